@@ -1,0 +1,186 @@
+"""Every error this package raises on purpose.
+
+    VdrError
+    ├── OptionError (ValueError)              an option or argument outside what is allowed
+    ├── MissingExtraError (ImportError)       an optional dependency is not installed
+    ├── PageError                             one document, page or image is unusable
+    │   ├── DocumentOpenError (ValueError)    not a PDF, truncated, unreadable
+    │   │   ├── DocumentPasswordError         encrypted, and no or a wrong password
+    │   │   └── EmptyDocumentError            a PDF without pages
+    │   ├── PageGeometryError (ValueError)    zero, absurd or too elongated page boxes
+    │   ├── PageRenderError                   the PDF engine gave up on a page
+    │   ├── ImageDecodeError (ValueError)     bytes that are no image we accept
+    │   ├── ImageTooLargeError (ValueError)   more pixels than the limit (decompression bombs)
+    │   └── PageReferenceError (LookupError)  a ``vdr-page:`` reference that does not resolve
+    ├── CheckpointError                       a checkpoint cannot be used
+    │   ├── UnknownCheckpointError (ValueError)
+    │   └── CheckpointWeightsError            missing, unexpected or misshapen weights
+    ├── EncodingError                         the model could not give a vector
+    │   ├── QueryTooLongError (ValueError)
+    │   ├── InvalidVectorError                a vector with NaN, infinity or zero norm
+    │   └── DeviceMemoryError (MemoryError)   one page alone does not fit the device
+    └── IndexStoreError                       an index folder cannot be used
+        ├── IndexNotFoundError (LookupError)
+        ├── IndexFormatError (ValueError)     not an index, damaged, or a newer format
+        ├── IndexMismatchError (ValueError)   made by another model or other settings
+        └── IndexLockedError                  another process is writing to it
+
+Messages name the subject, what was found, what is allowed and what to do next. They never hold
+page content, image bytes, passwords or tokens. The standard-library base in parentheses is there
+so that callers who know nothing of this package still catch them.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "CheckpointWeightsError",
+    "DeviceMemoryError",
+    "DocumentOpenError",
+    "DocumentPasswordError",
+    "EmptyDocumentError",
+    "EncodingError",
+    "ImageDecodeError",
+    "ImageTooLargeError",
+    "IndexFormatError",
+    "IndexLockedError",
+    "IndexMismatchError",
+    "IndexNotFoundError",
+    "IndexStoreError",
+    "InvalidVectorError",
+    "MissingExtraError",
+    "OptionError",
+    "PageError",
+    "PageGeometryError",
+    "PageReferenceError",
+    "PageRenderError",
+    "QueryTooLongError",
+    "UnknownCheckpointError",
+    "VdrError",
+]
+
+
+class VdrError(Exception):
+    """Base of every error raised on purpose by vdr_integrations."""
+
+
+class OptionError(VdrError, ValueError):
+    """An option or argument is outside what is allowed."""
+
+
+class MissingExtraError(VdrError, ImportError):
+    """An optional dependency is not installed; the message names the pip command."""
+
+    def __init__(self, *, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed: "
+            f'pip install "vdr-integrations[{extra}]"',
+            name=package,
+        )
+        self.extra = extra
+
+
+class PageError(VdrError):
+    """One document, page or image is unusable; the rest of a batch still is.
+
+    Attributes:
+        source: The file or label that the caller knows the document by.
+        page_number: 1-based page, or None where the whole document is meant.
+    """
+
+    def __init__(self, message: str, *, source: str, page_number: int | None = None) -> None:
+        where = source if page_number is None else f"{source} page {page_number}"
+        super().__init__(f"{where}: {message}")
+        self.reason = message
+        self.source = source
+        self.page_number = page_number
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by argument names, so that errors cross process boundaries."""
+        return (_rebuild_page_error, (type(self), self.reason, self.source, self.page_number))
+
+
+def _rebuild_page_error(
+    kind: type[PageError], reason: str, source: str, page_number: int | None
+) -> PageError:
+    return kind(reason, source=source, page_number=page_number)
+
+
+class DocumentOpenError(PageError, ValueError):
+    """The file is not a PDF, is truncated, or cannot be read."""
+
+
+class DocumentPasswordError(DocumentOpenError):
+    """The document is encrypted and no password, or a wrong one, was given."""
+
+
+class EmptyDocumentError(DocumentOpenError):
+    """The document opens and has no pages."""
+
+
+class PageGeometryError(PageError, ValueError):
+    """A page or image is empty, absurdly large or too elongated to be encoded."""
+
+
+class PageRenderError(PageError):
+    """The PDF engine failed on a page."""
+
+
+class ImageDecodeError(PageError, ValueError):
+    """The input is not an image that can be decoded."""
+
+
+class ImageTooLargeError(PageError, ValueError):
+    """The image has more pixels than the limit."""
+
+
+class PageReferenceError(PageError, LookupError):
+    """A ``vdr-page:`` reference names a page that is not stored, or whose image was altered."""
+
+
+class CheckpointError(VdrError):
+    """A checkpoint cannot be used."""
+
+
+class UnknownCheckpointError(CheckpointError, ValueError):
+    """Nothing is known of how this checkpoint is prompted and pooled."""
+
+
+class CheckpointWeightsError(CheckpointError):
+    """Weights are missing, unexpected, or of another shape."""
+
+
+class EncodingError(VdrError):
+    """The model could not give a vector."""
+
+
+class QueryTooLongError(EncodingError, ValueError):
+    """A text has more tokens than the checkpoint takes."""
+
+
+class InvalidVectorError(EncodingError):
+    """The model gave NaN, infinity or a zero vector."""
+
+
+class DeviceMemoryError(EncodingError, MemoryError):
+    """A single item does not fit the device's memory."""
+
+
+class IndexStoreError(VdrError):
+    """An index folder cannot be used."""
+
+
+class IndexNotFoundError(IndexStoreError, LookupError):
+    """There is no index in the folder."""
+
+
+class IndexFormatError(IndexStoreError, ValueError):
+    """The folder is not an index, is damaged, or is of a newer format."""
+
+
+class IndexMismatchError(IndexStoreError, ValueError):
+    """The index was made by another model or with other settings."""
+
+
+class IndexLockedError(IndexStoreError):
+    """Another process is writing to the index."""

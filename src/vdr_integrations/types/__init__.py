@@ -1,0 +1,18 @@
+"""Plain data shared by every layer: pixel budgets, pages, references, hits."""
+
+from vdr_integrations.types.hit import Hit
+from vdr_integrations.types.page import Page, PageImage, PageInput, as_page
+from vdr_integrations.types.pixel_budget import PixelBudget
+from vdr_integrations.types.reference import PageRef
+from vdr_integrations.types.rgb import to_rgb
+
+__all__ = [
+    "Hit",
+    "Page",
+    "PageImage",
+    "PageInput",
+    "PageRef",
+    "PixelBudget",
+    "as_page",
+    "to_rgb",
+]

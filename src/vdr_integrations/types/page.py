@@ -1,0 +1,109 @@
+"""What encoders encode: something that renders itself inside a pixel budget."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+from PIL import Image
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.types.pixel_budget import PixelBudget
+from vdr_integrations.types.reference import PageRef
+from vdr_integrations.types.rgb import to_rgb
+
+__all__ = ["Page", "PageImage", "PageInput", "as_page"]
+
+
+@runtime_checkable
+class Page(Protocol):
+    """One page, drawn on demand: a PDF page, a photograph, an array."""
+
+    def render(self, budget: PixelBudget) -> Image.Image:
+        """RGB image whose sides are exactly what ``budget`` asks for."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class PageImage:
+    """A page as pixels.
+
+    Attributes:
+        image: Upright, mode RGB.
+        source: What error messages call it: a path or a label, never content.
+    """
+
+    image: Image.Image
+    source: str = "image"
+
+    @classmethod
+    def from_pil(cls, image: Image.Image, *, source: str = "image") -> PageImage:
+        """Page of a PIL image in any mode; see :func:`to_rgb`."""
+        return cls(to_rgb(image), source=source)
+
+    def __post_init__(self) -> None:
+        """Refuse modes that would be encoded wrongly."""
+        if self.image.mode != "RGB":
+            raise OptionError(
+                f"PageImage needs an RGB image, found mode {self.image.mode}; "
+                f"use PageImage.from_pil."
+            )
+
+    @property
+    def width(self) -> int:
+        """Pixels."""
+        return self.image.width
+
+    @property
+    def height(self) -> int:
+        """Pixels."""
+        return self.image.height
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the pixels: ``b"RGB"``, width and height as 4-byte big-endian, then rows.
+
+        Independent of the file format and of the compressor that wrote it.
+        """
+        digest = hashlib.sha256(b"RGB")
+        digest.update(self.width.to_bytes(4, "big") + self.height.to_bytes(4, "big"))
+        digest.update(self.image.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def ref(self) -> PageRef:
+        """The reference that this image has in a page store."""
+        return PageRef(self.sha256)
+
+    def render(self, budget: PixelBudget) -> Image.Image:
+        """The image, resized once (bicubic, as the card does) to what ``budget`` asks for."""
+        height, width = budget.fit(height=self.height, width=self.width, source=self.source)
+        if (height, width) == (self.height, self.width):
+            return self.image
+        return self.image.resize((width, height), Image.Resampling.BICUBIC)
+
+    def __repr__(self) -> str:
+        """Name and size, never pixels."""
+        return f"PageImage({self.source!r}, {self.width} x {self.height})"
+
+
+PageInput = Page | Image.Image
+"""What ``encode_pages`` takes; ``vdr_integrations.pages.open_image`` makes one of anything else."""
+
+
+def as_page(page: PageInput) -> Page:
+    """A page of a page or PIL image.
+
+    Raises:
+        OptionError: Anything else; paths and bytes go through ``pages.open_image`` first.
+    """
+    if isinstance(page, Image.Image):
+        return PageImage.from_pil(page)
+    if isinstance(page, Page):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers may be untyped
+        return page
+    raise OptionError(
+        f"a page is a PIL image or an object with render(budget), found {type(page).__name__}; "
+        f"open paths, bytes and arrays with vdr_integrations.open_image(...)."
+    )

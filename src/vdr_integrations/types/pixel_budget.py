@@ -1,0 +1,130 @@
+"""How many pixels of a page a checkpoint looks at. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from vdr_integrations.errors import OptionError, PageGeometryError
+
+__all__ = ["MAX_ASPECT_RATIO", "PixelBudget"]
+
+MAX_ASPECT_RATIO = 200
+"""Longest side over shortest; Qwen2-VL's own processor refuses more."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelBudget:
+    """Between ``min_visual_tokens`` and ``max_visual_tokens`` squares of ``factor`` pixels.
+
+    Attributes:
+        max_visual_tokens: Upper limit; 768 is what the vdr-2b-multi-v1 card recommends.
+        min_visual_tokens: Lower limit; the card's ``min_pixels`` is one token.
+        factor: Side in pixels of the square that one visual token covers: a 14-pixel patch
+            merged 2 x 2 gives 28 (Qwen2-VL).
+    """
+
+    max_visual_tokens: int = 768
+    min_visual_tokens: int = 1
+    factor: int = 28
+
+    def __post_init__(self) -> None:
+        """Refuse budgets that no image could meet."""
+        if self.factor < 1 or not 1 <= self.min_visual_tokens <= self.max_visual_tokens:
+            raise OptionError(
+                f"PixelBudget needs 1 <= min_visual_tokens <= max_visual_tokens and factor >= 1; "
+                f"found min_visual_tokens={self.min_visual_tokens}, "
+                f"max_visual_tokens={self.max_visual_tokens}, factor={self.factor}."
+            )
+
+    @property
+    def max_pixels(self) -> int:
+        """Upper limit in pixels."""
+        return self.max_visual_tokens * self.factor**2
+
+    @property
+    def min_pixels(self) -> int:
+        """Lower limit in pixels."""
+        return self.min_visual_tokens * self.factor**2
+
+    def fit(self, *, height: float, width: float, source: str = "image") -> tuple[int, int]:
+        """Size that an image of ``height`` x ``width`` pixels is resized to.
+
+        The card's ``smart_resize``: both sides become multiples of ``factor``, the aspect ratio
+        is kept as nearly as that allows, and an image that is inside the budget already is only
+        rounded, never enlarged. Where the card would leave the budget (very long images, a lower
+        limit close to the upper one), the upper limit holds.
+
+        Args:
+            height: Pixels, positive.
+            width: Pixels, positive.
+            source: What error messages call the image.
+
+        Returns:
+            ``(height, width)`` in pixels, multiples of ``factor``.
+
+        Raises:
+            PageGeometryError: Empty, not finite, or longer than 200 times its width.
+        """
+        self._check(height, width, source)
+        factor = self.factor
+        # Python's round is half-to-even, and so is the card's and transformers'.
+        fitted_height = max(factor, round(height / factor) * factor)
+        fitted_width = max(factor, round(width / factor) * factor)
+        if fitted_height * fitted_width < self.min_pixels:
+            scale = math.sqrt(self.min_pixels / (height * width))
+            fitted_height = math.ceil(height * scale / factor) * factor
+            fitted_width = math.ceil(width * scale / factor) * factor
+        if fitted_height * fitted_width > self.max_pixels:
+            return self.fill(height=height, width=width, source=source)
+        return fitted_height, fitted_width
+
+    def fill(self, *, height: float, width: float, source: str = "page") -> tuple[int, int]:
+        """Largest size of this shape inside the budget: what a vector page is rendered at.
+
+        A PDF page has a shape and no pixels, so it always gets the whole budget. For a page
+        rendered far above the budget this is exactly what :meth:`fit` gives.
+
+        Args:
+            height: Any unit, positive.
+            width: The same unit, positive.
+            source: What error messages call the page.
+
+        Returns:
+            ``(height, width)`` in pixels, multiples of ``factor``.
+
+        Raises:
+            PageGeometryError: Empty, not finite, or longer than 200 times its width.
+        """
+        self._check(height, width, source)
+        factor = self.factor
+        shrink = math.sqrt((height * width) / self.max_pixels)
+        filled_height = max(factor, math.floor(height / shrink / factor) * factor)
+        filled_width = max(factor, math.floor(width / shrink / factor) * factor)
+        # One side of a very long page is held at one token: the other must make up for it.
+        longest = self.max_visual_tokens * factor
+        if filled_height * filled_width > self.max_pixels:
+            filled_height = min(filled_height, longest)
+            filled_width = min(filled_width, longest)
+        return filled_height, filled_width
+
+    def visual_tokens(self, *, height: int, width: int) -> int:
+        """Visual tokens of a size given by :meth:`fit` or :meth:`fill`."""
+        return (height // self.factor) * (width // self.factor)
+
+    @staticmethod
+    def _check(height: float, width: float, source: str) -> None:
+        # The area too: two huge or two tiny sides overflow or vanish in it.
+        if not (height > 0 and width > 0 and 0 < height * width < math.inf):
+            raise PageGeometryError(
+                f"its size is {width} x {height}; sides and area must be positive and finite. "
+                f"Leave the page out, or repair its page box.",
+                source=source,
+            )
+        ratio = max(height, width) / min(height, width)
+        if ratio > MAX_ASPECT_RATIO:
+            raise PageGeometryError(
+                f"its sides are {width:g} x {height:g}, a ratio of {ratio:.0f}; "
+                f"at most {MAX_ASPECT_RATIO} is allowed. Cut it into parts first.",
+                source=source,
+            )
