@@ -1,0 +1,111 @@
+"""The model card's own way of encoding, as published, with transformers alone: the oracle.
+
+Two changes to the card's code, neither of which changes a number: the processor class needs
+torchvision, so its two halves (image processor, tokenizer) are called one after the other; and
+``mm_token_type_ids``, which transformers 5 wants, is passed. Everything that makes the card's way
+slow is kept: language-model head over every token, all hidden states, left padding of pages.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from PIL import Image
+from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["DOCUMENT_PROMPT", "QUERY_PROMPT", "CardPath"]
+
+# Copied from the card letter by letter: the package's own constants are what is tested.
+DOCUMENT_PROMPT = (
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+    "<|vision_start|><|image_pad|><|vision_end|>What is shown in this image?<|im_end|>\n"
+    "<|endoftext|>"
+)
+QUERY_PROMPT = (
+    "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
+    "<|vision_start|><|image_pad|><|vision_end|>Query: %s<|im_end|>\n<|endoftext|>"
+)
+
+
+def smart_resize(height: int, width: int, *, max_pixels: int, min_pixels: int) -> tuple[int, int]:
+    """The card's: (width, height) that an image is resized to."""
+    h_bar = max(28, round(height / 28) * 28)
+    w_bar = max(28, round(width / 28) * 28)
+    if h_bar * w_bar > max_pixels:
+        beta = math.sqrt((height * width) / max_pixels)
+        h_bar = math.floor(height / beta / 28) * 28
+        w_bar = math.floor(width / beta / 28) * 28
+    elif h_bar * w_bar < min_pixels:
+        beta = math.sqrt(min_pixels / (height * width))
+        h_bar = math.ceil(height * beta / 28) * 28
+        w_bar = math.ceil(width * beta / 28) * 28
+    return w_bar, h_bar
+
+
+class CardPath:
+    """encode_queries and encode_documents of the vdr-2b-multi-v1 card."""
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        model: Qwen2VLForConditionalGeneration | None = None,
+        max_visual_tokens: int = 768,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Load from a folder, or use a model that is loaded already."""
+        self.model = model or Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+        self.model.eval()
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self.pixels = {"min_pixels": 1 * 28 * 28, "max_pixels": max_visual_tokens * 28 * 28}
+        self.image_processor = Qwen2VLImageProcessorPil.from_pretrained(folder, **self.pixels)
+
+    def encode_queries(self, queries: Sequence[str], dimension: int) -> NDArray[np.float32]:
+        """float32 (queries, dimension)."""
+        images = [Image.new("RGB", (56, 56)) for _ in queries]
+        return self._encode([QUERY_PROMPT % query for query in queries], images, dimension)
+
+    def encode_documents(
+        self, documents: Sequence[Image.Image], dimension: int
+    ) -> NDArray[np.float32]:
+        """float32 (documents, dimension)."""
+        resized = [
+            image.resize(smart_resize(image.height, image.width, **self.pixels))
+            for image in documents
+        ]
+        return self._encode([DOCUMENT_PROMPT] * len(documents), resized, dimension)
+
+    def _encode(
+        self, prompts: Sequence[str], images: Sequence[Image.Image], dimension: int
+    ) -> NDArray[np.float32]:
+        pixels = self.image_processor(images=list(images), return_tensors="pt")
+        counts = [int(grid.prod()) // 4 for grid in pixels["image_grid_thw"]]
+        texts = [
+            prompt.replace("<|image_pad|>", "<|image_pad|>" * count, 1)
+            for prompt, count in zip(prompts, counts, strict=True)
+        ]
+        tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
+        is_image = tokens["input_ids"] == self.model.config.image_token_id
+        with torch.no_grad():
+            output = self.model(
+                input_ids=tokens["input_ids"],
+                attention_mask=tokens["attention_mask"],
+                pixel_values=pixels["pixel_values"].to(self.model.dtype),
+                image_grid_thw=pixels["image_grid_thw"],
+                mm_token_type_ids=is_image.int(),
+                use_cache=False,
+                return_dict=True,
+                output_hidden_states=True,
+            )
+        embeddings = output.hidden_states[-1][:, -1]
+        return torch.nn.functional.normalize(embeddings[:, :dimension].float(), dim=-1).numpy()

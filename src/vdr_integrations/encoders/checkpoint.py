@@ -1,0 +1,103 @@
+"""What must be known of a checkpoint to use it rightly, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from vdr_integrations.encoders import prompts
+from vdr_integrations.errors import OptionError, UnknownCheckpointError
+
+__all__ = ["KNOWN_CHECKPOINTS", "NANO_FOLDER", "Checkpoint", "checkpoint_for"]
+
+NANO_FOLDER = Path(__file__).resolve().parent.parent / "checkpoints" / "nano"
+"""The bundled checkpoint; ``training/`` says how it was made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """A Qwen2-VL retriever: how it is prompted and how its vector is read off.
+
+    Attributes:
+        model: Hub id or folder; what the weights are loaded from.
+        page_prompt: Text around a page; holds ``<|image_pad|>`` once.
+        query_prompt: Text around a query; holds ``<|image_pad|>`` once and ``{query}`` once,
+            the query after the image.
+        query_image_side_px: Side of the black square that stands where a page would be.
+        pooling: ``"last_token"``: the last hidden state (after the final norm) of the last token.
+        min_visual_tokens: Lower end of the pixel budget.
+        source: Where these facts come from.
+    """
+
+    model: str
+    page_prompt: str = prompts.VDR_PAGE_PROMPT
+    query_prompt: str = prompts.VDR_QUERY_PROMPT
+    query_image_side_px: int = 56
+    pooling: Literal["last_token"] = "last_token"
+    min_visual_tokens: int = 1
+    source: str = "described by the caller"
+
+    def __post_init__(self) -> None:
+        """Refuse prompts that could not be encoded."""
+        for name, prompt in (("page_prompt", self.page_prompt), ("query_prompt", self.query_prompt)):
+            found = prompt.count(prompts.IMAGE_PLACEHOLDER)
+            if found != 1:
+                raise OptionError(
+                    f"{name} of {self.model} holds {prompts.IMAGE_PLACEHOLDER} {found} times; "
+                    f"it must hold it once."
+                )
+        after_image = self.query_prompt.partition(prompts.IMAGE_PLACEHOLDER)[2]
+        if self.query_prompt.count("{query}") != 1 or "{query}" not in after_image:
+            raise OptionError(
+                f"query_prompt of {self.model} must hold {{query}} once, after the image."
+            )
+
+
+_VDR_CARD = "model card of llamaindex/vdr-2b-multi-v1"
+
+KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
+    known.model: known
+    for known in (
+        Checkpoint(model="llamaindex/vdr-2b-multi-v1", source=_VDR_CARD),
+        Checkpoint(model="llamaindex/vdr-2b-v1", source=_VDR_CARD),
+        Checkpoint(model="marco/mcdse-2b-v1", source="model card of marco/mcdse-2b-v1"),
+        Checkpoint(
+            model="MrLight/dse-qwen2-2b-mrl-v1",
+            page_prompt=prompts.DSE_PAGE_PROMPT,
+            query_prompt=prompts.DSE_QUERY_PROMPT,
+            source="model card of MrLight/dse-qwen2-2b-mrl-v1",
+        ),
+        Checkpoint(model="nano", source="training/README.md of vdr_integrations"),
+    )
+}
+"""By the name that ``load_encoder`` takes."""
+
+
+def checkpoint_for(model: str, *, described: Checkpoint | None = None) -> Checkpoint:
+    """The description of ``model``.
+
+    Args:
+        model: A known name, a hub id, or a local folder.
+        described: The caller's description; taken as it is, for this model.
+
+    Raises:
+        UnknownCheckpointError: Neither known nor described. A local folder whose name is that of
+            a known checkpoint (``.../vdr-2b-multi-v1``) counts as known.
+    """
+    if described is not None:
+        return replace(described, model=model)
+    if model in KNOWN_CHECKPOINTS:
+        return KNOWN_CHECKPOINTS[model]
+    path = Path(model)
+    if path.is_dir():
+        folder_name = path.resolve().name
+        for name, known in KNOWN_CHECKPOINTS.items():
+            if folder_name == name.rpartition("/")[2]:
+                return replace(known, model=model)
+    raise UnknownCheckpointError(
+        f"nothing is known of the prompts of {model!r}. Known: {', '.join(KNOWN_CHECKPOINTS)}. "
+        f"For another checkpoint of the same family pass "
+        f"checkpoint=Checkpoint(model=..., page_prompt=..., query_prompt=...) "
+        f"(vdr_integrations.encoders)."
+    )

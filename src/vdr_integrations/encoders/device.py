@@ -1,0 +1,98 @@
+"""Which device, number format and attention a model runs with."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import torch
+
+from vdr_integrations.errors import OptionError
+
+__all__ = ["choose_attention", "choose_device", "choose_dtype"]
+
+_DTYPES = {
+    "bfloat16": torch.bfloat16,
+    "bf16": torch.bfloat16,
+    "float16": torch.float16,
+    "fp16": torch.float16,
+    "float32": torch.float32,
+    "fp32": torch.float32,
+}
+_ATTENTION = ("sdpa", "flash_attention_2", "eager")
+
+
+def choose_device(device: str | torch.device | None) -> torch.device:
+    """The device asked for; None or ``"auto"``: CUDA, else MPS, else CPU.
+
+    Raises:
+        OptionError: A device that torch does not know or does not see here.
+    """
+    if device is None or device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", torch.cuda.current_device())
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+    except RuntimeError as error:
+        raise OptionError(
+            f"device={device!r} is not one torch knows; use 'cuda', 'cuda:1', 'mps' or 'cpu'."
+        ) from error
+    if chosen.type == "cuda":
+        count = torch.cuda.device_count()
+        if not torch.cuda.is_available() or (chosen.index or 0) >= count:
+            raise OptionError(f"device={device!r} asked for, and torch sees {count} CUDA devices.")
+        return chosen if chosen.index is not None else torch.device("cuda", 0)
+    if chosen.type == "mps" and not torch.backends.mps.is_available():
+        raise OptionError("device='mps' asked for, and torch sees no Metal device.")
+    return chosen
+
+
+def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
+    """The format asked for; ``"auto"``: bfloat16 on Ampere and later, float16 on older GPUs and
+    Metal, float32 on a CPU.
+
+    Raises:
+        OptionError: Not bfloat16, float16 or float32.
+    """
+    if isinstance(dtype, torch.dtype):
+        if dtype in _DTYPES.values():
+            return dtype
+    elif dtype in _DTYPES:
+        return _DTYPES[dtype]
+    elif dtype == "auto":
+        if device.type == "cuda":
+            major, _ = torch.cuda.get_device_capability(device)
+            return torch.bfloat16 if major >= 8 else torch.float16
+        return torch.float16 if device.type == "mps" else torch.float32
+    raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join(_DTYPES)}.")
+
+
+def choose_attention(
+    attn_implementation: str | None, *, device: torch.device, dtype: torch.dtype
+) -> str:
+    """The attention asked for; None: FlashAttention 2 where installed and usable, else SDPA.
+
+    Raises:
+        OptionError: Unknown, or FlashAttention 2 where it cannot run.
+    """
+    half = dtype in (torch.bfloat16, torch.float16)
+    installed = importlib.util.find_spec("flash_attn") is not None
+    usable = installed and half and device.type == "cuda" and _is_ampere(device)
+    if attn_implementation is None:
+        return "flash_attention_2" if usable else "sdpa"
+    if attn_implementation not in _ATTENTION:
+        raise OptionError(
+            f"attn_implementation={attn_implementation!r} is not one of {', '.join(_ATTENTION)}."
+        )
+    if attn_implementation == "flash_attention_2" and not usable:
+        raise OptionError(
+            "attn_implementation='flash_attention_2' needs the flash-attn package, a CUDA GPU of "
+            f"compute capability 8.0 or later and a 16-bit dtype; found device={device}, "
+            f"dtype={dtype}, flash-attn {'' if installed else 'not '}installed. "
+            "Leave it out for the best that runs here."
+        )
+    return attn_implementation
+
+
+def _is_ampere(device: torch.device) -> bool:
+    return torch.cuda.get_device_capability(device)[0] >= 8

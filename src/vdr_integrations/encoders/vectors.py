@@ -1,0 +1,39 @@
+"""From the model's hidden states to the vectors that are handed out. Pure arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vdr_integrations.errors import InvalidVectorError
+
+__all__ = ["dense_vectors"]
+
+
+def dense_vectors(
+    hidden: NDArray[np.float32], *, dimension: int, subject: str
+) -> NDArray[np.float32]:
+    """Matryoshka cut, then L2 norm: in this order, as the card does.
+
+    Args:
+        hidden: float32 (n, hidden size).
+        dimension: How many leading components are kept.
+        subject: What error messages call the model.
+
+    Returns:
+        float32 (n, dimension), each row of length 1.
+
+    Raises:
+        InvalidVectorError: A row is not finite or all zero.
+    """
+    cut = hidden[:, :dimension]
+    norms = np.linalg.norm(cut, axis=1, keepdims=True)
+    wrong = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    if wrong.size:
+        found = "a zero vector" if norms[wrong[0], 0] == 0 else "NaN or infinity"
+        raise InvalidVectorError(
+            f"{subject} gave {found} for {wrong.size} of {len(hidden)} items "
+            f"(first: item {wrong[0]} of its batch). Load it with dtype='float32', or on another "
+            f"device; if that does not help, the checkpoint is damaged."
+        )
+    return cut / norms

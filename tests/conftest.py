@@ -1,0 +1,40 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from pytest_socket import disable_socket
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from tests.tiny_checkpoint import write_tiny_checkpoint
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations.pages import PageStore
+
+
+@pytest.fixture(autouse=True)
+def _no_network() -> None:
+    disable_socket(allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny random-weight checkpoint, named as a known one."""
+    return write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "vdr-2b-multi-v1")
+
+
+@pytest.fixture
+def page_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageStore:
+    """An empty page store that is the process's default."""
+    from vdr_integrations.pages import PageStore
+
+    root = tmp_path / "page-store"
+    monkeypatch.setenv("VDR_PAGE_STORE", str(root))
+    return PageStore(root)
