@@ -28,7 +28,8 @@ HIDDEN_SIZE = 64
 def write_tiny_checkpoint(folder: Path, *, seed: int = 0, hidden_size: int = HIDDEN_SIZE) -> Path:
     """Folder with config, safetensors, tokenizer and preprocessor config."""
     tokenizer = _byte_tokenizer()
-    ids = {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
+    vocabulary = tokenizer.get_vocab()
+    ids = {token: vocabulary[token] for token in SPECIAL_TOKENS}
     config = Qwen2VLConfig(
         text_config={
             "vocab_size": tokenizer.get_vocab_size(),

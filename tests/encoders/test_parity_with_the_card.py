@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from benchmarks.card_path import CardPath
 from PIL import Image
 
-from benchmarks.card_path import CardPath
 from vdr_integrations import load_encoder
 
 if TYPE_CHECKING:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,9 @@ def picture(width: int, height: int) -> Image.Image:
 
 def normalised(patches: np.ndarray, processor: Qwen2VLImageProcessorPil) -> np.ndarray:
     """Our bytes as transformers' float32 rows: normalised, each channel for two frames."""
-    mean, std = (np.array(values)[:, None] for values in (processor.image_mean, processor.image_std))
+    mean, std = (
+        np.array(values)[:, None] for values in (processor.image_mean, processor.image_std)
+    )
     channels = (patches.reshape(len(patches), 3, -1) / 255 - mean) / std
     return np.stack([channels, channels], axis=2).reshape(len(patches), -1)
 
@@ -80,7 +84,7 @@ def test_rope_positions_are_those_of_transformers(
     ids = torch.ones((1, before + visual + after), dtype=torch.long)
     ids[0, before : before + visual] = 9
     with torch.device("meta"):
-        model = Qwen2VLModel(_small_config(Qwen2VLConfig))
+        model: Any = Qwen2VLModel(_small_config(Qwen2VLConfig))
     expected, _ = model.get_rope_index(
         ids, mm_token_type_ids=(ids == 9).int(), image_grid_thw=torch.tensor([[1, *grid]])
     )
@@ -88,7 +92,7 @@ def test_rope_positions_are_those_of_transformers(
     assert np.array_equal(found, expected[:, 0].numpy())
 
 
-def _small_config(kind: type) -> object:
+def _small_config(kind: Any) -> Any:
     return kind(
         text_config={
             "vocab_size": 16,

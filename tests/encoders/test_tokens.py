@@ -45,7 +45,9 @@ def test_the_page_prompt_has_the_ids_of_the_whole_text(
 
 @given(text=st.text(max_size=60).filter(lambda text: not any(s in text for s in SPECIAL)))
 @settings(deadline=None)
-def test_a_query_has_the_ids_of_the_whole_text(tokenizer: PreTrainedTokenizerFast, text: str) -> None:
+def test_a_query_has_the_ids_of_the_whole_text(
+    tokenizer: PreTrainedTokenizerFast, text: str
+) -> None:
     for model in ("nano", "MrLight/dse-qwen2-2b-mrl-v1"):
         image = tokenizer.convert_tokens_to_ids("<|image_pad|>")
         query = prompts_of(model, tokenizer).query(text)

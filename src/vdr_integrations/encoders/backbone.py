@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
     from PIL import Image
-    from transformers import Qwen2VLModel
 
     from vdr_integrations.encoders.tokens import PromptTokens
+
+_Qwen2VLModel = Any
+"""transformers annotates its models too loosely to be of help."""
 
 __all__ = ["Backbone", "PreparedPage", "PreparedQuery"]
 
@@ -67,8 +69,9 @@ class Backbone:
     """
 
     def __init__(
-        self, model: Qwen2VLModel, *, page_tokens: PromptTokens, query_image: PreparedPage
+        self, model: _Qwen2VLModel, *, page_tokens: PromptTokens, query_image: PreparedPage
     ) -> None:
+        """Take over a loaded ``Qwen2VLModel``."""
         self._model = model
         self._page_tokens = page_tokens
         self._query_image = query_image

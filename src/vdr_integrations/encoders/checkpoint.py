@@ -40,7 +40,10 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         """Refuse prompts that could not be encoded."""
-        for name, prompt in (("page_prompt", self.page_prompt), ("query_prompt", self.query_prompt)):
+        for name, prompt in (
+            ("page_prompt", self.page_prompt),
+            ("query_prompt", self.query_prompt),
+        ):
             found = prompt.count(prompts.IMAGE_PLACEHOLDER)
             if found != 1:
                 raise OptionError(

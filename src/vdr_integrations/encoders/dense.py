@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
-from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from vdr_integrations.encoders.fingerprint import encoder_fingerprint
+from vdr_integrations.encoders.pipeline import arun_in_windows, run_in_windows
+from vdr_integrations.encoders.shared_model import shared_model
 from vdr_integrations.encoders.vectors import dense_vectors
 from vdr_integrations.errors import OptionError, QueryTooLongError
 from vdr_integrations.types import PixelBudget, as_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable
 
     import torch
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.backbone import PreparedPage, PreparedQuery
-    from vdr_integrations.encoders.checkpoint import Checkpoint
-    from vdr_integrations.encoders.shared_model import SharedModel
+    from vdr_integrations.encoders.shared_model import ModelOptions
     from vdr_integrations.types import PageInput
 
 __all__ = ["DenseEncoder"]
 
 Raw = TypeVar("Raw")
-
-_WINDOW = 8
-"""Items prepared at once: two windows of patches in flight are 29 MB at 768 visual tokens."""
-
-_preparing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="vdr-prepare")
 
 
 class DenseEncoder:
@@ -54,14 +44,10 @@ class DenseEncoder:
     """
 
     def __init__(
-        self,
-        model: SharedModel,
-        checkpoint: Checkpoint,
-        *,
-        dimension: int | None,
-        max_visual_tokens: int,
+        self, options: ModelOptions, *, dimension: int | None, max_visual_tokens: int
     ) -> None:
-        """Use a loaded model; see ``load_encoder`` for the options."""
+        """Load or share the model; see ``load_encoder`` for the options."""
+        model, checkpoint = shared_model(options), options.checkpoint
         full = model.backbone.hidden_size
         if dimension is not None and not 1 <= dimension <= full:
             raise OptionError(
@@ -82,6 +68,7 @@ class DenseEncoder:
                 f"{checkpoint.model} takes {model.max_tokens} in all."
             )
         self._model = model
+        self._options = options
 
     @property
     def device(self) -> torch.device:
@@ -125,9 +112,8 @@ class DenseEncoder:
             QueryTooLongError: More tokens than the checkpoint takes.
             InvalidVectorError: NaN, infinity or zero.
         """
-        return self._encode(
-            _texts(texts), self._prepare_query, "queries", show_progress=show_progress
-        )
+        steps = self._steps(self._prepare_query, show_progress=show_progress)
+        return self._finish(run_in_windows(_texts(texts), **steps))
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
@@ -147,21 +133,22 @@ class DenseEncoder:
             InvalidVectorError: NaN, infinity or zero.
             DeviceMemoryError: A page that does not fit the device even alone.
         """
-        return self._encode(pages, self._prepare_page, "pages", show_progress=show_progress)
+        steps = self._steps(self._prepare_page, show_progress=show_progress)
+        return self._finish(run_in_windows(pages, **steps))
 
     async def aencode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
         """As :meth:`encode_queries`, without blocking the event loop."""
-        return await self._aencode(
-            _texts(texts), self._prepare_query, "queries", show_progress=show_progress
-        )
+        steps = self._steps(self._prepare_query, show_progress=show_progress)
+        return self._finish(await arun_in_windows(_texts(texts), **steps))
 
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
         """As :meth:`encode_pages`, without blocking the event loop."""
-        return await self._aencode(pages, self._prepare_page, "pages", show_progress=show_progress)
+        steps = self._steps(self._prepare_page, show_progress=show_progress)
+        return self._finish(await arun_in_windows(pages, **steps))
 
     def _prepare_query(self, text: str) -> PreparedQuery:
         query = self._model.prepare_query(text)
@@ -183,49 +170,28 @@ class DenseEncoder:
             )
         return self._model.prepare_image(image)
 
-    def _encode(
-        self,
-        items: Iterable[Raw],
-        prepare: Callable[[Raw], PreparedPage | PreparedQuery],
-        what: str,
-        *,
-        show_progress: bool,
-    ) -> NDArray[np.float32]:
-        with _progress(items, what, show=show_progress) as bar:
-            source, running = iter(items), deque[_Rows]()
-            done: list[NDArray[np.float32]] = []
-            while window := _prepared(source, prepare):
-                running.append(self._model.worker.submit(window))
-                if len(running) > 1:
-                    done.append(_counted(running.popleft().result(), bar))
-            done.extend(_counted(rows.result(), bar) for rows in running)
-        return self._finish(done)
-
-    async def _aencode(
-        self,
-        items: Iterable[Raw],
-        prepare: Callable[[Raw], PreparedPage | PreparedQuery],
-        what: str,
-        *,
-        show_progress: bool,
-    ) -> NDArray[np.float32]:
-        loop = asyncio.get_running_loop()
-        with _progress(items, what, show=show_progress) as bar:
-            source, running = iter(items), deque["asyncio.Future[NDArray[np.float32]]"]()
-            done: list[NDArray[np.float32]] = []
-            take = partial(_prepared, source, prepare)
-            while window := await loop.run_in_executor(_preparing, take):
-                running.append(asyncio.wrap_future(self._model.worker.submit(window)))
-                if len(running) > 1:
-                    done.append(_counted(await running.popleft(), bar))
-            for rows in running:
-                done.append(_counted(await rows, bar))
-        return self._finish(done)
+    def _steps(
+        self, prepare: Callable[[Raw], PreparedPage | PreparedQuery], *, show_progress: bool
+    ) -> dict[str, Any]:
+        return {
+            "prepare": prepare,
+            "submit": self._model.worker.submit,
+            "what": "pages" if prepare == self._prepare_page else "queries",
+            "show_progress": show_progress,
+        }
 
     def _finish(self, done: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         if not done:
             return np.empty((0, self.dimension), np.float32)
         return dense_vectors(np.concatenate(done), dimension=self.dimension, subject=self.name)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the options; whoever unpickles loads or shares the weights."""
+        options = {
+            "dimension": self.dimension,
+            "max_visual_tokens": self.pixel_budget.max_visual_tokens,
+        }
+        return partial(DenseEncoder, self._options, **options), ()
 
     def __repr__(self) -> str:
         """Model, dimension, device and dtype."""
@@ -233,9 +199,6 @@ class DenseEncoder:
             f"DenseEncoder({self.name!r}, dimension={self.dimension}, device={self.device}, "
             f"dtype={self.dtype})"
         )
-
-
-_Rows = "Future[NDArray[np.float32]]"
 
 
 def _texts(texts: Iterable[str]) -> list[str]:
@@ -246,19 +209,3 @@ def _texts(texts: Iterable[str]) -> list[str]:
         if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
             raise OptionError(f"a query is a string, found {type(text).__name__}.")
     return found
-
-
-def _prepared(
-    source: Iterator[Raw], prepare: Callable[[Raw], PreparedPage | PreparedQuery]
-) -> list[PreparedPage | PreparedQuery]:
-    return [prepare(item) for item in islice(source, _WINDOW)]
-
-
-def _counted(rows: NDArray[np.float32], bar: tqdm[None]) -> NDArray[np.float32]:
-    bar.update(len(rows))
-    return rows
-
-
-def _progress(items: Iterable[object], what: str, *, show: bool) -> tqdm[None]:
-    total = len(items) if hasattr(items, "__len__") else None  # pyright: ignore[reportArgumentType]
-    return tqdm(total=total, desc=f"Encoding {what}", unit=what[:-1], disable=not show)

@@ -41,15 +41,16 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         count = torch.cuda.device_count()
         if not torch.cuda.is_available() or (chosen.index or 0) >= count:
             raise OptionError(f"device={device!r} asked for, and torch sees {count} CUDA devices.")
-        return chosen if chosen.index is not None else torch.device("cuda", 0)
+        return torch.device("cuda", chosen.index or 0)
     if chosen.type == "mps" and not torch.backends.mps.is_available():
         raise OptionError("device='mps' asked for, and torch sees no Metal device.")
     return chosen
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The format asked for; ``"auto"``: bfloat16 on Ampere and later, float16 on older GPUs and
-    Metal, float32 on a CPU.
+    """The format asked for, or the device's best.
+
+    ``"auto"`` is bfloat16 on Ampere and later, float16 on older GPUs and Metal, float32 on a CPU.
 
     Raises:
         OptionError: Not bfloat16, float16 or float32.

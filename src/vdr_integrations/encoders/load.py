@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vdr_integrations.encoders.checkpoint import checkpoint_for
 from vdr_integrations.encoders.dense import DenseEncoder
 from vdr_integrations.encoders.device import choose_attention, choose_device, choose_dtype
-from vdr_integrations.encoders.shared_model import ModelOptions, shared_model
+from vdr_integrations.encoders.shared_model import ModelOptions
 
 if TYPE_CHECKING:
     import torch
@@ -79,6 +79,4 @@ def load_encoder(
         local_files_only=local_files_only,
         batch_visual_tokens=batch_visual_tokens,
     )
-    return DenseEncoder(
-        shared_model(options), known, dimension=dimension, max_visual_tokens=max_visual_tokens
-    )
+    return DenseEncoder(options, dimension=dimension, max_visual_tokens=max_visual_tokens)

@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
 from transformers import AutoConfig, AutoTokenizer, Qwen2VLForConditionalGeneration
-from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
+from transformers.utils.hub import cached_file, extract_commit_hash
 
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
+    import torch
     from tokenizers import Tokenizer
-    from transformers import Qwen2VLConfig, Qwen2VLModel
 
 __all__ = ["CheckpointFiles", "LoadedWeights", "load_weights"]
+
+_Loose = Any
+"""transformers annotates its models and configurations too loosely to be of help."""
 
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -62,7 +64,7 @@ class LoadedWeights:
         max_tokens: Positions that the checkpoint was made for.
     """
 
-    model: Qwen2VLModel
+    model: _Loose
     tokenizer: Tokenizer
     revision: str | None
     folder: Path
@@ -83,7 +85,7 @@ def load_weights(
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
     """
     with _explained(files):
-        config = AutoConfig.from_pretrained(files.model, **files.options())
+        config: _Loose = AutoConfig.from_pretrained(files.model, **files.options())
         if config.model_type != "qwen2_vl":
             raise CheckpointError(
                 f"{files.model} is a {config.model_type!r} checkpoint; only 'qwen2_vl' is "
@@ -92,6 +94,7 @@ def load_weights(
         tokenizer = AutoTokenizer.from_pretrained(files.model, **files.options())
         normalisation = _normalisation(files)
         backbone = _backbone(files, config, dtype=dtype, attn_implementation=attn_implementation)
+        config_file = Path(str(cached_file(files.model, "config.json", **files.options())))
     convolution = backbone.visual.patch_embed.proj.weight
     backbone.visual.patch_embed = BytePatchEmbedding(
         convolution, mean=normalisation[0], std=normalisation[1]
@@ -99,27 +102,29 @@ def load_weights(
     return LoadedWeights(
         model=backbone.to(device).eval().requires_grad_(requires_grad=False),
         tokenizer=tokenizer.backend_tokenizer,
-        revision=getattr(config, "_commit_hash", None),
-        folder=_config_folder(files),
+        revision=extract_commit_hash(str(config_file), None),
+        folder=config_file.parent,
         max_tokens=config.text_config.max_position_embeddings,
     )
 
 
 def _backbone(
-    files: CheckpointFiles, config: Qwen2VLConfig, *, dtype: torch.dtype, attn_implementation: str
-) -> Qwen2VLModel:
+    files: CheckpointFiles, config: _Loose, *, dtype: torch.dtype, attn_implementation: str
+) -> _Loose:
     # The class with the head knows every layout that Qwen2-VL was ever saved in; the head itself
     # is dropped (0.37 TFLOP and 241 MB of logits a page).
     with _quiet_loading():
-        model, report = Qwen2VLForConditionalGeneration.from_pretrained(
+        loaded: _Loose = Qwen2VLForConditionalGeneration.from_pretrained(
             files.model,
             config=config,
             dtype=dtype,
             attn_implementation=attn_implementation,
             use_safetensors=True,
+            ignore_mismatched_sizes=True,  # reported below, by name, instead of in a log
             output_loading_info=True,
             **files.options(),
         )
+    model, report = loaded
     problems = {
         "missing": set(report["missing_keys"]) - _NOT_NEEDED,
         "unexpected": set(report["unexpected_keys"]) - _NOT_NEEDED,
@@ -151,19 +156,12 @@ def _normalisation(files: CheckpointFiles) -> tuple[tuple[float, ...], tuple[flo
     return tuple(facts.get("image_mean", _CLIP_MEAN)), tuple(facts.get("image_std", _CLIP_STD))
 
 
-def _config_folder(files: CheckpointFiles) -> Path:
-    return Path(str(cached_file(files.model, "config.json", **files.options()))).parent
-
-
 @contextmanager
-def _explained(files: CheckpointFiles) -> Iterator[None]:
+def _explained(files: CheckpointFiles) -> Generator[None]:
     try:
         yield
     except CheckpointError:
         raise
-    except RuntimeError as error:
-        # transformers raises this one for shapes that do not fit the configuration.
-        raise CheckpointWeightsError(f"the weights of {files.model}: {error}") from error
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointError(
             f"{files.model} (revision {files.revision or 'main'}) could not be loaded: {error}"
@@ -171,7 +169,7 @@ def _explained(files: CheckpointFiles) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet_loading() -> Iterator[None]:
+def _quiet_loading() -> Generator[None]:
     # The report is read and raised as an error; printing it too would say it twice. Downloads
     # have bars of their own, which HF_HUB_DISABLE_PROGRESS_BARS governs.
     verbosity = transformers_logging.get_verbosity()

@@ -6,7 +6,6 @@ import os
 import threading
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -15,12 +14,13 @@ from PIL import Image
 from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
 from vdr_integrations.encoders.checkpoint import NANO_FOLDER
 from vdr_integrations.encoders.fingerprint import weights_digest
-from vdr_integrations.encoders.loading import CheckpointFiles, LoadedWeights, load_weights
+from vdr_integrations.encoders.loading import CheckpointFiles, load_weights
 from vdr_integrations.encoders.tokens import TokenizedPrompts
 from vdr_integrations.encoders.worker import ModelWorker
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
+    from pathlib import Path
 
     import numpy as np
     import torch

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PIL import Image
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.types.pixel_budget import PixelBudget
 from vdr_integrations.types.reference import PageRef
 from vdr_integrations.types.rgb import to_rgb
+
+if TYPE_CHECKING:
+    from vdr_integrations.types.pixel_budget import PixelBudget
 
 __all__ = ["Page", "PageImage", "PageInput", "as_page"]
 

@@ -1,0 +1,87 @@
+"""Many callers, one model."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vdr_integrations import load_encoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations import DenseEncoder
+
+CALLERS = 64
+LAG_LIMIT_S = 0.020
+
+
+@pytest.fixture(scope="module")
+def encoder(tiny_checkpoint: Path) -> DenseEncoder:
+    return load_encoder(str(tiny_checkpoint), device="cpu")
+
+
+def page(seed: int) -> Image.Image:
+    pixels = np.random.default_rng(seed).integers(0, 256, (40, 30, 3), np.uint8)
+    return Image.fromarray(pixels).resize((595, 842))
+
+
+async def lags_while(work: asyncio.Future[list[np.ndarray]]) -> list[float]:
+    """How late a 2 ms timer comes, again and again until the work is done."""
+    lags: list[float] = []
+    while not work.done():
+        before = time.perf_counter()
+        await asyncio.sleep(0.002)
+        lags.append(time.perf_counter() - before - 0.002)
+    return lags
+
+
+async def test_64_async_callers_get_the_serial_results_and_the_event_loop_stays_free(
+    encoder: DenseEncoder,
+) -> None:
+    pages = [page(seed) for seed in range(CALLERS // 2)]
+    queries = [f"{'word ' * (n % 7)}number {n}" for n in range(CALLERS // 2)]
+    serial = [encoder.encode_pages([one]) for one in pages]
+    serial += [encoder.encode_queries([one]) for one in queries]
+    calls = [encoder.aencode_pages([one]) for one in pages]
+    calls += [encoder.aencode_queries([one]) for one in queries]
+    work = asyncio.gather(*calls)
+    lags = await lags_while(work)
+    for found, expected in zip(await work, serial, strict=True):
+        assert np.abs(found - expected).max() < 1e-5
+    assert len(lags) >= 20, "the work must outlast the measurement"
+    assert np.percentile(lags, 95) < LAG_LIMIT_S
+
+
+async def test_a_cancelled_call_leaves_the_others_and_the_encoder_alone(
+    encoder: DenseEncoder,
+) -> None:
+    tasks = [asyncio.create_task(encoder.aencode_pages([page(n)])) for n in range(12)]
+    await asyncio.sleep(0)
+    for task in tasks[::3]:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    for n, result in enumerate(results):
+        if n % 3 == 0:
+            assert isinstance(result, asyncio.CancelledError)
+        else:
+            assert isinstance(result, np.ndarray)
+            assert np.array_equal(result, encoder.encode_pages([page(n)]))
+
+
+async def test_two_event_loops_and_threads_share_one_encoder(encoder: DenseEncoder) -> None:
+    expected = encoder.encode_queries(["shared"])
+
+    def other_loop() -> np.ndarray:
+        return asyncio.run(encoder.aencode_queries(["shared"]))
+
+    with ThreadPoolExecutor(4) as pool:
+        jobs = [asyncio.wrap_future(pool.submit(other_loop)) for _ in range(8)]
+        results = [*await asyncio.gather(*jobs), await encoder.aencode_queries(["shared"])]
+    assert all(np.abs(found - expected).max() < 1e-5 for found in results)
