@@ -1,0 +1,44 @@
+# Two commands set everything up on a bare machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# The CPU build of torch where the platform's default would be gigabytes of CUDA:
+# TORCH="torch --index-url https://download.pytorch.org/whl/cpu" make setup
+TORCH ?= torch==2.13.0
+
+export HF_HUB_OFFLINE := 1
+export TOKENIZERS_PARALLELISM := false
+
+.PHONY: setup demo test check bench clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet $(TORCH)
+	$(BIN)/python -m pip install --quiet --editable ".[all]" --group dev
+	touch $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/python -m demo.run
+
+# Each framework's suite runs a second time with the other framework absent.
+test: $(STAMP) check
+	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -q -p tests.blocking --without llama_index tests/langchain_adapter
+	$(BIN)/python -m pytest -q -p tests.blocking --without langchain_core tests/llama_index
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/pyright
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks.encode
+	$(BIN)/python -m benchmarks.parity
+
+clean:
+	rm -rf $(VENV) .demo dist build

@@ -1,0 +1,59 @@
+"""Our encode path beside the card's: CPU seconds, in turn, in one process.
+
+python -m benchmarks.encode [--layers 4] [--pairs 7] [--checkpoint FOLDER]
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import torch
+
+from benchmarks.arguments import arguments
+from benchmarks.card_path import CardPath
+from benchmarks.full_size import write_full_size_checkpoint
+from benchmarks.sample_pages import sample_pages
+from benchmarks.timing import compare, machine
+from vdr_integrations import load_encoder
+
+
+def run(folder: Path, *, pairs: int) -> None:
+    """Print one line for pages and two for queries."""
+    card = CardPath(folder, dtype=torch.bfloat16)
+    encoder = load_encoder(str(folder), device="cpu", dtype="bfloat16")
+    [image] = sample_pages(1)
+    query = "What was the revenue of the third quarter of last year?"
+    work = {
+        "one page, 768 visual tokens at most": (
+            lambda: encoder.encode_pages([image]),
+            lambda: card.encode_documents([image], encoder.dimension),
+        ),
+        "one query": (
+            lambda: encoder.encode_queries([query]),
+            lambda: card.encode_queries([query], encoder.dimension),
+        ),
+        "16 queries": (
+            lambda: encoder.encode_queries([query] * 16),
+            lambda: card.encode_queries([query] * 16, encoder.dimension),
+        ),
+    }
+    for what, (ours, theirs) in work.items():
+        print(f"{what}: {compare(ours, theirs, pairs=pairs)}", flush=True)
+
+
+def main() -> None:
+    """Use a given checkpoint or random weights of the full configuration."""
+    options = arguments("Encode path beside the card's")
+    print(machine())
+    if options.checkpoint:
+        run(options.checkpoint, pairs=options.pairs)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "vdr-2b-multi-v1"
+        write_full_size_checkpoint(folder, tokenizer=options.tokenizer, layers=options.layers)
+        run(folder, pairs=options.pairs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,25 @@
+"""Pages of the bundled demo documents, rendered at 200 dpi as a user of the card would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pymupdf
+from PIL import Image
+
+__all__ = ["sample_pages"]
+
+DOCUMENTS = Path(__file__).resolve().parent.parent / "demo" / "documents"
+
+
+def sample_pages(count: int) -> list[Image.Image]:
+    """The page in the middle of each document, in turn."""
+    images: list[Image.Image] = []
+    for path in sorted(DOCUMENTS.glob("*.pdf"))[:count]:
+        with pymupdf.open(path) as document:
+            page = document[len(document) // 2]
+            pixels = page.get_pixmap(dpi=200, alpha=False)
+            images.append(Image.frombytes("RGB", (pixels.width, pixels.height), pixels.samples))
+    if len(images) < count:
+        raise SystemExit(f"{DOCUMENTS} holds {len(images)} PDFs, {count} are needed")
+    return images

@@ -1,0 +1,56 @@
+"""Visual document retrieval for LangChain.
+
+    from langchain_core.vectorstores import InMemoryVectorStore
+    from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
+
+    store = InMemoryVectorStore(VDREmbeddings(model="nano"))
+    store.add_documents(PDFPageLoader("report.pdf").load())
+    pages = store.similarity_search("How did revenue change?", k=3)
+
+A page becomes a ``Document`` whose ``page_content`` is a page reference, so every vector store,
+``index()`` and retriever of LangChain embeds the picture of the page. To show what was found to a
+chat model, :func:`page_blocks` turns documents into content blocks:
+
+    from langchain_core.messages import HumanMessage
+    from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+
+    def to_messages(found: dict) -> list[HumanMessage]:
+        blocks = [{"type": "text", "text": found["question"]}, *page_blocks(found["pages"])]
+        return [HumanMessage(content_blocks=blocks)]
+
+    chain = (
+        {"question": RunnablePassthrough(), "pages": store.as_retriever()}
+        | RunnableLambda(to_messages)
+        | chat_model
+    )
+"""
+
+from __future__ import annotations
+
+from vdr_integrations.errors import MissingExtraError
+
+try:
+    import langchain_core as _langchain_core
+except ModuleNotFoundError as error:
+    if error.name != "langchain_core":  # installed, but something it needs is not
+        raise
+    raise MissingExtraError(
+        package="langchain-core", extra="langchain", purpose="vdr_integrations.langchain"
+    ) from error
+
+from vdr_integrations.langchain.blob_parser import PDFPageBlobParser
+from vdr_integrations.langchain.content_blocks import page_blocks, page_image_block
+from vdr_integrations.langchain.embeddings import VDREmbeddings
+from vdr_integrations.langchain.loader import PDFPageLoader
+from vdr_integrations.langchain.page_documents import page_key
+
+__all__ = [
+    "PDFPageBlobParser",
+    "PDFPageLoader",
+    "VDREmbeddings",
+    "page_blocks",
+    "page_image_block",
+    "page_key",
+]
+
+del _langchain_core

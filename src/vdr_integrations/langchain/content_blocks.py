@@ -1,0 +1,85 @@
+"""Found pages as content blocks of a chat message."""
+
+from __future__ import annotations
+
+import base64
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from langchain_core.messages.content import create_image_block, create_text_block
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.pages import PageStore
+from vdr_integrations.types import PageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from langchain_core.documents import Document
+    from langchain_core.messages.content import ImageContentBlock, TextContentBlock
+
+__all__ = ["page_blocks", "page_image_block"]
+
+
+def page_image_block(
+    document: Document, *, page_store_path: str | None = None
+) -> ImageContentBlock:
+    """The image of a page, for the content of a chat message.
+
+    Args:
+        document: A document of :class:`PDFPageLoader`, as a vector store gave it back.
+        page_store_path: Folder of the page store; None: ``$VDR_PAGE_STORE``, or the user's cache
+            folder.
+
+    Returns:
+        LangChain's image block with the page as base64 PNG (lossless: small print stays legible).
+
+    Raises:
+        OptionError: The document is not a page.
+        PageReferenceError: The page is not in the store, or was altered.
+    """
+    png = BytesIO()
+    PageStore(page_store_path).get(_page_ref(document)).image.save(png, format="PNG")
+    return create_image_block(
+        base64=base64.b64encode(png.getvalue()).decode("ascii"), mime_type="image/png"
+    )
+
+
+def page_blocks(
+    documents: Iterable[Document], *, page_store_path: str | None = None
+) -> list[TextContentBlock | ImageContentBlock]:
+    """Pages as pairs of content blocks: what the page is (``report.pdf, page 3 of 12``), its image.
+
+    Args:
+        documents: Documents of :class:`PDFPageLoader`, best first.
+        page_store_path: As for :func:`page_image_block`.
+
+    Raises:
+        OptionError: A document is not a page.
+        PageReferenceError: A page is not in the store, or was altered.
+    """
+    blocks: list[TextContentBlock | ImageContentBlock] = []
+    for document in documents:
+        image = page_image_block(document, page_store_path=page_store_path)
+        blocks += [create_text_block(_citation(document)), image]
+    return blocks
+
+
+def _page_ref(document: Document) -> PageRef:
+    # page_content first: stores may leave metadata out of what they give back.
+    for text in (document.page_content, document.metadata.get("page_ref")):
+        if isinstance(text, str) and (ref := PageRef.parse(text)) is not None:
+            return ref
+    raise OptionError(
+        f"document {document.id} is not a page: neither page_content nor metadata['page_ref'] is "
+        f"a page reference. Load PDFs with PDFPageLoader to search their pages."
+    )
+
+
+def _citation(document: Document) -> str:
+    metadata = document.metadata
+    source = metadata.get("source", "unknown document")
+    if "page_number" not in metadata:
+        return f"{source}:"
+    total = f" of {metadata['total_pages']}" if "total_pages" in metadata else ""
+    return f"{source}, page {metadata['page_number']}{total}:"

@@ -1,0 +1,111 @@
+"""What an input stands for: a stored page, an image to open, or plain text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.pages import ImageSource, PageStore, open_image
+from vdr_integrations.types import Page, PageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from PIL import Image
+
+    from vdr_integrations.types import PixelBudget
+
+__all__ = ["ImageInput", "StoredPage", "check_list", "image_pages", "stored_page"]
+
+ImageInput = ImageSource | PageRef | Page
+"""A path, an encoded image, a ``data:`` URI, pixels, a page, or the reference of a stored page."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPage:
+    """A page of a store, read when it is rendered: references cost no memory until then."""
+
+    store: PageStore
+    ref: PageRef
+
+    def render(self, budget: PixelBudget) -> Image.Image:
+        """The stored image, resized to what ``budget`` asks for.
+
+        Raises:
+            PageReferenceError: The image is not in the store, or was altered.
+        """
+        return self.store.get(self.ref).render(budget)
+
+
+@dataclass(frozen=True, slots=True)
+class UnopenedImage:
+    """An image file or its bytes, decoded when it is rendered: a thousand photographs fit."""
+
+    source: str | Path | bytes
+
+    def render(self, budget: PixelBudget) -> Image.Image:
+        """The image, resized to what ``budget`` asks for.
+
+        Raises:
+            ImageDecodeError: Not an image; URLs are refused too.
+            ImageTooLargeError: More pixels than ``ImageLimits`` allows.
+        """
+        return open_image(self.source).render(budget)
+
+
+def stored_page(text: str, *, store: PageStore) -> StoredPage | None:
+    """The stored page that ``text`` is the exact reference of, or None for any other text.
+
+    Raises:
+        PageReferenceError: A reference to a page that is not in the store.
+    """
+    ref = PageRef.parse(text)
+    return None if ref is None else _checked(ref, store)
+
+
+def image_pages(images: Sequence[ImageInput], *, store: PageStore) -> list[Page]:
+    """Pages of images in any form that :func:`vdr_integrations.open_image` takes, or of references.
+
+    Raises:
+        PageReferenceError: A reference to a page that is not in the store.
+        ImageDecodeError: Pixels that make no image; files show it when they are rendered.
+        ImageTooLargeError: More pixels than ``ImageLimits`` allows.
+        OptionError: Something else than an image.
+    """
+    return [_image_page(image, store) for image in images]
+
+
+def check_list(items: object, *, argument: str) -> None:
+    """Refuse a lone string where a list is meant: it would be read letter by letter.
+
+    Raises:
+        OptionError: ``items`` is a str or bytes.
+    """
+    if isinstance(items, str | bytes | bytearray):
+        raise OptionError(
+            f"{argument} must be a list, found a single {type(items).__name__}; "
+            f"wrap it: {argument}=[...]."
+        )
+
+
+def _image_page(image: ImageInput, store: PageStore) -> Page:
+    if isinstance(image, Page):
+        return image
+    if isinstance(image, PageRef):
+        return _checked(image, store)
+    if isinstance(image, str) and (page := stored_page(image, store=store)) is not None:
+        return page
+    if isinstance(image, BytesIO):
+        return UnopenedImage(image.getvalue())  # whole, whatever has been read of it
+    if isinstance(image, str | Path | bytes | bytearray):
+        return UnopenedImage(bytes(image) if isinstance(image, bytearray) else image)
+    return open_image(image)
+
+
+def _checked(ref: PageRef, store: PageStore) -> StoredPage:
+    if ref not in store:
+        store.get(ref)  # raises the error that says so
+    return StoredPage(store, ref)
