@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import os
+import pickle
+import stat
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from vdr_integrations.errors import ImageTooLargeError, PageReferenceError
+from vdr_integrations.pages import PageStore
+from vdr_integrations.types import PageImage, PageRef
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def page(colour: tuple[int, int, int] = (200, 30, 40)) -> PageImage:
+    image = Image.new("RGB", (56, 84), colour)
+    image.putpixel((3, 5), (1, 2, 3))
+    return PageImage(image)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> PageStore:
+    return PageStore(tmp_path / "pages")
+
+
+def test_a_stored_page_comes_back_pixel_for_pixel(store: PageStore) -> None:
+    ref = store.put(page())
+    assert ref == page().ref
+    for found in (store.get(ref), store.get(str(ref)), store.resolve(str(ref))):
+        assert found is not None
+        assert found.image.mode == "RGB"
+        assert found.image.tobytes() == page().image.tobytes()
+        assert found.source == str(ref)
+    assert ref in store
+    assert str(ref) in store
+
+
+def test_files_lie_in_folders_by_the_first_two_digits(store: PageStore) -> None:
+    ref = store.put(page())
+    path = store.path(ref)
+    assert path == store.root / ref.sha256[:2] / f"{ref.sha256}.png"
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits")
+def test_stored_pages_are_readable_by_their_owner_only(store: PageStore) -> None:
+    assert stat.S_IMODE(store.path(store.put(page())).stat().st_mode) == 0o600
+
+
+def test_a_page_is_stored_once(store: PageStore) -> None:
+    path = store.path(store.put(page()))
+    before = path.stat().st_mtime_ns, path.stat().st_ino
+    store.put(page())
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == before
+    assert [p for p in store.root.rglob("*") if p.is_file()] == [path]
+
+
+def test_what_pil_keeps_beside_the_pixels_is_not_stored(store: PageStore) -> None:
+    image = page().image.copy()
+    image.info = {"transparency": (200, 30, 40), "icc_profile": b"private", "dpi": (7, 7)}
+    ref = store.put(PageImage(image))
+    assert store.get(ref).image.tobytes() == image.tobytes()
+    assert b"private" not in store.path(ref).read_bytes()
+
+
+def test_a_page_that_is_not_stored_is_an_error(store: PageStore) -> None:
+    ref = page().ref
+    assert ref not in store
+    for look in (lambda: store.get(ref), lambda: store.resolve(str(ref))):
+        with pytest.raises(PageReferenceError, match=f"^{ref}: no page is stored under it"):
+            look()
+
+
+@pytest.mark.parametrize("damage", ["other", "cut", "empty", "bomb", "text"])
+def test_an_altered_file_is_refused_and_putting_the_page_again_replaces_it(
+    store: PageStore, damage: str
+) -> None:
+    ref = store.put(page())
+    path = store.path(ref)
+    other = store.path(store.put(page((9, 9, 9)))).read_bytes()
+    data = path.read_bytes()
+    bomb = data[:16] + (10**6).to_bytes(4, "big") * 2 + data[24:]
+    path.write_bytes(
+        {"other": other, "cut": data[:-30], "empty": b"", "bomb": bomb, "text": b"x"}[damage]
+    )
+    with pytest.raises(PageReferenceError, match="damaged or was altered"):
+        store.get(ref)
+    store.put(page())
+    assert store.get(ref).sha256 == ref.sha256
+
+
+DIGITS = "0123456789abcdef" * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "vdr-page:",
+        f"vdr-page:{DIGITS[:-1]}",
+        f"vdr-page:{DIGITS}0",
+        f"vdr-page:{DIGITS}\n",
+        f" vdr-page:{DIGITS}",
+        f"vdr-page:{DIGITS.upper()}",
+        f"VDR-PAGE:{DIGITS}",
+        f"see vdr-page:{DIGITS} here",
+        DIGITS,
+        "vdr-page:../../../../etc/passwd",
+        "vdr-page:" + "../" * 21 + "x",
+        "vdr-page:/etc/passwd" + "0" * 53,
+        f"vdr-page:{'٣' * 64}",
+        f"vdr-page:{DIGITS[:-1]}\x00",
+        "file:///etc/passwd",
+    ],
+)
+def test_a_text_that_is_not_exactly_a_reference_never_resolves(store: PageStore, text: str) -> None:
+    assert store.resolve(text) is None
+    assert text not in store
+    for look in (store.get, store.path):
+        with pytest.raises(PageReferenceError, match="a text of") as caught:
+            look(text)
+        assert DIGITS[:20] not in str(caught.value)
+    assert not store.root.exists()
+
+
+@given(st.text())
+def test_no_text_resolves_by_accident(text: str) -> None:
+    assert PageStore("nowhere").resolve(text) is None
+
+
+def test_the_default_folder_is_looked_up_when_the_store_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = PageStore()
+    monkeypatch.setenv("VDR_PAGE_STORE", str(tmp_path / "one"))
+    assert store.root == tmp_path / "one"
+    monkeypatch.setenv("VDR_PAGE_STORE", str(tmp_path / "two"))
+    assert store.root == tmp_path / "two"
+    monkeypatch.delenv("VDR_PAGE_STORE")
+    assert store.root.parts[-2:] == ("vdr-integrations", "pages")
+
+
+def test_stores_of_one_folder_are_equal_and_can_be_pickled(tmp_path: Path) -> None:
+    store = PageStore(tmp_path)
+    assert store == PageStore(str(tmp_path)) == pickle.loads(pickle.dumps(store))
+    assert hash(store) == hash(PageStore(str(tmp_path)))
+    assert store != PageStore(tmp_path / "other")
+    assert store != "store"
+    assert repr(store) == f"PageStore({str(tmp_path)!r})"
+
+
+def test_a_page_that_get_would_refuse_is_not_stored(store: PageStore) -> None:
+    large = PageImage(Image.new("RGB", (10_001, 10_000)))
+    with pytest.raises(ImageTooLargeError, match="at most 100,000,000"):
+        store.put(large)
+
+
+def test_a_failed_write_leaves_nothing_behind(
+    store: PageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        store.put(page())
+    assert page().ref not in store
+    assert not [p for p in store.root.rglob("*") if p.is_file()]
+
+
+def test_threads_can_put_and_get_the_same_pages(store: PageStore) -> None:
+    colours = [(n, 255 - n, 7) for n in range(0, 250, 50)]
+
+    def work(_: int) -> list[PageRef]:
+        refs = [store.put(page(colour)) for colour in colours]
+        return [store.get(ref).ref for ref in refs]
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(work, range(6)))
+    assert all(answer == [page(colour).ref for colour in colours] for answer in answers)
+    assert len([p for p in store.root.rglob("*") if p.is_file()]) == len(colours)
+
+
+def test_processes_can_put_the_same_pages(store: PageStore) -> None:
+    script = (
+        "import sys; from PIL import Image\n"
+        "from vdr_integrations.pages import PageStore\n"
+        "from vdr_integrations.types import PageImage\n"
+        "for n in range(20):\n"
+        "    store = PageStore(sys.argv[1])\n"
+        "    store.get(store.put(PageImage(Image.new('RGB', (56, 56), (n, n, n)))))\n"
+    )
+    command = [sys.executable, "-c", script, str(store.root)]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert (process.returncode, errors) == (0, b"")
+    files = [p for p in store.root.rglob("*") if p.is_file()]
+    assert len(files) == 20
+    for n in range(20):
+        assert PageImage(Image.new("RGB", (56, 56), (n, n, n))).ref in store
