@@ -1,0 +1,38 @@
+"""Visual document retrieval for LlamaIndex.
+
+    from llama_index.core import VectorStoreIndex
+    from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader, VDREmbedding
+
+    index = VectorStoreIndex.from_documents(
+        PDFPageReader().load_data("report.pdf"),
+        transformations=[PDFPageNodeParser()],
+        embed_model=VDREmbedding(model_name="nano"),
+    )
+    pages = index.as_retriever(similarity_top_k=3).retrieve("How did revenue change?")
+
+A page becomes an ``ImageNode`` whose EMBED content is a page reference, so that indexes, ingestion
+pipelines and their caches embed the picture of the page. A query engine made with
+``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the language model
+the pages themselves.
+"""
+
+from __future__ import annotations
+
+from vdr_integrations.errors import MissingExtraError
+
+try:
+    import llama_index.core as _llama_index_core
+except ModuleNotFoundError as error:
+    if error.name not in {"llama_index", "llama_index.core"}:  # something it needs is missing
+        raise
+    raise MissingExtraError(
+        package="llama-index-core", extra="llama-index", purpose="vdr_integrations.llama_index"
+    ) from error
+
+from vdr_integrations.llama_index.embedding import VDREmbedding
+from vdr_integrations.llama_index.node_parser import PDFPageNodeParser
+from vdr_integrations.llama_index.reader import PDFPageReader
+
+__all__ = ["PDFPageNodeParser", "PDFPageReader", "VDREmbedding"]
+
+del _llama_index_core
