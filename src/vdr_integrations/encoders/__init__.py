@@ -6,12 +6,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.checkpoint import KNOWN_CHECKPOINTS, Checkpoint
+from vdr_integrations.encoders.handle import EncoderHandle, EncoderOptions
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.dense import DenseEncoder
     from vdr_integrations.encoders.load import load_encoder
 
-__all__ = ["KNOWN_CHECKPOINTS", "Checkpoint", "DenseEncoder", "load_encoder"]
+__all__ = [
+    "KNOWN_CHECKPOINTS",
+    "Checkpoint",
+    "DenseEncoder",
+    "EncoderHandle",
+    "EncoderOptions",
+    "load_encoder",
+]
 
 _HOMES = {"DenseEncoder": "dense", "load_encoder": "load"}
 

@@ -10,8 +10,7 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.utils import secret_from_env
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
-from vdr_integrations.encoders import Checkpoint  # noqa: TC001  # pydantic reads it at run time
-from vdr_integrations.langchain.encoder_handle import EncoderHandle, EncoderOptions
+from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
 from vdr_integrations.langchain.page_inputs import (
     ImageInput,
     check_list,

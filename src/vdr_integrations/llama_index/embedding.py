@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
+from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
 from vdr_integrations.errors import InvalidVectorError, OptionError
 from vdr_integrations.llama_index.embedder import Embedder
 from vdr_integrations.llama_index.embedding_hooks import EmbeddingHooks
@@ -18,7 +19,6 @@ from vdr_integrations.llama_index.embedding_items import (
     query_item,
     text_item,
 )
-from vdr_integrations.llama_index.encoder_handle import EncoderHandle, EncoderOptions
 from vdr_integrations.llama_index.node_items import node_item
 from vdr_integrations.llama_index.vector_cache import VectorCache
 from vdr_integrations.pages import PageStore
@@ -63,6 +63,8 @@ class VDREmbedding(EmbeddingHooks):
         dimension: Length that vectors are cut to before they are normalised (Matryoshka); None:
             not cut.
         max_visual_tokens: Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends.
+        batch_visual_tokens: Visual tokens in one pass of the model; None: what suits the device.
+        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
         page_store_path: Folder that references resolve in; None: ``$VDR_PAGE_STORE``, or the
             user's cache folder.
         cache_dir: Where checkpoints from the hub are kept; None: as transformers does.
@@ -89,6 +91,8 @@ class VDREmbedding(EmbeddingHooks):
     attn_implementation: str | None = None
     dimension: int | None = Field(default=None, ge=1)
     max_visual_tokens: int = Field(default=768, ge=1)
+    batch_visual_tokens: int | None = Field(default=None, ge=1)
+    checkpoint: Checkpoint | None = None
     page_store_path: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False
@@ -268,6 +272,8 @@ class VDREmbedding(EmbeddingHooks):
             attn_implementation=self.attn_implementation,
             dimension=self.dimension,
             max_visual_tokens=self.max_visual_tokens,
+            batch_visual_tokens=self.batch_visual_tokens,
+            checkpoint=self.checkpoint,
             token=self.token.get_secret_value() if self.token else None,
             cache_dir=self.cache_dir,
             local_files_only=self.local_files_only,

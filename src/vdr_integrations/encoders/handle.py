@@ -1,4 +1,4 @@
-"""The encoder behind an embedding object: loaded on first use, never copied or pickled."""
+"""The encoder behind a framework's object: loaded on first use, never copied or pickled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import threading
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.encoders.checkpoint import Checkpoint
+    from vdr_integrations.encoders.dense import DenseEncoder
 
 __all__ = ["EncoderHandle", "EncoderOptions"]
 
@@ -22,6 +23,8 @@ class EncoderOptions(NamedTuple):
     attn_implementation: str | None
     dimension: int | None
     max_visual_tokens: int
+    batch_visual_tokens: int | None
+    checkpoint: Checkpoint | None
     token: str | None
     cache_dir: str | None
     local_files_only: bool
@@ -30,11 +33,13 @@ class EncoderOptions(NamedTuple):
 class EncoderHandle:
     """Loads an encoder on first use and keeps it.
 
-    Encoders are kept by their options, so that an option assigned later is honoured. Pickles and
-    deep copies are empty handles: weights stay where they were loaded.
+    Encoders are kept by their options, so a handle that is shared by a shallow copy
+    (``model_copy(update={"dimension": 256})``) never answers with the other's vectors. Pickles
+    and deep copies are empty handles: weights stay where they were loaded.
     """
 
     def __init__(self) -> None:
+        """Hold nothing yet."""
         self._encoders: dict[EncoderOptions, DenseEncoder] = {}
         self._loading = threading.Lock()
 
@@ -64,17 +69,6 @@ class EncoderHandle:
 
 
 def _load(options: EncoderOptions) -> DenseEncoder:
-    from vdr_integrations.encoders import load_encoder
+    from vdr_integrations.encoders.load import load_encoder
 
-    return load_encoder(
-        options.model,
-        revision=options.revision,
-        device=options.device,
-        dtype=options.dtype,
-        attn_implementation=options.attn_implementation,
-        dimension=options.dimension,
-        max_visual_tokens=options.max_visual_tokens,
-        token=options.token,
-        cache_dir=options.cache_dir,
-        local_files_only=options.local_files_only,
-    )
+    return load_encoder(**options._asdict())
