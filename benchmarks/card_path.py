@@ -59,13 +59,13 @@ class CardPath:
         self,
         folder: Path | str,
         *,
-        model: Qwen2VLForConditionalGeneration | None = None,
         max_visual_tokens: int = 768,
         dtype: torch.dtype = torch.float32,
+        device: str = "cpu",
     ) -> None:
-        """Load from a folder, or use a model that is loaded already."""
-        self.model = model or Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
-        self.model.eval()
+        """Load from a folder."""
+        model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+        self.model = model.to(device).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         self.pixels = {"min_pixels": 1 * 28 * 28, "max_pixels": max_visual_tokens * 28 * 28}
         self.image_processor = Qwen2VLImageProcessorPil.from_pretrained(folder, **self.pixels)
@@ -95,17 +95,20 @@ class CardPath:
             for prompt, count in zip(prompts, counts, strict=True)
         ]
         tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
+        device = self.model.device
         is_image = tokens["input_ids"] == self.model.config.image_token_id
         with torch.no_grad():
             output = self.model(
-                input_ids=tokens["input_ids"],
-                attention_mask=tokens["attention_mask"],
-                pixel_values=pixels["pixel_values"].to(self.model.dtype),
-                image_grid_thw=pixels["image_grid_thw"],
-                mm_token_type_ids=is_image.int(),
+                input_ids=tokens["input_ids"].to(device),
+                attention_mask=tokens["attention_mask"].to(device),
+                pixel_values=pixels["pixel_values"].to(device, self.model.dtype),
+                image_grid_thw=pixels["image_grid_thw"].to(device),
+                mm_token_type_ids=is_image.int().to(device),
                 use_cache=False,
                 return_dict=True,
                 output_hidden_states=True,
             )
         embeddings = output.hidden_states[-1][:, -1]
-        return torch.nn.functional.normalize(embeddings[:, :dimension].float(), dim=-1).numpy()
+        return (
+            torch.nn.functional.normalize(embeddings[:, :dimension].float(), dim=-1).cpu().numpy()
+        )
