@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml
 	touch $(STAMP)
 
 demo: $(STAMP)
-	$(BIN)/python -m demo.run
+	$(BIN)/python demo/run.py
 
 # Each framework's suite runs a second time with the other framework absent.
 test: $(STAMP) check

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from PIL import Image
 
 from benchmarks.arguments import arguments
 from benchmarks.card_path import CardPath
@@ -18,6 +18,9 @@ from benchmarks.full_size import write_full_size_checkpoint
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import machine
 from vdr_integrations import load_encoder
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 AT_LEAST = 0.9995
 QUERIES = ["revenue", "What was the revenue of the third quarter?", "Wie hoch war der Umsatz?"]

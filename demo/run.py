@@ -1,0 +1,165 @@
+"""Ask plain questions of the bundled PDFs in three ways, and see the right pages come back.
+
+    python demo/run.py
+
+Runs offline and on the CPU, with the bundled checkpoint ``nano``. Exits with 1 when the right
+pages are found too seldom, or when the three ways do not agree.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+# Before anything that reads it is imported: the demo needs no network.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from ways import Found, ask_langchain, ask_llama_index, ask_the_command_line
+
+DEMO = Path(__file__).resolve().parent
+MODEL = "nano"
+HITS = 3
+FIRST_AT_LEAST = 0.7
+AMONG_THREE_AT_LEAST = 0.9
+
+DOCUMENTS = (
+    "project-history.en.pdf",
+    "project-history.it.pdf",
+    "project-history.fr.pdf",
+    "project-history.de.pdf",
+    "project-history.es.pdf",
+    "library-report.en.pdf",
+    "wine-report.it.pdf",
+    "tramway-report.fr.pdf",
+    "utility-report.de.pdf",
+    "olive-report.es.pdf",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question and the page that answers it."""
+
+    language: str
+    question: str
+    source: str
+    page_number: int
+
+    def is_answered_by(self, found: Found) -> bool:
+        """Whether this is the right page."""
+        return (found.source, found.page_number) == (self.source, self.page_number)
+
+    def rank_in(self, hits: list[Found]) -> int | None:
+        """1 for the first hit; None where the right page is not among them."""
+        ranks = (rank for rank, hit in enumerate(hits, start=1) if self.is_answered_by(hit))
+        return next(ranks, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What one way gave, in the order of the questions."""
+
+    way: str
+    hits: list[list[Found]]
+    seconds: float
+
+
+def main() -> int:
+    """Run the demo; returns the exit code."""
+    console = Console()
+    questions = read_questions()
+    paths = [DEMO / "documents" / name for name in DOCUMENTS]
+    console.print(f"{len(paths)} PDFs, {len(questions)} questions, model {MODEL}, on the CPU.")
+    answers = ask_all(paths, questions, console)
+    console.print(hits_table(questions, answers))
+    good = [summarise(questions, given, console) for given in answers]
+    agree = all(pages(given) == pages(answers[0]) for given in answers)
+    console.print(
+        "All three ways found the same pages in the same order."
+        if agree
+        else "[red]The three ways did not find the same pages.[/red]"
+    )
+    return 0 if agree and all(good) else 1
+
+
+def read_questions() -> list[Question]:
+    """The bundled questions about the documents that are indexed."""
+    listed = json.loads((DEMO / "questions.json").read_text(encoding="utf-8"))
+    return [Question(**entry) for entry in listed if entry["source"] in DOCUMENTS]
+
+
+def ask_all(paths: list[Path], questions: list[Question], console: Console) -> list[Answers]:
+    """The answers of the three ways, each over its own index of all documents."""
+    asked = [question.question for question in questions]
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        os.environ["VDR_PAGE_STORE"] = str(work / "pages")
+        ways = {
+            "LlamaIndex": lambda: ask_llama_index(paths, asked, model=MODEL, k=HITS),
+            "LangChain": lambda: ask_langchain(paths, asked, model=MODEL, k=HITS),
+            "vdr": lambda: ask_the_command_line(
+                paths, asked, model=MODEL, k=HITS, index=work / "index"
+            ),
+        }
+        answers: list[Answers] = []
+        for way, ask in ways.items():
+            with console.status(f"Indexing and asking through {way} ..."):
+                started = time.perf_counter()
+                hits = ask()
+            answers.append(Answers(way, hits, time.perf_counter() - started))
+    return answers
+
+
+def hits_table(questions: list[Question], answers: list[Answers]) -> Table:
+    """Questions with their first hits, the right page marked, and its rank in every way."""
+    table = Table("Question, and the first pages found", title="Hits", show_lines=True)
+    for given in answers:
+        table.add_column(given.way, justify="center")
+    for number, question in enumerate(questions):
+        found = Text(f"{question.question}\n", style="bold")
+        for hit in answers[0].hits[number]:
+            right = question.is_answered_by(hit)
+            page = f"{Path(hit.source).stem} p. {hit.page_number}"
+            found.append(
+                f"{'✓' if right else ' '} {page}  {hit.score:.3f}\n",
+                style="green" if right else "not bold",
+            )
+        found.rstrip()
+        ranks = (question.rank_in(given.hits[number]) for given in answers)
+        table.add_row(
+            found,
+            *(str(rank) if rank is not None else "-" for rank in ranks),
+        )
+    return table
+
+
+def summarise(questions: list[Question], given: Answers, console: Console) -> bool:
+    """Print how often the right page was found; returns whether that is often enough."""
+    ranks = [question.rank_in(hits) for question, hits in zip(questions, given.hits, strict=True)]
+    first = sum(rank == 1 for rank in ranks)
+    among = sum(rank is not None for rank in ranks)
+    total = len(questions)
+    good = first >= FIRST_AT_LEAST * total and among >= AMONG_THREE_AT_LEAST * total
+    colour = "green" if good else "red"
+    console.print(
+        f"[{colour}]{given.way}: right page first {first} of {total}, "
+        f"among three {among} of {total}[/{colour}] ({given.seconds:.1f} s)"
+    )
+    return good
+
+
+def pages(given: Answers) -> list[list[tuple[str, int]]]:
+    """Sources and page numbers without scores, which may differ in the last digits."""
+    return [[(hit.source, hit.page_number) for hit in hits] for hits in given.hits]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""The three ways of asking: LlamaIndex, LangChain, and the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Found", "ask_langchain", "ask_llama_index", "ask_the_command_line"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page that came back, and how well it matches."""
+
+    source: str
+    page_number: int
+    score: float
+
+
+def ask_llama_index(
+    paths: Sequence[Path], questions: Sequence[str], *, model: str, k: int
+) -> list[list[Found]]:
+    """A stock VectorStoreIndex over page nodes."""
+    from llama_index.core import VectorStoreIndex
+
+    from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader, VDREmbedding
+
+    reader = PDFPageReader()
+    index = VectorStoreIndex.from_documents(
+        [page for path in paths for page in reader.load_data(path)],
+        transformations=[PDFPageNodeParser()],
+        embed_model=VDREmbedding(model_name=model, device="cpu"),
+    )
+    retriever = index.as_retriever(similarity_top_k=k)
+    return [
+        [
+            Found(
+                source=hit.metadata["file_name"],
+                page_number=hit.metadata["page_number"],
+                score=float(hit.score or 0.0),
+            )
+            for hit in retriever.retrieve(question)
+        ]
+        for question in questions
+    ]
+
+
+def ask_langchain(
+    paths: Sequence[Path], questions: Sequence[str], *, model: str, k: int
+) -> list[list[Found]]:
+    """A stock InMemoryVectorStore over page documents."""
+    from langchain_core.vectorstores import InMemoryVectorStore
+
+    from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
+
+    store = InMemoryVectorStore(VDREmbeddings(model=model, device="cpu"))
+    store.add_documents(PDFPageLoader(list(paths)).load())
+    return [
+        [
+            Found(
+                source=Path(page.metadata["source"]).name,
+                page_number=page.metadata["page_number"],
+                score=float(score),
+            )
+            for page, score in store.similarity_search_with_score(question, k=k)
+        ]
+        for question in questions
+    ]
+
+
+def ask_the_command_line(
+    paths: Sequence[Path], questions: Sequence[str], *, model: str, k: int, index: Path
+) -> list[list[Found]]:
+    """``vdr index`` and ``vdr search``, each in a process of its own."""
+    options = ("--index", str(index), "--device", "cpu")
+    _vdr("index", *map(str, paths), *options, "--model", model)
+    asked = "\n".join(questions)
+    lines = _vdr("search", "-", *options, "-k", str(k), "--json", asked=asked).splitlines()
+    return [
+        [
+            Found(
+                source=Path(hit["source"]).name,
+                page_number=hit["page_number"],
+                score=hit["score"],
+            )
+            for hit in json.loads(line)
+        ]
+        for line in lines
+    ]
+
+
+def _vdr(*arguments: str, asked: str = "") -> str:
+    command = [sys.executable, "-m", "vdr_integrations", *arguments]
+    done = subprocess.run(  # noqa: S603  # our own command with our own arguments
+        command, input=asked, stdout=subprocess.PIPE, encoding="utf-8", check=True
+    )
+    return done.stdout

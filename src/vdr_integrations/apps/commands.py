@@ -1,0 +1,183 @@
+"""The commands of ``vdr`` and their options."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+import vdr_integrations
+from vdr_integrations.apps import display
+from vdr_integrations.apps.exits import ExitCode, reported, say_error
+from vdr_integrations.apps.settings import DEFAULT_MODEL, ModelSettings
+from vdr_integrations.errors import IndexNotFoundError, OptionError
+
+if TYPE_CHECKING:
+    from vdr_integrations.index import SyncReport
+
+__all__ = ["app"]
+
+_STDIN = "-"
+
+app = typer.Typer(
+    help="Search documents by what their pages look like.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+IndexOption = Annotated[
+    Path, typer.Option("--index", envvar="VDR_INDEX", help="Folder of the index.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
+]
+DtypeOption = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
+DebugOption = Annotated[
+    bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
+]
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001  # typer's callbacks are called this way
+    if wanted:
+        typer.echo(f"vdr-integrations {vdr_integrations.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def vdr(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Search documents by what their pages look like."""
+
+
+@app.command("index")
+def index_command(
+    paths: Annotated[list[Path], typer.Argument(help="PDFs, images and folders of them.")],
+    *,
+    index: IndexOption,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VDR_MODEL",
+            help=f"Hub id, folder or 'nano'. (default: that of the index, or {DEFAULT_MODEL})",
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of the model on the hub.")
+    ] = None,
+    dimension: Annotated[
+        int | None, typer.Option(min=1, help="Shorten vectors to this many numbers (Matryoshka).")
+    ] = None,
+    max_visual_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Pixel budget of a page. (default: 768)")
+    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    password_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Environment variable with the password of encrypted PDFs."
+        ),
+    ] = None,
+    debug: DebugOption = False,
+) -> None:
+    """Index documents: what has not changed is skipped, what is gone is dropped.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 some files or pages could not be indexed.
+    """
+    settings = ModelSettings(
+        model=model,
+        revision=revision,
+        dimension=dimension,
+        max_visual_tokens=max_visual_tokens,
+        device=device,
+        dtype=dtype,
+    )
+    with reported(debug=debug):
+        report = _update(index, paths, settings, password=_password(password_env))
+    for failure in report.failed:
+        say_error(str(failure.error))
+    if not (report.indexed or report.removed or report.failed):
+        say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
+        raise typer.Exit(ExitCode.ERROR)
+    display.show_report(report)
+    if report.failed:
+        raise typer.Exit(ExitCode.PARTIAL if report.indexed else ExitCode.ERROR)
+
+
+@app.command("search")
+def search_command(
+    question: Annotated[
+        str,
+        typer.Argument(help="What to look for, in plain words; '-' reads one question a line."),
+    ],
+    *,
+    index: IndexOption,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 5,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
+    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Find the pages that answer a question."""
+    with reported(debug=debug):
+        from vdr_integrations.index import DenseIndex
+
+        opened = DenseIndex.open(index)
+        settings = ModelSettings(model=model, device=device, dtype=dtype)
+        encoder, _, _ = settings.load(opened.manifest)
+        opened.manifest.check(encoder, index_path=opened.path)
+        questions = _questions(question)
+        vectors = encoder.encode_queries(questions)
+        for asked, vector in zip(questions, vectors, strict=True):
+            hits = opened.search(vector, k=k)
+            if as_json:
+                display.show_hits_as_json(hits)
+            else:
+                display.show_hits(hits, question=asked if question == _STDIN else None)
+
+
+def _update(
+    path: Path, paths: list[Path], settings: ModelSettings, *, password: str | None
+) -> SyncReport:
+    from vdr_integrations.index import DenseIndex, Manifest, sync_index
+
+    try:
+        opened = DenseIndex.open(path)
+    except IndexNotFoundError:
+        opened = None
+    display.notice("Loading the model ...")
+    encoder, model, revision = settings.load(None if opened is None else opened.manifest)
+    if opened is None:
+        manifest = Manifest.of(encoder, model=model, revision=revision)
+        opened = DenseIndex.create(path, manifest=manifest)
+    with display.progress_bar() as on_progress:
+        return sync_index(opened, encoder, paths, password=password, on_progress=on_progress)
+
+
+def _questions(question: str) -> list[str]:
+    asked = sys.stdin.read().splitlines() if question == _STDIN else [question]
+    questions = [line for line in asked if line.strip()]
+    if not questions:
+        raise OptionError("the question is empty; ask in plain words.")
+    return questions
+
+
+def _password(variable: str | None) -> str | None:
+    if variable is None:
+        return None
+    if variable not in os.environ:
+        raise OptionError(f"--password-env names {variable}, which is not set.")
+    return os.environ[variable]

@@ -1,0 +1,61 @@
+"""How a command ends: exit codes, and errors as one line on stderr."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+import typer
+
+from vdr_integrations.errors import VdrError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["ExitCode", "one_line", "reported", "say_error"]
+
+
+class ExitCode(IntEnum):
+    """What the shell sees; wrong usage is typer's 2."""
+
+    OK = 0
+    ERROR = 1
+    USAGE = 2
+    PARTIAL = 3
+
+
+@contextmanager
+def reported(*, debug: bool) -> Generator[None]:
+    """Turn errors of the user's world into one line on stderr and exit code 1.
+
+    Errors of the program itself pass through, with their traceback.
+
+    Args:
+        debug: Show the traceback too.
+
+    Raises:
+        Exit: In place of the error.
+    """
+    try:
+        yield
+    except (VdrError, OSError, MemoryError) as error:
+        if debug:
+            traceback.print_exc()
+        say_error(str(error) or type(error).__name__)
+        raise typer.Exit(ExitCode.ERROR) from error
+
+
+def say_error(message: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"error: {one_line(message)}\n")
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks and control characters, which could drive a terminal."""
+    return "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in " ".join(text.split())
+    )

@@ -1,0 +1,56 @@
+"""Has a file changed since it was indexed?"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from typing import TYPE_CHECKING
+
+from vdr_integrations.index.records import FileState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["read_file_state", "surely_unchanged"]
+
+_RACE_NS = 2_000_000_000
+"""Two writes within one tick of the file system's clock share a modification time; FAT's tick,
+the coarsest in use, is 2 seconds."""
+
+
+def read_file_state(path: Path) -> FileState:
+    """The file's state by reading all of it.
+
+    Size and time are taken before the bytes, so that a file which changes meanwhile looks changed
+    the next time.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    checked_ns = time.time_ns()
+    status = path.stat()
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileState(
+        sha256=digest,
+        size_bytes=status.st_size,
+        modified_ns=status.st_mtime_ns,
+        checked_ns=checked_ns,
+    )
+
+
+def surely_unchanged(path: Path, known: FileState) -> bool:
+    """Whether size and modification time alone show that the file is as it was.
+
+    False means that its bytes have to be read, also when it was written so shortly before the
+    last look that a later write could share its modification time.
+
+    Raises:
+        OSError: The file's status cannot be read.
+    """
+    status = path.stat()
+    return (
+        status.st_size == known.size_bytes
+        and status.st_mtime_ns == known.modified_ns
+        and known.modified_ns + _RACE_NS < known.checked_ns
+    )

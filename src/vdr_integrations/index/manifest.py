@@ -1,0 +1,81 @@
+"""What an index was made with, and whether an encoder fits it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+from vdr_integrations.errors import IndexMismatchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations.encoders import DenseEncoder
+
+__all__ = ["Manifest"]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The settings that every vector of an index shares.
+
+    Attributes:
+        fingerprint: Of the encoder; vectors of different fingerprints are never compared.
+        model: What ``load_encoder`` takes to load the encoder again.
+        revision: Hub revision that was asked for, None for the default one.
+        dimension: Numbers in a vector.
+        max_visual_tokens: Pixel budget of a page.
+    """
+
+    fingerprint: str
+    model: str
+    revision: str | None
+    dimension: int
+    max_visual_tokens: int
+
+    @classmethod
+    def of(
+        cls, encoder: DenseEncoder, *, model: str | None = None, revision: str | None = None
+    ) -> Self:
+        """The manifest of a new index.
+
+        Args:
+            encoder: Makes the vectors.
+            model: What ``load_encoder`` was given; the encoder's own name when left out.
+            revision: What ``load_encoder`` was given.
+        """
+        return cls(
+            fingerprint=encoder.fingerprint,
+            model=encoder.name if model is None else model,
+            revision=revision,
+            dimension=encoder.dimension,
+            max_visual_tokens=encoder.pixel_budget.max_visual_tokens,
+        )
+
+    def check(self, encoder: DenseEncoder, *, index_path: Path) -> None:
+        """Refuse an encoder whose vectors cannot be compared with those of the index.
+
+        Raises:
+            IndexMismatchError: Other fingerprint; the message names both encoders.
+        """
+        if encoder.fingerprint == self.fingerprint:
+            return
+        made_by = _describe(self.model, self.dimension, self.max_visual_tokens, self.fingerprint)
+        found = _describe(
+            encoder.name,
+            encoder.dimension,
+            encoder.pixel_budget.max_visual_tokens,
+            encoder.fingerprint,
+        )
+        raise IndexMismatchError(
+            f"index {index_path} was made by {made_by} and cannot be used with {found}: "
+            f"their vectors do not compare. Use the model and settings of the index, "
+            f"or index into another folder."
+        )
+
+
+def _describe(model: str, dimension: int, max_visual_tokens: int, fingerprint: str) -> str:
+    return (
+        f"{model} (dimension {dimension}, {max_visual_tokens} visual tokens, "
+        f"fingerprint {fingerprint[:12]})"
+    )

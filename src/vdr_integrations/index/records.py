@@ -1,0 +1,71 @@
+"""What an index keeps of documents and pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["DocumentRecord", "FileState", "PageRecord", "SkippedPage"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as it was when it was indexed.
+
+    Attributes:
+        sha256: Of the file's bytes, 64 lower-case hexadecimal digits.
+        size_bytes: Length of the file.
+        modified_ns: Modification time, nanoseconds since the epoch.
+        checked_ns: When the bytes were last read, nanoseconds since the epoch.
+    """
+
+    sha256: str
+    size_bytes: int
+    modified_ns: int
+    checked_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedPage:
+    """A page that could not be indexed although the rest of its document could.
+
+    Attributes:
+        page_number: 1-based.
+        reason: The error message, naming document and page.
+    """
+
+    page_number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRecord:
+    """A document of the index.
+
+    Attributes:
+        source: Absolute POSIX path, or whatever names the document; unique in the index.
+        file: The file's state when it was indexed.
+        total_pages: Pages of the document, the skipped ones included.
+        skipped: Pages that are not in the index.
+    """
+
+    source: str
+    file: FileState
+    total_pages: int
+    skipped: tuple[SkippedPage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageRecord:
+    """A page of the index; its vector lies beside it.
+
+    Attributes:
+        page_number: 1-based.
+        page_label: What is printed on the page ("iv"), or the page number as text.
+        page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
+        text: The text layer, empty for scans.
+    """
+
+    page_number: int
+    page_label: str
+    page_ref: str
+    text: str = ""
