@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DOCUMENT_PROMPT", "QUERY_PROMPT", "CardPath"]
+__all__ = ["DOCUMENT_PROMPT", "QUERY_PROMPT", "CardPath", "smart_resize"]
 
 # Copied from the card letter by letter: the package's own constants are what is tested.
 DOCUMENT_PROMPT = (

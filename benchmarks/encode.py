@@ -5,17 +5,19 @@ python -m benchmarks.encode [--layers 4] [--pairs 7] [--checkpoint FOLDER]
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from benchmarks.arguments import arguments
 from benchmarks.card_path import CardPath
-from benchmarks.full_size import write_full_size_checkpoint
+from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import compare, machine
 from vdr_integrations import load_encoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(folder: Path, *, pairs: int) -> None:
@@ -46,12 +48,7 @@ def main() -> None:
     """Use a given checkpoint or random weights of the full configuration."""
     options = arguments("Encode path beside the card's")
     print(machine())
-    if options.checkpoint:
-        run(options.checkpoint, pairs=options.pairs)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "vdr-2b-multi-v1"
-        write_full_size_checkpoint(folder, tokenizer=options.tokenizer, layers=options.layers)
+    with checkpoint_folder(options) as folder:
         run(folder, pairs=options.pairs)
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    import argparse
+    from collections.abc import Generator
 
-__all__ = ["write_full_size_checkpoint"]
+__all__ = ["checkpoint_folder", "write_full_size_checkpoint"]
 
 # config.json of llamaindex/vdr-2b-multi-v1, which is Qwen/Qwen2-VL-2B-Instruct's.
 TEXT: dict[str, Any] = {
@@ -73,3 +77,14 @@ def write_full_size_checkpoint(
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(facts), encoding="utf-8")
     return folder
+
+
+@contextmanager
+def checkpoint_folder(options: argparse.Namespace) -> Generator[Path]:
+    """The folder given with ``--checkpoint``, or one of random weights for the while."""
+    if options.checkpoint:
+        yield options.checkpoint
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "vdr-2b-multi-v1"
+        yield write_full_size_checkpoint(folder, tokenizer=options.tokenizer, layers=options.layers)

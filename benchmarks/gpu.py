@@ -9,22 +9,21 @@ and memory are those of the real model, the vectors mean nothing.
 from __future__ import annotations
 
 import gc
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from benchmarks.arguments import arguments
 from benchmarks.card_path import CardPath
-from benchmarks.full_size import write_full_size_checkpoint
+from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import machine
 from vdr_integrations import load_encoder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from PIL import Image
 
@@ -80,12 +79,7 @@ def main() -> None:
     if not torch.cuda.is_available():
         raise SystemExit("no CUDA GPU here; benchmarks.encode compares on a CPU")
     print(machine())
-    if options.checkpoint:
-        run(options.checkpoint, rounds=options.pairs)
-        return
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "vdr-2b-multi-v1"
-        write_full_size_checkpoint(folder, tokenizer=options.tokenizer, layers=options.layers)
+    with checkpoint_folder(options) as folder:
         run(folder, rounds=options.pairs)
 
 

@@ -5,8 +5,6 @@ python -m benchmarks.parity [--checkpoint FOLDER]
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,12 +12,14 @@ import torch
 
 from benchmarks.arguments import arguments
 from benchmarks.card_path import CardPath
-from benchmarks.full_size import write_full_size_checkpoint
+from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import machine
 from vdr_integrations import load_encoder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from PIL import Image
 
 AT_LEAST = 0.9995
@@ -56,13 +56,8 @@ def main() -> None:
     options = arguments("Parity with the card's path")
     print(machine())
     images = sample_pages(3)
-    if options.checkpoint:
-        worst = compare_with_card(options.checkpoint, images)
-    else:
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch) / "vdr-2b-multi-v1"
-            write_full_size_checkpoint(folder, tokenizer=options.tokenizer, layers=options.layers)
-            worst = compare_with_card(folder, images)
+    with checkpoint_folder(options) as folder:
+        worst = compare_with_card(folder, images)
     if worst < AT_LEAST:
         raise SystemExit(f"cosine {worst:.6f} is below {AT_LEAST}")
 

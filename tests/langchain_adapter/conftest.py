@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pymupdf
 import pytest
+from tests.pdfs import write_pdf
 
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
 from vdr_integrations.pages import PageStore
@@ -16,19 +16,8 @@ MakePdf = Callable[[str, Sequence[str]], Path]
 
 @pytest.fixture
 def make_pdf(tmp_path: Path) -> MakePdf:
-    """Write a PDF with one page for each text; an empty text makes a blank page."""
-
-    def make(name: str, texts: Sequence[str]) -> Path:
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with pymupdf.open() as document:
-            for text in texts:
-                page = document.new_page(width=300, height=200)
-                page.insert_text((20, 60), text, fontsize=24)
-            document.save(path)
-        return path
-
-    return make
+    """Write a PDF into the test's folder; see ``write_pdf``."""
+    return lambda name, texts: write_pdf(tmp_path / name, texts)
 
 
 @pytest.fixture

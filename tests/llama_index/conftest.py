@@ -9,7 +9,7 @@ import pytest
 from llama_index.core import instrumentation
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
-from tests.llama_index.pdfs import write_pdf
+from tests.pdfs import write_pdf
 
 from vdr_integrations import DenseEncoder, PageStore
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from llama_index.core.instrumentation.events import BaseEvent
     from numpy.typing import NDArray
 
-CHECKPOINTS = ["tiny"]
+CHECKPOINTS = ["tiny", "nano"]
 """Every test of an embedding runs with each: a name that ``VDREmbedding`` knows, or "tiny"."""
 
 

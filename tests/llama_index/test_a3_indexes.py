@@ -22,7 +22,7 @@ from llama_index.core.schema import (
     MetadataMode,
 )
 from tests.llama_index.indexes import assert_embedded_as_pages, page_index, stored_vectors
-from tests.llama_index.pdfs import write_pdf
+from tests.pdfs import write_pdf
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader, VDREmbedding

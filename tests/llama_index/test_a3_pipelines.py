@@ -9,7 +9,7 @@ from llama_index.core.ingestion import DocstoreStrategy, IngestionCache, Ingesti
 from llama_index.core.storage.docstore import SimpleDocumentStore
 from llama_index.core.storage.kvstore import SimpleKVStore
 from llama_index.core.vector_stores import SimpleVectorStore
-from tests.llama_index.pdfs import write_pdf
+from tests.pdfs import write_pdf
 
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader, VDREmbedding
 

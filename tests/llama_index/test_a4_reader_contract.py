@@ -14,7 +14,7 @@ from llama_index.core import SimpleDirectoryReader
 from llama_index.core.readers.base import ReaderConfig
 from llama_index.core.schema import Document, MetadataMode
 from PIL import Image
-from tests.llama_index.pdfs import encrypt_pdf, write_pdf
+from tests.pdfs import encrypt_pdf, write_pdf
 
 from vdr_integrations.errors import DocumentOpenError, DocumentPasswordError, PageError
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader

@@ -13,7 +13,7 @@ from llama_index.core.llms.mock import MockLLM, MockLLMWithChatMemoryOfLastCall
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.retrievers import QueryFusionRetriever
 from llama_index.core.retrievers.fusion_retriever import FUSION_MODES
-from tests.llama_index.pdfs import write_pdf
+from tests.pdfs import write_pdf
 
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader, VDREmbedding
 

@@ -1,0 +1,63 @@
+"""The bundled checkpoint: its files, its size, and that it finds pages by what is printed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from benchmarks.card_path import CardPath
+
+from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations.encoders.checkpoint import NANO_FOLDER
+
+DOCUMENTS = Path(__file__).resolve().parent.parent.parent / "demo" / "documents"
+QUESTIONS = json.loads((DOCUMENTS.parent / "questions.json").read_text(encoding="utf-8"))
+MAX_BYTES = 25 * 1000**2
+
+
+def test_it_is_at_most_25_megabytes_of_standard_files() -> None:
+    names = {path.name for path in NANO_FOLDER.iterdir()}
+    assert names >= {
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "preprocessor_config.json",
+        "README.md",
+    }
+    assert sum(path.stat().st_size for path in NANO_FOLDER.iterdir()) <= MAX_BYTES
+
+
+def test_it_gives_the_vectors_that_stock_transformers_gives_with_the_cards_code() -> None:
+    encoder, card = load_encoder("nano", device="cpu"), CardPath(NANO_FOLDER)
+    queries = ["How many librarians work there?", "Wie viel Nitrat enthält das Trinkwasser?"]
+    with open_pdf(DOCUMENTS / "wine-report.it.pdf") as pdf:
+        pages = [page.render(encoder.pixel_budget) for page in pdf]
+    for ours, cards in (
+        (encoder.encode_queries(queries), card.encode_queries(queries, encoder.dimension)),
+        (encoder.encode_pages(pages), card.encode_documents(pages, encoder.dimension)),
+    ):
+        assert (ours * cards).sum(axis=1).min() >= 0.99999
+
+
+@pytest.mark.parametrize("share", [1.0, 0.34])
+def test_questions_about_generated_reports_find_their_page_among_three(share: float) -> None:
+    """A third of the dimensions too: the first components carry the most."""
+    full = load_encoder("nano", device="cpu").dimension
+    encoder = load_encoder("nano", device="cpu", dimension=round(full * share))
+    asked = [question for question in QUESTIONS if "-report." in question["source"]]
+    places: list[tuple[str, int]] = []
+    vectors: list[np.ndarray] = []
+    for path in sorted(DOCUMENTS.glob("*-report.*.pdf")):
+        with open_pdf(path) as pdf:
+            places += [(path.name, page.page_number) for page in pdf]
+            vectors.append(encoder.encode_pages(pdf))
+    scores = encoder.encode_queries([q["question"] for q in asked]) @ np.concatenate(vectors).T
+    best = np.argsort(-scores, axis=1)[:, :3]
+    found = [
+        (question["source"], question["page_number"]) in [places[row] for row in rows]
+        for question, rows in zip(asked, best, strict=True)
+    ]
+    assert sum(found) >= 0.8 * len(asked)

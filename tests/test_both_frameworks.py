@@ -1,0 +1,61 @@
+"""LlamaIndex and LangChain side by side in one process."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import torch
+
+from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
+from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
+
+if TYPE_CHECKING:
+    from vdr_integrations import PageStore
+
+REPORT = Path(__file__).resolve().parent.parent / "demo" / "documents" / "utility-report.de.pdf"
+
+
+@pytest.fixture(params=["tiny", "nano"])
+def model(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> str:
+    return str(tiny_checkpoint) if request.param == "tiny" else request.param
+
+
+def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
+    model: str, page_store: PageStore
+) -> None:
+    encoder = load_encoder(model, device="cpu")
+    with open_pdf(REPORT) as pdf:
+        expected = encoder.encode_pages(pdf).tolist()
+    references = [document.page_content for document in PDFPageLoader(REPORT).load()]
+    documents = PDFPageReader().load_data(REPORT)
+    llama_index = VDREmbedding(model_name=model, device="cpu")
+    langchain = VDREmbeddings(model=model, device="cpu")
+    assert langchain.embed_documents(references) == expected
+    assert llama_index.get_text_embedding_batch(references) == expected
+    images = [str(page.image_resource.path) for page in documents if page.image_resource]
+    assert llama_index.get_image_embedding_batch(images) == expected
+    assert langchain.embed_images(images) == expected
+    question = "Wie viel Nitrat enthält das Trinkwasser?"
+    assert llama_index.get_query_embedding(question) == langchain.embed_query(question)
+
+
+def test_both_frameworks_share_one_model(tiny_checkpoint: Path, page_store: PageStore) -> None:
+    from transformers import Qwen2VLModel
+
+    def models() -> int:
+        gc.collect()
+        return sum(type(thing) is Qwen2VLModel for thing in gc.get_objects())
+
+    llama_index = VDREmbedding(model_name=str(tiny_checkpoint), device="cpu", dtype="bfloat16")
+    langchain = VDREmbeddings(model=str(tiny_checkpoint), device="cpu", dtype="bfloat16")
+    before = models()
+    llama_index.get_query_embedding("a")
+    langchain.embed_query("a")
+    assert models() == before + 1
+    assert (
+        load_encoder(str(tiny_checkpoint), device="cpu", dtype="bfloat16").dtype is torch.bfloat16
+    )
