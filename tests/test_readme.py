@@ -52,6 +52,7 @@ def test_a_python_example_prints_pages(
 def test_the_command_line_example_finds_pages(reports: Path) -> None:
     commands = [line for line in COMMANDS if line.startswith("vdr ")]
     assert [shlex.split(line)[1] for line in commands] == ["index", "search"]
+    printed = ""
     for line in commands:
         arguments = shlex.split(line.replace(MODEL, "nano"))[1:]
         done = subprocess.run(
@@ -61,7 +62,8 @@ def test_the_command_line_example_finds_pages(reports: Path) -> None:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    assert '"page_number": ' in done.stdout
+        printed = done.stdout
+    assert '"page_number": ' in printed
 
 
 def test_every_make_target_and_file_that_the_readme_names_exists() -> None:
