@@ -1,0 +1,60 @@
+"""Train the bundled checkpoint from nothing: ``python -m training.train --out DIR``.
+
+Every stage keeps its state in DIR and is resumed or skipped when run again. The checkpoint is
+written to DIR/export.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import torch
+
+from training.align import AlignConfig, load_aligned, train_aligned
+from training.codes import CharCodes, fit_codes
+from training.export import export, verify
+from training.nano import Nano, load_tokenizer
+from training.queries import QueryConfig, train_pieces
+from training.read import ReadConfig, train_reader
+from training.tokenizer import train_tokenizer
+
+STAGES = ("read", "align", "queries", "export")
+
+
+def assemble(out: Path, model: Nano, codes: CharCodes) -> None:
+    """Put together what the stages have learned."""
+    model.start_from_codes(codes)
+    load_aligned(out, model)
+    train_pieces(out, model, codes, QueryConfig())
+
+
+def main() -> None:
+    """Run the stages in order."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    out: Path = arguments.out
+    out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(arguments.threads)
+    if not (out / "tokenizer.json").exists():
+        train_tokenizer(out)
+    model = Nano(load_tokenizer(out))
+    codes = fit_codes(out / "codes.pt")
+    if "read" in arguments.stages:
+        train_reader(out, ReadConfig())
+    if "align" in arguments.stages:
+        train_aligned(out, model, codes, AlignConfig())
+    if "queries" in arguments.stages:
+        assemble(out, model, codes)
+    if "export" in arguments.stages:
+        assemble(out, model, codes)
+        model.weigh_by_length()
+        export(model, out / "export")
+        print(f"least cosine to transformers: {verify(model, out / 'export'):.7f}")
+
+
+if __name__ == "__main__":
+    main()
