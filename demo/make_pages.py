@@ -16,9 +16,10 @@ from typing import Any
 import pymupdf
 
 DEMO = Path(__file__).resolve().parent
-WIDTH, HEIGHT = pymupdf.paper_size("a4")
-MARGIN = 60
-PLOT = pymupdf.Rect(MARGIN + 30, 350, WIDTH - MARGIN, 640)
+WIDTH, HEIGHT = 720, 405  # points: a 16:9 slide
+MARGIN = 36
+TEXT = pymupdf.Rect(MARGIN, 118, 322, HEIGHT - 40)
+PLOT = pymupdf.Rect(350, 160, WIDTH - MARGIN, 330)
 INK, GRID = (0.12, 0.14, 0.2), (0.8, 0.82, 0.86)
 COLOURS = [
     (0.16, 0.38, 0.67),
@@ -50,33 +51,32 @@ def main() -> None:
 
 def draw_text(page: pymupdf.Page, title: str, content: dict[str, Any], folio: str) -> None:
     """Title, rule, heading, paragraph and page number."""
-    page.insert_text((MARGIN, 62), title, fontname="helv", fontsize=11, color=INK)
-    page.draw_line((MARGIN, 72), (WIDTH - MARGIN, 72), color=GRID, width=1)
-    page.insert_text((MARGIN, 120), content["heading"], fontname="hebo", fontsize=22, color=INK)
-    body = pymupdf.Rect(MARGIN, 145, WIDTH - MARGIN, 300)
-    page.insert_textbox(body, content["text"], fontname="tiro", fontsize=14, lineheight=1.4)
-    page.insert_text((WIDTH - MARGIN - 25, HEIGHT - 40), folio, fontname="helv", fontsize=10)
+    page.insert_text((MARGIN, 34), title, fontname="helv", fontsize=12, color=INK)
+    page.draw_line((MARGIN, 44), (WIDTH - MARGIN, 44), color=GRID, width=1)
+    page.insert_text((MARGIN, 86), content["heading"], fontname="hebo", fontsize=26, color=INK)
+    page.insert_textbox(TEXT, content["text"], fontname="tiro", fontsize=16, lineheight=1.35)
+    page.insert_text((WIDTH - MARGIN - 25, HEIGHT - 20), folio, fontname="helv", fontsize=10)
 
 
 def draw_table(page: pymupdf.Page, rows: list[list[str]]) -> None:
     """A ruled table; the first row is its head."""
-    top, row_height = 330, 34
-    first_width = 170
-    other_width = (WIDTH - 2 * MARGIN - first_width) / (len(rows[0]) - 1)
+    top, row_height = 118, 36
+    columns = [PLOT.x0 + 8, PLOT.x0 + 138, *(PLOT.x0 + 138 + 96 * n for n in (1, 2))]
+    if len(rows[0]) == 4:  # noqa: PLR2004  # narrower columns
+        columns = [PLOT.x0 + 8, PLOT.x0 + 112, PLOT.x0 + 188, PLOT.x0 + 260]
     for index, row in enumerate(rows):
         y = top + index * row_height
-        line = pymupdf.Rect(MARGIN, y, WIDTH - MARGIN, y + row_height)
+        line = pymupdf.Rect(PLOT.x0, y, WIDTH - MARGIN, y + row_height)
         shade = (0.87, 0.9, 0.95) if index == 0 else (0.97, 0.97, 0.97) if index % 2 else None
         page.draw_rect(line, color=GRID, fill=shade, width=0.8)
-        for column, cell in enumerate(row):
-            x = MARGIN + 8 + (0 if column == 0 else first_width + (column - 1) * other_width)
+        for x, cell in zip(columns, row, strict=False):
             font = "hebo" if index == 0 else "helv"
-            page.insert_text((x, y + 22), cell, fontname=font, fontsize=12, color=INK)
+            page.insert_text((x, y + 23), cell, fontname=font, fontsize=13, color=INK)
 
 
 def draw_chart(page: pymupdf.Page, chart: dict[str, Any]) -> None:
     """A caption and the chart of the given kind."""
-    page.insert_text((MARGIN, 330), chart["caption"], fontname="hebo", fontsize=13, color=INK)
+    page.insert_text((PLOT.x0, 134), chart["caption"], fontname="hebo", fontsize=14, color=INK)
     draw = {"bar": draw_bars, "line": draw_line, "pie": draw_pie}[chart["kind"]]
     draw(page, chart["values"])
 
@@ -90,7 +90,7 @@ def draw_bars(page: pymupdf.Page, values: dict[str, float]) -> None:
         bar = pymupdf.Rect(left, PLOT.y1 - value * scale, left + step * 0.6, PLOT.y1)
         page.draw_rect(bar, color=None, fill=COLOURS[index])
         centred(page, left + step * 0.3, bar.y0 - 6, number_text(value), 12)
-        centred(page, left + step * 0.3, PLOT.y1 + 20, label, 11.5)
+        centred(page, left + step * 0.3, PLOT.y1 + 20, label, 12)
 
 
 def draw_line(page: pymupdf.Page, values: dict[str, float]) -> None:
@@ -105,7 +105,7 @@ def draw_line(page: pymupdf.Page, values: dict[str, float]) -> None:
     for point, (label, value) in zip(points, values.items(), strict=True):
         page.draw_circle(point, 4, color=COLOURS[0], fill=COLOURS[0])
         centred(page, point.x, point.y - 12, number_text(value), 12)
-        centred(page, point.x, PLOT.y1 + 20, label, 11.5)
+        centred(page, point.x, PLOT.y1 + 20, label, 12)
 
 
 def draw_axes(page: pymupdf.Page, largest: float) -> float:
@@ -118,7 +118,7 @@ def draw_axes(page: pymupdf.Page, largest: float) -> float:
 
 def draw_pie(page: pymupdf.Page, values: dict[str, float]) -> None:
     """Sectors, and a legend with the values."""
-    centre, radius = pymupdf.Point(MARGIN + 130, 490), 120
+    centre, radius = pymupdf.Point(PLOT.x0 + 70, 250), 68
     total, turned = sum(values.values()), 0.0
     for index, (label, value) in enumerate(values.items()):
         angle = 360 * value / total
@@ -127,11 +127,11 @@ def draw_pie(page: pymupdf.Page, values: dict[str, float]) -> None:
         )
         page.draw_sector(centre, start, -angle, color=(1, 1, 1), fill=COLOURS[index], width=1.5)
         turned += angle
-        y = 410 + index * 36
-        swatch = pymupdf.Rect(MARGIN + 280, y - 12, MARGIN + 296, y + 4)
+        y = 186 + index * 34
+        swatch = pymupdf.Rect(PLOT.x0 + 150, y - 12, PLOT.x0 + 166, y + 4)
         page.draw_rect(swatch, color=None, fill=COLOURS[index])
         legend = f"{label}: {number_text(value)} %"
-        page.insert_text((MARGIN + 304, y + 1), legend, fontname="helv", fontsize=13, color=INK)
+        page.insert_text((PLOT.x0 + 174, y + 1), legend, fontname="helv", fontsize=13, color=INK)
 
 
 def centred(page: pymupdf.Page, x: float, y: float, text: str, size: float) -> None:

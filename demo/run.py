@@ -31,11 +31,11 @@ FIRST_AT_LEAST = 0.7
 AMONG_THREE_AT_LEAST = 0.9
 
 DOCUMENTS = (
-    "project-history.en.pdf",
-    "project-history.it.pdf",
-    "project-history.fr.pdf",
-    "project-history.de.pdf",
-    "project-history.es.pdf",
+    "project-history-excerpt.en.pdf",
+    "project-history-excerpt.it.pdf",
+    "project-history-excerpt.fr.pdf",
+    "project-history-excerpt.de.pdf",
+    "project-history-excerpt.es.pdf",
     "library-report.en.pdf",
     "wine-report.it.pdf",
     "tramway-report.fr.pdf",
