@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdr_integrations import encoders, load_encoder, open_image, open_pdf
+from vdr_integrations import load_encoder, open_image, open_pdf
+from vdr_integrations.encoders import load as encoder_loading
 from vdr_integrations.errors import OptionError, PageError, PageReferenceError
 from vdr_integrations.langchain import VDREmbeddings, page_inputs
 from vdr_integrations.pages import PageStore
@@ -237,7 +238,7 @@ async def test_the_event_loop_neither_reads_pages_nor_loads_models(
 
     monkeypatch.setattr(PageStore, "get", noted(PageStore.get))
     monkeypatch.setattr(PageStore, "__contains__", noted(PageStore.__contains__))
-    monkeypatch.setattr(encoders, "load_encoder", noted(load_encoder), raising=False)
+    monkeypatch.setattr(encoder_loading, "load_encoder", noted(load_encoder))
     await embeddings.aembed_documents([ref])
     await embeddings.model_copy(deep=True).aembed_images([ref])
     await embeddings.model_copy(deep=True).aembed_query("costs")
