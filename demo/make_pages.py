@@ -62,7 +62,7 @@ def draw_table(page: pymupdf.Page, rows: list[list[str]]) -> None:
     """A ruled table; the first row is its head."""
     top, row_height = 118, 36
     columns = [PLOT.x0 + 8, PLOT.x0 + 138, *(PLOT.x0 + 138 + 96 * n for n in (1, 2))]
-    if len(rows[0]) == 4:  # noqa: PLR2004  # narrower columns
+    if len(rows[0]) == 4:  # narrower columns
         columns = [PLOT.x0 + 8, PLOT.x0 + 112, PLOT.x0 + 188, PLOT.x0 + 260]
     for index, row in enumerate(rows):
         y = top + index * row_height
