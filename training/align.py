@@ -30,7 +30,7 @@ DENSITY = 0.8  # scale of the codes in a visual token, beside the constant part
 class AlignConfig(ReadConfig):
     """How long and how to train; the vision tower goes slower than its merger."""
 
-    steps: int = 3700
+    steps: int = 5900
     batch: int = 8
     rate: float = 1.2e-3
     warmup: int = 50

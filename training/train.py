@@ -14,13 +14,12 @@ import torch
 from training.align import AlignConfig, load_aligned, train_aligned
 from training.codes import CharCodes, fit_codes
 from training.export import export, verify
-from training.match import MatchConfig, train_matching
 from training.nano import Nano, load_tokenizer
 from training.queries import QueryConfig, train_pieces
 from training.read import ReadConfig, train_reader
 from training.tokenizer import train_tokenizer
 
-STAGES = ("read", "align", "queries", "match", "export")
+STAGES = ("read", "align", "queries", "export")
 
 
 def assemble(out: Path, model: Nano, codes: CharCodes) -> None:
@@ -50,11 +49,8 @@ def main() -> None:
         train_aligned(out, model, codes, AlignConfig())
     if "queries" in arguments.stages:
         assemble(out, model, codes)
-    if "match" in arguments.stages or "export" in arguments.stages:
-        assemble(out, model, codes)
-        train_matching(out, model, MatchConfig())
     if "export" in arguments.stages:
-        model.take_back_prompt()
+        assemble(out, model, codes)
         model.weigh_by_length()
         export(model, out / "export")
         print(f"least cosine to transformers: {verify(model, out / 'export'):.7f}")
