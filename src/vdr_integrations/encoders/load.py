@@ -38,7 +38,7 @@ def load_encoder(
     huggingface_hub's environment work as in transformers.
 
     Args:
-        model: ``"llamaindex/vdr-2b-multi-v1"``, another known hub id, ``"nano"`` (bundled, 20 MB,
+        model: ``"llamaindex/vdr-2b-multi-v1"``, another known hub id, ``"nano"`` (bundled, 24 MB,
             for trying things out), or a local folder.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
