@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
-from vdr_integrations.errors import InvalidVectorError, OptionError
+from vdr_integrations.llama_index.aggregation import direction_of_mean
 from vdr_integrations.llama_index.embedder import Embedder
 from vdr_integrations.llama_index.embedding_hooks import EmbeddingHooks
 from vdr_integrations.llama_index.embedding_items import (
@@ -130,13 +129,13 @@ class VDREmbedding(EmbeddingHooks):
         Raises:
             OptionError: No question.
         """
-        return (agg_fn or _direction_of_mean)(self._embed(queries, query_item))
+        return (agg_fn or direction_of_mean)(self._embed(queries, query_item))
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
     ) -> Vector:
         """:meth:`get_agg_embedding_from_queries` without blocking the event loop."""
-        return (agg_fn or _direction_of_mean)(await self._aembed(queries, query_item))
+        return (agg_fn or direction_of_mean)(await self._aembed(queries, query_item))
 
     def get_text_embedding(self, text: str) -> Vector:
         """Vector of the page that ``text`` is the exact reference of, or of the text itself.
@@ -284,19 +283,3 @@ def _with_vectors(nodes: Sequence[BaseNode], vectors: list[Vector]) -> Sequence[
     for node, vector in zip(nodes, vectors, strict=True):
         node.embedding = vector
     return nodes
-
-
-def _direction_of_mean(vectors: list[Vector]) -> Vector:
-    if not vectors:
-        raise OptionError(
-            "found no query to embed. To search by an image, embed it first: "
-            "QueryBundle(query, embedding=model.get_image_embedding(path))."
-        )
-    mean = np.asarray(vectors, dtype=np.float64).mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    if length == 0.0:
-        raise InvalidVectorError(
-            f"the {len(vectors)} queries cancel each other out, their mean is zero; "
-            f"leave one of them out."
-        )
-    return (mean / length).tolist()
