@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders import DenseEncoder, load_encoder
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, load_encoder
     from vdr_integrations.errors import VdrError
     from vdr_integrations.pages import PageStore, PdfDocument, open_image, open_pdf
     from vdr_integrations.types import Hit, Page, PageImage, PageRef, PixelBudget
@@ -20,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DenseEncoder",
     "Hit",
+    "MultiVectorEncoder",
     "Page",
     "PageImage",
     "PageRef",
@@ -35,6 +36,7 @@ __all__ = [
 _HOMES = {
     "DenseEncoder": "encoders",
     "Hit": "types",
+    "MultiVectorEncoder": "encoders",
     "Page": "types",
     "PageImage": "types",
     "PageRef": "types",

@@ -6,11 +6,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.checkpoint import KNOWN_CHECKPOINTS, Checkpoint
-from vdr_integrations.encoders.handle import EncoderHandle, EncoderOptions
+from vdr_integrations.encoders.handle import EncoderHandle, EncoderOptions, MultiVectorHandle
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.dense import DenseEncoder
     from vdr_integrations.encoders.load import load_encoder
+    from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
 
 __all__ = [
     "KNOWN_CHECKPOINTS",
@@ -18,10 +19,16 @@ __all__ = [
     "DenseEncoder",
     "EncoderHandle",
     "EncoderOptions",
+    "MultiVectorEncoder",
+    "MultiVectorHandle",
     "load_encoder",
 ]
 
-_HOMES = {"DenseEncoder": "dense", "load_encoder": "load"}
+_HOMES = {
+    "DenseEncoder": "dense",
+    "MultiVectorEncoder": "multi_vector",
+    "load_encoder": "load",
+}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; torch is imported by the first use

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from vdr_integrations.encoders.projection import TokenProjection
     from vdr_integrations.encoders.tokens import PromptTokens
 
 _Qwen2VLModel = Any
@@ -61,7 +62,10 @@ class PreparedQuery:
 
 
 class Backbone:
-    """A Qwen2-VL model as a function from pages or queries to last hidden states.
+    """A Qwen2-VL model as a function from pages or queries to what their vectors are made of.
+
+    That is the last hidden state of the last token, or with a projection one projected state for
+    each token.
 
     No language-model head, no kept states, no cache, and no state between calls: positions are
     computed here and passed in, so a call cannot leave anything behind for the next (transformers'
@@ -69,10 +73,23 @@ class Backbone:
     """
 
     def __init__(
-        self, model: _Qwen2VLModel, *, page_tokens: PromptTokens, query_image: PreparedPage
+        self,
+        model: _Qwen2VLModel,
+        *,
+        page_tokens: PromptTokens,
+        query_image: PreparedPage | None,
+        projection: TokenProjection | None = None,
     ) -> None:
-        """Take over a loaded ``Qwen2VLModel``."""
+        """Take over a loaded ``Qwen2VLModel``.
+
+        Args:
+            model: The model, on its device.
+            page_tokens: Prompt around a page.
+            query_image: What stands before every query; None where queries are text alone.
+            projection: Head of a late-interaction checkpoint.
+        """
         self._model = model
+        self._projection = projection
         self._page_tokens = page_tokens
         self._query_image = query_image
         self.merge_size: int = model.config.vision_config.spatial_merge_size
@@ -89,11 +106,11 @@ class Backbone:
         return self._model.dtype
 
     @torch.inference_mode()
-    def pages(self, pages: Sequence[PreparedPage]) -> NDArray[np.float32]:
-        """Last hidden states of pages that all have the same number of patches.
+    def pages(self, pages: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
+        """Pages that all have the same number of patches.
 
         Returns:
-            float32 (n, hidden size).
+            float32 (hidden size,) for each; with a projection (tokens, dimension).
         """
         visual = torch.cat(
             [
@@ -108,14 +125,15 @@ class Backbone:
         cut = len(tokens.before)
         embedded = torch.cat([text[:, :cut], visual, text[:, cut:]], dim=1)
         positions = [self._positions(tokens, page.grid) for page in pages]
-        return self._last_hidden(embedded, np.stack(positions, axis=1), attention_mask=None)
+        states = self._states(embedded, np.stack(positions, axis=1), attention_mask=None)
+        return self._read_off(states, [embedded.shape[1]] * len(pages))
 
     @torch.inference_mode()
-    def queries(self, queries: Sequence[PreparedQuery]) -> NDArray[np.float32]:
-        """Last hidden states of queries of any lengths, padded on the left and masked.
+    def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
+        """Queries of any lengths, padded on the left and masked.
 
         Returns:
-            float32 (n, hidden size).
+            float32 (hidden size,) for each; with a projection (tokens, dimension).
         """
         visual = self._query_visual
         lengths = [len(q.tokens.before) + len(visual) + len(q.tokens.after) for q in queries]
@@ -128,19 +146,27 @@ class Backbone:
             image_at.append(padding + len(tokens.before))
             ids[row, padding : image_at[row]] = tokens.before
             ids[row, longest - len(tokens.after) :] = tokens.after
-            positions[:, row, padding:] = self._positions(tokens, self._query_image.grid)
+            positions[:, row, padding:] = self._query_positions(tokens)
         embedded = self._model.language_model.embed_tokens(torch.from_numpy(ids).to(self.device))
         for row, start in enumerate(image_at):
             embedded[row, start : start + len(visual)] = visual
         mask = None
         if min(lengths) != longest:
             mask = np.arange(longest)[None] >= longest - np.array(lengths)[:, None]
-        return self._last_hidden(embedded, positions, attention_mask=mask)
+        return self._read_off(self._states(embedded, positions, attention_mask=mask), lengths)
 
     @cached_property
     def _query_visual(self) -> torch.Tensor:
         # The black square of every query is the same; its features are computed once.
+        if self._query_image is None:
+            return torch.empty(0, self.hidden_size, device=self.device, dtype=self.dtype)
         return self._visual([self._query_image])
+
+    def _query_positions(self, tokens: PromptTokens) -> NDArray[np.int64]:
+        if self._query_image is None:
+            length = len(tokens.before) + len(tokens.after)
+            return np.broadcast_to(np.arange(length), (3, length))
+        return self._positions(tokens, self._query_image.grid)
 
     def _visual(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
         patches = np.concatenate([page.patches for page in pages])
@@ -168,18 +194,22 @@ class Backbone:
             merge_size=self.merge_size,
         )
 
-    def _last_hidden(
+    def _states(
         self,
         embedded: torch.Tensor,
         positions: NDArray[np.int64],
         *,
         attention_mask: NDArray[np.bool_] | None,
-    ) -> NDArray[np.float32]:
+    ) -> torch.Tensor:
         mask = None if attention_mask is None else torch.from_numpy(attention_mask).to(self.device)
-        states = self._model.language_model(
+        return self._model.language_model(
             inputs_embeds=embedded,
             attention_mask=mask,
             position_ids=torch.from_numpy(positions).to(self.device),
             use_cache=False,
         ).last_hidden_state
-        return states[:, -1].float().cpu().numpy()
+
+    def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:
+        if self._projection is None:
+            return list(states[:, -1].float().cpu().numpy())
+        return self._projection.matrices(states, lengths)

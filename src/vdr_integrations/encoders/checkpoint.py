@@ -22,10 +22,12 @@ class Checkpoint:
     Attributes:
         model: Hub id or folder; what the weights are loaded from.
         page_prompt: Text around a page; holds ``<|image_pad|>`` once.
-        query_prompt: Text around a query; holds ``<|image_pad|>`` once and ``{query}`` once,
-            the query after the image.
+        query_prompt: Text around a query; holds ``{query}`` once. A dense checkpoint's also holds
+            ``<|image_pad|>`` once, before the query; a multi-vector one's never.
         query_image_side_px: Side of the black square that stands where a page would be.
-        pooling: ``"last_token"``: the last hidden state (after the final norm) of the last token.
+        pooling: ``"last_token"``: the last hidden state (after the final norm) of the last token
+            is the vector. ``"multi_vector"``: the projected states of all tokens are.
+        token_dimension: Components of a token's vector, for ``"multi_vector"``.
         min_visual_tokens: Lower end of the pixel budget.
         source: Where these facts come from.
     """
@@ -34,27 +36,50 @@ class Checkpoint:
     page_prompt: str = prompts.VDR_PAGE_PROMPT
     query_prompt: str = prompts.VDR_QUERY_PROMPT
     query_image_side_px: int = 56
-    pooling: Literal["last_token"] = "last_token"
+    pooling: Literal["last_token", "multi_vector"] = "last_token"
+    token_dimension: int = 128
     min_visual_tokens: int = 1
     source: str = "described by the caller"
 
     def __post_init__(self) -> None:
         """Refuse prompts that could not be encoded."""
-        for name, prompt in (
-            ("page_prompt", self.page_prompt),
-            ("query_prompt", self.query_prompt),
+        images_in_query = 0 if self.pooling == "multi_vector" else 1
+        for name, prompt, allowed in (
+            ("page_prompt", self.page_prompt, 1),
+            ("query_prompt", self.query_prompt, images_in_query),
         ):
             found = prompt.count(prompts.IMAGE_PLACEHOLDER)
-            if found != 1:
+            if found != allowed:
                 raise OptionError(
                     f"{name} of {self.model} holds {prompts.IMAGE_PLACEHOLDER} {found} times; "
-                    f"it must hold it once."
+                    f"with pooling {self.pooling!r} it must hold it "
+                    f"{'once' if allowed else 'never'}."
                 )
-        after_image = self.query_prompt.partition(prompts.IMAGE_PLACEHOLDER)[2]
-        if self.query_prompt.count("{query}") != 1 or "{query}" not in after_image:
+        image, query = (self.query_prompt.find(p) for p in (prompts.IMAGE_PLACEHOLDER, "{query}"))
+        if self.query_prompt.count("{query}") != 1 or query < image:
             raise OptionError(
                 f"query_prompt of {self.model} must hold {{query}} once, after the image."
             )
+        if self.token_dimension < 1:
+            raise OptionError(
+                f"token_dimension of {self.model} is {self.token_dimension}; at least 1."
+            )
+
+    @property
+    def is_multi_vector(self) -> bool:
+        """Whether a page is one vector a token (late interaction), not one in all."""
+        return self.pooling == "multi_vector"
+
+
+def _colqwen2(model: str) -> Checkpoint:
+    return Checkpoint(
+        model=model,
+        page_prompt=prompts.COLQWEN2_PAGE_PROMPT,
+        query_prompt=prompts.COLQWEN2_QUERY_PROMPT,
+        pooling="multi_vector",
+        min_visual_tokens=4,
+        source="colpali-engine 0.3.4, ColQwen2Processor",
+    )
 
 
 _VDR_CARD = "model card of llamaindex/vdr-2b-multi-v1"
@@ -72,6 +97,14 @@ KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
             source="model card of MrLight/dse-qwen2-2b-mrl-v1",
         ),
         Checkpoint(model="nano", source="training/README.md of vdr_integrations"),
+        _colqwen2("vidore/colqwen2-v1.0"),
+        _colqwen2("vidore/colqwen2-v0.1"),
+        _colqwen2("vidore/colqwen2-base"),
+        replace(
+            _colqwen2("vidore/colqwen2-v1.0-hf"),
+            query_prompt=prompts.COLQWEN2_HF_QUERY_PROMPT,
+            source="transformers 5.23, ColQwen2Processor",
+        ),
     )
 }
 """By the name that ``load_encoder`` takes."""

@@ -57,6 +57,8 @@ def encoder_fingerprint(
     """
     facts = asdict(checkpoint)
     del facts["model"], facts["source"]
+    if not checkpoint.is_multi_vector:
+        del facts["token_dimension"]  # says nothing about dense vectors
     facts |= {
         "format": _FORMAT,
         "weights": weights,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+
+from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoint import Checkpoint
     from vdr_integrations.encoders.dense import DenseEncoder
+    from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
 
-__all__ = ["EncoderHandle", "EncoderOptions"]
+__all__ = ["EncoderHandle", "EncoderOptions", "MultiVectorHandle"]
+
+Encoder = TypeVar("Encoder")
 
 
 class EncoderOptions(NamedTuple):
@@ -30,7 +35,7 @@ class EncoderOptions(NamedTuple):
     local_files_only: bool
 
 
-class EncoderHandle:
+class _Handle(Generic[Encoder]):
     """Loads an encoder on first use and keeps it.
 
     Encoders are kept by their options, so a handle that is shared by a shallow copy
@@ -40,35 +45,68 @@ class EncoderHandle:
 
     def __init__(self) -> None:
         """Hold nothing yet."""
-        self._encoders: dict[EncoderOptions, DenseEncoder] = {}
+        self._encoders: dict[EncoderOptions, Encoder] = {}
         self._loading = threading.Lock()
 
-    def get(self, options: EncoderOptions) -> DenseEncoder:
+    def get(self, options: EncoderOptions) -> Encoder:
         """The encoder of ``options``, loaded at most once however many threads ask."""
         with self._loading:
             encoder = self._encoders.get(options)
             if encoder is None:
-                encoder = self._encoders[options] = _load(options)
+                encoder = self._encoders[options] = self._load(options)
             return encoder
 
-    async def aget(self, options: EncoderOptions) -> DenseEncoder:
+    async def aget(self, options: EncoderOptions) -> Encoder:
         """:meth:`get`, loading outside the event loop."""
         return self._encoders.get(options) or await asyncio.to_thread(self.get, options)
 
-    def __reduce__(self) -> tuple[type[EncoderHandle], tuple[()]]:
+    def _load(self, options: EncoderOptions) -> Encoder:
+        raise NotImplementedError
+
+    def __reduce__(self) -> tuple[Any, ...]:
         """An empty handle."""
-        return (EncoderHandle, ())
+        return (type(self), ())
 
     def __eq__(self, other: object) -> bool:
         """All handles are equal: what they give follows from the options alone."""
-        return isinstance(other, EncoderHandle)
+        return type(other) is type(self)
 
     def __hash__(self) -> int:
         """Equal for all handles."""
-        return hash(EncoderHandle)
+        return hash(type(self))
 
 
-def _load(options: EncoderOptions) -> DenseEncoder:
+class EncoderHandle(_Handle["DenseEncoder"]):
+    """A handle on dense encoders."""
+
+    def _load(self, options: EncoderOptions) -> DenseEncoder:
+        from vdr_integrations.encoders.dense import DenseEncoder
+
+        encoder = _loaded(options)
+        if isinstance(encoder, DenseEncoder):
+            return encoder
+        raise OptionError(
+            f"{options.model} gives one vector a token (late interaction), not one a page; use it "
+            f"with ColQwen2Retriever, or choose a dense model such as llamaindex/vdr-2b-multi-v1."
+        )
+
+
+class MultiVectorHandle(_Handle["MultiVectorEncoder"]):
+    """A handle on late-interaction encoders."""
+
+    def _load(self, options: EncoderOptions) -> MultiVectorEncoder:
+        from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
+
+        encoder = _loaded(options)
+        if isinstance(encoder, MultiVectorEncoder):
+            return encoder
+        raise OptionError(
+            f"{options.model} gives one vector a page; late interaction needs one a token. Choose "
+            f"a ColQwen2 model such as vidore/colqwen2-v1.0."
+        )
+
+
+def _loaded(options: EncoderOptions) -> object:
     from vdr_integrations.encoders.load import load_encoder
 
     return load_encoder(**options._asdict())

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
 from vdr_integrations.encoders.checkpoint import checkpoint_for
 from vdr_integrations.encoders.dense import DenseEncoder
 from vdr_integrations.encoders.device import choose_attention, choose_device, choose_dtype
+from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
 from vdr_integrations.encoders.shared_model import ModelOptions
 
 if TYPE_CHECKING:
@@ -15,6 +16,40 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoint import Checkpoint
 
 __all__ = ["load_encoder"]
+
+MultiVectorModel = Literal[
+    "vidore/colqwen2-v1.0",
+    "vidore/colqwen2-v0.1",
+    "vidore/colqwen2-base",
+    "vidore/colqwen2-v1.0-hf",
+    "nano-colqwen2",
+]
+"""Names that type checkers know to give a :class:`MultiVectorEncoder`. What a folder gives follows
+from its checkpoint; ``isinstance`` tells."""
+
+
+class _Options(TypedDict, total=False):
+    revision: str | None
+    device: str | torch.device | None
+    dtype: str | torch.dtype
+    attn_implementation: str | None
+    dimension: int | None
+    max_visual_tokens: int
+    batch_visual_tokens: int | None
+    checkpoint: Checkpoint | None
+    token: str | None
+    cache_dir: str | None
+    local_files_only: bool
+
+
+@overload
+def load_encoder(  # pyright: ignore[reportOverlappingOverload]  # str: the kind of a folder is not known statically
+    model: MultiVectorModel, **options: Unpack[_Options]
+) -> MultiVectorEncoder: ...
+
+
+@overload
+def load_encoder(model: str, **options: Unpack[_Options]) -> DenseEncoder: ...
 
 
 def load_encoder(
@@ -31,15 +66,18 @@ def load_encoder(
     token: str | None = None,
     cache_dir: str | None = None,
     local_files_only: bool = False,
-) -> DenseEncoder:
+) -> DenseEncoder | MultiVectorEncoder:
     """Load a Qwen2-VL retriever; equal options give the same weights in memory.
+
+    A checkpoint that pools one vector a page gives a :class:`DenseEncoder`, a ColQwen2 one a
+    :class:`MultiVectorEncoder`.
 
     No remote code is run and no pickle is read. HF_HOME, HF_TOKEN, HF_HUB_OFFLINE and the rest of
     huggingface_hub's environment work as in transformers.
 
     Args:
-        model: ``"llamaindex/vdr-2b-multi-v1"``, another known hub id, ``"nano"`` (bundled, 24 MB,
-            for trying things out), or a local folder.
+        model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
+            ``"nano"`` (bundled, 24 MB, for trying things out), or a local folder.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
@@ -79,4 +117,5 @@ def load_encoder(
         local_files_only=local_files_only,
         batch_visual_tokens=batch_visual_tokens,
     )
-    return DenseEncoder(options, dimension=dimension, max_visual_tokens=max_visual_tokens)
+    kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
+    return kind(options, dimension=dimension, max_visual_tokens=max_visual_tokens)

@@ -4,52 +4,41 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig, AutoTokenizer, Qwen2VLForConditionalGeneration
+import torch
+from safetensors import safe_open
+from transformers import (
+    AutoConfig,
+    AutoTokenizer,
+    ColQwen2ForRetrieval,
+    Qwen2VLForConditionalGeneration,
+)
 from transformers.utils import logging as transformers_logging
-from transformers.utils.hub import cached_file, extract_commit_hash
 
+from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, PROJECTION, read_adapter
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
+from vdr_integrations.encoders.projection import TokenProjection
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
-    import torch
     from tokenizers import Tokenizer
 
-__all__ = ["CheckpointFiles", "LoadedWeights", "load_weights"]
+    from vdr_integrations.encoders.adapter import Adapter
+    from vdr_integrations.encoders.checkpoint_files import CheckpointFiles, WeightsSource
+
+__all__ = ["LoadedWeights", "load_weights"]
 
 _Loose = Any
 """transformers annotates its models and configurations too loosely to be of help."""
 
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-_NOT_NEEDED = {"lm_head.weight"}
+_NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
 _SHOWN = 6
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointFiles:
-    """Where files come from; the options mean what they mean to transformers."""
-
-    model: str
-    revision: str | None = None
-    token: str | None = None
-    cache_dir: str | None = None
-    local_files_only: bool = False
-
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of ``from_pretrained``."""
-        return {
-            "revision": self.revision or "main",
-            "token": self.token,
-            "cache_dir": self.cache_dir,
-            "local_files_only": self.local_files_only,
-        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,16 +47,16 @@ class LoadedWeights:
 
     Attributes:
         model: The backbone without its language-model head, patch embedding over bytes.
+        projection: To token vectors; None for a dense checkpoint.
         tokenizer: The fast tokenizer's core.
-        revision: Commit of the hub repository, None for a folder.
-        folder: Folder that config.json was read from.
+        sources: The checkpoint, and the base of an adapter.
         max_tokens: Positions that the checkpoint was made for.
     """
 
     model: _Loose
+    projection: TokenProjection | None
     tokenizer: Tokenizer
-    revision: str | None
-    folder: Path
+    sources: tuple[WeightsSource, ...]
     max_tokens: int
 
 
@@ -77,44 +66,130 @@ def load_weights(
     device: torch.device,
     dtype: torch.dtype,
     attn_implementation: str,
+    token_dimension: int | None = None,
 ) -> LoadedWeights:
     """Load a Qwen2-VL checkpoint without remote code.
+
+    Args:
+        files: Of the checkpoint: whole, an adapter over another, or transformers' own ColQwen2.
+        device: Where the weights go.
+        dtype: Their format.
+        attn_implementation: As in transformers.
+        token_dimension: Load the projection of a late-interaction checkpoint, of this many rows.
 
     Raises:
         CheckpointError: Files are missing or are those of another architecture.
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
     """
     with _explained(files):
-        config: _Loose = AutoConfig.from_pretrained(files.model, **files.options())
-        if config.model_type != "qwen2_vl":
+        adapter = None if token_dimension is None else _adapter(files)
+        base = files if adapter is None else _base_of(files, adapter)
+        config: _Loose = AutoConfig.from_pretrained(base.model, **base.options())
+        allowed = {"qwen2_vl"} if token_dimension is None else {"qwen2_vl", "colqwen2"}
+        if config.model_type not in allowed:
             raise CheckpointError(
-                f"{files.model} is a {config.model_type!r} checkpoint; only 'qwen2_vl' is "
-                f"understood here."
+                f"{base.model} is a {config.model_type!r} checkpoint; "
+                f"{' and '.join(map(repr, sorted(allowed)))} are understood here."
             )
-        tokenizer = AutoTokenizer.from_pretrained(files.model, **files.options())
-        normalisation = _normalisation(files)
-        backbone = _backbone(files, config, dtype=dtype, attn_implementation=attn_implementation)
-        config_file = Path(str(cached_file(files.model, "config.json", **files.options())))
+        # Adapters are published with the processor's files, as ColQwen2's are, or without.
+        whose = files if files.optional("tokenizer_config.json") else base
+        tokenizer = AutoTokenizer.from_pretrained(whose.model, **whose.options())
+        normalisation = _normalisation(whose)
+        sources = [] if adapter is None else [files.source(ADAPTER_CONFIG)]
+        sources.append(base.source("config.json"))
+        loading: dict[str, _Loose] = {"dtype": dtype, "attn_implementation": attn_implementation}
+        if token_dimension is None:
+            backbone = _read(Qwen2VLForConditionalGeneration, base, config, **loading).model
+            projection = None
+        else:
+            backbone, projection = _with_projection(base, config, adapter, **loading)
+            if projection.dimension != token_dimension:
+                raise CheckpointError(
+                    f"{files.model} projects to {projection.dimension} components a token; its "
+                    f"description says token_dimension={token_dimension}."
+                )
     convolution = backbone.visual.patch_embed.proj.weight
     backbone.visual.patch_embed = BytePatchEmbedding(
         convolution, mean=normalisation[0], std=normalisation[1]
     )
     return LoadedWeights(
         model=backbone.to(device).eval().requires_grad_(requires_grad=False),
+        projection=None if projection is None else projection.to(device, dtype),
         tokenizer=tokenizer.backend_tokenizer,
-        revision=extract_commit_hash(str(config_file), None),
-        folder=config_file.parent,
-        max_tokens=config.text_config.max_position_embeddings,
+        sources=tuple(sources),
+        max_tokens=config.get_text_config().max_position_embeddings,
     )
 
 
-def _backbone(
-    files: CheckpointFiles, config: _Loose, *, dtype: torch.dtype, attn_implementation: str
+def _with_projection(
+    files: CheckpointFiles, config: _Loose, adapter: Adapter | None, **loading: _Loose
+) -> tuple[_Loose, TokenProjection]:
+    if config.model_type == "colqwen2":
+        whole = _read(ColQwen2ForRetrieval, files, config, **loading)
+        linear = whole.embedding_proj_layer
+        backbone, tensors = whole.vlm, {"weight": linear.weight.data, "bias": linear.bias.data}
+    else:
+        # colpali-engine keeps the projection among Qwen2-VL's own tensors.
+        names = {part: f"{PROJECTION}.{part}" for part in ("weight", "bias")}
+        whole = _read(
+            Qwen2VLForConditionalGeneration, files, config, not_needed=names.values(), **loading
+        )
+        backbone, tensors = whole.model, _tensors(files, names)
+    tensors |= adapter.replacements if adapter else {}
+    missing = {"weight", "bias"} - set(tensors)
+    if missing:
+        raise CheckpointWeightsError(
+            f"{files.model} has no {PROJECTION} ({', '.join(sorted(missing))} missing): it is no "
+            f"late-interaction checkpoint, or an adapter belongs over it."
+        )
+    projection = TokenProjection(tensors["weight"], tensors["bias"])
+    if adapter is not None:
+        _apply(adapter, backbone, projection, name=files.model)
+    return backbone, projection
+
+
+def _tensors(files: CheckpointFiles, names: dict[str, str]) -> dict[str, torch.Tensor]:
+    """Single tensors of a checkpoint by their names; those it does not have are left out."""
+    index = files.optional("model.safetensors.index.json")
+    shards = dict.fromkeys(names.values(), "model.safetensors")
+    if index is not None:
+        known = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        shards = {name: known[name] for name in names.values() if name in known}
+    found: dict[str, torch.Tensor] = {}
+    for part, name in names.items():
+        if name in shards:
+            with safe_open(files.path(shards[name]), framework="pt") as file:
+                if name in file.keys():  # noqa: SIM118  # no mapping
+                    found[part] = file.get_tensor(name)
+    return found
+
+
+@torch.no_grad()
+def _apply(adapter: Adapter, backbone: _Loose, projection: TokenProjection, *, name: str) -> None:
+    modules = dict(backbone.language_model.named_modules())
+    try:
+        for target, update in adapter.updates.items():
+            weight = (projection if target == PROJECTION else modules[target]).weight
+            weight.copy_(weight.float() + update.view_as(weight))
+    except (KeyError, RuntimeError) as error:
+        raise CheckpointWeightsError(
+            f"the adapter does not fit its base {name}: {error}. Both must be of the same model."
+        ) from error
+
+
+def _read(
+    kind: _Loose,
+    files: CheckpointFiles,
+    config: _Loose,
+    *,
+    dtype: torch.dtype,
+    attn_implementation: str,
+    not_needed: Iterable[str] = (),
 ) -> _Loose:
     # The class with the head knows every layout that Qwen2-VL was ever saved in; the head itself
     # is dropped (0.37 TFLOP and 241 MB of logits a page).
     with _quiet_loading():
-        loaded: _Loose = Qwen2VLForConditionalGeneration.from_pretrained(
+        loaded: _Loose = kind.from_pretrained(
             files.model,
             config=config,
             dtype=dtype,
@@ -125,9 +200,10 @@ def _backbone(
             **files.options(),
         )
     model, report = loaded
+    spare = _NOT_NEEDED.union(not_needed)
     problems = {
-        "missing": set(report["missing_keys"]) - _NOT_NEEDED,
-        "unexpected": set(report["unexpected_keys"]) - _NOT_NEEDED,
+        "missing": set(report["missing_keys"]) - spare,
+        "unexpected": set(report["unexpected_keys"]) - spare,
         "of another shape": {key for key, *_ in report.get("mismatched_keys") or ()},
     }
     found = [f"{_some(keys)} {what}" for what, keys in problems.items() if keys]
@@ -137,7 +213,7 @@ def _backbone(
             f"{'; '.join(found)}. The vectors would be noise. Download the checkpoint again, or "
             f"check that it was saved whole and un-adapted."
         )
-    return model.model
+    return model
 
 
 def _some(keys: set[str]) -> str:
@@ -145,14 +221,23 @@ def _some(keys: set[str]) -> str:
     return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
 
 
+def _adapter(files: CheckpointFiles) -> Adapter | None:
+    config = files.optional(ADAPTER_CONFIG)
+    if config is None:
+        return None
+    return read_adapter(config, files.path("adapter_model.safetensors"), name=files.model)
+
+
+def _base_of(files: CheckpointFiles, adapter: Adapter) -> CheckpointFiles:
+    # A local adapter may name its base relative to itself.
+    beside = adapter.folder / adapter.base
+    model = str(beside.resolve()) if beside.is_dir() else adapter.base
+    return replace(files, model=model, revision=adapter.base_revision)
+
+
 def _normalisation(files: CheckpointFiles) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    path = cached_file(
-        files.model,
-        "preprocessor_config.json",
-        _raise_exceptions_for_missing_entries=False,
-        **files.options(),
-    )
-    facts = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    path = files.optional("preprocessor_config.json")
+    facts = json.loads(path.read_text(encoding="utf-8")) if path else {}
     return tuple(facts.get("image_mean", _CLIP_MEAN)), tuple(facts.get("image_std", _CLIP_STD))
 
 

@@ -32,11 +32,11 @@ def run_in_windows(
     items: Iterable[Raw],
     *,
     prepare: Callable[[Raw], Prepared],
-    submit: Callable[[Sequence[Prepared]], Future[NDArray[np.float32]]],
+    submit: Callable[[Sequence[Prepared]], Future[list[NDArray[np.float32]]]],
     what: str,
     show_progress: bool,
 ) -> list[NDArray[np.float32]]:
-    """Rows of all items, a window at a time, in their order.
+    """The model's results for all items, a window at a time, in their order.
 
     Args:
         items: Any iterable; read as the model gets to it.
@@ -46,14 +46,15 @@ def run_in_windows(
         show_progress: A bar on stderr.
     """
     done: list[NDArray[np.float32]] = []
-    running: deque[Future[NDArray[np.float32]]] = deque()
+    running: deque[Future[list[NDArray[np.float32]]]] = deque()
     source = iter(items)
     with _bar(items, what, show=show_progress) as bar:
         while window := _prepared(source, prepare):
             running.append(submit(window))
             if len(running) > 1:
-                done.append(_counted(running.popleft().result(), bar))
-        done.extend(_counted(rows.result(), bar) for rows in running)
+                done += _counted(running.popleft().result(), bar)
+        for results in running:
+            done += _counted(results.result(), bar)
     return done
 
 
@@ -61,22 +62,22 @@ async def arun_in_windows(
     items: Iterable[Raw],
     *,
     prepare: Callable[[Raw], Prepared],
-    submit: Callable[[Sequence[Prepared]], Future[NDArray[np.float32]]],
+    submit: Callable[[Sequence[Prepared]], Future[list[NDArray[np.float32]]]],
     what: str,
     show_progress: bool,
 ) -> list[NDArray[np.float32]]:
     """As :func:`run_in_windows`; items are read and prepared in a thread of this module's own."""
     done: list[NDArray[np.float32]] = []
-    running: deque[asyncio.Future[NDArray[np.float32]]] = deque()
+    running: deque[asyncio.Future[list[NDArray[np.float32]]]] = deque()
     prepare_next = partial(_prepared, iter(items), prepare)
     loop = asyncio.get_running_loop()
     with _bar(items, what, show=show_progress) as bar:
         while window := await loop.run_in_executor(_preparing, prepare_next):
             running.append(asyncio.wrap_future(submit(window)))
             if len(running) > 1:
-                done.append(_counted(await running.popleft(), bar))
+                done += _counted(await running.popleft(), bar)
         while running:
-            done.append(_counted(await running.popleft(), bar))
+            done += _counted(await running.popleft(), bar)
     return done
 
 
@@ -84,9 +85,9 @@ def _prepared(source: Iterator[Raw], prepare: Callable[[Raw], Prepared]) -> list
     return [prepare(item) for item in islice(source, WINDOW)]
 
 
-def _counted(rows: NDArray[np.float32], bar: tqdm[Any]) -> NDArray[np.float32]:
-    bar.update(len(rows))
-    return rows
+def _counted(results: list[NDArray[np.float32]], bar: tqdm[Any]) -> list[NDArray[np.float32]]:
+    bar.update(len(results))
+    return results
 
 
 def _bar(items: Iterable[Raw], what: str, *, show: bool) -> tqdm[Any]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 __all__ = [
+    "COLQWEN2_HF_QUERY_PROMPT",
+    "COLQWEN2_PAGE_PROMPT",
+    "COLQWEN2_QUERY_PROMPT",
     "DSE_PAGE_PROMPT",
     "DSE_QUERY_PROMPT",
     "IMAGE_PLACEHOLDER",
@@ -31,3 +34,19 @@ DSE_PAGE_PROMPT = (
 
 DSE_QUERY_PROMPT = f"{_OPENING}Query: {{query}}<|im_end|>\n<|im_start|>assistant\n<|endoftext|>"
 """Model card of MrLight/dse-qwen2-2b-mrl-v1: chat template with its generation prompt."""
+
+_AUGMENTATION = "<|endoftext|>" * 10
+
+COLQWEN2_PAGE_PROMPT = (
+    "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Describe the image.<|im_end|>"
+    "<|endoftext|>"
+)
+"""colpali-engine 0.3.4, ``ColQwen2Processor.visual_prompt_prefix``; transformers has the same."""
+
+COLQWEN2_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}"
+"""colpali-engine 0.3.4, ``ColQwen2Processor.process_queries``: what the checkpoints were trained
+and published with. Later releases of colpali-engine left "Query: " out (its commit d29e228), which
+moves their scores (embeddings-benchmark/mteb#5106)."""
+
+COLQWEN2_HF_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}\n"
+"""transformers 5.23, ``ColQwen2Processor``: with a line break at the end."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -13,14 +13,14 @@ from PIL import Image
 
 from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
 from vdr_integrations.encoders.checkpoint import NANO_FOLDER
+from vdr_integrations.encoders.checkpoint_files import CheckpointFiles
 from vdr_integrations.encoders.fingerprint import weights_digest
-from vdr_integrations.encoders.loading import CheckpointFiles, load_weights
+from vdr_integrations.encoders.loading import load_weights
 from vdr_integrations.encoders.tokens import TokenizedPrompts
 from vdr_integrations.encoders.worker import ModelWorker
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
-    from pathlib import Path
 
     import numpy as np
     import torch
@@ -43,7 +43,7 @@ class ModelOptions:
     device: torch.device
     dtype: torch.dtype
     attn_implementation: str
-    token: str | None
+    token: str | None = field(repr=False)
     cache_dir: str | None
     local_files_only: bool
     batch_visual_tokens: int | None
@@ -70,20 +70,31 @@ class SharedModel:
             device=options.device,
             dtype=options.dtype,
             attn_implementation=options.attn_implementation,
+            token_dimension=(
+                options.checkpoint.token_dimension if options.checkpoint.is_multi_vector else None
+            ),
         )
         vision = weights.model.config.vision_config
         self.patch_size: int = vision.patch_size
         self.merge_size: int = vision.spatial_merge_size
         self.max_tokens = weights.max_tokens
-        self.revision = weights.revision
+        self.revision = weights.sources[0].revision
+        self.dimension: int = weights.model.config.text_config.hidden_size
+        if weights.projection is not None:
+            self.dimension = weights.projection.dimension
         self.prompts = TokenizedPrompts(options.checkpoint, weights.tokenizer)
-        side = options.checkpoint.query_image_side_px
-        self._query_image = self.prepare_image(Image.new("RGB", (side, side)))
+        self._query_image: PreparedPage | None = None
+        if not options.checkpoint.is_multi_vector:
+            side = options.checkpoint.query_image_side_px
+            self._query_image = self.prepare_image(Image.new("RGB", (side, side)))
         self.backbone = Backbone(
-            weights.model, page_tokens=self.prompts.page, query_image=self._query_image
+            weights.model,
+            page_tokens=self.prompts.page,
+            query_image=self._query_image,
+            projection=weights.projection,
         )
         self._options = options
-        self._folder: Path = weights.folder
+        self._sources = weights.sources
         self.worker: ModelWorker[PreparedPage | PreparedQuery] = ModelWorker(
             self._run,
             group=_group,
@@ -95,9 +106,12 @@ class SharedModel:
     @cached_property
     def weights_digest(self) -> str:
         """What the weights are: the hub's commit, or a digest of the files."""
-        if self.revision is not None:
-            return f"{self._options.checkpoint.model}@{self.revision}"
-        return weights_digest(self._folder)
+        return "+".join(
+            weights_digest(source.folder)
+            if source.revision is None
+            else f"{source.model}@{source.revision}"
+            for source in self._sources
+        )
 
     def prepare_image(self, image: Image.Image) -> PreparedPage:
         """Page of an RGB image that is inside the pixel budget already."""
@@ -111,10 +125,11 @@ class SharedModel:
 
     def query_tokens(self, query: PreparedQuery) -> int:
         """Length of a query's sequence, prompt and black square included."""
-        image = self._query_image.patch_count // self.merge_size**2
+        patches = 0 if self._query_image is None else self._query_image.patch_count
+        image = patches // self.merge_size**2
         return len(query.tokens.before) + image + len(query.tokens.after)
 
-    def _run(self, items: Sequence[PreparedPage | PreparedQuery]) -> NDArray[np.float32]:
+    def _run(self, items: Sequence[PreparedPage | PreparedQuery]) -> Sequence[NDArray[np.float32]]:
         pages = [item for item in items if isinstance(item, PreparedPage)]
         if pages:
             return self.backbone.pages(pages)

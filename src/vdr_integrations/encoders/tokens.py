@@ -50,7 +50,8 @@ class TokenizedPrompts:
         before_query, _, after_query = checkpoint.query_prompt.partition("{query}")
         # Text between the last special token and the query is tokenized with the query: the
         # tokenizer joins "Query:" and the space behind it with what follows.
-        cut = before_query.rfind("|>") + len("|>")
+        end = before_query.rfind("|>")
+        cut = 0 if end < 0 else end + len("|>")
         self._query_opening = self._around_image(before_query[:cut])
         self._query_lead = before_query[cut:]
         tail_cut = after_query.find(_SPECIAL_OPENING)
@@ -66,6 +67,11 @@ class TokenizedPrompts:
         return PromptTokens(
             before=opening.before, after=(*opening.after, *ids, *self._query_closing)
         )
+
+    def pieces(self, tokens: PromptTokens) -> list[str]:
+        """The text of every token; bytes of a character that was split show as \ufffd."""
+        ids = (*tokens.before, *tokens.after)
+        return [self._trusted.decode([n], skip_special_tokens=False) for n in ids]
 
     def _around_image(self, prompt: str) -> PromptTokens:
         before, _, after = prompt.partition(IMAGE_PLACEHOLDER)

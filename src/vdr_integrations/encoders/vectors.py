@@ -11,7 +11,7 @@ from vdr_integrations.errors import InvalidVectorError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["dense_vectors"]
+__all__ = ["dense_vectors", "token_vectors"]
 
 
 def dense_vectors(
@@ -41,3 +41,28 @@ def dense_vectors(
             f"device; if that does not help, the checkpoint is damaged."
         )
     return cut / norms
+
+
+def token_vectors(states: NDArray[np.float32], *, subject: str, item: int) -> NDArray[np.float32]:
+    """L2 norm of every row, in float32.
+
+    Args:
+        states: float32 (tokens, dimension), projected hidden states.
+        subject: What error messages call the model.
+        item: Position in the caller's list, for error messages.
+
+    Returns:
+        float32 (tokens, dimension), each row of length 1.
+
+    Raises:
+        InvalidVectorError: A row is not finite or all zero.
+    """
+    norms = np.linalg.norm(states, axis=1, keepdims=True)
+    wrong = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    if wrong.size:
+        raise InvalidVectorError(
+            f"{subject} gave {wrong.size} token vectors of item {item} that are zero or not finite "
+            f"(first: token {wrong[0]}). Load it with dtype='float32', or on another device; if "
+            f"that does not help, the checkpoint is damaged."
+        )
+    return states / norms

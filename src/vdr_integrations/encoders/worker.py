@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-import numpy as np
 import torch
 
 from vdr_integrations.errors import DeviceMemoryError
@@ -16,6 +15,7 @@ from vdr_integrations.errors import DeviceMemoryError
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
 __all__ = ["ModelWorker"]
@@ -28,9 +28,10 @@ class _Request(Generic[Item]):
     """One caller's items and where their rows go."""
 
     items: Sequence[Item]
-    future: Future[NDArray[np.float32]] = field(default_factory=Future)
-    rows: NDArray[np.float32] | None = None
-    missing: int = 0
+    future: Future[list[NDArray[np.float32]]] = field(default_factory=Future)
+    results: dict[int, NDArray[np.float32]] = field(
+        default_factory=dict[int, "NDArray[np.float32]"]
+    )
     started: bool = False
 
     def start(self) -> bool:
@@ -39,13 +40,10 @@ class _Request(Generic[Item]):
             self.started = self.future.set_running_or_notify_cancel()
         return self.started and not self.future.done()
 
-    def deliver(self, position: int, row: NDArray[np.float32]) -> None:
-        if self.rows is None:
-            self.rows = np.empty((len(self.items), len(row)), np.float32)
-        self.rows[position] = row
-        self.missing -= 1
-        if self.missing == 0 and not self.future.done():
-            self.future.set_result(self.rows)
+    def deliver(self, position: int, result: NDArray[np.float32]) -> None:
+        self.results[position] = result
+        if len(self.results) == len(self.items) and not self.future.done():
+            self.future.set_result([self.results[n] for n in range(len(self.items))])
 
     def fail(self, error: Exception) -> None:
         if not self.future.done():
@@ -73,7 +71,7 @@ class ModelWorker(Generic[Item]):
 
     def __init__(
         self,
-        run: Callable[[Sequence[Item]], NDArray[np.float32]],
+        run: Callable[[Sequence[Item]], Sequence[NDArray[np.float32]]],
         *,
         group: Callable[[Item], Hashable],
         cost: Callable[[Item], int],
@@ -83,7 +81,8 @@ class ModelWorker(Generic[Item]):
         """Describe the work.
 
         Args:
-            run: Rows of a batch of one group; called from the worker's thread alone.
+            run: A vector or matrix for each item of a batch of one group; called from the
+                worker's thread alone.
             group: Items may share a batch if this is equal.
             cost: Size of an item, in the unit of ``budget``.
             budget: How much a batch of a group may cost; a single item may cost more.
@@ -99,15 +98,15 @@ class ModelWorker(Generic[Item]):
         self._waiting: deque[_Ticket[Item]] = deque()
         self._working = False
 
-    def submit(self, items: Sequence[Item]) -> Future[NDArray[np.float32]]:
-        """Rows of ``items``, in their order, as soon as their turn has come.
+    def submit(self, items: Sequence[Item]) -> Future[list[NDArray[np.float32]]]:
+        """What ``run`` gives for ``items``, in their order, as soon as their turn has come.
 
         Cancelling the future before its first batch takes the request out of the queue; later it
         only stops the waiting. Neither touches other requests.
         """
-        request = _Request(items, missing=len(items))
+        request = _Request(items)
         if not items:
-            request.future.set_result(np.empty((0, 0), np.float32))
+            request.future.set_result([])
             return request.future
         with self._lock:
             self._waiting.extend(_Ticket(request, n) for n in range(len(items)))
@@ -148,10 +147,10 @@ class ModelWorker(Generic[Item]):
             return batch
 
     def _encode(self, batch: list[_Ticket[Item]]) -> None:
-        rows = self._rows_if_they_fit([ticket.item for ticket in batch])
-        if rows is not None:
-            for ticket, row in zip(batch, rows, strict=True):
-                ticket.request.deliver(ticket.position, row)
+        results = self._results_if_they_fit([ticket.item for ticket in batch])
+        if results is not None:
+            for ticket, result in zip(batch, results, strict=True):
+                ticket.request.deliver(ticket.position, result)
             return
         if len(batch) == 1:
             raise DeviceMemoryError(
@@ -163,7 +162,7 @@ class ModelWorker(Generic[Item]):
         self._encode(batch[:half])
         self._encode(batch[half:])
 
-    def _rows_if_they_fit(self, items: list[Item]) -> NDArray[np.float32] | None:
+    def _results_if_they_fit(self, items: list[Item]) -> Sequence[NDArray[np.float32]] | None:
         try:
             return self._run(items)
         except (RuntimeError, MemoryError) as error:

@@ -2,6 +2,7 @@
 
 from vdr_integrations.types.hit import Hit
 from vdr_integrations.types.page import Page, PageImage, PageInput, as_page
+from vdr_integrations.types.patch_grid import PatchGrid
 from vdr_integrations.types.pixel_budget import PixelBudget
 from vdr_integrations.types.reference import PageRef
 from vdr_integrations.types.rgb import to_rgb
@@ -12,6 +13,7 @@ __all__ = [
     "PageImage",
     "PageInput",
     "PageRef",
+    "PatchGrid",
     "PixelBudget",
     "as_page",
     "to_rgb",

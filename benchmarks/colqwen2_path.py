@@ -1,0 +1,88 @@
+"""colpali-engine's way of encoding with ColQwen2, rebuilt with transformers alone: the oracle.
+
+colpali-engine itself pins torch and needs torchvision. What it computes is kept: its prompts, left
+padding, Qwen2-VL's own M-RoPE positions, ``custom_text_proj`` on the last hidden states, L2 norm,
+times the attention mask. And its ``score_multi_vector`` for two single items, where padding plays
+no part.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from benchmarks.card_path import smart_resize
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+__all__ = ["PAGE_PROMPT", "QUERY_SUFFIX", "ColQwen2Path"]
+
+# Letter by letter: the package's own constants are what is tested.
+PAGE_PROMPT = (
+    "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Describe the image.<|im_end|>"
+    "<|endoftext|>"
+)
+QUERY_SUFFIX = "<|endoftext|>" * 10
+
+
+class ColQwen2Path:
+    """process_images / process_queries and the model's forward of colpali-engine 0.3."""
+
+    def __init__(
+        self,
+        folder: Path | str,
+        projection: tuple[torch.Tensor, torch.Tensor],
+        *,
+        max_visual_tokens: int = 768,
+        query_end: str = "",
+    ) -> None:
+        """Load a Qwen2-VL folder; the projection's weight and bias are given apart."""
+        self.model = Qwen2VLForConditionalGeneration.from_pretrained(
+            folder, dtype=torch.float32
+        ).eval()
+        self.weight, self.bias = projection
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
+        self.pixels = {"min_pixels": 4 * 28 * 28, "max_pixels": max_visual_tokens * 28 * 28}
+        self.image_processor = Qwen2VLImageProcessorPil.from_pretrained(folder, **self.pixels)
+        self.query_end = query_end
+
+    def encode_queries(self, queries: Sequence[str]) -> list[NDArray[np.float32]]:
+        """float32 (tokens, 128) for each query."""
+        texts = [f"Query: {query}{QUERY_SUFFIX}{self.query_end}" for query in queries]
+        return self._encode(self.tokenizer(texts, padding="longest", return_tensors="pt"), {})
+
+    def encode_pages(self, pages: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
+        """float32 (tokens, 128) for each page."""
+        resized = [
+            page.resize(smart_resize(page.height, page.width, **self.pixels)) for page in pages
+        ]
+        pixels = self.image_processor(images=resized, return_tensors="pt")
+        texts = [
+            PAGE_PROMPT.replace("<|image_pad|>", "<|image_pad|>" * (math.prod(grid) // 4), 1)
+            for grid in pixels["image_grid_thw"].tolist()
+        ]
+        tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
+        is_image = tokens["input_ids"] == self.model.config.image_token_id
+        return self._encode(tokens, {**pixels, "mm_token_type_ids": is_image.int()})
+
+    @torch.no_grad()
+    def _encode(
+        self, tokens: dict[str, torch.Tensor], more: dict[str, torch.Tensor]
+    ) -> list[NDArray[np.float32]]:
+        mask = tokens["attention_mask"]
+        states = self.model(
+            input_ids=tokens["input_ids"], attention_mask=mask, **more, output_hidden_states=True
+        ).hidden_states[-1]
+        projected = torch.nn.functional.linear(states, self.weight, self.bias)
+        projected = projected / projected.norm(dim=-1, keepdim=True) * mask.unsqueeze(-1)
+        return [row[kept.bool()].numpy() for row, kept in zip(projected, mask, strict=True)]

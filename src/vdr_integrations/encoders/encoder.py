@@ -1,0 +1,183 @@
+"""What dense and late-interaction encoders share: options, preparation, the model behind them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from vdr_integrations.encoders.fingerprint import encoder_fingerprint
+from vdr_integrations.encoders.pipeline import arun_in_windows, run_in_windows
+from vdr_integrations.encoders.shared_model import shared_model
+from vdr_integrations.errors import OptionError, QueryTooLongError
+from vdr_integrations.types import PixelBudget, as_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.backbone import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.shared_model import ModelOptions
+    from vdr_integrations.types import PageInput
+
+__all__ = ["PageEncoder"]
+
+Raw = TypeVar("Raw")
+
+
+class PageEncoder:
+    """A checkpoint with the options that decide what its vectors mean.
+
+    Cheap itself: the weights belong to a shared model, and encoders that differ only in
+    ``dimension`` or pixel budget use the same. Safe to call from any number of threads and event
+    loops.
+
+    Attributes:
+        name: The model as it was asked for.
+        checkpoint: Prompts, pooling and where they come from.
+        dimension: Components of every vector.
+        pixel_budget: What pages are fitted to.
+    """
+
+    def __init__(
+        self, options: ModelOptions, *, dimension: int | None, max_visual_tokens: int
+    ) -> None:
+        """Load or share the model; see ``load_encoder`` for the options."""
+        model, checkpoint = shared_model(options), options.checkpoint
+        self.name = checkpoint.model
+        self.checkpoint = checkpoint
+        self.dimension = self._checked_dimension(dimension, full=model.dimension)
+        self.pixel_budget = PixelBudget(
+            max_visual_tokens=max_visual_tokens,
+            min_visual_tokens=checkpoint.min_visual_tokens,
+            factor=model.patch_size * model.merge_size,
+        )
+        prompt = len(model.prompts.page.before) + len(model.prompts.page.after)
+        if max_visual_tokens + prompt > model.max_tokens:
+            raise OptionError(
+                f"max_visual_tokens={max_visual_tokens} with a prompt of {prompt} tokens; "
+                f"{checkpoint.model} takes {model.max_tokens} in all."
+            )
+        self._model = model
+        self._options = options
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._model.backbone.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights; vectors are float32 whatever it is."""
+        return self._model.backbone.dtype
+
+    @property
+    def revision(self) -> str | None:
+        """Commit of the hub repository; None for a local folder."""
+        return self._model.revision
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256: vectors may be compared if it is equal, whatever device and dtype made them."""
+        return encoder_fingerprint(
+            self.checkpoint,
+            weights=self._model.weights_digest,
+            budget=self.pixel_budget,
+            dimension=self.dimension,
+        )
+
+    def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
+        if dimension is not None and not 1 <= dimension <= full:
+            raise OptionError(
+                f"dimension={dimension} for {self.name}; it must be between 1 and {full}."
+            )
+        return full if dimension is None else dimension
+
+    def _query_results(
+        self, texts: Iterable[str], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        steps = self._steps(self._prepare_query, "queries", show_progress=show_progress)
+        return run_in_windows(_texts(texts), **steps)
+
+    def _page_results(
+        self, pages: Iterable[PageInput], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        steps = self._steps(self._prepare_page, "pages", show_progress=show_progress)
+        return run_in_windows(pages, **steps)
+
+    async def _aquery_results(
+        self, texts: Iterable[str], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        steps = self._steps(self._prepare_query, "queries", show_progress=show_progress)
+        return await arun_in_windows(_texts(texts), **steps)
+
+    async def _apage_results(
+        self, pages: Iterable[PageInput], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        steps = self._steps(self._prepare_page, "pages", show_progress=show_progress)
+        return await arun_in_windows(pages, **steps)
+
+    def _prepare_query(self, text: str) -> PreparedQuery:
+        query = self._model.prepare_query(text)
+        tokens = self._model.query_tokens(query)
+        if tokens > self._model.max_tokens:
+            raise QueryTooLongError(
+                f"a text of {len(text)} characters has {tokens} tokens with its prompt; "
+                f"{self.name} takes {self._model.max_tokens}. Split it into passages."
+            )
+        return query
+
+    def _prepare_page(self, page: PageInput) -> PreparedPage:
+        image = as_page(page).render(self.pixel_budget)
+        factor = self.pixel_budget.factor
+        if image.mode != "RGB" or image.width % factor or image.height % factor:
+            raise OptionError(
+                f"{page!r} rendered itself as {image.mode} of {image.width} x {image.height} "
+                f"pixels; it must be RGB with sides that are multiples of {factor}."
+            )
+        return self._model.prepare_image(image)
+
+    def _steps(
+        self,
+        prepare: Callable[[Raw], PreparedPage | PreparedQuery],
+        what: str,
+        *,
+        show_progress: bool,
+    ) -> dict[str, Any]:
+        return {
+            "prepare": prepare,
+            "submit": self._model.worker.submit,
+            "what": what,
+            "show_progress": show_progress,
+        }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the options; whoever unpickles loads or shares the weights.
+
+        A hub token stays here: the other side finds its own, as transformers does.
+        """
+        options = {
+            "dimension": self.dimension,
+            "max_visual_tokens": self.pixel_budget.max_visual_tokens,
+        }
+        return partial(type(self), replace(self._options, token=None), **options), ()
+
+    def __repr__(self) -> str:
+        """Model, dimension, device and dtype."""
+        return (
+            f"{type(self).__name__}({self.name!r}, dimension={self.dimension}, "
+            f"device={self.device}, dtype={self.dtype})"
+        )
+
+
+def _texts(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise OptionError("encode_queries takes several texts; for one write [text].")
+    found = list(texts)
+    for text in found:
+        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise OptionError(f"a query is a string, found {type(text).__name__}.")
+    return found
