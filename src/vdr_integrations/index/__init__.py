@@ -1,20 +1,67 @@
-"""A dense index on disk, and how it follows files and folders."""
+"""Indexes, dense and late-interaction, and how they follow files and folders."""
 
-from vdr_integrations.index.dense import DenseIndex
-from vdr_integrations.index.manifest import Manifest
-from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
-from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
-from vdr_integrations.index.sync import sync_index
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vdr_integrations.index.dense import DenseIndex
+    from vdr_integrations.index.late_interaction import (
+        Compression,
+        LateInteractionIndex,
+        QdrantServer,
+        StoredPage,
+    )
+    from vdr_integrations.index.manifest import Manifest
+    from vdr_integrations.index.maxsim import maxsim_score, maxsim_scores, similarity_grids
+    from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
+    from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
+    from vdr_integrations.index.sync import sync_index
 
 __all__ = [
+    "Compression",
     "DenseIndex",
     "DocumentRecord",
     "FileState",
+    "LateInteractionIndex",
     "Manifest",
     "PageRecord",
+    "QdrantServer",
     "SkippedPage",
+    "StoredPage",
     "SyncFailure",
     "SyncProgress",
     "SyncReport",
+    "maxsim_score",
+    "maxsim_scores",
+    "similarity_grids",
     "sync_index",
 ]
+
+_HOMES = {
+    "Compression": "late_interaction",
+    "DenseIndex": "dense",
+    "DocumentRecord": "records",
+    "FileState": "records",
+    "LateInteractionIndex": "late_interaction",
+    "Manifest": "manifest",
+    "PageRecord": "records",
+    "QdrantServer": "late_interaction",
+    "SkippedPage": "records",
+    "StoredPage": "late_interaction",
+    "SyncFailure": "report",
+    "SyncProgress": "report",
+    "SyncReport": "report",
+    "maxsim_score": "maxsim",
+    "maxsim_scores": "maxsim",
+    "similarity_grids": "maxsim",
+    "sync_index": "sync",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; a worker process imports one module
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)

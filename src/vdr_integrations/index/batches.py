@@ -10,9 +10,9 @@ from vdr_integrations.errors import DeviceMemoryError, InvalidVectorError, PageE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.draft import Draft
-    from vdr_integrations.types import PageImage
+    from vdr_integrations.types import PageImage, PatchGrid
 
 __all__ = ["PageBatches"]
 
@@ -26,7 +26,7 @@ class PageBatches:
         pages_encoded: Pages that got a vector.
     """
 
-    def __init__(self, encoder: DenseEncoder, *, batch_pages: int) -> None:
+    def __init__(self, encoder: DenseEncoder | MultiVectorEncoder, *, batch_pages: int) -> None:
         self._encoder = encoder
         self._batch_pages = batch_pages
         self._waiting: list[tuple[Draft, int, PageImage]] = []
@@ -41,6 +41,12 @@ class PageBatches:
         """Forget a document that turned out to be unusable."""
         self._drafts.remove(draft)
         self._waiting = [entry for entry in self._waiting if entry[0] is not draft]
+        draft.sink.discard()
+
+    def abandon(self) -> None:
+        """Forget all documents that are not complete."""
+        for draft in list(self._drafts):
+            self.withdraw(draft)
 
     def add(self, draft: Draft, page_number: int, image: PageImage) -> None:
         """Take a page in; a full batch is encoded at once."""
@@ -72,9 +78,16 @@ class PageBatches:
                 self._waiting = [entry]
                 self.encode()
             return
-        for (draft, page_number, _), vector in zip(waiting, vectors, strict=True):
-            draft.vectors[page_number] = vector
+        for (draft, page_number, image), vector in zip(waiting, vectors, strict=True):
+            draft.take(page_number, vector, grid=self._grid(image))
         self.pages_encoded += len(waiting)
+
+    def _grid(self, image: PageImage) -> PatchGrid | None:
+        from vdr_integrations.encoders import MultiVectorEncoder
+
+        if not isinstance(self._encoder, MultiVectorEncoder):
+            return None
+        return self._encoder.page_layout(image.height, image.width)
 
     def finished(self) -> Iterator[Draft]:
         """Documents that are complete, in the order in which they began."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from vdr_integrations.errors import PageError
 from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
@@ -17,7 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from vdr_integrations.index.sinks import PageSink
+    from vdr_integrations.types import PatchGrid
 
 __all__ = ["Draft"]
 
@@ -31,10 +33,11 @@ class Draft:
         path: The file.
         file: The file's state, read before the document was opened.
         replaces: Whether the index holds an older version.
+        sink: Takes its pages as they are encoded.
         total_pages: Pages of the document.
         errors: Why pages are left out, by page number.
-        vectors: Vectors of the pages that were encoded, by page number.
-        records: What is kept of the pages that were rendered, by page number.
+        encoded: Pages that went into the sink.
+        records: What is kept of the pages that were rendered and not encoded yet, by page number.
         is_rendered: Whether no further pages will come.
     """
 
@@ -42,18 +45,17 @@ class Draft:
     path: Path
     file: FileState
     replaces: bool
+    sink: PageSink
     total_pages: int = 0
     errors: dict[int, PageError] = field(default_factory=dict[int, PageError])
-    vectors: dict[int, NDArray[np.float32]] = field(
-        default_factory=dict[int, "NDArray[np.float32]"]
-    )
+    encoded: set[int] = field(default_factory=set[int])
     records: dict[int, PageRecord] = field(default_factory=dict[int, PageRecord])
     is_rendered: bool = False
 
     @property
     def is_complete(self) -> bool:
-        """Whether each page has a vector or an error."""
-        return self.is_rendered and len(self.vectors) + len(self.errors) == self.total_pages
+        """Whether each page is encoded or has an error."""
+        return self.is_rendered and len(self.encoded) + len(self.errors) == self.total_pages
 
     def render(
         self, budget: PixelBudget, *, password: str | None
@@ -96,11 +98,16 @@ class Draft:
                 else:
                     yield number, drawn
 
-    def finished(
-        self,
-    ) -> tuple[DocumentRecord, list[PageRecord], NDArray[np.float32]]:
-        """The document, its pages and their vectors, as ``DenseIndex.add_document`` takes them."""
-        numbers = sorted(self.vectors)
+    def take(
+        self, page_number: int, vectors: NDArray[np.float32], *, grid: PatchGrid | None
+    ) -> None:
+        """Put a page that was encoded into the sink."""
+        record = self.records.pop(page_number)
+        self.sink.add(replace(record, grid=grid), vectors)
+        self.encoded.add(page_number)
+
+    def commit(self) -> None:
+        """Put the document, of which all is encoded, into the index."""
         document = DocumentRecord(
             source=self.source,
             file=self.file,
@@ -110,8 +117,4 @@ class Draft:
                 for number, error in sorted(self.errors.items())
             ),
         )
-        return (
-            document,
-            [self.records[number] for number in numbers],
-            np.stack([self.vectors[number] for number in numbers]),
-        )
+        self.sink.commit(document)

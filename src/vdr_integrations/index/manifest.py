@@ -10,7 +10,7 @@ from vdr_integrations.errors import IndexMismatchError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.encoders.encoder import PageEncoder
 
 __all__ = ["Manifest"]
 
@@ -35,7 +35,7 @@ class Manifest:
 
     @classmethod
     def of(
-        cls, encoder: DenseEncoder, *, model: str | None = None, revision: str | None = None
+        cls, encoder: PageEncoder, *, model: str | None = None, revision: str | None = None
     ) -> Self:
         """The manifest of a new index.
 
@@ -52,7 +52,7 @@ class Manifest:
             max_visual_tokens=encoder.pixel_budget.max_visual_tokens,
         )
 
-    def check(self, encoder: DenseEncoder, *, index_path: Path) -> None:
+    def check(self, encoder: PageEncoder, *, index_path: Path | str) -> None:
         """Refuse an encoder whose vectors cannot be compared with those of the index.
 
         Raises:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from vdr_integrations.types import PatchGrid
 
 __all__ = ["DocumentRecord", "FileState", "PageRecord", "SkippedPage"]
 
@@ -63,9 +67,11 @@ class PageRecord:
         page_label: What is printed on the page ("iv"), or the page number as text.
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
         text: The text layer, empty for scans.
+        grid: Where its visual tokens are; kept by a late-interaction index.
     """
 
     page_number: int
     page_label: str
     page_ref: str
     text: str = ""
+    grid: PatchGrid | None = None

@@ -10,21 +10,22 @@ from vdr_integrations.index.batches import PageBatches
 from vdr_integrations.index.draft import Draft
 from vdr_integrations.index.file_state import read_file_state, surely_unchanged
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
+from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import find_documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from vdr_integrations.encoders import DenseEncoder
-    from vdr_integrations.index.dense import DenseIndex
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.index.sinks import PageIndex
 
 __all__ = ["sync_index"]
 
 
 def sync_index(
-    index: DenseIndex,
-    encoder: DenseEncoder,
+    index: PageIndex,
+    encoder: DenseEncoder | MultiVectorEncoder,
     paths: Iterable[str | Path],
     *,
     password: str | None = None,
@@ -39,7 +40,7 @@ def sync_index(
     holds ``batch_pages`` page images at a time.
 
     Args:
-        index: Is kept locked against other writers meanwhile.
+        index: A dense or late-interaction index; kept locked against other writers meanwhile.
         encoder: The one that made the index.
         paths: PDFs, images and folders, which are searched through.
         password: For encrypted PDFs.
@@ -75,8 +76,8 @@ class _Run:
 
     def __init__(
         self,
-        index: DenseIndex,
-        encoder: DenseEncoder,
+        index: PageIndex,
+        encoder: DenseEncoder | MultiVectorEncoder,
         *,
         password: str | None,
         batch_pages: int,
@@ -96,13 +97,17 @@ class _Run:
         self._drop_gone(paths)
         found = self._find(paths)
         self._total = len(found)
-        for path in found:
-            self._notify(path.as_posix())
-            self._take(path)
+        try:
+            for path in found:
+                self._notify(path.as_posix())
+                self._take(path)
+                self._commit()
+                self._done += 1
+            self._batches.encode()
             self._commit()
-            self._done += 1
-        self._batches.encode()
-        self._commit()
+        except BaseException:
+            self._batches.abandon()
+            raise
         self._report.pages_encoded = self._batches.pages_encoded
         self._notify("")
         return self._report
@@ -130,7 +135,11 @@ class _Run:
                 self._keep(known)
                 return
             draft = Draft(
-                source=source, path=path, file=read_file_state(path), replaces=known is not None
+                source=source,
+                path=path,
+                file=read_file_state(path),
+                replaces=known is not None,
+                sink=sink_for(self._index, source),
             )
             self._render(draft)
         except UnicodeEncodeError:
@@ -172,10 +181,10 @@ class _Run:
         for draft in self._batches.finished():
             for page_number, error in sorted(draft.errors.items()):
                 self._fail(draft.source, error, page_number=page_number)
-            if not draft.vectors:
+            if not draft.encoded:
                 self._remove_if_known(draft.source)
                 continue
-            self._index.add_document(*draft.finished())
+            draft.commit()
             listed = self._report.changed if draft.replaces else self._report.added
             listed.append(draft.source)
 

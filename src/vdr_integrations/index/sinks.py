@@ -1,0 +1,104 @@
+"""Where the pages of a document go while it is encoded, in an index of either kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.manifest import Manifest
+    from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
+
+__all__ = ["PageIndex", "PageSink", "StagingIndex", "sink_for"]
+
+
+class PageIndex(Protocol):
+    """What ``sync_index`` asks of an index."""
+
+    manifest: Manifest
+
+    @property
+    def path(self) -> Path | str:
+        """What messages call the index."""
+        ...
+
+    def documents(self) -> list[DocumentRecord]:
+        """All documents, by source."""
+        ...
+
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep other writers out."""
+        ...
+
+    def add_document(
+        self,
+        document: DocumentRecord,
+        pages: list[PageRecord],
+        vectors: Any,  # noqa: ANN401  # an array of rows, or a matrix a page
+    ) -> None:
+        """Add or replace a document."""
+        ...
+
+    def remove_document(self, source: str) -> bool:
+        """Remove a document; False if there was none."""
+        ...
+
+    def update_file_state(self, source: str, file: FileState) -> None:
+        """Note that a document's file was looked at."""
+        ...
+
+
+class PageSink(Protocol):
+    """Takes the pages of one document in any order; nothing is found before the commit."""
+
+    def add(self, page: PageRecord, vectors: NDArray[np.float32]) -> None:
+        """Take a page."""
+        ...
+
+    def commit(self, document: DocumentRecord) -> None:
+        """Put the document into the index."""
+        ...
+
+    def discard(self) -> None:
+        """Forget the document."""
+        ...
+
+
+@runtime_checkable
+class StagingIndex(Protocol):
+    """An index that keeps the pages of an unfinished document itself, so that memory does not."""
+
+    def stage_document(self, source: str) -> PageSink:
+        """Begin a document."""
+        ...
+
+
+def sink_for(index: PageIndex, source: str) -> PageSink:
+    """Where the pages of a document go."""
+    if isinstance(index, StagingIndex):
+        return index.stage_document(source)
+    return _Collected(index)
+
+
+class _Collected:
+    """Holds one vector a page until the document is complete: 6 KB a page."""
+
+    def __init__(self, index: PageIndex) -> None:
+        self._index = index
+        self._pages: dict[int, tuple[PageRecord, NDArray[np.float32]]] = {}
+
+    def add(self, page: PageRecord, vectors: NDArray[np.float32]) -> None:
+        self._pages[page.page_number] = (page, vectors)
+
+    def commit(self, document: DocumentRecord) -> None:
+        pages, vectors = zip(*(self._pages[number] for number in sorted(self._pages)), strict=True)
+        self._index.add_document(document, list(pages), np.stack(vectors))
+
+    def discard(self) -> None:
+        self._pages = {}

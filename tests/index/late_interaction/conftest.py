@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import os
+import uuid
+from typing import TYPE_CHECKING, TypeAlias
+
+import pytest
+from pytest_socket import enable_socket
+from qdrant_client import QdrantClient
+from tests.index.late_interaction.pages import MANIFEST, Library
+
+from vdr_integrations.index import LateInteractionIndex, QdrantServer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+Location: TypeAlias = "Path | QdrantServer"
+
+
+ENGINES = ["folder", "client", *(["server"] if "QDRANT_URL" in os.environ else [])]
+
+
+@pytest.fixture(params=ENGINES)
+def location(
+    request: pytest.FixtureRequest, tmp_path: Path, _no_network: None
+) -> Iterator[Location]:
+    """A folder, the client's own engine, and the server that QDRANT_URL names, if it does."""
+    if request.param == "folder":
+        yield tmp_path / "index"
+    elif request.param == "client":
+        client = QdrantClient(":memory:")
+        yield QdrantServer("pages", client=client)
+        client.close()
+    else:
+        enable_socket()
+        client = QdrantClient(
+            url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY")
+        )
+        collection = f"test-{uuid.uuid4().hex}"
+        yield QdrantServer(collection, client=client)
+        client.delete_collection(collection)
+        client.close()
+
+
+@pytest.fixture
+def index(location: Location) -> Iterator[LateInteractionIndex]:
+    with LateInteractionIndex.create(location, manifest=MANIFEST) as made:
+        yield made
+
+
+@pytest.fixture
+def library(index: LateInteractionIndex) -> Library:
+    return Library(index)
