@@ -11,11 +11,13 @@ import typer
 
 import vdr_integrations
 from vdr_integrations.apps import display
+from vdr_integrations.apps.compression_option import COMPRESSION_HELP, parse_compression
 from vdr_integrations.apps.exits import ExitCode, reported, say_error
-from vdr_integrations.apps.settings import DEFAULT_MODEL, ModelSettings
-from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
+from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
+    from vdr_integrations.apps.indexes import Kind
     from vdr_integrations.index import SyncReport
 
 __all__ = ["app"]
@@ -65,8 +67,20 @@ def index_command(
         str | None,
         typer.Option(
             envvar="VDR_MODEL",
-            help=f"Hub id, folder or 'nano'. (default: that of the index, or {DEFAULT_MODEL})",
+            help=f"Hub id, folder or 'nano'. (default: that of the index; for a new one "
+            f"{DEFAULT_MODEL}, with --late-interaction {DEFAULT_LATE_MODEL})",
         ),
+    ] = None,
+    late_interaction: Annotated[
+        bool,
+        typer.Option(
+            "--late-interaction",
+            help="Make the index of one vector a token (ColQwen2), not one a page. One that is "
+            "there keeps its kind.",
+        ),
+    ] = False,
+    compression: Annotated[
+        str | None, typer.Option(help=f"Of a new late-interaction index. {COMPRESSION_HELP}")
     ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the model on the hub.")
@@ -100,7 +114,12 @@ def index_command(
         dtype=dtype,
     )
     with reported(debug=debug):
-        report = _update(index, paths, settings, password=_password(password_env))
+        from vdr_integrations.apps.indexes import Kind
+
+        kind = Kind(
+            late_interaction, None if compression is None else parse_compression(compression)
+        )
+        report = _update(index, paths, settings, kind, password=_password(password_env))
     for failure in report.failed:
         say_error(str(failure.error))
     if not (report.indexed or report.removed or report.failed):
@@ -120,6 +139,13 @@ def search_command(
     *,
     index: IndexOption,
     k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 5,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive",
+            help="Compare every page of a late-interaction index; a dense one always does.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
     ] = False,
@@ -132,39 +158,35 @@ def search_command(
     debug: DebugOption = False,
 ) -> None:
     """Find the pages that answer a question."""
+    settings = ModelSettings(model=model, device=device, dtype=dtype)
     with reported(debug=debug):
-        from vdr_integrations.index import DenseIndex
+        from vdr_integrations.apps.indexes import opened_index, search
 
-        opened = DenseIndex.open(index)
-        settings = ModelSettings(model=model, device=device, dtype=dtype)
-        encoder, _, _ = settings.load(opened.manifest)
-        opened.manifest.check(encoder, index_path=opened.path)
-        questions = _questions(question)
-        vectors = encoder.encode_queries(questions)
-        for asked, vector in zip(questions, vectors, strict=True):
-            hits = opened.search(vector, k=k)
-            if as_json:
-                display.show_hits_as_json(hits)
-            else:
-                display.show_hits(hits, question=asked if question == _STDIN else None)
+        with opened_index(index) as opened:
+            questions = _questions(question)
+            found = search(opened, settings, questions, k=k, exhaustive=exhaustive)
+            for asked, hits in zip(questions, found, strict=True):
+                if as_json:
+                    display.show_hits_as_json(hits)
+                else:
+                    display.show_hits(hits, question=asked if question == _STDIN else None)
 
 
 def _update(
-    path: Path, paths: list[Path], settings: ModelSettings, *, password: str | None
+    path: Path, paths: list[Path], settings: ModelSettings, kind: Kind, *, password: str | None
 ) -> SyncReport:
-    from vdr_integrations.index import DenseIndex, Manifest, sync_index
+    from vdr_integrations.apps.indexes import index_to_write
+    from vdr_integrations.index import LateInteractionIndex, sync_index
 
-    try:
-        opened = DenseIndex.open(path)
-    except IndexNotFoundError:
-        opened = None
     display.notice("Loading the model ...")
-    encoder, model, revision = settings.load(None if opened is None else opened.manifest)
-    if opened is None:
-        manifest = Manifest.of(encoder, model=model, revision=revision)
-        opened = DenseIndex.create(path, manifest=manifest)
-    with display.progress_bar() as on_progress:
-        return sync_index(opened, encoder, paths, password=password, on_progress=on_progress)
+    with index_to_write(path, settings, kind) as (index, encoder):
+        with display.progress_bar() as on_progress:
+            report = sync_index(index, encoder, paths, password=password, on_progress=on_progress)
+        if isinstance(index, LateInteractionIndex) and (
+            report.added or report.changed or report.removed
+        ):
+            index.optimize()
+    return report
 
 
 def _questions(question: str) -> list[str]:

@@ -23,6 +23,12 @@ chat model, :func:`page_blocks` turns documents into content blocks:
         | RunnableLambda(to_messages)
         | chat_model
     )
+
+Late interaction, one vector a token, is :class:`ColQwen2Retriever` over an index that
+``vdr index --late-interaction`` or ``sync_index`` made, and :class:`ColQwen2Compressor` for
+reranking what something else found:
+
+    pages = ColQwen2Retriever(index="my-index", k=3).invoke("How did revenue change?")
 """
 
 from __future__ import annotations
@@ -39,14 +45,20 @@ except ModuleNotFoundError as error:
     ) from error
 
 from vdr_integrations.langchain.blob_parser import PDFPageBlobParser
+from vdr_integrations.langchain.compressor import ColQwen2Compressor
 from vdr_integrations.langchain.content_blocks import page_blocks, page_image_block
 from vdr_integrations.langchain.embeddings import VDREmbeddings
 from vdr_integrations.langchain.loader import PDFPageLoader
 from vdr_integrations.langchain.page_documents import page_key
+from vdr_integrations.langchain.retriever import ColQwen2Retriever
+from vdr_integrations.langchain.similarity import SimilarityGrids
 
 __all__ = [
+    "ColQwen2Compressor",
+    "ColQwen2Retriever",
     "PDFPageBlobParser",
     "PDFPageLoader",
+    "SimilarityGrids",
     "VDREmbeddings",
     "page_blocks",
     "page_image_block",

@@ -1,0 +1,56 @@
+"""The ``--compression`` option: a few words by commas."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, get_args
+
+from vdr_integrations.errors import OptionError
+
+if TYPE_CHECKING:
+    from vdr_integrations.index import Compression
+
+__all__ = ["COMPRESSION_HELP", "compression_words", "parse_compression"]
+
+COMPRESSION_HELP = (
+    "How token vectors are kept: float16 (the default) or float32, pool2 to pool8 (that many "
+    "visual tokens become one), int8 or binary (a smaller copy to look at first); by commas."
+)
+_POOL = re.compile(r"pool([2-8])", re.ASCII)
+
+
+def parse_compression(text: str) -> Compression:
+    """The compression that words stand for.
+
+    Raises:
+        OptionError: Another word, or two of which only one can be.
+    """
+    from vdr_integrations.index import Compression
+    from vdr_integrations.index.late_interaction.compression import Quantization, VectorFormat
+
+    chosen: dict[str, Any] = {}
+    for word in (part.strip() for part in text.split(",")):
+        if word in get_args(VectorFormat):
+            name, value = "vectors", word
+        elif word in get_args(Quantization):
+            name, value = "quantization", word
+        elif (pool := _POOL.fullmatch(word)) is not None:
+            name, value = "token_pooling", int(pool[1])
+        else:
+            raise OptionError(f"--compression takes no {word!r}. {COMPRESSION_HELP}")
+        if name in chosen:
+            raise OptionError(
+                f"--compression {text}: {word} and what is before it exclude each other."
+            )
+        chosen[name] = value
+    return Compression(**chosen)
+
+
+def compression_words(compression: Compression) -> str:
+    """The words that stand for a compression."""
+    words = [compression.vectors]
+    if compression.token_pooling > 1:
+        words.append(f"pool{compression.token_pooling}")
+    if compression.quantization is not None:
+        words.append(compression.quantization)
+    return ",".join(words)

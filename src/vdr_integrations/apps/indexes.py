@@ -1,0 +1,159 @@
+"""Indexes of either kind: opened by what lies in their folder, made as the caller asks."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from vdr_integrations.apps.compression_option import compression_words
+from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest
+from vdr_integrations.index.late_interaction.edge_process import SHARD_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+    from pathlib import Path
+
+    from vdr_integrations.apps.settings import Encoder, ModelSettings
+    from vdr_integrations.index import Compression
+    from vdr_integrations.types import Hit
+
+__all__ = ["Index", "Kind", "index_to_write", "opened_index", "search"]
+
+Index: TypeAlias = DenseIndex | LateInteractionIndex
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What the caller wants a new index to be; one that is there keeps its kind.
+
+    Attributes:
+        late_interaction: One vector a token; else one a page.
+        compression: Of token vectors; None where the caller said nothing.
+    """
+
+    late_interaction: bool = False
+    compression: Compression | None = None
+
+    def check_new(self) -> None:
+        """Refuse options that a new index of this kind does not have.
+
+        Raises:
+            OptionError: Compression without late interaction.
+        """
+        if self.compression is not None and not self.late_interaction:
+            raise OptionError("--compression is of token vectors; add --late-interaction.")
+
+    def check(self, index: Index) -> None:
+        """Refuse an index that is of another kind, or compressed otherwise.
+
+        Raises:
+            OptionError: It is.
+        """
+        late = isinstance(index, LateInteractionIndex)
+        if not late and (self.late_interaction or self.compression is not None):
+            raise OptionError(
+                f"index {index.path} keeps one vector a page; leave --late-interaction and "
+                f"--compression out, or index into another folder."
+            )
+        if late and self.compression not in {None, index.compression}:
+            raise OptionError(
+                f"index {index.path} was made with --compression "
+                f"{compression_words(index.compression)}; leave --compression out, or index into "
+                f"another folder."
+            )
+
+
+@contextmanager
+def opened_index(path: Path) -> Generator[Index]:
+    """The index in a folder, closed at the end.
+
+    Raises:
+        IndexNotFoundError: There is none.
+        IndexLockedError: A late-interaction index that is open elsewhere.
+        IndexFormatError: Not an index, damaged, or of a newer format.
+        MissingExtraError: A late-interaction index, and its engine is not installed.
+    """
+    if (path / SHARD_NAME).is_dir():
+        with LateInteractionIndex.open(path) as index:
+            yield index
+    else:
+        yield DenseIndex.open(path)
+
+
+@contextmanager
+def index_to_write(
+    path: Path, settings: ModelSettings, kind: Kind
+) -> Generator[tuple[Index, Encoder]]:
+    """The index in a folder, or a new one, and its encoder; closed at the end.
+
+    A new index is made when its model is loaded: a model that does not load leaves no folder.
+
+    Raises:
+        OptionError: The index that is there is of another kind.
+        IndexStoreError: See :func:`opened_index`.
+        CheckpointError: The model cannot be loaded.
+    """
+    with ExitStack() as stack:
+        try:
+            index = stack.enter_context(opened_index(path))
+        except IndexNotFoundError:
+            kind.check_new()
+            index, encoder = stack.enter_context(_new_index(path, settings, kind))
+        else:
+            kind.check(index)
+            encoder = _encoder(index, settings)
+        yield index, encoder
+
+
+def search(
+    index: Index, settings: ModelSettings, questions: Sequence[str], *, k: int, exhaustive: bool
+) -> Iterator[list[Hit]]:
+    """The hits of each question, best first.
+
+    Args:
+        index: Of either kind.
+        settings: Of the encoder.
+        questions: In plain words.
+        k: At most this many hits each.
+        exhaustive: Compare every page; a dense index always does.
+
+    Raises:
+        IndexMismatchError: Another model made the index.
+    """
+    if isinstance(index, LateInteractionIndex):
+        late, _, _ = settings.load_late(index.manifest)
+        index.manifest.check(late, index_path=index.path)
+        for matrix in late.encode_queries(questions):
+            yield index.search(matrix, k=k, exhaustive=exhaustive)
+    else:
+        dense, _, _ = settings.load_dense(index.manifest)
+        index.manifest.check(dense, index_path=index.path)
+        for vector in dense.encode_queries(questions):
+            yield index.search(vector, k=k)
+
+
+def _encoder(index: Index, settings: ModelSettings) -> Encoder:
+    late = isinstance(index, LateInteractionIndex)
+    load = settings.load_late if late else settings.load_dense
+    return load(index.manifest)[0]
+
+
+@contextmanager
+def _new_index(path: Path, settings: ModelSettings, kind: Kind) -> Generator[tuple[Index, Encoder]]:
+    if kind.late_interaction:
+        encoder, model, revision = settings.load_late()
+        manifest = Manifest.of(encoder, model=model, revision=revision)
+        prompts = {
+            "page": encoder.checkpoint.page_prompt,
+            "query": encoder.checkpoint.query_prompt,
+        }
+        with LateInteractionIndex.create(
+            path, manifest=manifest, compression=kind.compression, prompts=prompts
+        ) as index:
+            yield index, encoder
+    else:
+        encoder, model, revision = settings.load_dense()
+        manifest = Manifest.of(encoder, model=model, revision=revision)
+        yield DenseIndex.create(path, manifest=manifest), encoder
