@@ -30,9 +30,21 @@ except ModuleNotFoundError as error:
     ) from error
 
 from vdr_integrations.llama_index.embedding import VDREmbedding
+from vdr_integrations.llama_index.late_interaction import (
+    ColQwen2Rerank,
+    ColQwen2Retriever,
+    SimilarityGrids,
+)
 from vdr_integrations.llama_index.node_parser import PDFPageNodeParser
 from vdr_integrations.llama_index.reader import PDFPageReader
 
-__all__ = ["PDFPageNodeParser", "PDFPageReader", "VDREmbedding"]
+__all__ = [
+    "ColQwen2Rerank",
+    "ColQwen2Retriever",
+    "PDFPageNodeParser",
+    "PDFPageReader",
+    "SimilarityGrids",
+    "VDREmbedding",
+]
 
 del _llama_index_core

@@ -1,0 +1,83 @@
+"""Why a page was found: how similar each token of a question is to each place on the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.index import similarity_grids
+from vdr_integrations.llama_index.late_interaction.stored_pages import (
+    candidate_ids,
+    stored_page_ids,
+)
+from vdr_integrations.llama_index.page_nodes import page_ref
+
+if TYPE_CHECKING:
+    import numpy as np
+    from llama_index.core.schema import BaseNode
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders import MultiVectorEncoder
+    from vdr_integrations.index import LateInteractionIndex
+    from vdr_integrations.llama_index.late_interaction.queries import Question
+    from vdr_integrations.pages import PageStore
+    from vdr_integrations.types import PatchGrid
+
+__all__ = ["SimilarityGrids", "node_grids"]
+
+
+class SimilarityGrids(NamedTuple):
+    """What heat maps are drawn from.
+
+    Attributes:
+        tokens: Text of every query token, prompt included, in order.
+        grids: float32 (query tokens, rows, columns): its cosine with every visual token, which
+            cover the page's image evenly, line by line.
+    """
+
+    tokens: tuple[str, ...]
+    grids: NDArray[np.float32]
+
+
+def node_grids(
+    question: Question,
+    node: BaseNode,
+    *,
+    index: LateInteractionIndex,
+    encoder: MultiVectorEncoder,
+    store: PageStore,
+) -> SimilarityGrids:
+    """The grids of a question on a node's page.
+
+    Stored vectors are used; where there are none, or tokens were pooled, the page's image in the
+    store is encoded again.
+
+    Raises:
+        OptionError: A question that is no text, or a node that is no page.
+        PageReferenceError: The page's image is needed and not in the store.
+    """
+    if not question.texts:
+        raise OptionError("similarity grids are drawn for the tokens of a text, found no text.")
+    vectors, grid = _page(node, index, encoder, store)
+    tokens = [token for text in question.texts for token in encoder.query_tokens(text)]
+    grids = similarity_grids(question.encode(encoder), vectors, grid)
+    return SimilarityGrids(tuple(tokens), grids)
+
+
+def _page(
+    node: BaseNode, index: LateInteractionIndex, encoder: MultiVectorEncoder, store: PageStore
+) -> tuple[NDArray[np.float32], PatchGrid]:
+    stored = {page.page_id: page for page in index.get(candidate_ids([node]), with_vectors=True)}
+    (found,) = stored_page_ids([node], stored)
+    if found is not None:
+        page = stored[found]
+        if page.grid is not None and page.vectors is not None:
+            return page.vectors, page.grid
+    ref = page_ref(node)
+    if ref is None:
+        raise OptionError(
+            f"{type(node).__name__} {node.node_id} is not a page; give a node of this retriever, "
+            f"or of PDFPageNodeParser."
+        )
+    image = store.get(ref)
+    return encoder.encode_pages([image])[0], encoder.page_layout(image.height, image.width)
