@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.maxsim import maxsim_score, maxsim_scores, similarity_grids
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
     from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
+    from vdr_integrations.index.similarity import SimilarityGrids
     from vdr_integrations.index.sync import sync_index
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Manifest",
     "PageRecord",
     "QdrantServer",
+    "SimilarityGrids",
     "SkippedPage",
     "StoredPage",
     "SyncFailure",
@@ -48,6 +50,7 @@ _HOMES = {
     "Manifest": "manifest",
     "PageRecord": "records",
     "QdrantServer": "late_interaction",
+    "SimilarityGrids": "similarity",
     "SkippedPage": "records",
     "StoredPage": "late_interaction",
     "SyncFailure": "report",

@@ -44,6 +44,7 @@ except ModuleNotFoundError as error:
         package="langchain-core", extra="langchain", purpose="vdr_integrations.langchain"
     ) from error
 
+from vdr_integrations.index import SimilarityGrids
 from vdr_integrations.langchain.blob_parser import PDFPageBlobParser
 from vdr_integrations.langchain.compressor import ColQwen2Compressor
 from vdr_integrations.langchain.content_blocks import page_blocks, page_image_block
@@ -51,7 +52,6 @@ from vdr_integrations.langchain.embeddings import VDREmbeddings
 from vdr_integrations.langchain.loader import PDFPageLoader
 from vdr_integrations.langchain.page_documents import page_key
 from vdr_integrations.langchain.retriever import ColQwen2Retriever
-from vdr_integrations.langchain.similarity import SimilarityGrids
 
 __all__ = [
     "ColQwen2Compressor",

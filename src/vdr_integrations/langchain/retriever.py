@@ -9,15 +9,15 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import Field, field_validator, model_validator
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import similarity_grids
+from vdr_integrations.index import SimilarityGrids, similarity_grids
 from vdr_integrations.index.late_interaction.filters import parse_filter
+from vdr_integrations.index.page_pictures import keep_pictures
 from vdr_integrations.langchain.dense_recall import RecallArgument, recall_encoder
 from vdr_integrations.langchain.found_pages import hit_document
 from vdr_integrations.langchain.late_interaction import LateInteraction, configured
 from vdr_integrations.langchain.open_indexes import IndexLocation  # noqa: TC001  # pydantic reads it
 from vdr_integrations.langchain.page_inputs import ImageInput, image_pages
-from vdr_integrations.langchain.page_pictures import keep_pictures
-from vdr_integrations.langchain.similarity import SimilarityGrids, page_vectors
+from vdr_integrations.langchain.page_vectors import page_vectors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -156,5 +156,5 @@ def test_an_image_that_was_not_indexed_is_never_shown_for_one_that_was(  # noqa:
     assert len(hits) == 4
     stored = {hit.metadata["page_number"] for hit in hits if hit.metadata["vdr_page"] in page_store}
     assert stored == {1}  # of the chart, and of the report where its first page is as it was
-    assert "No images of" in caplog.text
+    assert "no pictures of" in caplog.text
     assert str(report) in caplog.text

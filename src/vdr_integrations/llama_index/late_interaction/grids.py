@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import similarity_grids
+from vdr_integrations.index import SimilarityGrids, similarity_grids
 from vdr_integrations.llama_index.late_interaction.stored_pages import (
     candidate_ids,
     stored_page_ids,
@@ -23,20 +23,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["SimilarityGrids", "node_grids"]
-
-
-class SimilarityGrids(NamedTuple):
-    """What heat maps are drawn from.
-
-    Attributes:
-        tokens: Text of every query token, prompt included, in order.
-        grids: float32 (query tokens, rows, columns): its cosine with every visual token, which
-            cover the page's image evenly, line by line.
-    """
-
-    tokens: tuple[str, ...]
-    grids: NDArray[np.float32]
+__all__ = ["node_grids"]
 
 
 def node_grids(

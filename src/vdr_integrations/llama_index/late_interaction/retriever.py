@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import LateInteractionIndex, Manifest
-from vdr_integrations.llama_index.late_interaction.grids import SimilarityGrids, node_grids
+from vdr_integrations.llama_index.late_interaction.grids import node_grids
 from vdr_integrations.llama_index.late_interaction.ingest import PageIngest
 from vdr_integrations.llama_index.late_interaction.queries import (
     Question,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
     from numpy.typing import NDArray
 
-    from vdr_integrations.index import Compression
+    from vdr_integrations.index import Compression, SimilarityGrids
     from vdr_integrations.llama_index.embedding_items import ImageInput
     from vdr_integrations.llama_index.late_interaction.options import RetrieverOptions
     from vdr_integrations.llama_index.late_interaction.sources import IndexLocation

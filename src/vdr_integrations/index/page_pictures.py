@@ -63,10 +63,11 @@ def _drawn(
     # An index may name documents as it likes: only what can be the path of a file is opened.
     if not path.is_absolute() or not path.is_file():
         return
+    source = path.as_posix()
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        yield 1, PageImage(open_image(path).render(budget), source=str(path))
+        yield 1, PageImage(open_image(path, name=source).render(budget), source=source)
         return
-    with open_pdf(path) as document:
+    with open_pdf(path, name=source) as document:
         for number in page_numbers:
             if number <= len(document):
                 yield number, document[number - 1].to_image(budget)

@@ -1,8 +1,8 @@
-"""Why a page was found: how similar each token of a question is to each place on the page."""
+"""The vectors of a document's page, for heat maps."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from vdr_integrations.langchain.found_pages import page_ref_of, possible_page_ids
 
@@ -16,20 +16,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["SimilarityGrids", "page_vectors"]
-
-
-class SimilarityGrids(NamedTuple):
-    """What heat maps are drawn from.
-
-    Attributes:
-        tokens: Text of every query token, prompt included, in order.
-        grids: float32 (query tokens, rows, columns): its cosine with every visual token, which
-            cover the page's image evenly, line by line.
-    """
-
-    tokens: tuple[str, ...]
-    grids: NDArray[np.float32]
+__all__ = ["page_vectors"]
 
 
 def page_vectors(
