@@ -16,11 +16,45 @@ if TYPE_CHECKING:
     from vdr_integrations import PageStore
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = "llamaindex/vdr-2b-multi-v1"
+BUNDLED = {
+    "llamaindex/vdr-2b-multi-v1": "nano",
+    "vidore/colqwen2-v1.0": "nano-colqwen2",
+}
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 PYTHON = [block for language, block in BLOCKS if language == "python"]
-COMMANDS = [line for language, block in BLOCKS if language == "sh" for line in block.splitlines()]
+COMMANDS = [
+    line
+    for language, block in BLOCKS
+    if language == "sh"
+    for line in block.splitlines()
+    if line.startswith("vdr ")
+]
+EXAMPLES = [
+    "python",
+    "llama_index",
+    "langchain",
+    "late llama_index",
+    "late langchain",
+    "late python",
+]
+
+
+def with_bundled_models(text: str) -> str:
+    for model, bundled in BUNDLED.items():
+        text = text.replace(model, bundled)
+    return text
+
+
+def run_vdr(line: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "vdr_integrations", *shlex.split(with_bundled_models(line))[1:]],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 @pytest.fixture
@@ -35,35 +69,26 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_readme_has_an_example_for_each_way() -> None:
-    assert len(PYTHON) == 3
-    assert all(MODEL in block for block in PYTHON)
+    assert len(PYTHON) == len(EXAMPLES)
+    assert [shlex.split(line)[1] for line in COMMANDS] == ["index", "search"] * 2
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=["python", "llama_index", "langchain"])
+@pytest.mark.parametrize("block", PYTHON, ids=EXAMPLES)
 def test_a_python_example_prints_pages(
     block: str, reports: Path, page_store: PageStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = compile(block.replace(MODEL, "nano"), "README.md", "exec")
+    if "late-index" in block:
+        run_vdr(next(line for line in COMMANDS if "--late-interaction" in line))
+    code = compile(with_bundled_models(block), "README.md", "exec")
     exec(code, {"__name__": "readme"})
     printed = capsys.readouterr().out
     assert re.search(r"\b[123]\b", printed), printed
 
 
-def test_the_command_line_example_finds_pages(reports: Path) -> None:
-    commands = [line for line in COMMANDS if line.startswith("vdr ")]
-    assert [shlex.split(line)[1] for line in commands] == ["index", "search"]
-    printed = ""
-    for line in commands:
-        arguments = shlex.split(line.replace(MODEL, "nano"))[1:]
-        done = subprocess.run(
-            [sys.executable, "-m", "vdr_integrations", *arguments],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        printed = done.stdout
-    assert '"page_number": ' in printed
+@pytest.mark.parametrize("index", ["my-index", "late-index"])
+def test_a_command_line_example_finds_pages(index: str, reports: Path) -> None:
+    printed = [run_vdr(line) for line in COMMANDS if index in line]
+    assert "report.pdf" in printed[-1]
 
 
 def test_every_make_target_and_file_that_the_readme_names_exists() -> None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from training.labels import PageCodes, character_slots
-from training.nano import CONSTANT, SCALE, Nano, constant_direction
+from training.nano import SCALE, Nano, without_constants
 from training.pages import A4, Style, make_page
 from training.read import ReadConfig, Reader, rate_at
 from training.vision import CELL, PATCH
@@ -30,16 +30,18 @@ DENSITY = 0.8  # scale of the codes in a visual token, beside the constant part
 class AlignConfig(ReadConfig):
     """How long and how to train; the vision tower goes slower than its merger."""
 
-    steps: int = 5900
+    steps: int = 17_400
     batch: int = 8
     rate: float = 1.2e-3
     warmup: int = 50
     tower: float = 0.7  # the vision tower's share of the rate
+    gated: float = 0.15  # the first layer's MLP's: 1,024 units move an output together
     letters: float = 0.4  # weight of the reading loss
     neighbours: float = 0.0
-    decay: float = 0.5
+    decay: float = 0.3
     crop: tuple[int, int] = (112, 448)
-    whole: float = 0.5  # share of ordinary pages; the others mix sizes and fonts
+    whole: float = 0.4  # share of ordinary pages; the others mix sizes and fonts
+    large: float = 0.3  # share of pages of headings and slides, 18 to 46 pixels
     seed: int = 7
 
 
@@ -60,9 +62,11 @@ class CodedCrops(IterableDataset):
         self.config, self.start = config, start
 
     def _style(self, rng: np.random.Generator) -> Style:
-        if rng.random() < self.config.whole:
+        chance = rng.random()
+        if chance < self.config.whole:
             return Style(*A4, (9.5, 13.0), usual=True)
-        return Style(*A4, (10.0, 25.0), per_block=True, usual=True)
+        sizes = (18.0, 46.0) if chance < self.config.whole + self.config.large else (10.0, 25.0)
+        return Style(*A4, sizes, per_block=True, usual=True)
 
     def __iter__(self) -> Iterator[Batch]:
         """One batch a step."""
@@ -112,7 +116,7 @@ def wanted_tokens(batch: Batch, codes: CharCodes) -> Tensor:
 
 def align_loss(tokens: Tensor, wanted: Tensor) -> tuple[Tensor, float, float]:
     """Relative squared error and cosine loss of the sums; the error and the mean cosine."""
-    codes = tokens / SCALE - CONSTANT * constant_direction(tokens.shape[-1])
+    codes = without_constants(tokens / SCALE)
     wanted = DENSITY * wanted
     squares = wanted.square().sum(-1)
     share = 1 / (squares.sqrt() + 0.5)  # large print is loud: let it count by its length only
@@ -126,21 +130,30 @@ def train_aligned(out: Path, model: Nano, codes: CharCodes, config: AlignConfig)
     torch.manual_seed(config.seed)
     reader = Reader(model.visual)
     reader.load_state_dict(torch.load(out / "read.pt", weights_only=True)["model"], strict=False)
-    with torch.no_grad():
-        direction = constant_direction(model.text.config.hidden)
-        model.visual.merger.mlp[2].bias.copy_(SCALE * CONSTANT * direction)
+    first = model.text.layers[0]
+    for linear in (first.mlp.gate_proj, first.mlp.up_proj):
+        nn.init.normal_(linear.weight, std=0.04)
+    nn.init.zeros_(first.mlp.down_proj.weight)
+    learner = nn.ModuleDict(
+        {"reader": reader, "norm": first.post_attention_layernorm, "mlp": first.mlp}
+    )
     fast = [*model.visual.merger.parameters()]
+    gated = [*learner["norm"].parameters(), *learner["mlp"].parameters()]
     slow = [*model.visual.patch_embed.parameters(), *model.visual.blocks.parameters()]
     slow += reader.head.parameters()
     optimizer = torch.optim.AdamW(
-        [{"params": fast, "share": 1.0}, {"params": slow, "share": config.tower}],
+        [
+            {"params": fast, "share": 1.0},
+            {"params": slow, "share": config.tower},
+            {"params": gated, "share": config.gated},
+        ],
         betas=(0.9, 0.95),
         weight_decay=0.01,
     )
     path, start = out / "align.pt", 0
     if path.exists():
         state = torch.load(path, weights_only=True)
-        reader.load_state_dict(state["model"])
+        learner.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
     for block in model.visual.blocks:
@@ -155,10 +168,10 @@ def train_aligned(out: Path, model: Nano, codes: CharCodes, config: AlignConfig)
         features = model.visual(batch.images)
         letters, score = reader.loss(features, batch.slots, config)
         wanted = wanted_tokens(batch, codes)
-        loss, error, cosine = align_loss(model.visual.merger(features), wanted)
+        loss, error, cosine = align_loss(model.coded_tokens(features), wanted)
         optimizer.zero_grad(set_to_none=True)
         (loss + config.letters * letters).backward()
-        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
         optimizer.step()
         log.append((error, cosine, score))
         if step % 25 == 24:
@@ -170,14 +183,20 @@ def train_aligned(out: Path, model: Nano, codes: CharCodes, config: AlignConfig)
             )
             log = []
         if step % 100 == 99 or step + 1 == config.steps:
-            state = {"model": reader.state_dict(), "optimizer": optimizer.state_dict()}
+            state = {"model": learner.state_dict(), "optimizer": optimizer.state_dict()}
             torch.save({**state, "step": step + 1}, path)
 
 
 def load_aligned(out: Path, model: Nano) -> None:
-    """Load the vision tower and merger that the stage left in ``out``."""
+    """Load what the stage left in ``out``: vision tower, merger and first MLP."""
     state = torch.load(out / "align.pt", weights_only=True)["model"]
-    prefix = "vision."
-    model.visual.load_state_dict(
-        {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
-    )
+    first = model.text.layers[0]
+    for module, prefix in (
+        (model.visual, "reader.vision."),
+        (first.mlp, "mlp."),
+        (first.post_attention_layernorm, "norm."),
+    ):
+        module.load_state_dict(
+            {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+        )
+    model.fix_constants()

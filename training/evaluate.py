@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 import pymupdf
+import torch
 
 from training.lexicon import split_words
-from training.prompts import DOCUMENT_PROMPT, QUERY_PROMPT
 
 NUMBERING = re.compile(r"^(?:[A-Z]|\d+)?[\d.]*\s+")
 DEPTH = 5
@@ -74,43 +74,58 @@ def figures(scores: np.ndarray, relevant: list[int]) -> tuple[float, float]:
     return float(np.mean(gains)), float(np.mean(hits))
 
 
+def dense_scores(queries: np.ndarray, pages: np.ndarray, size: int) -> np.ndarray:
+    """Cosines (queries, pages) of the first ``size`` components, up to a factor a query."""
+    cut = pages[:, :size] / np.linalg.norm(pages[:, :size], axis=1, keepdims=True)
+    return queries[:, :size] @ cut.T
+
+
 def main() -> None:
     """Print one line per document."""
     from vdr_integrations import load_encoder, open_pdf
-    from vdr_integrations.encoders import Checkpoint
+    from vdr_integrations.encoders import KNOWN_CHECKPOINTS
+    from vdr_integrations.index import maxsim_scores
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=str)
     parser.add_argument("pdfs", type=Path, nargs="+")
-    parser.add_argument("--share", type=float, nargs="*", default=[1.0, 2 / 3, 1 / 3])
+    parser.add_argument("--late", type=str, help="folder of the ColQwen2 format")
+    parser.add_argument("--share", type=float, nargs="*", default=[1.0, 1 / 3])
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    described = Checkpoint(
-        model=arguments.checkpoint,
-        page_prompt=DOCUMENT_PROMPT,
-        query_prompt=QUERY_PROMPT.replace("%s", "{query}"),
-    )
-    encoder = load_encoder(arguments.checkpoint, checkpoint=described)
+    torch.set_num_threads(arguments.threads)
+    known = KNOWN_CHECKPOINTS
+    encoder = load_encoder(arguments.checkpoint, checkpoint=known["nano"])
+    late = None
+    if arguments.late:
+        late = load_encoder(arguments.late, checkpoint=known["nano-colqwen2"])
     lines = []
     for path in arguments.pdfs:
         sections = read_sections(path)
-        began = time.perf_counter()
+        scores = {}
         with open_pdf(path) as document:
-            pages = encoder.encode_pages(document[sections.first :])
-        seconds = time.perf_counter() - began
-        queries = encoder.encode_queries(sections.titles)
-        line = [f"{path.name}: {len(pages)} pages, {len(queries)} queries,"]
-        line.append(f"{len(pages) / seconds:.1f} pages/s;")
-        values = []
-        for share in arguments.share:
-            size = round(share * encoder.dimension)
-            cut = pages[:, :size] / np.linalg.norm(pages[:, :size], axis=1, keepdims=True)
-            values += figures(queries[:, :size] @ cut.T, sections.pages)
-            line.append(f"dense {size}: ndcg@5 {values[-2]:.3f} hit@1 {values[-1]:.3f};")
-        values += figures(bm25(sections.titles, sections.texts), sections.pages)
-        line.append(f"bm25: ndcg@5 {values[-2]:.3f} hit@1 {values[-1]:.3f}")
-        print(*line, flush=True)
-        lines.append(values)
-    print("mean", " ".join(f"{v:.3f}" for v in np.mean(lines, 0)))
+            counted = document[sections.first :]
+            began = time.perf_counter()
+            pages = encoder.encode_pages(counted)
+            speed = len(pages) / (time.perf_counter() - began)
+            queries = encoder.encode_queries(sections.titles)
+            for share in arguments.share:
+                size = round(share * encoder.dimension)
+                scores[f"dense {size}"] = dense_scores(queries, pages, size)
+            if late is not None:
+                matrices = late.encode_pages(counted)
+                asked = late.encode_queries(sections.titles)
+                scores["late"] = np.stack([maxsim_scores(query, matrices) for query in asked])
+        scores["bm25"] = bm25(sections.titles, sections.texts)
+        found = {name: figures(of, sections.pages) for name, of in scores.items()}
+        shown = [f"{name} {ndcg:.3f} {hit:.3f}" for name, (ndcg, hit) in found.items()]
+        print(
+            f"{path.name}: {len(pages)} pages, {len(queries)} queries, {speed:.1f} pages/s;",
+            "; ".join(shown),
+            flush=True,
+        )
+        lines.append([*found.values()])
+    print("mean NDCG@5 and hit@1:", np.mean(lines, 0).round(3).tolist())
 
 
 if __name__ == "__main__":

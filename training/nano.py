@@ -26,14 +26,36 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCALE = 8.0  # of visual tokens: Adam's steps are small beside it, and RMSNorm takes it out
-CONSTANT = 4.0  # length of the constant part of every token, beside codes of length ~ 1
+CONSTANT = 0.5  # length of the constant part of a visual token, beside codes of length ~ 1
+TEXT_CONSTANT = 4.0  # the same of a text token, in a direction of its own
+RESTING = 2.5  # scale of queries and keys between resting tokens and <|im_start|>
+SIGN = 4.0  # length of what tells <|im_start|> and the other marks from words
+CLOSED = 0.7  # text tokens shut the first layer's gates by this times their normalised constant
 MOST_FREQUENT = 8000  # words of every language that tell what pieces usually stand in
 
 
-def constant_direction(width: int) -> Tensor:
-    """A unit vector that every token carries, so that RMSNorm leaves code lengths alone."""
-    direction = torch.randn(width, generator=torch.Generator().manual_seed(11))
-    return direction / direction.norm()
+def constant_directions(width: int) -> tuple[Tensor, Tensor]:
+    """Two orthogonal unit vectors: what every visual token and every text token carries.
+
+    RMSNorm would make all codes equally long without them, and they tell the two kinds apart.
+    """
+    vectors = torch.randn(width, 2, generator=torch.Generator().manual_seed(11))
+    visual, text = torch.linalg.qr(vectors)[0].T.contiguous()
+    return visual, text
+
+
+def sign_directions(width: int) -> tuple[Tensor, Tensor]:
+    """Two more: what ``<|im_start|>`` carries, and what the other marks of a prompt carry."""
+    vectors = torch.randn(width, 2, generator=torch.Generator().manual_seed(12))
+    sink, mark = torch.linalg.qr(without_constants(vectors.T).T)[0].T.contiguous()
+    return sink, mark
+
+
+def without_constants(x: Tensor) -> Tensor:
+    """``x`` (..., width) less its components along the constant directions."""
+    for direction in constant_directions(x.shape[-1]):
+        x = x - (x @ direction)[..., None] * direction
+    return x
 
 
 class Nano(nn.Module):
@@ -51,6 +73,35 @@ class Nano(nn.Module):
     def visual_tokens(self, images: Tensor) -> Tensor:
         """uint8 images (B, H, W, 3) -> visual tokens (B, cells, hidden)."""
         return self.visual.merger(self.visual(images))
+
+    def coded_tokens(self, features: Tensor) -> Tensor:
+        """Features of patches -> visual tokens after the first layer's MLP, in training.
+
+        The constants are held fixed here; `fix_constants` puts that into the weights.
+        """
+        visual, _ = constant_directions(self.text.config.hidden)
+        tokens = without_constants(self.visual.merger(features)) + SCALE * CONSTANT * visual
+        layer = self.text.layers[0]
+        return tokens + without_constants(layer.mlp(layer.post_attention_layernorm(tokens)))
+
+    @torch.no_grad()
+    def fix_constants(self) -> None:
+        """Give the merger and the first layer's MLP the constants of `coded_tokens`.
+
+        Text tokens shut every gate of that MLP, so that it changes visual tokens alone.
+        """
+        visual, text = constant_directions(self.text.config.hidden)
+        out = self.visual.merger.mlp[2]
+        out.weight.copy_(without_constants(out.weight.T).T)
+        out.bias.copy_(without_constants(out.bias) + SCALE * CONSTANT * visual)
+        layer = self.text.layers[0]
+        layer.mlp.down_proj.weight.copy_(without_constants(layer.mlp.down_proj.weight.T).T)
+        scale = layer.post_attention_layernorm.weight
+        gate = layer.mlp.gate_proj.weight * scale
+        gate -= torch.outer(gate @ text + CLOSED, text)
+        layer.mlp.gate_proj.weight.copy_(gate)
+        layer.mlp.up_proj.weight.mul_(scale)
+        scale.fill_(1.0)
 
     def documents(self, tokens: Tensor, rows: int, columns: int) -> Tensor:
         """Visual tokens of equal images -> dense vectors (B, hidden), not normalised."""
@@ -120,63 +171,90 @@ class Nano(nn.Module):
         return states[torch.arange(len(rest)), last]
 
     @torch.no_grad()
-    def weigh_by_length(self, constant: float = 0.2, sharpness: float = 8.0) -> None:
-        """Let visual tokens with long codes (large or surely read print) count more.
+    def read_pages(self, whitening: Tensor, sharpness: float = 2.0) -> None:
+        """Set the last layer: the last token sums up the others, which keep what they hold.
 
-        Their constant part shrinks to ``constant``, so that its share after RMSNorm tells how long
-        a code is; the last layer's attention goes down with that share. The key lies in the
-        slowest rotary frequency, where positions make no difference.
+        Keys lie in the slowest rotary frequencies, where positions make no difference. One makes
+        visual tokens with long codes (large or surely read print) count more for the last token:
+        the constant's share of a token after RMSNorm tells how short its code is. The other draws
+        every other token to ``<|im_start|>``, whose value is nothing.
+
+        Args:
+            whitening: (width, width), what the sum is multiplied with.
+            sharpness: How much the length of a code counts.
         """
-        direction = constant_direction(self.text.config.hidden)
-        out = self.visual.merger.mlp[2]
-        out.weight -= torch.outer(direction, direction @ out.weight)
-        out.bias += (SCALE * constant - direction @ out.bias) * direction
+        width, heads = self.text.config.hidden, self.text.config.heads
+        constants = sum(constant_directions(width))
+        sink, mark = sign_directions(width)
         attention = self.text.layers[-1].self_attn
         for linear in (attention.q_proj, attention.k_proj):
             linear.weight.zero_()
             linear.bias.zero_()
-        width, heads = self.text.config.hidden, attention.heads
-        slowest = width // heads // 2 - 1
-        attention.q_proj.bias.view(heads, -1)[:, slowest] = 1.0
-        strength = sharpness * (width / heads) ** 0.5 / width**0.5
-        attention.k_proj.weight.view(heads, -1, width)[:, slowest] = -strength * direction
+        lengths, resting = width // heads // 2 - 1, width // heads // 2 - 2
+        attention.q_proj.bias.view(heads, -1)[:, lengths] = 1.0
+        key = attention.k_proj.weight.view(heads, -1, width)
+        key[:, lengths] = -sharpness * (width / heads) ** 0.5 / width**0.5 * constants
+        attention.q_proj.weight.view(heads, -1, width)[:, resting] = RESTING * constants
+        key[:, resting] = RESTING * sink
+        signs = torch.outer(sink, sink) + torch.outer(mark, mark)
+        attention.v_proj.weight.copy_(without_constants(torch.eye(width)) - signs)
+        attention.o_proj.weight.copy_(whitening)
+        self.take_back_prompt()
 
     @torch.no_grad()
-    def take_back_prompt(self) -> None:
-        """Let the special tokens cancel what the prompt's own words add to every query."""
+    def take_back_prompt(self, rounds: int = 14) -> None:
+        """Let the marks of the prompt cancel what its own words add to every query.
+
+        All of them carry the same vector, against the sum of the words; its length is found by
+        bisection, as that at which an empty query turns from one side to the other.
+        """
         table = self.text.embed_tokens.weight
-        constant = CONSTANT * constant_direction(table.shape[1])
+        width = table.shape[1]
+        constant = TEXT_CONSTANT * constant_directions(width)[1]
+        sink, mark = sign_directions(width)
         marks = {self.tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
         last = self.tokenizer.token_to_id("<|endoftext|>")
-        fixed = [i for i in self.query_before.before + self.query_ids("") if i != last]
-        words = torch.tensor([i for i in fixed if i not in marks])
-        cancelling = [i for i in fixed if i in marks]
-        share = (table[words] - constant).sum(0) / len(cancelling)
-        table[torch.tensor(sorted(set(cancelling)))] = constant - share
+        start = self.tokenizer.token_to_id("<|im_start|>")
+        fixed = self.query_before.before + self.query_ids("")
+        words = (table[torch.tensor([i for i in fixed if i not in marks])] - constant).sum(0)
+        table[start] = constant + SIGN * sink
+        bearing = torch.tensor(sorted(marks - {last, start}))
+        towards = self.text.layers[-1].self_attn.o_proj.weight @ words
+        low, high = 0.0, 1.0
+        for _ in range(rounds):
+            share = (low + high) / 2
+            table[bearing] = constant + SIGN * mark - share * words
+            if self.encode_queries([""])[0] @ towards > 0:
+                low = share
+            else:
+                high = share
+
+    @torch.no_grad()
+    def take_pieces(self, codes: Tensor) -> None:
+        """Make ``codes`` (vocabulary, width) the pieces' embeddings, each with its constant.
+
+        Marks and the prompt are seen to by `read_pages`.
+        """
+        table = self.text.embed_tokens.weight
+        table.copy_(codes + TEXT_CONSTANT * constant_directions(codes.shape[1])[1])
+        # The last token reads the others; it says nothing of its own.
+        table[self.tokenizer.token_to_id("<|endoftext|>")] = 0.0
 
     @torch.no_grad()
     def start_from_codes(self, codes: CharCodes) -> None:
         """Initialise so that queries and pages start as the mean of their codes.
 
-        Pieces start as their own codes; the first layer starts as nothing, the second one as a
-        uniform mean that drops the constant part.
+        Pieces start as their own codes; the first layer starts as nothing, the last one as a mean
+        that drops the constants.
         """
         width = self.text.config.hidden
-        constant = constant_direction(width)
-        table = self.text.embed_tokens.weight
-        table.zero_()
-        table.copy_(piece_codes(self.tokenizer, codes))
-        table += CONSTANT * constant
-        table[self.tokenizer.token_to_id("<|endoftext|>")] = 0.0
-        self.take_back_prompt()
+        self.take_pieces(piece_codes(self.tokenizer, codes))
         for layer in self.text.layers:
             layer.self_attn.q_proj.weight.mul_(0.3)
             layer.self_attn.k_proj.weight.mul_(0.3)
             layer.self_attn.o_proj.weight.zero_()
             layer.mlp.down_proj.weight.zero_()
-        last = self.text.layers[-1].self_attn
-        last.v_proj.weight.copy_(torch.eye(width) - torch.outer(constant, constant))
-        last.o_proj.weight.copy_(torch.eye(width))
+        self.read_pages(torch.eye(width))
 
 
 @torch.no_grad()

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from training.codes import CharCodes, draw_words
 from training.lexicon import LANGUAGES, invented, lexicon, number, split_words, weight
-from training.nano import CONSTANT, Nano, constant_direction
-from training.prompts import SPECIAL_TOKENS
+from training.nano import TEXT_CONSTANT, Nano, constant_directions
 from training.read import ReadConfig, rate_at
 
 if TYPE_CHECKING:
@@ -169,13 +168,12 @@ def train_pieces(out: Path, model: Nano, codes: CharCodes, config: QueryConfig) 
     and thousands of queries a second are seen.
     """
     path = out / "queries.pt"
-    table = model.text.embed_tokens.weight.data
     if path.exists():
-        table.copy_(torch.load(path, weights_only=True))
-        model.take_back_prompt()
+        model.take_pieces(torch.load(path, weights_only=True))
         return
+    table = model.text.embed_tokens.weight.data
     rng = np.random.default_rng(config.seed)
-    constant = CONSTANT * constant_direction(table.shape[1])
+    constant = TEXT_CONSTANT * constant_directions(table.shape[1])[1]
     token = model.tokenizer.token_to_id
     bag = torch.nn.EmbeddingBag.from_pretrained(table - constant, freeze=False, mode="sum")
     optimizer = torch.optim.Adam(bag.parameters())
@@ -203,9 +201,6 @@ def train_pieces(out: Path, model: Nano, codes: CharCodes, config: QueryConfig) 
                 flush=True,
             )
             log = []
-    special = torch.tensor([token(t) for t in SPECIAL_TOKENS])
-    kept = table[special].clone()
-    table.copy_(bag.weight.detach() + constant)
-    table[special] = kept
-    model.take_back_prompt()
-    torch.save(table.clone(), path)
+    learned = bag.weight.detach().clone()
+    torch.save(learned, path)
+    model.take_pieces(learned)

@@ -14,10 +14,12 @@ import torch
 from training.align import AlignConfig, load_aligned, train_aligned
 from training.codes import CharCodes, fit_codes
 from training.export import export, verify
+from training.late import export_late, fit_token_head
 from training.nano import Nano, load_tokenizer
 from training.queries import QueryConfig, train_pieces
 from training.read import ReadConfig, train_reader
 from training.tokenizer import train_tokenizer
+from training.whitening import fit_whitening
 
 STAGES = ("read", "align", "queries", "export")
 
@@ -51,8 +53,9 @@ def main() -> None:
         assemble(out, model, codes)
     if "export" in arguments.stages:
         assemble(out, model, codes)
-        model.weigh_by_length()
+        model.read_pages(fit_whitening(out, codes))
         export(model, out / "export")
+        export_late(fit_token_head(out, codes), out / "export-colqwen2", base="../export")
         print(f"least cosine to transformers: {verify(model, out / 'export'):.7f}")
 
 

@@ -185,7 +185,7 @@ def test_the_fingerprint_says_whether_vectors_may_be_compared(
     from tests.tiny_checkpoint import write_tiny_checkpoint
 
     def fingerprint(folder: Path = tiny_checkpoint, **options: int | str) -> str:
-        return load_encoder(str(folder), device="cpu", **options).fingerprint  # pyright: ignore[reportCallIssue]  # one helper for all options
+        return load_encoder(str(folder), device="cpu", **options).fingerprint  # pyright: ignore[reportCallIssue, reportArgumentType]  # one helper for all options
 
     same = fingerprint()
     assert fingerprint() == fingerprint(dtype="bfloat16") == same

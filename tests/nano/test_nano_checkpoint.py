@@ -9,15 +9,17 @@ import numpy as np
 import pytest
 from benchmarks.card_path import CardPath
 
-from vdr_integrations import load_encoder, open_pdf
-from vdr_integrations.encoders.checkpoint import NANO_FOLDER
+from vdr_integrations import MultiVectorEncoder, load_encoder, open_pdf
+from vdr_integrations.encoders.checkpoint import BUNDLED
+from vdr_integrations.index import maxsim_scores
 
 DOCUMENTS = Path(__file__).resolve().parent.parent.parent / "demo" / "documents"
 QUESTIONS = json.loads((DOCUMENTS.parent / "questions.json").read_text(encoding="utf-8"))
+NANO_FOLDER = BUNDLED["nano"]
 MAX_BYTES = 25 * 1000**2
 
 
-def test_it_is_at_most_25_megabytes_of_standard_files() -> None:
+def test_both_formats_are_at_most_25_megabytes_of_standard_files() -> None:
     names = {path.name for path in NANO_FOLDER.iterdir()}
     assert names >= {
         "config.json",
@@ -27,7 +29,10 @@ def test_it_is_at_most_25_megabytes_of_standard_files() -> None:
         "preprocessor_config.json",
         "README.md",
     }
-    assert sum(path.stat().st_size for path in NANO_FOLDER.iterdir()) <= MAX_BYTES
+    late = {path.name for path in BUNDLED["nano-colqwen2"].iterdir()}
+    assert late >= {"adapter_config.json", "adapter_model.safetensors", "README.md"}
+    files = [path for folder in BUNDLED.values() for path in folder.iterdir()]
+    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
 
 
 def test_it_gives_the_vectors_that_stock_transformers_gives_with_the_cards_code() -> None:
@@ -42,7 +47,7 @@ def test_it_gives_the_vectors_that_stock_transformers_gives_with_the_cards_code(
         assert (ours * cards).sum(axis=1).min() >= 0.99999
 
 
-@pytest.mark.parametrize(("share", "among_three"), [(1.0, 0.6), (0.34, 0.4)])
+@pytest.mark.parametrize(("share", "among_three"), [(1.0, 0.9), (0.34, 0.8)])
 def test_questions_about_generated_slides_find_their_page_among_three_of_25(
     share: float, among_three: float
 ) -> None:
@@ -63,3 +68,21 @@ def test_questions_about_generated_slides_find_their_page_among_three_of_25(
         for question, rows in zip(asked, best, strict=True)
     ]
     assert sum(found) >= among_three * len(asked)
+
+
+def test_questions_about_generated_slides_find_their_page_by_late_interaction() -> None:
+    encoder = load_encoder("nano-colqwen2", device="cpu")
+    assert isinstance(encoder, MultiVectorEncoder)
+    asked = [question for question in QUESTIONS if "-report." in question["source"]]
+    places: list[tuple[str, int]] = []
+    matrices: list[np.ndarray] = []
+    for path in sorted(DOCUMENTS.glob("*-report.*.pdf")):
+        with open_pdf(path) as pdf:
+            places += [(path.name, page.page_number) for page in pdf]
+            matrices += encoder.encode_pages(pdf)
+    first = [
+        places[int(np.argmax(maxsim_scores(query, matrices)))]
+        for query in encoder.encode_queries([q["question"] for q in asked])
+    ]
+    right = [(q["source"], q["page_number"]) for q in asked]
+    assert sum(a == b for a, b in zip(first, right, strict=True)) >= 0.7 * len(asked)

@@ -9,10 +9,12 @@ from typing import Literal
 from vdr_integrations.encoders import prompts
 from vdr_integrations.errors import OptionError, UnknownCheckpointError
 
-__all__ = ["KNOWN_CHECKPOINTS", "NANO_FOLDER", "Checkpoint", "checkpoint_for"]
+__all__ = ["BUNDLED", "KNOWN_CHECKPOINTS", "Checkpoint", "checkpoint_for"]
 
-NANO_FOLDER = Path(__file__).resolve().parent.parent / "checkpoints" / "nano"
-"""The bundled checkpoint; ``training/`` says how it was made."""
+_FOLDER = Path(__file__).resolve().parent.parent / "checkpoints"
+
+BUNDLED = {name: _FOLDER / name for name in ("nano", "nano-colqwen2")}
+"""Checkpoints in the package, by name; ``training/`` says how they were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,7 @@ def _colqwen2(model: str) -> Checkpoint:
     )
 
 
+_NANO_CARD = "training/README.md of vdr_integrations"
 _VDR_CARD = "model card of llamaindex/vdr-2b-multi-v1"
 
 KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
@@ -96,7 +99,14 @@ KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
             query_prompt=prompts.DSE_QUERY_PROMPT,
             source="model card of MrLight/dse-qwen2-2b-mrl-v1",
         ),
-        Checkpoint(model="nano", source="training/README.md of vdr_integrations"),
+        Checkpoint(model="nano", source=_NANO_CARD),
+        Checkpoint(
+            model="nano-colqwen2",
+            page_prompt=prompts.NANO_LATE_PAGE_PROMPT,
+            query_prompt=prompts.NANO_LATE_QUERY_PROMPT,
+            pooling="multi_vector",
+            source=_NANO_CARD,
+        ),
         _colqwen2("vidore/colqwen2-v1.0"),
         _colqwen2("vidore/colqwen2-v0.1"),
         _colqwen2("vidore/colqwen2-base"),

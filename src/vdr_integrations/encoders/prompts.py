@@ -9,6 +9,8 @@ __all__ = [
     "DSE_PAGE_PROMPT",
     "DSE_QUERY_PROMPT",
     "IMAGE_PLACEHOLDER",
+    "NANO_LATE_PAGE_PROMPT",
+    "NANO_LATE_QUERY_PROMPT",
     "VDR_PAGE_PROMPT",
     "VDR_QUERY_PROMPT",
 ]
@@ -50,3 +52,11 @@ moves their scores (embeddings-benchmark/mteb#5106)."""
 
 COLQWEN2_HF_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}\n"
 """transformers 5.23, ``ColQwen2Processor``: with a line break at the end."""
+
+NANO_LATE_PAGE_PROMPT = (
+    "<|im_start|><|vision_start|><|image_pad|><|vision_end|><|im_end|><|endoftext|>"
+)
+"""``training/late.py``: no words, which a query could match on every page."""
+
+NANO_LATE_QUERY_PROMPT = "<|im_start|> {query}<|im_end|><|endoftext|>"
+"""``training/late.py``: the last token holds the whole query, as the page's holds the page."""

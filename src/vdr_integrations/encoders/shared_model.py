@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 from PIL import Image
 
 from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
-from vdr_integrations.encoders.checkpoint import NANO_FOLDER
+from vdr_integrations.encoders.checkpoint import BUNDLED
 from vdr_integrations.encoders.checkpoint_files import CheckpointFiles
 from vdr_integrations.encoders.fingerprint import weights_digest
 from vdr_integrations.encoders.loading import load_weights
@@ -50,10 +50,10 @@ class ModelOptions:
 
     @property
     def files(self) -> CheckpointFiles:
-        """Where the files are; ``nano`` is in the package."""
+        """Where the files are; ``nano`` and its like are in the package."""
         model = self.checkpoint.model
         return CheckpointFiles(
-            model=str(NANO_FOLDER) if model == "nano" else model,
+            model=str(BUNDLED.get(model, model)),
             revision=self.revision,
             token=self.token,
             cache_dir=self.cache_dir,
