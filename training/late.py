@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 DIMENSION = 128
 PAGES = 150
 BLANK = 0.3  # weight of a visual token's constant
-WORDLESS = 0.4  # weight of a text token's constant
+WORDLESS = 0.2  # weight of a text token's constant
 
 
 @torch.no_grad()

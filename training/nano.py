@@ -51,6 +51,14 @@ def sign_directions(width: int) -> tuple[Tensor, Tensor]:
     return sink, mark
 
 
+def without_signs(x: Tensor) -> Tensor:
+    """``x`` (..., width) less its components along the constant and sign directions."""
+    width = x.shape[-1]
+    for direction in (*constant_directions(width), *sign_directions(width)):
+        x = x - (x @ direction)[..., None] * direction
+    return x
+
+
 def without_constants(x: Tensor) -> Tensor:
     """``x`` (..., width) less its components along the constant directions."""
     for direction in constant_directions(x.shape[-1]):
@@ -77,7 +85,8 @@ class Nano(nn.Module):
     def coded_tokens(self, features: Tensor) -> Tensor:
         """Features of patches -> visual tokens after the first layer's MLP, in training.
 
-        The constants are held fixed here; `fix_constants` puts that into the weights.
+        The constants are held fixed here; `fix_constants` puts that into the weights, and keeps
+        codes away from what marks carry.
         """
         visual, _ = constant_directions(self.text.config.hidden)
         tokens = without_constants(self.visual.merger(features)) + SCALE * CONSTANT * visual
@@ -92,10 +101,10 @@ class Nano(nn.Module):
         """
         visual, text = constant_directions(self.text.config.hidden)
         out = self.visual.merger.mlp[2]
-        out.weight.copy_(without_constants(out.weight.T).T)
-        out.bias.copy_(without_constants(out.bias) + SCALE * CONSTANT * visual)
+        out.weight.copy_(without_signs(out.weight.T).T)
+        out.bias.copy_(without_signs(out.bias) + SCALE * CONSTANT * visual)
         layer = self.text.layers[0]
-        layer.mlp.down_proj.weight.copy_(without_constants(layer.mlp.down_proj.weight.T).T)
+        layer.mlp.down_proj.weight.copy_(without_signs(layer.mlp.down_proj.weight.T).T)
         scale = layer.post_attention_layernorm.weight
         gate = layer.mlp.gate_proj.weight * scale
         gate -= torch.outer(gate @ text + CLOSED, text)
@@ -185,7 +194,7 @@ class Nano(nn.Module):
         """
         width, heads = self.text.config.hidden, self.text.config.heads
         constants = sum(constant_directions(width))
-        sink, mark = sign_directions(width)
+        sink, _ = sign_directions(width)
         attention = self.text.layers[-1].self_attn
         for linear in (attention.q_proj, attention.k_proj):
             linear.weight.zero_()
@@ -196,8 +205,7 @@ class Nano(nn.Module):
         key[:, lengths] = -sharpness * (width / heads) ** 0.5 / width**0.5 * constants
         attention.q_proj.weight.view(heads, -1, width)[:, resting] = RESTING * constants
         key[:, resting] = RESTING * sink
-        signs = torch.outer(sink, sink) + torch.outer(mark, mark)
-        attention.v_proj.weight.copy_(without_constants(torch.eye(width)) - signs)
+        attention.v_proj.weight.copy_(without_signs(torch.eye(width)))
         attention.o_proj.weight.copy_(whitening)
         self.take_back_prompt()
 
