@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from training.labels import PageCodes
-from training.nano import constant_directions, sign_directions, without_constants
+from training.nano import constant_directions, sign_directions, without_constants, without_signs
 from training.pages import A4, Style, make_page
 from training.vision import CELL
 
@@ -57,9 +57,8 @@ def token_head(cells: Tensor) -> tuple[Tensor, Tensor]:
     main = (directions[:, :kept] * scale / scale.mean()).T
     visual, text = constant_directions(cells.shape[1])
     sink, mark = sign_directions(cells.shape[1])
-    signs = torch.outer(sink, sink) + torch.outer(mark, mark)
     words = WORDLESS * (text - 2 * mark - 2 * sink)
-    rows = [main @ (torch.eye(len(text)) - signs), BLANK * visual[None], words[None]]
+    rows = [without_signs(main), BLANK * visual[None], words[None]]
     return torch.cat(rows), torch.zeros(DIMENSION)
 
 

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.tiny_checkpoint import write_tiny_checkpoint
-from typer.testing import CliRunner
 
 import vdr_integrations
 from vdr_integrations import load_encoder, open_pdf
-from vdr_integrations.apps.commands import app
 from vdr_integrations.index import DenseIndex
 
 if TYPE_CHECKING:
@@ -31,18 +29,6 @@ HIT_KEYS = {
     "page_ref",
     "text",
 }
-
-
-@pytest.fixture
-def vdr(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """The command in this process, without the caller's VDR_ variables."""
-    for name in ("VDR_INDEX", "VDR_MODEL", "VDR_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object, asked: str | None = None, **variables: str) -> Result:
-        return CliRunner().invoke(app, [str(a) for a in arguments], input=asked, env=variables)
-
-    return run
 
 
 @pytest.fixture

@@ -40,18 +40,6 @@ HIT_KEYS = {
 }
 
 
-@pytest.fixture
-def vdr(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """The command in this process, without the caller's VDR_ variables."""
-    for name in ("VDR_INDEX", "VDR_MODEL", "VDR_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run(*arguments: object, asked: str | None = None, **variables: str) -> Result:
-        return CliRunner().invoke(app, [str(a) for a in arguments], input=asked, env=variables)
-
-    return run
-
-
 @pytest.fixture(scope="module")
 def colqwen2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("colqwen2") / "colqwen2-base"

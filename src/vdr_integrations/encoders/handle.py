@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from vdr_integrations.errors import OptionError
@@ -35,7 +36,7 @@ class EncoderOptions(NamedTuple):
     local_files_only: bool
 
 
-class _Handle(Generic[Encoder]):
+class _Handle(ABC, Generic[Encoder]):
     """Loads an encoder on first use and keeps it.
 
     Encoders are kept by their options, so a handle that is shared by a shallow copy
@@ -60,8 +61,8 @@ class _Handle(Generic[Encoder]):
         """:meth:`get`, loading outside the event loop."""
         return self._encoders.get(options) or await asyncio.to_thread(self.get, options)
 
-    def _load(self, options: EncoderOptions) -> Encoder:
-        raise NotImplementedError
+    @abstractmethod
+    def _load(self, options: EncoderOptions) -> Encoder: ...
 
     def __reduce__(self) -> tuple[Any, ...]:
         """An empty handle."""

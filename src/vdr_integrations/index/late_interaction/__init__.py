@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.late_interaction.filters import PageFilter
     from vdr_integrations.index.late_interaction.index import LateInteractionIndex
     from vdr_integrations.index.late_interaction.points import StoredPage, page_id
-    from vdr_integrations.index.late_interaction.server import QdrantServer
+    from vdr_integrations.index.late_interaction.qdrant_server import QdrantServer
     from vdr_integrations.index.late_interaction.writing import StagedDocument
 
 __all__ = [
@@ -27,7 +27,7 @@ _HOMES = {
     "Compression": "compression",
     "LateInteractionIndex": "index",
     "PageFilter": "filters",
-    "QdrantServer": "server",
+    "QdrantServer": "qdrant_server",
     "StagedDocument": "writing",
     "StoredPage": "points",
     "page_id": "points",

@@ -21,10 +21,12 @@ from vdr_integrations.errors import (
 from vdr_integrations.index.late_interaction.engine import (
     DENSE,
     INDEXED_FIELDS,
+    OVERSAMPLING,
     POOLED,
     TOKENS,
     Point,
 )
+from vdr_integrations.index.late_interaction.engine_filter import engine_filter
 from vdr_integrations.index.late_interaction.filters import Where
 
 if TYPE_CHECKING:
@@ -33,12 +35,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.late_interaction.engine import Recall, Schema
-    from vdr_integrations.index.late_interaction.filters import Condition
 
 __all__ = ["EdgeShard"]
 
 _MOST_VERSIONS = 10_000_000
-_OVERSAMPLING = {"int8": 2.0, "binary": 8.0}
 
 
 class EdgeShard:
@@ -183,7 +183,7 @@ class EdgeShard:
             quantization = edge.QuantizationSearchParams(ignore=True)
         else:
             quantization = edge.QuantizationSearchParams(
-                rescore=True, oversampling=_OVERSAMPLING[self._quantization]
+                rescore=True, oversampling=OVERSAMPLING[self._quantization]
             )
         return edge.SearchParams(exact=exact, quantization=quantization)
 
@@ -269,27 +269,7 @@ def _config(schema: Schema) -> Any:  # noqa: ANN401  # the binding's type
 
 def _filter(where: Where) -> Any:  # noqa: ANN401  # the binding's type
     edge = _binding()
-    if not where.groups:
-        return None
-    return edge.Filter(
-        must=[
-            edge.Filter(should=[leaf for condition in group for leaf in _leaves(condition)])
-            for group in where.groups
-        ]
-    )
-
-
-def _leaves(condition: Condition) -> list[Any]:
-    edge = _binding()
-    leaves: list[Any] = []
-    if condition.texts:
-        match = edge.MatchAny(list(condition.texts))
-        leaves.append(edge.FieldCondition(key=condition.key, match=match))
-    leaves += [
-        edge.FieldCondition(key=condition.key, range=edge.RangeFloat(**dict(bounds)))
-        for bounds in condition.ranges
-    ]
-    return leaves
+    return engine_filter(where, models=edge, match_any=edge.MatchAny, number_range=edge.RangeFloat)
 
 
 def _point(record: Any) -> Point:  # noqa: ANN401  # the binding's type

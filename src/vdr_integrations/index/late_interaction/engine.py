@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from vdr_integrations.index.late_interaction.compression import Compression
     from vdr_integrations.index.late_interaction.filters import Where
 
-__all__ = ["DENSE", "INDEXED_FIELDS", "POOLED", "TOKENS", "Engine", "Point", "Recall", "Schema"]
+__all__ = [
+    "DENSE",
+    "INDEXED_FIELDS",
+    "OVERSAMPLING",
+    "POOLED",
+    "TOKENS",
+    "Engine",
+    "Point",
+    "Recall",
+    "Schema",
+]
 
 TOKENS = "tokens"
 POOLED = "pooled"
@@ -28,6 +38,9 @@ INDEXED_FIELDS = {
     "page_number": "integer",
 }
 """Payload fields that engines keep an index of."""
+
+OVERSAMPLING = {"int8": 2.0, "binary": 8.0}
+"""By quantisation: how many times more pages than asked for are scored again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from vdr_integrations.index.late_interaction.async_twins import in_thread
 from vdr_integrations.index.late_interaction.compression import Compression
 from vdr_integrations.index.late_interaction.edge_process import EdgeEngine
 from vdr_integrations.index.late_interaction.points import document_point
+from vdr_integrations.index.late_interaction.qdrant_server import QdrantServer
 from vdr_integrations.index.late_interaction.reading import PageReader
 from vdr_integrations.index.late_interaction.search import committed_documents
-from vdr_integrations.index.late_interaction.server import QdrantServer, ServerEngine
+from vdr_integrations.index.late_interaction.server import ServerEngine
 from vdr_integrations.index.late_interaction.settings import Settings, read_settings
 from vdr_integrations.index.late_interaction.writing import StagedDocument, clean_up, forget
 

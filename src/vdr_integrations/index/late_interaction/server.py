@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,15 +11,16 @@ from vdr_integrations.errors import (
     IndexNotFoundError,
     IndexStoreError,
     MissingExtraError,
-    OptionError,
 )
 from vdr_integrations.index.late_interaction.engine import (
     DENSE,
     INDEXED_FIELDS,
+    OVERSAMPLING,
     POOLED,
     TOKENS,
     Point,
 )
+from vdr_integrations.index.late_interaction.engine_filter import engine_filter
 from vdr_integrations.index.late_interaction.filters import Where
 
 if TYPE_CHECKING:
@@ -30,39 +30,12 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
 
     from vdr_integrations.index.late_interaction.engine import Recall, Schema
-    from vdr_integrations.index.late_interaction.filters import Condition
+    from vdr_integrations.index.late_interaction.qdrant_server import QdrantServer
 
-__all__ = ["QdrantServer", "ServerEngine"]
+__all__ = ["ServerEngine"]
 
 _MOST_VERSIONS = 1_000_000
 _TIMEOUT_S = 60
-_OVERSAMPLING = {"int8": 2.0, "binary": 8.0}
-
-
-@dataclass(frozen=True, slots=True)
-class QdrantServer:
-    """A collection of a Qdrant server.
-
-    Attributes:
-        collection: One index is one collection.
-        url: Of the server, "http://localhost:6333".
-        api_key: Never shown.
-        client: A client of yours, in place of ``url`` and ``api_key``.
-    """
-
-    collection: str
-    url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
-    client: QdrantClient | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        """Refuse a server that is not named, or named twice."""
-        if (self.url is None) == (self.client is None):
-            raise OptionError("QdrantServer takes a url or a client, and not both.")
-
-    def __str__(self) -> str:
-        """Where the collection is, without the key."""
-        return f"{self.url or 'qdrant'}/{self.collection}"
 
 
 class ServerEngine:
@@ -267,7 +240,7 @@ class ServerEngine:
                 exact=True, quantization=models.QuantizationSearchParams(ignore=True)
             )
         rescored = models.QuantizationSearchParams(
-            rescore=True, oversampling=_OVERSAMPLING[self._quantization]
+            rescore=True, oversampling=OVERSAMPLING[self._quantization]
         )
         return models.SearchParams(quantization=rescored)
 
@@ -304,27 +277,12 @@ def _connect(server: QdrantServer) -> QdrantClient:
 
 def _filter(where: Where) -> Any:  # noqa: ANN401  # the client's type
     models = _models()
-    if not where.groups:
-        return None
-    return models.Filter(
-        must=[
-            models.Filter(should=[leaf for condition in group for leaf in _leaves(condition)])
-            for group in where.groups
-        ]
+    return engine_filter(
+        where,
+        models=models,
+        match_any=lambda texts: models.MatchAny(any=texts),
+        number_range=models.Range,
     )
-
-
-def _leaves(condition: Condition) -> list[Any]:
-    models = _models()
-    leaves: list[Any] = []
-    if condition.texts:
-        match = models.MatchAny(any=list(condition.texts))
-        leaves.append(models.FieldCondition(key=condition.key, match=match))
-    leaves += [
-        models.FieldCondition(key=condition.key, range=models.Range(**dict(bounds)))
-        for bounds in condition.ranges
-    ]
-    return leaves
 
 
 def _point(record: Any) -> Point:  # noqa: ANN401  # the client's type
