@@ -1,11 +1,13 @@
-"""A late-interaction index in a folder: bytes a page, ingest, search, and what two stages miss.
+"""MaxSim, and a late-interaction index in a folder: all figures of late interaction in one run.
 
-    python -m benchmarks.late_index --pages 2000 --queries 20
+    python -m benchmarks.late_index --pages 1000 10000 --queries 20
 
-Synthetic pages of 736 tokens, see ``synthetic_pages``. For each compression: bytes a page on disk,
-seconds to add a page, seconds a search takes in two stages and exhaustively, the share of the ten
-best pages of the default index, searched exhaustively, that the other searches find (on made-up
-pages: it says nothing about the quality of pooling on real ones).
+Synthetic pages of 736 tokens, see ``synthetic_pages``. First ``benchmarks.maxsim``. Then, for each
+number of pages: bytes a page on disk, milliseconds to add a page, milliseconds a search takes in
+two stages and exhaustively, the share of the ten best pages of the exhaustive search that two
+stages find, and the memory of the process that holds the index (RSS, with the pages of files that
+it has mapped). ``--compressions`` does so for each compression in turn; overlap is with the
+default's exhaustive search (on made-up pages: ``benchmarks.compression`` asks real ones).
 """
 
 from __future__ import annotations
@@ -15,9 +17,13 @@ import statistics
 import tempfile
 import time
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
+from benchmarks.maxsim import print_table
 from benchmarks.synthetic_pages import SyntheticPages
 from benchmarks.timing import machine
 from vdr_integrations.index import (
@@ -52,29 +58,37 @@ _COMPRESSIONS = (
 def main() -> None:
     """Build an index of each kind and search it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pages", type=int, default=2000)
+    parser.add_argument("--pages", type=int, nargs="+", default=[1000])
     parser.add_argument("--queries", type=int, default=20)
-    parser.add_argument("--only-default", action="store_true", help="skip the other compressions")
+    parser.add_argument("--compressions", action="store_true", help="all, not only the default")
     options = parser.parse_args()
-    print(machine())
+    print(machine(), f"qdrant-edge-py {version('qdrant-edge-py')}", sep=", ")
+    print_table(pages=500, rounds=7)
+    for pages in options.pages:
+        _measure(pages, options.queries, _COMPRESSIONS[: None if options.compressions else 1])
+
+
+def _measure(pages: int, query_count: int, compressions: Sequence[Compression]) -> None:
     made = SyntheticPages()
-    queries = [made.query() for _ in range(options.queries)]
+    queries = [made.query() for _ in range(query_count)]
     best: list[set[tuple[str, int]]] = []
-    for compression in _COMPRESSIONS[: 1 if options.only_default else None]:
+    for compression in compressions:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "index"
             with LateInteractionIndex.create(
                 path, manifest=_manifest(made), compression=compression
             ) as index:
-                seconds = _add(index, options.pages)
+                seconds = _add(index, pages)
                 index.optimize()
             # Closed, because until then what was optimised is there twice.
-            size = _bytes(path / "shard" / "segments") / options.pages
+            size = _bytes(path / "shard" / "segments") / pages
             log = _bytes(path / "shard" / "wal") / 1e6
-            print(f"{compression}: {size:,.0f} bytes a page on disk and a log of {log:.0f} MB,")
-            print(f"  added in {1000 * seconds / options.pages:.1f} ms a page")
+            print(f"{pages} pages, {compression}:")
+            print(f"  {size / 1000:,.0f} kB a page on disk, and a log of {log:.0f} MB")
+            print(f"  added in {1000 * seconds / pages:.1f} ms a page")
             with LateInteractionIndex.open(path) as index:
                 best = _search(index, queries, best)
+                print(f"  memory of the index's process {_memory_of_children() / 1e6:,.0f} MB")
 
 
 def _search(
@@ -131,6 +145,10 @@ def _say(name: str, timed: tuple[float, list[list[Hit]]], best: list[set[tuple[s
     seconds, found = timed
     shares = [len(_places(hits) & wanted) / _K for hits, wanted in zip(found, best, strict=True)]
     print(f"  {name:15} {1000 * seconds:8.1f} ms, overlap@{_K} {statistics.mean(shares):.3f}")
+
+
+def _memory_of_children() -> int:
+    return sum(child.memory_info().rss for child in psutil.Process().children())
 
 
 def _bytes(folder: Path) -> int:

@@ -114,6 +114,24 @@ def test_pages_that_are_no_matrices_of_this_dimension_are_refused(
             score()
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
+@given(
+    bad=st.sampled_from([np.nan, np.inf, -np.inf]),
+    row=st.integers(0, 6),
+    component=st.integers(0, 15),
+    tokens=st.integers(1, 3),
+)
+def test_one_number_that_is_not_finite_is_found_wherever_it_is(
+    precision: Precision, bad: float, row: int, component: int, tokens: int
+) -> None:
+    query = np.abs(unit_rows(tokens))  # all above 0: -inf is never the best of a row
+    query[0, 0] = 0.0
+    page = unit_rows(7)
+    page[row, component] = bad
+    with pytest.raises(InvalidVectorError, match=r"page 1 of 3 holds NaN or infinity"):
+        maxsim_scores(query, [unit_rows(3), page, page], precision=precision)
+
+
 def test_a_query_without_tokens_is_refused() -> None:
     with pytest.raises(InvalidVectorError, match="the query"):
         maxsim_scores(unit_rows(0), [unit_rows(2)])

@@ -61,8 +61,8 @@ def maxsim_scores(
 ) -> NDArray[np.float32]:
     """Scores of pages of any lengths; each is what the page would score alone.
 
-    One matrix product a page on a CPU, with torch's threads: 71 us a page of 630 tokens on one
-    core for a query of 20, where gathering pages into chunks takes 81 to 91 and numpy 113. On a
+    One matrix product a page on a CPU, with torch's threads, which beats gathering pages into
+    chunks and padding them (``benchmarks/maxsim.py`` prints times beside other packages'). On a
     GPU pages go over packed, and the fused kernel of ``late-interaction-kernels`` is used for
     ``bfloat16`` where that package is installed (its products are rounded to 16 bits, so it never
     serves ``float32``). The GPU path has not been run by the authors.
@@ -83,10 +83,12 @@ def maxsim_scores(
     _check_precision(precision)
     _check("the query", query)
     for number, page in enumerate(pages):
-        _check(f"page {number} of {len(pages)}", page, dimension=query.shape[1])
+        _check_shape(_nth(number, pages), page, dimension=query.shape[1])
     if not pages:
         return np.empty(0, np.float32)
     if device is not None and device != "cpu":
+        for number, page in enumerate(pages):
+            _check_finite(_nth(number, pages), page)
         return _on_gpu(query, pages, precision=precision, device=device)
     return _on_cpu(query, pages, precision=precision)
 
@@ -137,7 +139,21 @@ def _check_pair(query: Matrix, page: Matrix) -> None:
     _check("the page", page, dimension=query.shape[1])
 
 
+def _nth(number: int, pages: Sequence[Matrix]) -> str:
+    return f"page {number} of {len(pages)}"
+
+
 def _check(subject: str, matrix: NDArray[Any], *, dimension: int | None = None) -> None:
+    _check_shape(subject, matrix, dimension=dimension)
+    _check_finite(subject, matrix)
+
+
+def _check_finite(subject: str, matrix: NDArray[Any]) -> None:
+    if not np.isfinite(matrix).all():
+        raise InvalidVectorError(f"{subject} holds NaN or infinity; encode it again.")
+
+
+def _check_shape(subject: str, matrix: NDArray[Any], *, dimension: int | None = None) -> None:
     if not isinstance(matrix, np.ndarray):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
         raise OptionError(
             f"{subject} must be a numpy array of (tokens, dimension), "
@@ -152,8 +168,6 @@ def _check(subject: str, matrix: NDArray[Any], *, dimension: int | None = None) 
         raise OptionError(f"{subject} must be float32 or float16, found {matrix.dtype}.")
     if 0 in matrix.shape:
         raise InvalidVectorError(f"{subject} has no tokens, found shape {matrix.shape}.")
-    if not np.isfinite(matrix).all():
-        raise InvalidVectorError(f"{subject} holds NaN or infinity; encode it again.")
 
 
 def _check_precision(precision: str) -> None:
@@ -174,9 +188,14 @@ def _on_cpu(query: Matrix, pages: Sequence[Matrix], *, precision: Precision) -> 
     prepare = {"float32": _plain, "bfloat16": _rounded, "int8": _quantised}[precision]
     scores = torch.empty(len(pages), dtype=torch.float32)
     with torch.inference_mode():
-        score = prepare(_tensor(query))
+        multiply = prepare(_tensor(query))
         for number, page in enumerate(pages):
-            scores[number] = score(_tensor(page))
+            products = multiply(_tensor(page))
+            # A number that is not finite spoils a product with every query token. Looking at the
+            # page itself instead takes half as long again as scoring it.
+            if not torch.isfinite(products.sum()):
+                _check_finite(_nth(number, pages), page)
+            scores[number] = products.amax(1).sum()
     return scores.numpy()
 
 
@@ -189,12 +208,12 @@ def _tensor(matrix: Matrix) -> torch.Tensor:
 
 
 def _plain(query: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
-    return lambda page: (query @ page.T).amax(1).sum()
+    return lambda page: query @ page.T
 
 
 def _rounded(query: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     rounded = query.bfloat16()
-    return lambda page: (rounded @ page.bfloat16().T).amax(1).float().sum()
+    return lambda page: (rounded @ page.bfloat16().T).float()
 
 
 def _quantised(query: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -203,18 +222,17 @@ def _quantised(query: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
     def eight_bits(matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         scales = matrix.abs().amax(1, keepdim=True).clamp_min(torch.finfo(torch.float32).tiny)
         scales = scales / 127
-        return (matrix / scales).round().to(torch.int8), scales[:, 0]
+        return (matrix / scales).round().to(torch.int8), scales
 
     multiply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     multiply = getattr(torch, "_int_mm")  # noqa: B009  # private: the only int8 product torch has
     query_codes, query_scales = eight_bits(query)
 
-    def score(page: torch.Tensor) -> torch.Tensor:
+    def products(page: torch.Tensor) -> torch.Tensor:
         codes, scales = eight_bits(page)
-        products = multiply(query_codes, codes.T).float() * scales
-        return (products.amax(1) * query_scales).sum()
+        return multiply(query_codes, codes.T).float() * scales.T * query_scales
 
-    return score
+    return products
 
 
 def _on_gpu(

@@ -8,6 +8,7 @@ process when a file of the store was cut short; here that is an error. One reque
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -25,7 +26,7 @@ from vdr_integrations.errors import (
     IndexNotFoundError,
     IndexStoreError,
 )
-from vdr_integrations.index.late_interaction.edge_worker import receive, send
+from vdr_integrations.index.late_interaction.edge_messages import receive, send
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,7 +47,7 @@ _ORPHAN_S = 60.0
 """How long the process of a killed owner may take to finish its last write."""
 
 _START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
+    "import json, sys; sys.path[:] = json.loads(sys.stdin.buffer.readline()); "
     "from vdr_integrations.index.late_interaction.edge_worker import serve; serve()"
 )
 
@@ -239,7 +240,9 @@ def _start() -> subprocess.Popen[bytes]:
         # Ctrl-C is the owner's to handle; its end is ours.
         start_new_session=sys.platform != "win32",
     )
-    send(process.stdin, sys.path)
+    if process.stdin is not None:
+        process.stdin.write(json.dumps([*map(str, sys.path)]).encode() + b"\n")
+        process.stdin.flush()
     return process
 
 

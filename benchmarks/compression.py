@@ -1,0 +1,148 @@
+"""What compression of a late-interaction index gives up: bytes a page beside NDCG@5, real pages.
+
+    python -m benchmarks.compression MANUAL.pdf MANUAL.pdf ...
+
+A query is the title of a section of a PDF with an outline, the right page the one that the outline
+points to, among the pages of its own manual (`training.evaluate` says more). Pages are encoded
+once; then each compression stores them in an index of its own and all questions are asked, by
+two stages, with default candidates. "Stored" is what the token vectors of a page take by
+themselves; "searched" what the first look at them reads where there is a quantised copy. The last
+line scores the vectors by MaxSim without any index.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from training.evaluate import Sections, figures, read_sections
+
+from benchmarks.timing import machine
+from vdr_integrations import MultiVectorEncoder, load_encoder, open_pdf
+from vdr_integrations.index import (
+    Compression,
+    DocumentRecord,
+    FileState,
+    LateInteractionIndex,
+    Manifest,
+    PageRecord,
+    maxsim_scores,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.types import PatchGrid
+
+_COMPRESSIONS = (
+    Compression(vectors="float32"),
+    Compression(),
+    Compression(token_pooling=2),
+    Compression(token_pooling=3),
+    Compression(quantization="int8"),
+    Compression(quantization="binary"),
+    Compression(token_pooling=3, quantization="binary"),
+)
+
+
+class Manual(NamedTuple):
+    """A manual, encoded."""
+
+    name: str
+    sections: Sections
+    pages: list[NDArray[np.float32]]
+    grids: list[PatchGrid]
+    queries: list[NDArray[np.float32]]
+
+
+def main() -> None:
+    """Encode once, store and ask once for each compression."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("manuals", type=Path, nargs="+")
+    parser.add_argument("--model", default="nano-colqwen2")
+    options = parser.parse_args()
+    print(machine())
+    encoder = load_encoder(options.model)
+    if not isinstance(encoder, MultiVectorEncoder):
+        parser.error(f"{options.model} is no late-interaction checkpoint")
+    manuals = [_encoded(encoder, path) for path in options.manuals]
+    count = sum(len(manual.pages) for manual in manuals)
+    asked = sum(len(manual.queries) for manual in manuals)
+    print(f"{options.model}: {len(manuals)} manuals, {count} pages, {asked} questions")
+    for compression in _COMPRESSIONS:
+        _measure(compression, Manifest.of(encoder), manuals)
+    plain = [
+        figures(
+            np.stack([maxsim_scores(query, manual.pages) for query in manual.queries]),
+            manual.sections.pages,
+        )
+        for manual in manuals
+    ]
+    _say("no index, float32", plain, "")
+
+
+def _encoded(encoder: MultiVectorEncoder, path: Path) -> Manual:
+    sections = read_sections(path)
+    with open_pdf(path) as document:
+        images = [page.to_image(encoder.pixel_budget) for page in document[sections.first :]]
+    return Manual(
+        str(path),
+        sections,
+        encoder.encode_pages(images),
+        [encoder.page_layout(image.height, image.width) for image in images],
+        encoder.encode_queries(sections.titles),
+    )
+
+
+def _measure(compression: Compression, manifest: Manifest, manuals: Sequence[Manual]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "index"
+        with LateInteractionIndex.create(path, manifest=manifest, compression=compression) as index:
+            for manual in manuals:
+                records = [
+                    PageRecord(n, str(n), "", grid=grid) for n, grid in enumerate(manual.grids, 1)
+                ]
+                record = DocumentRecord(manual.name, FileState("0" * 64, 1, 2, 3), len(records))
+                index.add_document(record, records, manual.pages)
+            index.optimize()
+            tokens = [
+                page.vectors.shape
+                for page in index.get(index.page_ids(), with_vectors=True)
+                if page.vectors is not None
+            ]
+            found = [_ask(index, manual) for manual in manuals]
+    numbers = float(np.mean([rows * columns for rows, columns in tokens]))
+    stored = numbers * np.dtype(compression.vectors).itemsize
+    copies = {None: stored, "int8": numbers, "binary": numbers / 8}
+    searched = copies[compression.quantization]
+    size = f"{stored / 1000:6.1f} kB stored, {searched / 1000:6.1f} searched"
+    _say(
+        f"{compression.vectors}, pooling {compression.token_pooling}, "
+        f"{compression.quantization or 'no copy'}",
+        found,
+        size,
+    )
+
+
+def _ask(index: LateInteractionIndex, manual: Manual) -> tuple[float, float]:
+    scores = np.full((len(manual.queries), len(manual.pages)), -np.inf)
+    for row, query in enumerate(manual.queries):
+        for hit in index.search(query, k=5, filter={"source": manual.name}):
+            scores[row, hit.page_number - 1] = hit.score
+    # Pages beyond the first five count nothing; apart, so that they do not tie with each other.
+    scores = np.where(np.isinf(scores), -1e9 - np.arange(scores.shape[1]), scores)
+    return figures(scores, manual.sections.pages)
+
+
+def _say(name: str, found: Sequence[tuple[float, float]], size: str) -> None:
+    ndcg, first = np.mean(found, axis=0)
+    print(f"  {name:32} NDCG@5 {ndcg:.3f}, hit@1 {first:.3f}  {size}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
