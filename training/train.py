@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from training.align import AlignConfig, load_aligned, train_aligned
+from training.basis import main_directions, turn
 from training.codes import CharCodes, fit_codes
 from training.export import export, verify
 from training.late import export_late, fit_token_head
@@ -53,9 +54,11 @@ def main() -> None:
         assemble(out, model, codes)
     if "export" in arguments.stages:
         assemble(out, model, codes)
-        model.read_pages(fit_whitening(out, codes))
+        whitening = fit_whitening(out, codes)
+        model.read_pages(whitening)
+        head = turn(model, fit_token_head(out, codes), main_directions(codes, whitening))
         export(model, out / "export")
-        export_late(fit_token_head(out, codes), out / "export-colqwen2", base="../export")
+        export_late(head, out / "export-colqwen2", base="../export")
         print(f"least cosine to transformers: {verify(model, out / 'export'):.7f}")
 
 

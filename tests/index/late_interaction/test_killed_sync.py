@@ -1,0 +1,78 @@
+"""A synchronisation is killed half-way, with real pages and a real encoder, and run again."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.index.documents import write_pdf
+from tests.tiny_colqwen2 import write_base
+
+from vdr_integrations import MultiVectorEncoder, load_encoder
+from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DOCUMENTS = 30
+PAGES = 3
+
+# Says how many documents are done, after each.
+WRITER = """
+import sys
+from vdr_integrations import load_encoder
+from vdr_integrations.index import LateInteractionIndex, sync_index
+
+model, path, folder = sys.argv[1:]
+encoder = load_encoder(model, device="cpu", max_visual_tokens=16)
+with LateInteractionIndex.open(path) as index:
+    sync_index(
+        index, encoder, [folder], batch_pages=1,
+        on_progress=lambda at: print(at.documents_done, flush=True),
+    )
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
+def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(tmp_path: Path) -> None:
+    model, folder, path = tmp_path / "colqwen2-base", tmp_path / "docs", tmp_path / "index"
+    write_base(model)
+    for number in range(DOCUMENTS):
+        write_pdf(folder / f"{number:02}.pdf", [f"{number} {page}" for page in range(PAGES)])
+    encoder = load_encoder(str(model), device="cpu", max_visual_tokens=16)
+    assert isinstance(encoder, MultiVectorEncoder)
+    LateInteractionIndex.create(path, manifest=Manifest.of(encoder)).close()
+    chance, held = random.Random(0), 0
+    for _ in range(3):
+        acknowledged = _kill_after(held + 3, chance, [str(model), str(path), str(folder)])
+        with LateInteractionIndex.open(path) as index:
+            held = len(index.documents())
+            assert acknowledged <= held < DOCUMENTS
+            assert index.count_pages() == PAGES * held
+    with LateInteractionIndex.open(path) as index:
+        report = sync_index(index, encoder, [folder])
+        assert (len(report.unchanged), len(report.added)) == (held, DOCUMENTS - held)
+        assert index.count_pages() == PAGES * DOCUMENTS
+        assert sync_index(index, encoder, [folder]).pages_encoded == 0
+
+
+def _kill_after(documents: int, chance: random.Random, arguments: list[str]) -> int:
+    """Kill the writer a moment after it said that so many documents are done; the last it said."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, *arguments], stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdout is not None
+        for line in writer.stdout:
+            if int(line) >= documents:
+                break
+        deadline = time.monotonic() + chance.uniform(0.0, 0.03)
+        while time.monotonic() < deadline:
+            pass
+        writer.send_signal(signal.SIGKILL)
+        said = writer.stdout.read().split("\n")
+    return max([documents, *(int(line) for line in said[:-1])])
