@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from vdr_integrations.encoders.decoder import Decoder
 from vdr_integrations.encoders.patches import patch_positions, patchify, rope_positions
+from vdr_integrations.encoders.stock_forward import StockDecoder, StockVisionTower
+from vdr_integrations.encoders.vision_tower import VisionTower
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,6 +92,12 @@ class Backbone:
             projection: Head of a late-interaction checkpoint.
         """
         self._model = model
+        if model.config._attn_implementation == "sdpa":  # noqa: SLF001
+            self._vision = VisionTower(model.visual)
+            self._decoder = Decoder(model.language_model)
+        else:
+            self._vision = StockVisionTower(model.visual)
+            self._decoder = StockDecoder(model.language_model)
         self._projection = projection
         self._page_tokens = page_tokens
         self._query_image = query_image
@@ -171,20 +180,11 @@ class Backbone:
     def _visual(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
         patches = np.concatenate([page.patches for page in pages])
         positions = [patch_positions(page.grid, merge_size=self.merge_size) for page in pages]
-        counts = [page.patch_count for page in pages]
-        # Left on the host: attention reads them there, image by image. FlashAttention alone
-        # wants them on the device.
-        boundaries = torch.tensor([0, *np.cumsum(counts)], dtype=torch.int32)
-        if self._model.config._attn_implementation == "flash_attention_2":  # noqa: SLF001
-            boundaries = boundaries.to(self.device)
-        visual = self._model.visual(
+        return self._vision(
             torch.from_numpy(patches).to(self.device),
-            grid_thw=torch.tensor([[1, *page.grid] for page in pages]),
-            position_ids=torch.from_numpy(np.concatenate(positions)).to(self.device),
-            cu_seqlens=boundaries,
-            max_seqlen=max(counts),
+            torch.from_numpy(np.concatenate(positions)).to(self.device),
+            len(pages),
         )
-        return visual.pooler_output
 
     def _positions(self, tokens: PromptTokens, grid: tuple[int, int]) -> NDArray[np.int64]:
         return rope_positions(
@@ -202,12 +202,12 @@ class Backbone:
         attention_mask: NDArray[np.bool_] | None,
     ) -> torch.Tensor:
         mask = None if attention_mask is None else torch.from_numpy(attention_mask).to(self.device)
-        return self._model.language_model(
-            inputs_embeds=embedded,
-            attention_mask=mask,
-            position_ids=torch.from_numpy(positions).to(self.device),
-            use_cache=False,
-        ).last_hidden_state
+        return self._decoder(
+            embedded,
+            torch.from_numpy(positions).to(self.device),
+            is_token=mask,
+            last_only=self._projection is None,
+        )
 
     def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:
         if self._projection is None:

@@ -71,7 +71,10 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
 def choose_attention(
     attn_implementation: str | None, *, device: torch.device, dtype: torch.dtype
 ) -> str:
-    """The attention asked for; None: FlashAttention 2 where installed and usable, else SDPA.
+    """The attention asked for; None: "sdpa".
+
+    "sdpa" is this package's own forward pass over torch's kernels, which have FlashAttention 2
+    in them on a GPU; the others run transformers' modules.
 
     Raises:
         OptionError: Unknown, or FlashAttention 2 where it cannot run.
@@ -80,7 +83,7 @@ def choose_attention(
     installed = importlib.util.find_spec("flash_attn") is not None
     usable = installed and half and device.type == "cuda" and _is_ampere(device)
     if attn_implementation is None:
-        return "flash_attention_2" if usable else "sdpa"
+        return "sdpa"
     if attn_implementation not in _ATTENTION:
         raise OptionError(
             f"attn_implementation={attn_implementation!r} is not one of {', '.join(_ATTENTION)}."
@@ -90,7 +93,7 @@ def choose_attention(
             "attn_implementation='flash_attention_2' needs the flash-attn package, a CUDA GPU of "
             f"compute capability 8.0 or later and a 16-bit dtype; found device={device}, "
             f"dtype={dtype}, flash-attn {'' if installed else 'not '}installed. "
-            "Leave it out for the best that runs here."
+            "Leave it out for torch's own kernels."
         )
     return attn_implementation
 

@@ -82,8 +82,8 @@ def load_encoder(
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
             later GPUs, float16 on older ones and on Metal, float32 on a CPU.
-        attn_implementation: ``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes
-            FlashAttention 2 where it is installed and usable, else SDPA.
+        attn_implementation: None or ``"sdpa"`` for this package's own pass over torch's own
+            kernels; ``"flash_attention_2"`` or ``"eager"`` for transformers' modules.
         dimension: Matryoshka: how many leading components are kept, before normalising. None
             keeps all (1,536 for the 2B models).
         max_visual_tokens: Upper end of the pixel budget, 28 x 28 pixels each. 768 is what the

@@ -74,7 +74,7 @@ class VDREmbeddings(BaseModel, Embeddings):
     """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
 
     attn_implementation: str | None = None
-    """``"flash_attention_2"``, ``"sdpa"``, ``"eager"``; None takes the fastest usable."""
+    """``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the fastest, sdpa."""
 
     dimension: int | None = Field(default=None, ge=1)
     """Length that vectors are cut to before they are normalised (Matryoshka); None: not cut."""

@@ -57,8 +57,8 @@ class VDREmbedding(EmbeddingHooks):
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
         dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
-        attn_implementation: ``"flash_attention_2"``, ``"sdpa"``, ``"eager"``; None takes the
-            fastest usable.
+        attn_implementation: ``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the
+            fastest, sdpa.
         dimension: Length that vectors are cut to before they are normalised (Matryoshka); None:
             not cut.
         max_visual_tokens: Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends.
