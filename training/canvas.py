@@ -26,22 +26,8 @@ CHARSET = [chr(c) for c in (*range(0x20, 0x7F), *range(0xA0, 0x180))] + list(
 CLASSES = "\0" + "abcdefghijklmnopqrstuvwxyz0123456789ß.,-:()/"  # \0: no character
 OTHER = len(CLASSES)  # any other printed character
 NUM_CLASSES = OTHER + 1
-FONT_FILES = (
-    "fonts/truetype/liberation/*.ttf",
-    "fonts/truetype/dejavu/*.ttf",
-    "fonts/truetype/freefont/*.ttf",
-    "fonts/truetype/lato/*.ttf",
-    "fonts/truetype/crosextra/*.ttf",
-    "fonts/truetype/open-sans/OpenSans-*.ttf",
-    "fonts/truetype/noto/NotoSans-*.ttf",
-    "fonts/truetype/noto/NotoSerif-*.ttf",
-    "fonts/opentype/ebgaramond/EBGaramond12-*.otf",
-    "texmf/fonts/opentype/public/lm/lmroman10-*.otf",
-    "texmf/fonts/opentype/public/lm/lmsans10-*.otf",
-    "texmf/fonts/opentype/public/lm/lmmono10-*.otf",
-    "texmf/fonts/opentype/public/tex-gyre/texgyre*-*.otf",
-)
-HARD_TO_SEE = ("Hairline", "Thin", "ExtraLight", "CondLight", "MathTeX", "texgyrechorus")
+FONT_FOLDERS = ("liberation", "dejavu", "freefont", "lato", "crosextra")
+HARD_TO_SEE = ("Hairline", "Thin", "ExtraLight", "MathTeX")
 
 Color = tuple[float, float, float]
 
@@ -54,12 +40,12 @@ def char_class(char: str) -> int:
     return found if found > 0 else OTHER
 
 
-def find_fonts(root: Path = Path("/usr/share")) -> list[Path]:
-    """Font files of Debian's font packages; which of them are there is the reader's business."""
-    files = [path for pattern in FONT_FILES for path in sorted(root.glob(pattern))]
+def find_fonts(root: Path = Path("/usr/share/fonts/truetype")) -> list[Path]:
+    """Font files of Debian's Liberation, DejaVu, FreeFont, Lato and Croscore-extra packages."""
+    files = sorted(p for folder in FONT_FOLDERS for p in (root / folder).glob("*.ttf"))
     fonts = [p for p in files if not any(name in p.name for name in HARD_TO_SEE)]
     if not fonts:
-        raise FileNotFoundError(f"none of {FONT_FILES} under {root}")
+        raise FileNotFoundError(f"no fonts of {FONT_FOLDERS} under {root}")
     return fonts
 
 

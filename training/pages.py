@@ -50,7 +50,7 @@ class Box:
 
 def is_usual(font: str) -> bool:
     """Whether a font file is a face that documents are commonly set in."""
-    return not any(style.lower() in font.lower() for style in RARE_STYLES)
+    return not any(style in font for style in RARE_STYLES)
 
 
 class _Writer:

@@ -10,6 +10,7 @@ from benchmarks.card_path import CardPath
 from PIL import Image
 
 from vdr_integrations import load_encoder
+from vdr_integrations.encoders import backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,3 +102,24 @@ def test_the_random_model_tells_pages_and_queries_apart(
     assert off_diagonal.max() < 0.999
     queries = encoder.encode_queries(QUERIES)
     assert (queries @ queries.T)[~np.eye(len(queries), dtype=bool)].max() < 0.999
+
+
+def test_visual_tokens_in_one_line_do_not_give_the_cards_vectors(
+    tiny_checkpoint: Path,
+    card: CardPath,
+    images: list[Image.Image],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The mistake of transformers' own ColQwen2, which drops the two-dimensional positions."""
+
+    def in_one_line(
+        *, before: int, grid: tuple[int, int], after: int, merge_size: int
+    ) -> np.ndarray:
+        length = before + grid[0] * grid[1] // merge_size**2 + after
+        return np.broadcast_to(np.arange(length), (3, length)).copy()
+
+    monkeypatch.setattr(backbone, "rope_positions", in_one_line)
+    encoder = load_encoder(str(tiny_checkpoint), device="cpu")
+    ours = encoder.encode_pages(images)
+    expected = np.concatenate([card.encode_documents([image], 64) for image in images])
+    assert cosines(ours, expected).min() < AT_LEAST
