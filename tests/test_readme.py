@@ -21,7 +21,8 @@ BUNDLED = {
     "vidore/colqwen2-v1.0": "nano-colqwen2",
 }
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall(README)
 PYTHON = [block for language, block in BLOCKS if language == "python"]
 COMMANDS = [
     line
@@ -30,6 +31,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("vdr ")
 ]
+DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("agents", "pictures")]
 EXAMPLES = [
     "python",
     "llama_index",
@@ -89,6 +91,29 @@ def test_a_python_example_prints_pages(
 def test_a_command_line_example_finds_pages(index: str, reports: Path) -> None:
     printed = [run_vdr(line) for line in COMMANDS if index in line]
     assert "report.pdf" in printed[-1]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_every_example_of_a_document_runs_in_its_order(
+    document: Path, reports: Path, page_store: PageStore
+) -> None:
+    blocks = BLOCK.findall(document.read_text(encoding="utf-8"))
+    assert any(language in {"python", "sh"} for language, _ in blocks)
+    for language, block in blocks:
+        if language == "python":
+            code = compile(with_bundled_models(block), document.name, "exec")
+            exec(code, {"__name__": "document"})
+        elif language == "sh":
+            for line in block.splitlines():
+                if line.startswith("vdr "):
+                    run_vdr(line)
+
+
+def test_links_of_documents_lead_somewhere() -> None:
+    for document in (ROOT / "docs").glob("*.md"):
+        text = document.read_text(encoding="utf-8")
+        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
+            assert (document.parent / link).exists(), f"{document.name}: {link}"
 
 
 def test_every_make_target_and_file_that_the_readme_names_exists() -> None:

@@ -13,6 +13,8 @@ import vdr_integrations
 from vdr_integrations.apps import display
 from vdr_integrations.apps.compression_option import COMPRESSION_HELP, parse_compression
 from vdr_integrations.apps.exits import ExitCode, reported, say_error
+from vdr_integrations.apps.heatmap_command import heatmap_command
+from vdr_integrations.apps.mcp_command import mcp_command
 from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
 from vdr_integrations.errors import OptionError
 
@@ -56,6 +58,10 @@ def vdr(
     ] = False,
 ) -> None:
     """Search documents by what their pages look like."""
+
+
+app.command("heatmap")(heatmap_command)
+app.command("mcp")(mcp_command)
 
 
 @app.command("index")
@@ -149,6 +155,14 @@ def search_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
     ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Write an HTML file too: the pages, and where the words match. In one piece, to "
+            "be passed on.",
+        ),
+    ] = None,
     model: Annotated[
         str | None,
         typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
@@ -161,11 +175,13 @@ def search_command(
     settings = ModelSettings(model=model, device=device, dtype=dtype)
     with reported(debug=debug):
         from vdr_integrations.apps.indexes import opened_index, search
+        from vdr_integrations.apps.report import reporting
 
-        with opened_index(index) as opened:
+        with opened_index(index) as opened, reporting(report, opened, settings) as keep:
             questions = _questions(question)
             found = search(opened, settings, questions, k=k, exhaustive=exhaustive)
             for asked, hits in zip(questions, found, strict=True):
+                keep(asked, hits)
                 if as_json:
                     display.show_hits_as_json(hits)
                 else:

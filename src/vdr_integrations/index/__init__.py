@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vdr_integrations.index.dense import DenseIndex
+    from vdr_integrations.index.heatmap import HeatMap
     from vdr_integrations.index.late_interaction import (
         Compression,
         LateInteractionIndex,
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     )
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.maxsim import maxsim_score, maxsim_scores, similarity_grids
+    from vdr_integrations.index.query_words import QueryWord
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
+    from vdr_integrations.index.regions import Region, strongest_regions
     from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
     from vdr_integrations.index.similarity import SimilarityGrids
     from vdr_integrations.index.sync import sync_index
@@ -25,10 +28,13 @@ __all__ = [
     "DenseIndex",
     "DocumentRecord",
     "FileState",
+    "HeatMap",
     "LateInteractionIndex",
     "Manifest",
     "PageRecord",
     "QdrantServer",
+    "QueryWord",
+    "Region",
     "SimilarityGrids",
     "SkippedPage",
     "StoredPage",
@@ -38,6 +44,7 @@ __all__ = [
     "maxsim_score",
     "maxsim_scores",
     "similarity_grids",
+    "strongest_regions",
     "sync_index",
 ]
 
@@ -46,10 +53,13 @@ _HOMES = {
     "DenseIndex": "dense",
     "DocumentRecord": "records",
     "FileState": "records",
+    "HeatMap": "heatmap",
     "LateInteractionIndex": "late_interaction",
     "Manifest": "manifest",
     "PageRecord": "records",
     "QdrantServer": "late_interaction",
+    "QueryWord": "query_words",
+    "Region": "regions",
     "SimilarityGrids": "similarity",
     "SkippedPage": "records",
     "StoredPage": "late_interaction",
@@ -59,6 +69,7 @@ _HOMES = {
     "maxsim_score": "maxsim",
     "maxsim_scores": "maxsim",
     "similarity_grids": "maxsim",
+    "strongest_regions": "regions",
     "sync_index": "sync",
 }
 

@@ -6,18 +6,17 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import MissingExtraError, PageError
-from vdr_integrations.pages import open_image, open_pdf
+from vdr_integrations.errors import MissingExtraError, PageError, PageReferenceError
+from vdr_integrations.pages import PageStore, open_image, open_pdf
 from vdr_integrations.pages.find import IMAGE_SUFFIXES
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from vdr_integrations.pages import PageStore
     from vdr_integrations.types import Hit, PixelBudget
 
-__all__ = ["keep_pictures"]
+__all__ = ["keep_pictures", "page_picture"]
 
 _logger = logging.getLogger(__name__)
 
@@ -54,6 +53,33 @@ def keep_pictures(hits: Sequence[Hit], *, store: PageStore, budget: PixelBudget)
                     source,
                     numbers,
                 )
+
+
+def page_picture(hit: Hit, *, budget: PixelBudget, store: PageStore | None = None) -> PageImage:
+    """The picture of a found page, pixel for pixel the image that was encoded; nothing is stored.
+
+    Args:
+        hit: Of an index.
+        budget: The encoder's.
+        store: Looked into before the page is drawn from its file; the default one when left out.
+
+    Raises:
+        PageReferenceError: Neither is it stored nor does the file still show it.
+        PageError: The file cannot be opened or drawn.
+        MissingExtraError: It is a PDF, and PyMuPDF is not installed.
+    """
+    store = PageStore() if store is None else store
+    if hit.page_ref in store:
+        return store.get(hit.page_ref)
+    for _, drawn in _drawn(Path(hit.source), [hit.page_number], budget):
+        if str(drawn.ref) == hit.page_ref:
+            return drawn
+    raise PageReferenceError(
+        f"no picture of the page: it is not in {store.root}, and the file is not here, or not as "
+        f"it was indexed. Index it again, or give the picture.",
+        source=hit.source,
+        page_number=hit.page_number,
+    )
 
 
 def _drawn(

@@ -33,6 +33,9 @@ reranking what something else found:
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from vdr_integrations.errors import MissingExtraError
 
 try:
@@ -53,6 +56,9 @@ from vdr_integrations.langchain.loader import PDFPageLoader
 from vdr_integrations.langchain.page_documents import page_key
 from vdr_integrations.langchain.retriever import ColQwen2Retriever
 
+if TYPE_CHECKING:
+    from vdr_integrations.langchain.agent_tool import VisualDocumentSearchTool
+
 __all__ = [
     "ColQwen2Compressor",
     "ColQwen2Retriever",
@@ -60,9 +66,16 @@ __all__ = [
     "PDFPageLoader",
     "SimilarityGrids",
     "VDREmbeddings",
+    "VisualDocumentSearchTool",
     "page_blocks",
     "page_image_block",
     "page_key",
 ]
 
 del _langchain_core
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; only agents need tools
+    if name != "VisualDocumentSearchTool":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.agent_tool").VisualDocumentSearchTool

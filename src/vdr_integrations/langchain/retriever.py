@@ -9,11 +9,11 @@ from langchain_core.retrievers import BaseRetriever
 from pydantic import Field, field_validator, model_validator
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import SimilarityGrids, similarity_grids
+from vdr_integrations.index import HeatMap, SimilarityGrids, similarity_grids
 from vdr_integrations.index.late_interaction.filters import parse_filter
 from vdr_integrations.index.page_pictures import keep_pictures
 from vdr_integrations.langchain.dense_recall import RecallArgument, recall_encoder
-from vdr_integrations.langchain.found_pages import hit_document
+from vdr_integrations.langchain.found_pages import hit_document, page_ref_of
 from vdr_integrations.langchain.late_interaction import LateInteraction, configured
 from vdr_integrations.langchain.open_indexes import IndexLocation  # noqa: TC001  # pydantic reads it
 from vdr_integrations.langchain.page_inputs import ImageInput, image_pages
@@ -215,6 +215,28 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     async def asimilarity_grids(self, query: str, document: Document) -> SimilarityGrids:
         """:meth:`similarity_grids` without blocking the event loop."""
         return await asyncio.to_thread(self.similarity_grids, query, document)
+
+    def heatmap(self, query: str, document: Document) -> HeatMap:
+        """:meth:`similarity_grids` drawn over the page: which words match where.
+
+        Args:
+            query: The question.
+            document: A page, whose picture is in the page store, as that of every hit is.
+
+        Raises:
+            OptionError: The document is not a page.
+            PageReferenceError: Its picture is not stored.
+        """
+        page = self._page_store().get(page_ref_of(document))
+        grids = self.similarity_grids(query, document)
+        prompt = self._parts(with_recall=False)[1].checkpoint.query_prompt
+        found = document.metadata
+        label = f"{found.get('source', 'page')} page {found.get('page_number', '')}".strip()
+        return HeatMap(grids, page, prompt=prompt, label=label)
+
+    async def aheatmap(self, query: str, document: Document) -> HeatMap:
+        """:meth:`heatmap` without blocking the event loop."""
+        return await asyncio.to_thread(self.heatmap, query, document)
 
     def _parts(
         self, *, with_recall: bool

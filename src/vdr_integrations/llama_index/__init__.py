@@ -18,6 +18,9 @@ the pages themselves.
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from vdr_integrations.errors import MissingExtraError
 
 try:
@@ -38,6 +41,9 @@ from vdr_integrations.llama_index.late_interaction import (
 from vdr_integrations.llama_index.node_parser import PDFPageNodeParser
 from vdr_integrations.llama_index.reader import PDFPageReader
 
+if TYPE_CHECKING:
+    from vdr_integrations.llama_index.agent_tool import VisualDocumentSearchTool
+
 __all__ = [
     "ColQwen2Rerank",
     "ColQwen2Retriever",
@@ -45,6 +51,13 @@ __all__ = [
     "PDFPageReader",
     "SimilarityGrids",
     "VDREmbedding",
+    "VisualDocumentSearchTool",
 ]
 
 del _llama_index_core
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; only agents need tools
+    if name != "VisualDocumentSearchTool":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.agent_tool").VisualDocumentSearchTool

@@ -77,6 +77,22 @@ def test_grids_say_where_each_token_of_the_question_matches(
     np.testing.assert_allclose(grids[:, row, column], query @ vectors[place], atol=2e-3)
 
 
+async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
+    retriever: ColQwen2Retriever,
+) -> None:
+    [page] = retriever.invoke(QUESTION, k=1)
+    drawn = retriever.heatmap(QUESTION, page)
+    np.testing.assert_array_equal(drawn.grids, retriever.similarity_grids(QUESTION, page).grids)
+    picture = page_image_block(page).get("base64", "")
+    assert drawn.page.tobytes() == Image.open(BytesIO(base64.b64decode(picture))).tobytes()
+    words = " ".join(word.text for word in drawn.words)
+    assert words == QUESTION.replace(",", "").rstrip("?")
+    assert drawn.label == f"{page.metadata['source']} page {page.metadata['page_number']}"
+    assert (await retriever.aheatmap(QUESTION, page)).png() == drawn.png()
+    with pytest.raises(OptionError, match="not a page"):
+        retriever.heatmap(QUESTION, page.model_copy(update={"metadata": {}}))
+
+
 async def test_grids_of_a_pooled_index_come_from_the_picture(
     retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, docs: Path, tmp_path: Path
 ) -> None:

@@ -55,6 +55,20 @@ def test_the_tokens_of_several_texts_follow_each_other(
     expected = [token for text in texts for token in encoder.query_tokens(text)]
     assert list(found.tokens) == expected
     assert len(found.grids) == len(expected)
+    drawn = retriever.heatmap(QueryBundle("", custom_embedding_strs=texts), node)
+    assert [word.text for word in drawn.words] == texts
+
+
+async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
+    retriever: ColQwen2Retriever, page_store: PageStore
+) -> None:
+    hit = retriever.retrieve(QUERY)[0]
+    drawn = retriever.heatmap(QUERY, hit.node)
+    np.testing.assert_array_equal(drawn.grids, retriever.similarity_grids(QUERY, hit.node).grids)
+    assert drawn.page.tobytes() == page_store.get(hit.metadata["vdr_page"]).image.tobytes()
+    assert [word.text for word in drawn.words] == QUERY.split()
+    assert drawn.label == f"{hit.metadata['file_name']} page {hit.metadata['page_number']}"
+    assert (await retriever.aheatmap(QUERY, hit.node)).png() == drawn.png()
 
 
 def test_nodes_of_a_stock_index_have_the_grids_of_their_pages(
@@ -89,5 +103,6 @@ def test_what_has_no_grid_is_refused(retriever: ColQwen2Retriever, nodes: list[B
     image = QueryBundle("", image_path=nodes[0].metadata["vdr_page"])
     with pytest.raises(OptionError, match="a text"):
         retriever.similarity_grids(image, nodes[0])
-    with pytest.raises(OptionError, match="not a page"):
-        retriever.similarity_grids(QUERY, TextNode(text="text"))
+    for refuses in (retriever.similarity_grids, retriever.heatmap):
+        with pytest.raises(OptionError, match="not a page"):
+            refuses(QUERY, TextNode(text="text"))

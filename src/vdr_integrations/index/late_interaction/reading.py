@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.late_interaction.async_twins import in_thread
 from vdr_integrations.index.late_interaction.engine import DENSE, POOLED, TOKENS, Point, Recall
+from vdr_integrations.index.late_interaction.explaining import explained_hits
 from vdr_integrations.index.late_interaction.filters import Where, parse_filter
 from vdr_integrations.index.late_interaction.points import StoredPage, stored_page
 from vdr_integrations.index.late_interaction.search import (
@@ -148,7 +149,8 @@ class PageReader:
             recall = None
         else:
             recall = Recall(POOLED, query, wanted)
-        return search(self._engine, query, k=k, where=where, recall=recall, exact=exact)
+        hits = search(self._engine, query, k=k, where=where, recall=recall, exact=exact)
+        return self._explained(hits, query)
 
     def search_many(
         self,
@@ -181,12 +183,15 @@ class PageReader:
         wanted = _listed(page_ids)
         points = self._points_where(_PAGES & Where.any_of("page_id", wanted)) if wanted else []
         found = scored_pages(self._engine, query, [point.id for point in points])
-        return ranked(hit for _, hit in found)
+        return self._explained(ranked(hit for _, hit in found), query)
 
     aget = in_thread(get)
     asearch = in_thread(search)
     asearch_many = in_thread(search_many)
     arerank = in_thread(rerank)
+
+    def _explained(self, hits: list[Hit], query: NDArray[np.float32]) -> list[Hit]:
+        return explained_hits(hits, reader=self, query=query, settings=self._settings)
 
     def _check_query(self, query: NDArray[np.float32]) -> None:
         check_unit_rows("the query", query, dimension=self._settings.manifest.dimension)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import SimilarityGrids, similarity_grids
+from vdr_integrations.index import HeatMap, SimilarityGrids, similarity_grids
 from vdr_integrations.llama_index.late_interaction.stored_pages import (
     candidate_ids,
     stored_page_ids,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["node_grids"]
+__all__ = ["node_grids", "node_heatmap"]
 
 
 def node_grids(
@@ -51,6 +51,30 @@ def node_grids(
     return SimilarityGrids(tuple(tokens), grids)
 
 
+def node_heatmap(
+    question: Question,
+    node: BaseNode,
+    *,
+    index: LateInteractionIndex,
+    encoder: MultiVectorEncoder,
+    store: PageStore,
+) -> HeatMap:
+    """The grids of :func:`node_grids`, drawn over the page.
+
+    Raises:
+        OptionError: A question that is no text, or a node that is no page.
+        PageReferenceError: The page's image is not in the store.
+    """
+    grids = node_grids(question, node, index=index, encoder=encoder, store=store)
+    ref = page_ref(node)
+    if ref is None:
+        raise _no_page(node)
+    name, number = (node.metadata.get(key, "") for key in ("file_name", "page_number"))
+    label = f"{name} page {number}" if name and number else "page"
+    prompt = encoder.checkpoint.query_prompt
+    return HeatMap(grids, store.get(ref), prompt=prompt, label=label)
+
+
 def _page(
     node: BaseNode, index: LateInteractionIndex, encoder: MultiVectorEncoder, store: PageStore
 ) -> tuple[NDArray[np.float32], PatchGrid]:
@@ -62,9 +86,13 @@ def _page(
             return page.vectors, page.grid
     ref = page_ref(node)
     if ref is None:
-        raise OptionError(
-            f"{type(node).__name__} {node.node_id} is not a page; give a node of this retriever, "
-            f"or of PDFPageNodeParser."
-        )
+        raise _no_page(node)
     image = store.get(ref)
     return encoder.encode_pages([image])[0], encoder.page_layout(image.height, image.width)
+
+
+def _no_page(node: BaseNode) -> OptionError:
+    return OptionError(
+        f"{type(node).__name__} {node.node_id} is not a page; give a node of this retriever, "
+        f"or of PDFPageNodeParser."
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import LateInteractionIndex, Manifest
-from vdr_integrations.llama_index.late_interaction.grids import node_grids
+from vdr_integrations.llama_index.late_interaction.grids import node_grids, node_heatmap
 from vdr_integrations.llama_index.late_interaction.ingest import PageIngest
 from vdr_integrations.llama_index.late_interaction.queries import (
     Question,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
     from numpy.typing import NDArray
 
-    from vdr_integrations.index import Compression, SimilarityGrids
+    from vdr_integrations.index import Compression, HeatMap, SimilarityGrids
     from vdr_integrations.llama_index.embedding_items import ImageInput
     from vdr_integrations.llama_index.late_interaction.options import RetrieverOptions
     from vdr_integrations.llama_index.late_interaction.sources import IndexLocation
@@ -137,6 +137,26 @@ class ColQwen2Retriever(PageSearch):
     async def asimilarity_grids(self, query: str | QueryBundle, node: BaseNode) -> SimilarityGrids:
         """:meth:`similarity_grids` in a thread."""
         return await asyncio.to_thread(self.similarity_grids, query, node)
+
+    def heatmap(self, query: str | QueryBundle, node: BaseNode) -> HeatMap:
+        """:meth:`similarity_grids` drawn over the page: which words match where.
+
+        Args:
+            query: A text, or a bundle of texts.
+            node: A hit, or another node of a page, whose image is in the page store.
+
+        Raises:
+            OptionError: An image query, or a node that is no page.
+            PageReferenceError: The page's image is not stored.
+        """
+        index, store = self._index.get(), self._store
+        encoder = self._choice.load(self._handle, index)
+        question = question_of(query, store)
+        return node_heatmap(question, node, index=index, encoder=encoder, store=store)
+
+    async def aheatmap(self, query: str | QueryBundle, node: BaseNode) -> HeatMap:
+        """:meth:`heatmap` in a thread."""
+        return await asyncio.to_thread(self.heatmap, query, node)
 
     def add_nodes(
         self, nodes: Sequence[BaseNode], *, batch_pages: int = 32, show_progress: bool = False

@@ -1,0 +1,142 @@
+"""``vdr heatmap``: why a page was found, as a picture."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path  # noqa: TC003  # typer reads it
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vdr_integrations.apps.exits import one_line, reported
+from vdr_integrations.apps.settings import ModelSettings
+from vdr_integrations.errors import OptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index import HeatMap, LateInteractionIndex
+    from vdr_integrations.types import Hit
+
+__all__ = ["heatmap_command"]
+
+
+def heatmap_command(
+    question: Annotated[str, typer.Argument(help="What was looked for, in plain words.")],
+    *,
+    index: Annotated[
+        Path,
+        typer.Option("--index", envvar="VDR_INDEX", help="Folder of a late-interaction index."),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="PNG file to write, in place of what is there.")
+    ],
+    hit: Annotated[
+        int | None,
+        typer.Option("--hit", min=1, help="Which of the pages found, 1 the best. (default: 1)"),
+    ] = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", help="Or this document's page, found or not.")
+    ] = None,
+    page: Annotated[
+        int | None, typer.Option("--page", min=1, help="Page number in --source, from 1.")
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            "--token", help="Only this word of the question, or query token by its number from 0."
+        ),
+    ] = None,
+    boxes: Annotated[
+        int, typer.Option("--boxes", min=0, help="Outline so many of the strongest regions.")
+    ] = 0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON: the page, its words and its regions.")
+    ] = False,
+    model: Annotated[
+        str | None,
+        typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")] = "auto",
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
+    ] = False,
+) -> None:
+    """Draw where on a page the words of a question match."""
+    settings = ModelSettings(model=model, device=device, dtype=dtype)
+    with reported(debug=debug):
+        from vdr_integrations.apps.indexes import opened_index
+        from vdr_integrations.index import LateInteractionIndex
+
+        if not question.strip():
+            raise OptionError("the question is empty; ask in plain words.")
+        if (source is None) != (page is None) or (hit is not None and source is not None):
+            raise OptionError("name the page by --hit, or by --source and --page together.")
+        with opened_index(index) as opened:
+            if not isinstance(opened, LateInteractionIndex):
+                raise OptionError(
+                    f"index {index} keeps one vector a page, which says nothing of places on it; "
+                    f"heat maps need an index made with --late-interaction."
+                )
+            encoder, _, _ = settings.load_late(opened.manifest)
+            opened.manifest.check(encoder, index_path=opened.path)
+            (query,) = encoder.encode_queries([question])
+            found = (
+                _ranked(opened, query, 1 if hit is None else hit)
+                if source is None or page is None
+                else _named(opened, query, source, page)
+            )
+            drawn = found.heatmap(query_tokens=encoder.query_tokens(question), encoder=encoder)
+            chosen = int(token) if token is not None and token.isdecimal() else token
+            # A word of digits is more likely meant than the token of that number.
+            if token is not None and token in {word.text for word in drawn.words}:
+                chosen = token
+            out.write_bytes(drawn.png(chosen, boxes=boxes))
+            _show(found, drawn, out, chosen, boxes=boxes, as_json=as_json)
+
+
+def _ranked(index: LateInteractionIndex, query: NDArray[np.float32], rank: int) -> Hit:
+    hits = index.search(query, k=rank)
+    if len(hits) < rank:
+        raise OptionError(f"--hit {rank}: the question finds {len(hits)} pages.")
+    return hits[rank - 1]
+
+
+def _named(
+    index: LateInteractionIndex, query: NDArray[np.float32], source: Path, page_number: int
+) -> Hit:
+    from vdr_integrations.index.late_interaction import page_id
+
+    names = [(source.parent.resolve() / source.name).as_posix(), str(source)]
+    hits = index.rerank(query, [page_id(name, page_number) for name in dict.fromkeys(names)])
+    if not hits:
+        raise OptionError(
+            f"{source} page {page_number} is not in index {index.path}; see what is with "
+            f"vdr search, or index it first."
+        )
+    return hits[0]
+
+
+def _show(
+    hit: Hit, drawn: HeatMap, out: Path, token: int | str | None, *, boxes: int, as_json: bool
+) -> None:
+    regions = drawn.boxes(max(boxes, 1), token=token)
+    if not as_json:
+        sys.stdout.write(f"{hit.score:.4f}\t{hit.page_number}\t{one_line(hit.source)}\t{out}\n")
+        return
+    words: list[dict[str, Any]] = [
+        {"text": word.text, "tokens": list(word.tokens), "peak": round(drawn.peak(word), 4)}
+        for word in drawn.words
+    ]
+    shown = {
+        "out": str(out),
+        "hit": hit.to_dict(),
+        "words": words,
+        "regions": [region._asdict() for region in regions],
+    }
+    sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")

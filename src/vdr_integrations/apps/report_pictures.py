@@ -1,0 +1,41 @@
+"""Pictures as ``data:`` URIs, small enough for a file that is passed on."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+if TYPE_CHECKING:
+    from vdr_integrations.index import HeatMap
+
+__all__ = ["heat_uri", "page_uri"]
+
+_LONGEST_SIDE_PX = 1400
+_QUALITY = 82
+_FINER = 4
+"""Pixels a cell of the heat map has: browsers smooth those, and a pixel a cell would show edges."""
+
+
+def page_uri(page: Image.Image) -> str:
+    """A page as WebP, at most 1,400 pixels long."""
+    shown = page.copy()
+    shown.thumbnail((_LONGEST_SIDE_PX, _LONGEST_SIDE_PX), Image.Resampling.LANCZOS)
+    return _uri(shown, "WEBP", quality=_QUALITY, method=4)
+
+
+def heat_uri(heat: HeatMap, token: int | str | None) -> str:
+    """A heat map alone as a transparent PNG, to be stretched over its page."""
+    cells = heat.overlay(token)
+    # Transparent cells have a colour too, and it must not run into their neighbours.
+    size = (cells.width * _FINER, cells.height * _FINER)
+    smooth = cells.convert("RGBa").resize(size, Image.Resampling.BICUBIC).convert("RGBA")
+    return _uri(smooth, "PNG", optimize=True)
+
+
+def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:
+    file = io.BytesIO()
+    image.save(file, format=kind, **options)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(file.getvalue()).decode()}"

@@ -1,0 +1,92 @@
+"""A rectangle on a page, in fractions of its sides. Pure arithmetic."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from vdr_integrations.errors import OptionError
+
+__all__ = ["Box"]
+
+_LEAST_SIDE = 0.005
+"""Of a page's side: 3 points on A4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle on a page as it is shown, cropped and turned.
+
+    Attributes:
+        left: Fraction of the page's width, 0 to 1.
+        top: Fraction of the page's height, from the upper edge.
+        right: As ``left``, and greater.
+        bottom: As ``top``, and greater.
+    """
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def __post_init__(self) -> None:
+        """Refuse what does not lie on a page."""
+        sides = (self.left, self.top, self.right, self.bottom)
+        if not all(math.isfinite(side) and 0 <= side <= 1 for side in sides):
+            raise OptionError(
+                f"a region is given in fractions of the page, 0 to 1, found {self._listed}."
+            )
+        if self.right - self.left < _LEAST_SIDE or self.bottom - self.top < _LEAST_SIDE:
+            raise OptionError(
+                f"a region needs left < right and top < bottom, at least {_LEAST_SIDE} apart, "
+                f"found {self._listed}."
+            )
+
+    def padded(self, margin: float) -> Box:
+        """The box with ``margin``, a fraction of the page's sides, around it, within the page."""
+        return Box(
+            max(0.0, self.left - margin),
+            max(0.0, self.top - margin),
+            min(1.0, self.right + margin),
+            min(1.0, self.bottom + margin),
+        )
+
+    def with_surroundings(self, *, width: float, height: float) -> Box:
+        """The box grown about its middle to at least these fractions of the page, within it."""
+        left, right = _grown(self.left, self.right, width)
+        top, bottom = _grown(self.top, self.bottom, height)
+        return Box(left, top, right, bottom)
+
+    def within(self, width: float, height: float) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom on a page of this width and height, in their unit."""
+        return self.left * width, self.top * height, self.right * width, self.bottom * height
+
+    def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
+        """The whole pixels that it touches on an image of this width and height: a crop box."""
+        left, top, right, bottom = self.within(width, height)
+        box = (math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
+        # A line of one pixel has no half.
+        return (
+            box[0],
+            box[1],
+            min(width, max(box[2], box[0] + 1)),
+            min(height, max(box[3], box[1] + 1)),
+        )
+
+    def __str__(self) -> str:
+        """``left 0.100, top 0.200, right 0.500, bottom 0.300``."""
+        return self._listed
+
+    @property
+    def _listed(self) -> str:
+        return (
+            f"left {self.left:.3f}, top {self.top:.3f}, right {self.right:.3f}, "
+            f"bottom {self.bottom:.3f}"
+        )
+
+
+def _grown(start: float, end: float, least: float) -> tuple[float, float]:
+    if end - start >= least:
+        return start, end
+    middle = min(1 - least / 2, max(least / 2, (start + end) / 2))
+    return max(0.0, middle - least / 2), min(1.0, middle + least / 2)

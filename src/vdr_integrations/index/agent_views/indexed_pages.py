@@ -1,0 +1,135 @@
+"""Pages of an index by name: what may be opened there."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import TYPE_CHECKING, TypeAlias
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.index.agent_views.found_pages import FoundPage
+from vdr_integrations.index.dense import DenseIndex
+from vdr_integrations.index.storage import transaction
+from vdr_integrations.types import PageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vdr_integrations.index.late_interaction import LateInteractionIndex, StoredPage
+    from vdr_integrations.index.records import DocumentRecord
+
+    Index: TypeAlias = DenseIndex | LateInteractionIndex
+
+__all__ = ["document_called", "page_of_document", "pages_of_ref"]
+
+_AT_ONCE = 500
+
+_PAGE_COLUMNS = "source, page_number, page_label, total_pages, page_ref, text"
+
+
+def document_called(index: Index, name: str) -> DocumentRecord:
+    """The document of a source, or of a file name that only one document has.
+
+    Raises:
+        OptionError: There is none, or several have the name.
+    """
+    found = index.document(name)
+    if found is not None:
+        return found
+    same = [one for one in index.documents() if PurePath(one.source).name == name]
+    if len(same) == 1:
+        return same[0]
+    if same:
+        raise OptionError(
+            f"{len(same)} documents are called {name!r}; give the whole name: "
+            f"{', '.join(one.source for one in same[:5])}."
+        )
+    raise OptionError(
+        f"the index has no document {name!r}; copy the name from a search result or from "
+        f"list_documents. Other files cannot be opened."
+    )
+
+
+def page_of_document(index: Index, document: DocumentRecord, page_number: int) -> FoundPage:
+    """A page of a document.
+
+    Raises:
+        OptionError: It is not in the index.
+    """
+    if isinstance(index, DenseIndex):
+        found = _of_dense(index, "source = ? AND page_number = ?", document.source, page_number)
+    else:
+        ids = index.page_ids({"source": document.source, "page_number": page_number})
+        found = [_of_stored(page) for page in index.get(ids)]
+    if found:
+        return found[0]
+    for skipped in document.skipped:
+        if skipped.page_number == page_number:
+            raise OptionError(f"page {page_number} could not be indexed: {skipped.reason}")
+    raise OptionError(
+        f"{PurePath(document.source).name} has no page {page_number} in the index; it has "
+        f"{document.total_pages} pages, counted from 1."
+    )
+
+
+def pages_of_ref(index: Index, page_ref: str) -> list[FoundPage]:
+    """The pages that have this picture, at least one.
+
+    Raises:
+        OptionError: Not a page reference, or of no page of the index.
+    """
+    if PageRef.parse(page_ref) is None:
+        raise OptionError(
+            "page_ref must be 'vdr-page:' and 64 hexadecimal digits; copy it from a search result."
+        )
+    if isinstance(index, DenseIndex):
+        found = _of_dense(index, "page_ref = ?", page_ref)
+    else:
+        found = _of_late(index, page_ref)
+    if not found:
+        raise OptionError(
+            f"no page of the index has the picture {page_ref}; search again, and copy page_ref "
+            f"from the results."
+        )
+    return found
+
+
+def _of_dense(index: DenseIndex, where: str, *values: str | int) -> list[FoundPage]:
+    with transaction(index.path) as connection:
+        rows: Sequence[tuple[str, int, str, int, str, str]] = connection.execute(
+            f"SELECT {_PAGE_COLUMNS} FROM pages "  # noqa: S608  # constants; values are bound
+            f"JOIN documents ON documents.id = document_id WHERE {where} "
+            f"ORDER BY source, page_number LIMIT 10",
+            values,
+        ).fetchall()
+    return [
+        FoundPage(
+            source=source,
+            page_number=number,
+            page_label=label,
+            total_pages=total,
+            page_ref=ref,
+            text=text,
+        )
+        for source, number, label, total, ref, text in rows
+    ]
+
+
+def _of_late(index: LateInteractionIndex, page_ref: str) -> list[FoundPage]:
+    # Pictures are no field that engines look up; this is asked only of pages not just found.
+    ids = index.page_ids()
+    found: list[FoundPage] = []
+    for start in range(0, len(ids), _AT_ONCE):
+        pages = index.get(ids[start : start + _AT_ONCE])
+        found += [_of_stored(page) for page in pages if page.page_ref == page_ref]
+    return found
+
+
+def _of_stored(page: StoredPage) -> FoundPage:
+    return FoundPage(
+        source=page.source,
+        page_number=page.page_number,
+        page_label=page.page_label,
+        total_pages=page.total_pages,
+        page_ref=page.page_ref,
+        text=page.text,
+    )

@@ -1,0 +1,67 @@
+"""Strengths as colours that leave a page readable. Pure arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["is_dark", "over_page", "overlay"]
+
+_STOPS = ((255, 214, 64), (253, 168, 60), (240, 116, 88), (209, 78, 124), (178, 54, 152))
+"""Yellow, orange, coral, rose, violet: lightness falls evenly (87, 76, 63, 53, 44 in CIELAB), so
+that the order is seen without telling hues apart, and in print; black text keeps a contrast above
+4.5 on the darkest."""
+_FAINTEST, _STRONGEST = 0.2, 0.88
+_REACH = 0.6
+"""Strength at which colour covers as much as it ever does."""
+
+
+def overlay(strength: NDArray[np.float32], *, on_dark: bool = False) -> Image.Image:
+    """The colours of strengths, transparent where nothing matches.
+
+    Args:
+        strength: float32 (height, width), 0 to 1.
+        on_dark: The order of colours turned round, for pages with light text.
+
+    Returns:
+        RGBA of that size, to be multiplied onto a page; on a dark one, screened.
+    """
+    stops = np.array(_STOPS[::-1] if on_dark else _STOPS, np.float32)
+    places = np.linspace(0, 1, len(stops))
+    channels = [np.interp(strength, places, stops[:, channel]) for channel in range(3)]
+    reached = np.clip((strength - _FAINTEST) / (_REACH - _FAINTEST), 0, 1)
+    alpha = 255 * _STRONGEST * reached * reached * (3 - 2 * reached)
+    return Image.fromarray(np.stack([*channels, alpha], axis=-1).round().astype(np.uint8))
+
+
+def over_page(page: Image.Image, strength: NDArray[np.float32]) -> Image.Image:
+    """A page with strengths drawn over it.
+
+    Args:
+        page: Mode RGB.
+        strength: float32 (rows, columns), 0 to 1; the cells cover the page evenly.
+
+    Returns:
+        RGB of the page's size.
+    """
+    smooth = Image.fromarray(strength.astype(np.float32)).resize(
+        page.size, Image.Resampling.BILINEAR
+    )
+    dark = is_dark(page)
+    colours = np.asarray(overlay(np.asarray(smooth), on_dark=dark), np.float32) / 255
+    paper = np.asarray(page, np.float32) / 255
+    colour, alpha = colours[..., :3], colours[..., 3:]
+    multiplied = paper * (1 - alpha + colour * alpha)
+    screened = 1 - (1 - paper) * (1 - colour * alpha)
+    mixed = screened if dark else multiplied
+    return Image.fromarray((255 * mixed).round().astype(np.uint8))
+
+
+def is_dark(page: Image.Image) -> bool:
+    """Whether more than half of a page is darker than middle grey."""
+    return float(np.median(np.asarray(page.convert("L").reduce(4)))) < 128

@@ -1,0 +1,281 @@
+"""Why a page was found, drawn over it."""
+
+from __future__ import annotations
+
+import copy
+import io
+import pickle
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pymupdf
+import pytest
+from PIL import Image
+
+from vdr_integrations import MultiVectorEncoder, load_encoder
+from vdr_integrations.encoders import prompts
+from vdr_integrations.errors import OptionError, PageReferenceError
+from vdr_integrations.index import (
+    Compression,
+    HeatMap,
+    LateInteractionIndex,
+    Manifest,
+    SimilarityGrids,
+    sync_index,
+)
+from vdr_integrations.index.query_words import query_words
+from vdr_integrations.types import Hit, PageImage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.pages import PageStore
+
+TOKENS = ("Query", ":", " blue", " wha", "les", "?", *["<|endoftext|>"] * 10)
+BLUE, WHALES = 2, (3, 4)
+ROWS, COLUMNS = 12, 9
+CELL_PX = 20
+
+
+def similarities() -> NDArray[np.float32]:
+    """ "blue" matches the cell at line 2, column 1, "whales" two cells at line 8, column 4."""
+    rng = np.random.default_rng(0)
+    grids = 0.3 + 0.005 * rng.normal(size=(len(TOKENS), ROWS, COLUMNS))
+    grids[BLUE, 2, 1] = 0.95
+    grids[3, 8, 4] = grids[4, 8, 5] = 0.8
+    return grids.astype(np.float32)
+
+
+def paper(colour: tuple[int, int, int] = (255, 255, 255)) -> Image.Image:
+    return Image.new("RGB", (COLUMNS * CELL_PX, ROWS * CELL_PX), colour)
+
+
+def pixel(image: Image.Image, row: int, column: int) -> tuple[int, ...]:
+    """In the middle of a cell."""
+    at = np.asarray(image)[int((row + 0.5) * CELL_PX), int((column + 0.5) * CELL_PX)]
+    return tuple(int(channel) for channel in at)
+
+
+@pytest.fixture
+def heat() -> HeatMap:
+    return HeatMap(SimilarityGrids(TOKENS, similarities()), paper(), label="whales.pdf page 3")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "prompt", "words"),
+    [
+        (TOKENS, None, [("blue", (2,)), ("whales", (3, 4))]),
+        (TOKENS, prompts.COLQWEN2_QUERY_PROMPT, [("blue", (2,)), ("whales", (3, 4))]),
+        ((*TOKENS, "\n"), None, [("blue", (2,)), ("whales", (3, 4))]),
+        (
+            ("<|im_start|>", " query", " 2", "0", ".", "5", "%", "<|im_end|>", "<|endoftext|>"),
+            None,
+            [("query", (1,)), ("20.5", (2, 3, 4, 5))],
+        ),
+        ((*TOKENS[:3], *TOKENS[6:]) * 2, None, [("blue", (2,)), ("blue", (15,))]),
+        (("Frage", ": ", "Wa", "l", " - "), "Frage: {query} - ", [("Wal", (2, 3))]),
+        (("鯨", "は", "。"), None, [("鯨", (0,)), ("は", (1,))]),
+        (("\ufffd", "\ufffd", " ?"), None, [("\ufffd\ufffd", (0, 1))]),
+        (("don", "'t", " (", "stop", ")"), None, [("don't", (0, 1)), ("stop", (3,))]),
+        (("?", " !"), None, []),
+    ],
+)  # fmt: skip
+def test_the_words_of_a_question_are_told_from_its_prompt(
+    tokens: tuple[str, ...], prompt: str | None, words: list[tuple[str, tuple[int, ...]]]
+) -> None:
+    assert query_words(tokens, prompt=prompt) == words
+
+
+def test_colour_lies_where_a_word_matches_and_nowhere_else(heat: HeatMap) -> None:
+    assert heat.content_tokens == (BLUE, *WHALES)
+    drawn = heat.image()
+    assert drawn.size == heat.page.size
+    assert pixel(drawn, 8, 4) != (255, 255, 255)
+    assert pixel(drawn, 2, 1) != (255, 255, 255)
+    assert pixel(drawn, 5, 7) == pixel(drawn, 0, 0) == (255, 255, 255)
+    lone = heat.image("blue")
+    assert pixel(lone, 2, 1) != (255, 255, 255)
+    assert pixel(lone, 8, 4) == (255, 255, 255)
+
+
+def test_a_word_may_be_named_by_its_text_or_a_query_token_by_its_number(heat: HeatMap) -> None:
+    np.testing.assert_array_equal(heat.strength("Blue "), heat.strength(BLUE))
+    assert heat.boxes(token="whales")[0][:4] == (4 / 9, 8 / 12, 6 / 9, 9 / 12)
+    for wrong in ("green", len(TOKENS), -1):
+        with pytest.raises(OptionError, match=r"whales\.pdf page 3"):
+            heat.image(wrong)
+
+
+def test_what_matches_less_is_lighter(heat: HeatMap) -> None:
+    strong, weak = (sum(pixel(heat.image(), *cell)) for cell in ((8, 4), (2, 1)))
+    assert strong < weak < 3 * 255
+
+
+def test_text_under_the_strongest_colour_stays_readable() -> None:
+    page = Image.fromarray(np.tile(np.array([0, 255, 255], np.uint8), (240, 60))).convert("RGB")
+    drawn = np.asarray(HeatMap(SimilarityGrids(TOKENS, similarities()), page).image(), float) / 255
+    linear = np.where(drawn <= 0.04045, drawn / 12.92, ((drawn + 0.055) / 1.055) ** 2.4)
+    luminance = linear @ (0.2126, 0.7152, 0.0722)
+    line = luminance[int(8.5 * CELL_PX)]
+    ink, background = line[0::3], line[1::3]
+    contrast = (background + 0.05) / (ink + 0.05)
+    assert contrast.min() >= 4.5
+    assert contrast.max() == pytest.approx(21)
+
+
+def test_a_dark_page_grows_lighter_where_it_matches() -> None:
+    dark = HeatMap(SimilarityGrids(TOKENS, similarities()), paper((10, 10, 20)))
+    assert dark.on_dark
+    assert pixel(dark.image(), 5, 7) == (10, 10, 20)
+    assert sum(pixel(dark.image(), 8, 4)) > sum(pixel(dark.image(), 2, 1)) > 40
+
+
+def test_a_png_decodes_to_the_picture_and_boxes_are_outlined(heat: HeatMap) -> None:
+    decoded = Image.open(io.BytesIO(heat.png()))
+    assert decoded.tobytes() == heat.image().tobytes()
+    outlined = np.asarray(heat.image(boxes=1))
+    left, top = (
+        round(side * size) for side, size in zip(heat.boxes()[0][:2], decoded.size, strict=True)
+    )
+    assert tuple(outlined[top, left]) == (88, 28, 135)  # fmt: skip
+    assert heat.overlay().size == (COLUMNS, ROWS)
+    assert heat.overlay().getpixel((7, 5))[3] == 0  # pyright: ignore[reportIndexIssue, reportOptionalSubscript]
+
+
+def test_notebooks_show_the_picture_and_no_markup_of_the_document() -> None:
+    shown = HeatMap(SimilarityGrids(TOKENS, similarities()), paper(), label="<script>.pdf page 1")
+    assert Image.open(io.BytesIO(shown._repr_png_())).size == shown.page.size
+    html = shown._repr_html_()
+    assert "<script>" not in html
+    blue, whales = (shown.peak(word) for word in shown.words)
+    assert f"match best: whales {whales:.2f}, blue {blue:.2f}." in html
+    assert whales > blue > 0.5
+    assert repr(shown) == "HeatMap('<script>.pdf page 1', 'blue whales', 12 x 9 cells)"
+
+
+def test_tokens_and_grids_must_belong_together() -> None:
+    with pytest.raises(OptionError, match="3 query tokens and 16 similarity grids"):
+        HeatMap(SimilarityGrids(TOKENS[:3], similarities()), paper())
+
+
+def test_a_hit_that_knows_no_search_says_what_to_do() -> None:
+    hit = Hit("/report.pdf", 4, 0.5, "4", 9, f"vdr-page:{'0' * 64}")
+    with pytest.raises(OptionError, match=r"/report.pdf page 4.*retriever.heatmap"):
+        hit.heatmap()
+
+
+@pytest.fixture(scope="module")
+def nano() -> MultiVectorEncoder:
+    return load_encoder("nano-colqwen2", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def menu(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page of a few words in large print."""
+    path = tmp_path_factory.mktemp("menu") / "menu.pdf"
+    with pymupdf.open() as document:
+        page = document.new_page(width=420, height=300)
+        for n, word in enumerate(("Breakfast", "Sandwich", "Lemonade", "Harvest")):
+            page.insert_text((40 + 190 * (n % 2), 80 + 130 * (n // 2)), word, fontsize=24)
+        document.save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def index(
+    nano: MultiVectorEncoder, menu: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LateInteractionIndex]:
+    folder = tmp_path_factory.mktemp("late") / "ix"
+    with LateInteractionIndex.create(folder, manifest=Manifest.of(nano)) as made:
+        sync_index(made, nano, [menu])
+        yield made
+
+
+def found(index: LateInteractionIndex, encoder: MultiVectorEncoder, question: str) -> Hit:
+    return index.search(encoder.encode_queries([question])[0], k=1)[0]
+
+
+@pytest.mark.parametrize("word", ["Breakfast", "Lemonade"])
+def test_the_heat_map_of_a_hit_is_hottest_on_the_word_that_was_asked_for(
+    word: str,
+    index: LateInteractionIndex,
+    nano: MultiVectorEncoder,
+    menu: Path,
+    page_store: PageStore,
+) -> None:
+    heat = found(index, nano, word).heatmap(query_tokens=nano.query_tokens(word))
+    assert isinstance(heat, HeatMap)
+    assert [w.text for w in heat.words] == [word.lower()]
+    with pymupdf.open(menu) as document:
+        (box,) = document[0].search_for(word)
+        width, height = document[0].rect.width, document[0].rect.height
+    rows, columns = heat.strength().shape
+    row, column = np.unravel_index(heat.strength().argmax(), (rows, columns))
+    assert box.x0 / width < (column + 1) / columns
+    assert box.x1 / width > column / columns
+    assert box.y0 / height < (row + 1) / rows
+    assert box.y1 / height > row / rows
+
+
+def test_a_hit_takes_a_picture_and_names_tokens_by_number_without_their_texts(
+    index: LateInteractionIndex, nano: MultiVectorEncoder, page_store: PageStore
+) -> None:
+    own = Image.new("RGB", (420, 300), "white")
+    heat = found(index, nano, "lemonade").heatmap(page=own)
+    assert heat.page.size == (420, 300)
+    assert heat.words[0].text == "0"
+    assert len(heat.words) == len(heat.tokens) == len(nano.query_tokens("lemonade"))
+
+
+def test_copies_and_pickles_of_a_hit_are_equal_and_hold_no_index(
+    index: LateInteractionIndex, nano: MultiVectorEncoder
+) -> None:
+    hit = found(index, nano, "lemonade")
+    assert set(hit.to_dict()) < set(Hit.__dataclass_fields__)
+    for other in (copy.copy(hit), copy.deepcopy(hit), pickle.loads(pickle.dumps(hit))):
+        assert other == hit
+        assert repr(other) == repr(hit)
+        with pytest.raises(OptionError, match="does not know the query"):
+            other.heatmap()
+
+
+def test_the_picture_comes_from_the_store_or_the_file_and_is_never_another(
+    nano: MultiVectorEncoder, menu: Path, tmp_path: Path, page_store: PageStore
+) -> None:
+    moved = tmp_path / "menu.pdf"
+    moved.write_bytes(menu.read_bytes())
+    with LateInteractionIndex.create(tmp_path / "ix", manifest=Manifest.of(nano)) as index:
+        sync_index(index, nano, [moved])
+        hit = found(index, nano, "lemonade")
+        picture = hit.heatmap().page
+        with pymupdf.open() as other:
+            other.new_page(width=420, height=300)
+            other.save(moved)
+        with pytest.raises(PageReferenceError, match="not as it was indexed"):
+            hit.heatmap()
+        page_store.put(PageImage(picture))
+        assert hit.heatmap().page.tobytes() == picture.tobytes()
+        index.remove_document(moved.as_posix())
+        with pytest.raises(OptionError, match="search again"):
+            hit.heatmap()
+
+
+def test_a_page_whose_tokens_were_pooled_is_encoded_again_by_the_encoder(
+    index: LateInteractionIndex, nano: MultiVectorEncoder, menu: Path, tmp_path: Path,
+    page_store: PageStore,
+) -> None:  # fmt: skip
+    compression = Compression(token_pooling=3)
+    manifest = Manifest.of(nano)
+    with LateInteractionIndex.create(
+        tmp_path / "ix", manifest=manifest, compression=compression
+    ) as pooled:
+        sync_index(pooled, nano, [menu])
+        hit = found(pooled, nano, "lemonade")
+        with pytest.raises(OptionError, match="pooled"):
+            hit.heatmap()
+        again = hit.heatmap(encoder=nano)
+    whole = found(index, nano, "lemonade").heatmap()
+    np.testing.assert_allclose(again.grids, whole.grids, atol=2e-3)
