@@ -7,6 +7,10 @@ STAMP := $(VENV)/.installed
 # TORCH="torch --index-url https://download.pytorch.org/whl/cpu" make setup
 TORCH ?= torch==2.13.0
 
+# Each worker holds a model or two: about 1.5 GB.
+WORKERS ?= 2
+PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
@@ -26,9 +30,9 @@ demo: $(STAMP)
 
 # Each framework's suite runs a second time with the other framework absent.
 test: $(STAMP) check
-	$(BIN)/python -m pytest -m "not slow"
-	$(BIN)/python -m pytest -q -p tests.blocking --without llama_index tests/langchain_adapter
-	$(BIN)/python -m pytest -q -p tests.blocking --without langchain_core tests/llama_index
+	$(PYTEST) -m "not slow"
+	$(PYTEST) -p tests.blocking --without llama_index tests/langchain_adapter
+	$(PYTEST) -p tests.blocking --without langchain_core tests/llama_index
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -31,7 +31,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("vdr ")
 ]
-DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("agents", "pictures")]
+DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("agents", "cli", "pictures")]
 EXAMPLES = [
     "python",
     "llama_index",
@@ -120,7 +120,7 @@ def test_every_make_target_and_file_that_the_readme_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in set(re.findall(r"\bmake (\w+)", README)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for link in re.findall(r"\]\((?!https?:|#)([^)]+)\)", README):
+    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
         assert (ROOT / link).exists(), link
     for module in re.findall(r"python -m (benchmarks\.\w+)", README):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module

@@ -104,7 +104,8 @@ def the_mean_of_the_states(monkeypatch: pytest.MonkeyPatch) -> None:
     states = backbone.Backbone._states
 
     def mean(self: backbone.Backbone, *args: Any, **options: Any) -> torch.Tensor:
-        projection, self._projection = self._projection, self._projection or torch.nn.Identity()
+        everything: Any = torch.nn.Identity()
+        projection, self._projection = self._projection, self._projection or everything
         try:
             every = states(self, *args, **options)
         finally:

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import vdr_integrations
-from vdr_integrations.apps import display
+from vdr_integrations.apps import display, index_display
 from vdr_integrations.apps.compression_option import COMPRESSION_HELP, parse_compression
+from vdr_integrations.apps.doctor_command import doctor_command
 from vdr_integrations.apps.exits import ExitCode, reported, say_error
 from vdr_integrations.apps.heatmap_command import heatmap_command
+from vdr_integrations.apps.info_command import info_command
 from vdr_integrations.apps.mcp_command import mcp_command
+from vdr_integrations.apps.options import (
+    DebugOption,  # noqa: TC001  # typer reads it
+    DeviceOption,  # noqa: TC001  # typer reads it
+    DtypeOption,  # noqa: TC001  # typer reads it
+    IndexOption,  # noqa: TC001  # typer reads it
+    JsonOption,  # noqa: TC001  # typer reads it
+)
+from vdr_integrations.apps.rm_command import rm_command
 from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
+from vdr_integrations.apps.show_command import show_command
+from vdr_integrations.apps.verify_command import verify_command
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -29,19 +41,9 @@ _STDIN = "-"
 app = typer.Typer(
     help="Search documents by what their pages look like.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # help in rich's boxes takes twice as long to come
     pretty_exceptions_enable=False,
 )
-
-IndexOption = Annotated[
-    Path, typer.Option("--index", envvar="VDR_INDEX", help="Folder of the index.")
-]
-DeviceOption = Annotated[
-    str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
-]
-DtypeOption = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
-DebugOption = Annotated[
-    bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
-]
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # typer's callbacks are called this way
@@ -60,13 +62,9 @@ def vdr(
     """Search documents by what their pages look like."""
 
 
-app.command("heatmap")(heatmap_command)
-app.command("mcp")(mcp_command)
-
-
 @app.command("index")
 def index_command(
-    paths: Annotated[list[Path], typer.Argument(help="PDFs, images and folders of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="PDFs, images, folders and globs of them.")],
     *,
     index: IndexOption,
     model: Annotated[
@@ -105,6 +103,7 @@ def index_command(
             metavar="NAME", help="Environment variable with the password of encrypted PDFs."
         ),
     ] = None,
+    as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Index documents: what has not changed is skipped, what is gone is dropped.
@@ -126,12 +125,14 @@ def index_command(
             late_interaction, None if compression is None else parse_compression(compression)
         )
         report = _update(index, paths, settings, kind, password=_password(password_env))
-    for failure in report.failed:
-        say_error(str(failure.error))
+    index_display.show_failures(report)
     if not (report.indexed or report.removed or report.failed):
         say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
         raise typer.Exit(ExitCode.ERROR)
-    display.show_report(report)
+    if as_json:
+        index_display.show_report_as_json(report)
+    else:
+        index_display.show_report(report)
     if report.failed:
         raise typer.Exit(ExitCode.PARTIAL if report.indexed else ExitCode.ERROR)
 
@@ -188,6 +189,15 @@ def search_command(
                     display.show_hits(hits, question=asked if question == _STDIN else None)
 
 
+app.command("show")(show_command)
+app.command("heatmap")(heatmap_command)
+app.command("info")(info_command)
+app.command("rm")(rm_command)
+app.command("verify")(verify_command)
+app.command("doctor")(doctor_command)
+app.command("mcp")(mcp_command)
+
+
 def _update(
     path: Path, paths: list[Path], settings: ModelSettings, kind: Kind, *, password: str | None
 ) -> SyncReport:
@@ -196,7 +206,7 @@ def _update(
 
     display.notice("Loading the model ...")
     with index_to_write(path, settings, kind) as (index, encoder):
-        with display.progress_bar() as on_progress:
+        with index_display.progress_bar() as on_progress:
             report = sync_index(index, encoder, paths, password=password, on_progress=on_progress)
         if isinstance(index, LateInteractionIndex) and (
             report.added or report.changed or report.removed

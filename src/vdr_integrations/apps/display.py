@@ -1,72 +1,26 @@
-"""What ``vdr`` shows: a progress bar on stderr, summaries and hits on stdout."""
+"""What ``vdr search`` shows: hits on stdout, notices on stderr."""
 
 from __future__ import annotations
 
 import json
 import sys
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
-
 from vdr_integrations.apps.exits import one_line
+from vdr_integrations.apps.plain_text import shortest_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
+    from collections.abc import Sequence
 
-    from vdr_integrations.index import SyncProgress, SyncReport
     from vdr_integrations.types import Hit
 
-__all__ = ["notice", "progress_bar", "show_hits", "show_hits_as_json", "show_report"]
-
-_NAME_CHARACTERS = 40
-
-
-@contextmanager
-def progress_bar() -> Generator[Callable[[SyncProgress], None]]:
-    """A bar over documents on stderr; nothing where stderr is not a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("documents, {task.fields[pages]} pages", markup=False),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Indexing", total=None, pages=0)
-
-        def advance(state: SyncProgress) -> None:
-            name = one_line(Path(state.source).name)[:_NAME_CHARACTERS]
-            progress.update(
-                task,
-                description=name or "Indexing",
-                completed=state.documents_done,
-                total=state.documents_total,
-                pages=state.pages_encoded,
-            )
-
-        yield advance
+__all__ = ["notice", "show_hits", "show_hits_as_json"]
 
 
 def notice(message: str) -> None:
     """A line on stderr, where stderr is a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"{one_line(message)}\n")
-
-
-def show_report(report: SyncReport) -> None:
-    """One line on stdout: what an indexing run did."""
-    failures = f", {len(report.failed)} failed" if report.failed else ""
-    sys.stdout.write(
-        f"{len(report.added)} added, {len(report.changed)} changed, "
-        f"{len(report.unchanged)} unchanged, {len(report.removed)} removed{failures}; "
-        f"{report.pages_encoded} pages encoded\n"
-    )
 
 
 def show_hits_as_json(hits: Sequence[Hit]) -> None:
@@ -87,9 +41,13 @@ def show_hits(hits: Sequence[Hit], *, question: str | None = None) -> None:
         for hit in hits:
             sys.stdout.write(f"{hit.score:.4f}\t{hit.page_number}\t{one_line(hit.source)}\n")
         return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table("Score", "Page", "Document")
     for hit in hits:
-        table.add_row(f"{hit.score:.4f}", Text(_page(hit)), Text(_shortest(hit.source)))
+        table.add_row(f"{hit.score:.4f}", Text(_page(hit)), Text(shortest_path(hit.source)))
     Console().print(table)
 
 
@@ -97,8 +55,3 @@ def _page(hit: Hit) -> str:
     label = one_line(hit.page_label)
     named = "" if label == str(hit.page_number) else f" ({label})"
     return f"{hit.page_number}{named} of {hit.total_pages}"
-
-
-def _shortest(source: str) -> str:
-    path, here = Path(source), Path.cwd()
-    return one_line(str(path.relative_to(here)) if path.is_relative_to(here) else source)

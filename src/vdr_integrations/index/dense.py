@@ -16,7 +16,7 @@ from vdr_integrations.errors import IndexLockedError, InvalidVectorError, Option
 from vdr_integrations.index.manifest import Manifest
 from vdr_integrations.index.ranking import top_rows
 from vdr_integrations.index.rows import DOCUMENT_COLUMNS, document_of, file_columns, hit_of
-from vdr_integrations.index.snapshot import Snapshot, load_snapshot
+from vdr_integrations.index.snapshot import Snapshot, load_snapshot, stored_vectors
 from vdr_integrations.index.storage import LOCK_NAME, create_database, damaged, transaction
 
 if TYPE_CHECKING:
@@ -132,6 +132,18 @@ class DenseIndex:
         """Pages that can be found."""
         with transaction(self.path) as connection:
             return connection.execute("SELECT count(*) FROM pages").fetchone()[0]
+
+    def vectors_of(self, source: str) -> tuple[list[int], NDArray[np.float32]]:
+        """Page numbers of a document, and its vectors as they are stored, a row a page.
+
+        Raises:
+            OptionError: There is no such document.
+            IndexFormatError: They are not what was written.
+        """
+        with transaction(self.path) as connection:
+            return stored_vectors(
+                connection, source, folder=self.path, dimension=self.manifest.dimension
+            )
 
     def add_document(
         self,

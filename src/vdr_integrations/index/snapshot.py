@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vdr_integrations.errors import OptionError
 from vdr_integrations.index.storage import damaged
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Snapshot", "load_snapshot"]
+__all__ = ["Snapshot", "load_snapshot", "stored_vectors"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,3 +72,32 @@ def load_snapshot(
         document_ids=page_keys[:, 0].copy(),
         page_numbers=page_keys[:, 1].copy(),
     )
+
+
+def stored_vectors(
+    connection: sqlite3.Connection, source: str, *, folder: Path, dimension: int
+) -> tuple[list[int], NDArray[np.float32]]:
+    """Page numbers of one document and its vectors, float32 (pages, dimension).
+
+    Raises:
+        OptionError: There is no such document.
+        IndexFormatError: They are not what was written.
+    """
+    found = connection.execute(
+        "SELECT id, vectors_sha256, vectors FROM documents WHERE source = ?", (source,)
+    ).fetchone()
+    if found is None:
+        raise OptionError(f"index {folder} has no document {source!r}.")
+    document_id, digest, blob = found
+    if hashlib.sha256(blob).digest() != digest:
+        raise damaged(folder, f"altered vectors of {source}")
+    numbers: list[int] = [
+        number
+        for (number,) in connection.execute(
+            "SELECT page_number FROM pages WHERE document_id = ? ORDER BY page_number",
+            (document_id,),
+        )
+    ]
+    if len(blob) != 4 * dimension * len(numbers):
+        raise damaged(folder, f"numbers of pages and vectors of {source} differ")
+    return numbers, np.frombuffer(blob, dtype="<f4").reshape(-1, dimension)

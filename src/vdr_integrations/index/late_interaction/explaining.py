@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.checkpoint import checkpoint_for
@@ -39,10 +40,11 @@ def explained_hits(
 
     Args:
         hits: Of a search.
-        reader: The index, which must be open when a heat map is drawn.
+        reader: The index, which must be open when a heat map is drawn; hits do not keep it open.
         query: float32 (query tokens, dimension) that they were found by.
         settings: Of the index.
     """
+    held = weakref.ref(reader)
 
     def with_explanation(hit: Hit) -> Hit:
         def explanation(
@@ -51,13 +53,19 @@ def explained_hits(
             page: Image.Image | PageImage | None,
             encoder: MultiVectorEncoder | None,
         ) -> HeatMap:
+            index = held()
+            if index is None:
+                raise OptionError(
+                    f"{hit.source} page {hit.page_number}: the index that found it is closed; keep "
+                    f"it open until heat maps are drawn."
+                )
             if encoder is not None:
                 settings.manifest.check(encoder, index_path="of the hit")
             picture = _picture(hit, page, encoder, settings)
             names = query_tokens
             if names is None:  # a space before each, or they would be pieces of one word
                 names = [f" {number}" for number in range(len(query))]
-            grids = SimilarityGrids(tuple(names), _grids(reader, query, hit, picture, encoder))
+            grids = SimilarityGrids(tuple(names), _grids(index, query, hit, picture, encoder))
             return HeatMap(
                 grids,
                 picture,

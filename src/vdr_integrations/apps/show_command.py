@@ -1,0 +1,190 @@
+"""``vdr show``: a page of an index as a picture or as text."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vdr_integrations.apps.exits import reported
+from vdr_integrations.apps.options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.apps.plain_text import say_json
+from vdr_integrations.errors import OptionError, UnknownCheckpointError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from vdr_integrations.apps.indexes import Index
+    from vdr_integrations.index.agent_views import FoundPage
+    from vdr_integrations.types import PixelBudget
+
+__all__ = ["show_command"]
+
+_STDOUT = Path("-")
+
+
+def show_command(
+    source: Annotated[
+        str | None, typer.Argument(help="The document: its path, or its file name.")
+    ] = None,
+    page: Annotated[int | None, typer.Argument(min=1, help="Page number, from 1.")] = None,
+    *,
+    index: IndexOption,
+    ref: Annotated[
+        str | None, typer.Option("--ref", help="Or the page's reference, vdr-page:...")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="PNG file to write, '-' for stdout; else it is opened."),
+    ] = None,
+    max_side_px: Annotated[
+        int | None,
+        typer.Option(
+            "--max-side-px",
+            min=1,
+            max=10_000,
+            help="Draw a PDF's page anew, this long. (default: the picture that was indexed)",
+        ),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the text layer.")] = False,
+    password_env: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Environment variable with the password of encrypted PDFs."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show a page of the index. A file that has changed since is an error, not another picture."""
+    with reported(debug=debug):
+        from vdr_integrations.apps.indexes import opened_index
+
+        is_seen = not (text or as_json) and out is None
+        _check(source, page, ref, out, text=text, as_json=as_json, is_seen=is_seen)
+        if password_env is not None and password_env not in os.environ:
+            raise OptionError(f"--password-env names {password_env}, which is not set.")
+        password = None if password_env is None else os.environ[password_env]
+        with opened_index(index) as opened:
+            found = _page(opened, source, page, ref)
+            picture = None
+            if out is not None or is_seen:
+                picture = _picture(opened, found, max_side_px=max_side_px, password=password)
+        if picture is not None:
+            _deliver(picture, out)
+        if as_json:
+            _show_json(found, picture, out, text=text)
+        elif text:
+            sys.stdout.write(_printable(found.text))
+
+
+def _check(
+    source: str | None,
+    page: int | None,
+    ref: str | None,
+    out: Path | None,
+    *,
+    text: bool,
+    as_json: bool,
+    is_seen: bool,
+) -> None:
+    if (source is None) != (page is None) or (source is None) == (ref is None):
+        raise OptionError("name one page: SOURCE and PAGE, or --ref alone.")
+    if out == _STDOUT and (text or as_json):
+        raise OptionError("--out - is the picture alone; write text and JSON by another call.")
+    if is_seen and not sys.stdout.isatty():
+        raise OptionError("there is no terminal to show the page on; give --out FILE or --text.")
+
+
+def _page(index: Index, source: str | None, number: int | None, ref: str | None) -> FoundPage:
+    from vdr_integrations.apps.document_names import document_named
+    from vdr_integrations.index.agent_views.indexed_pages import page_of_document, pages_of_ref
+
+    if ref is not None:
+        return pages_of_ref(index, ref)[0]
+    assert source is not None  # noqa: S101  # checked before
+    assert number is not None  # noqa: S101
+    return page_of_document(index, document_named(index, source), number)
+
+
+def _picture(
+    index: Index, page: FoundPage, *, max_side_px: int | None, password: str | None
+) -> Image.Image:
+    from vdr_integrations.index.agent_views import PagePictures
+    from vdr_integrations.pages import PageStore
+
+    pictures = PagePictures(PageStore(), _budget(index), password)
+    if max_side_px is None:
+        return pictures.indexed(page).image
+    image = pictures.zoomed(page, None, max_side_px=max_side_px).image
+    if max(image.size) > max_side_px:
+        image = image.copy()
+        image.thumbnail((max_side_px, max_side_px))
+    return image
+
+
+def _budget(index: Index) -> PixelBudget:
+    """The encoder's, without loading it."""
+    from vdr_integrations.encoders.checkpoint import checkpoint_for
+    from vdr_integrations.types import PixelBudget
+
+    manifest = index.manifest
+    try:
+        least = checkpoint_for(manifest.model).min_visual_tokens
+    except UnknownCheckpointError:
+        least = 1
+    most = manifest.max_visual_tokens
+    return PixelBudget(max_visual_tokens=most, min_visual_tokens=min(least, most))
+
+
+def _deliver(picture: Image.Image, out: Path | None) -> None:
+    """Write the picture, or open it in the viewer of the desktop.
+
+    Raises:
+        OptionError: There is no viewer.
+    """
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    if out == _STDOUT:
+        sys.stdout.buffer.write(file.getvalue())
+        sys.stdout.flush()
+    elif out is not None:
+        out.write_bytes(file.getvalue())
+    else:
+        # It stays: the viewer reads it after this process has ended.
+        with tempfile.NamedTemporaryFile("wb", prefix="vdr-", suffix=".png", delete=False) as made:
+            made.write(file.getvalue())
+        if typer.launch(made.name) != 0:
+            Path(made.name).unlink()
+            raise OptionError("no program opens pictures here; give --out FILE.")
+
+
+def _show_json(
+    page: FoundPage, picture: Image.Image | None, out: Path | None, *, text: bool
+) -> None:
+    shown = {
+        "source": page.source,
+        "page_number": page.page_number,
+        "page_label": page.page_label,
+        "total_pages": page.total_pages,
+        "page_ref": page.page_ref,
+    }
+    if picture is not None:
+        shown |= {"out": str(out), "width": picture.width, "height": picture.height}
+    if text:
+        shown["text"] = page.text
+    say_json(shown)
+
+
+def _printable(text: str) -> str:
+    """Lines without control characters, which could drive a terminal."""
+    lines = [
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.expandtabs())
+        for line in text.splitlines()
+    ]
+    return "".join(f"{line}\n" for line in lines)

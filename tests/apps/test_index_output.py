@@ -1,0 +1,126 @@
+"""What ``vdr index`` takes and shows, and how light ``vdr --help`` is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from typer.testing import Result
+
+HEAVY = (
+    "torch",
+    "transformers",
+    "numpy",
+    "PIL",
+    "pymupdf",
+    "rich",
+    "sqlite3",
+    "huggingface_hub",
+    "qdrant_client",
+    "qdrant_edge",
+    "llama_index",
+    "langchain_core",
+    "mcp",
+)
+
+
+def model_options(checkpoint: Path) -> list[object]:
+    return ["--model", checkpoint, "--max-visual-tokens", 16, "--dimension", 32]
+
+
+def test_globs_that_the_shell_left_alone_are_expanded(
+    vdr: Callable[..., Result], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    for name in ("a.pdf", "b.pdf", "deep/c.pdf"):
+        write_pdf(tmp_path / "docs" / name, ["x"])
+    write_png(tmp_path / "docs" / "d.png", "red")
+    options = ["--index", tmp_path / "ix", *model_options(tiny_checkpoint), "--json"]
+    done = vdr("index", tmp_path / "docs" / "*.pdf", *options)
+    assert [one.rpartition("/")[2] for one in json.loads(done.stdout)["added"]] == [
+        "a.pdf",
+        "b.pdf",
+    ]
+    done = vdr("index", tmp_path / "docs" / "**" / "*.pdf", *options)
+    assert json.loads(done.stdout)["added"] == [(tmp_path / "docs/deep/c.pdf").as_posix()]
+    nothing = vdr("index", tmp_path / "docs" / "*.tiff", *options)
+    assert nothing.exit_code == 1
+    assert "*.tiff" in nothing.stderr
+
+
+def test_json_names_what_was_done_and_what_failed(
+    vdr: Callable[..., Result], tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    (tmp_path / "docs").mkdir()
+    long = write_pdf_with_a_bad_page(tmp_path / "docs" / "long.pdf")
+    options = ["--index", tmp_path / "ix", *model_options(tiny_checkpoint)]
+    done = vdr("index", tmp_path / "docs", *options, "--json")
+    assert done.exit_code == 3
+    found = json.loads(done.stdout)
+    (failure,) = found.pop("failed")
+    assert (failure["source"], failure["page_number"]) == (long.as_posix(), 2)
+    assert found == {
+        "added": [long.as_posix()],
+        "changed": [],
+        "unchanged": [],
+        "removed": [],
+        "pages_encoded": 2,
+    }
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
+def test_on_a_terminal_speed_time_left_and_a_table_of_failures_are_shown(
+    tmp_path: Path, tiny_checkpoint: Path
+) -> None:
+    import pty
+
+    (tmp_path / "docs").mkdir()
+    write_pdf_with_a_bad_page(tmp_path / "docs" / "long.pdf")
+    (tmp_path / "docs" / "\x1b[2Jbad.pdf").write_bytes(b"no PDF")
+    command = ["index", tmp_path / "docs", "--index", tmp_path / "ix"]
+    arguments = [str(one) for one in (*command, *model_options(tiny_checkpoint))]
+    controller, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "vdr_integrations", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=terminal,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={**os.environ, "COLUMNS": "160"},
+    )
+    os.close(terminal)
+    seen = os.read(controller, 100_000).decode()
+    os.close(controller)
+    assert done.returncode == 3
+    assert done.stdout.startswith("1 added")
+    assert "pages/s" in seen
+    assert "left" in seen
+    table = seen.partition("Not indexed")[2]
+    assert "Why" in table
+    assert "docs/long.pdf" in table
+    assert "bad.pdf" in table
+    assert "\x1b[2J" not in seen
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["index", "--help"]])
+def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        f"import sys; sys.argv = ['vdr', *{arguments!r}]\n"
+        "from vdr_integrations.apps.cli import main\n"
+        "try: main()\n"
+        f"finally: print([m for m in {HEAVY!r} if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("\n[]\n")
