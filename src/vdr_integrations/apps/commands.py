@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import TYPE_CHECKING, Annotated
@@ -18,11 +17,14 @@ from vdr_integrations.apps.heatmap_command import heatmap_command
 from vdr_integrations.apps.info_command import info_command
 from vdr_integrations.apps.mcp_command import mcp_command
 from vdr_integrations.apps.options import (
-    DebugOption,  # noqa: TC001  # typer reads it
-    DeviceOption,  # noqa: TC001  # typer reads it
-    DtypeOption,  # noqa: TC001  # typer reads it
-    IndexOption,  # noqa: TC001  # typer reads it
-    JsonOption,  # noqa: TC001  # typer reads it
+    DebugOption,
+    DeviceOption,
+    DtypeOption,
+    IndexOption,
+    JsonOption,
+    ModelPlaceOption,
+    PasswordOption,
+    password_in,
 )
 from vdr_integrations.apps.rm_command import rm_command
 from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
@@ -97,12 +99,7 @@ def index_command(
     ] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
-    password_env: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Environment variable with the password of encrypted PDFs."
-        ),
-    ] = None,
+    password_env: PasswordOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -124,7 +121,7 @@ def index_command(
         kind = Kind(
             late_interaction, None if compression is None else parse_compression(compression)
         )
-        report = _update(index, paths, settings, kind, password=_password(password_env))
+        report = _update(index, paths, settings, kind, password=password_in(password_env))
     index_display.show_failures(report)
     if not (report.indexed or report.removed or report.failed):
         say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
@@ -164,10 +161,7 @@ def search_command(
             "be passed on.",
         ),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
-    ] = None,
+    model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     debug: DebugOption = False,
@@ -221,11 +215,3 @@ def _questions(question: str) -> list[str]:
     if not questions:
         raise OptionError("the question is empty; ask in plain words.")
     return questions
-
-
-def _password(variable: str | None) -> str | None:
-    if variable is None:
-        return None
-    if variable not in os.environ:
-        raise OptionError(f"--password-env names {variable}, which is not set.")
-    return os.environ[variable]

@@ -45,22 +45,19 @@ def document_named(index: Index, name: str) -> DocumentRecord:
     Raises:
         OptionError: There is none, or several have the name.
     """
+    from vdr_integrations.index.agent_views.indexed_pages import document_of_file_name
+
     for source in (name, _whole(name).as_posix()):
         found = index.document(source)
         if found is not None:
             return found
-    same = [one for one in index.documents() if PurePath(one.source).name == name]
-    if len(same) == 1:
-        return same[0]
-    if same:
+    found = document_of_file_name(index, name)
+    if found is None:
         raise OptionError(
-            f"{len(same)} documents are called {name!r}; give the whole path: "
-            f"{', '.join(one.source for one in same[:5])}."
+            f"index {index.path} has no document {name!r}; see what it has with "
+            f"vdr info --documents. Other files are not opened."
         )
-    raise OptionError(
-        f"index {index.path} has no document {name!r}; see what it has with "
-        f"vdr info --documents. Other files are not opened."
-    )
+    return found
 
 
 def _whole(name: str) -> Path:

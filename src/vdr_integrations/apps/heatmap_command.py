@@ -10,6 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vdr_integrations.apps.exits import one_line, reported
+from vdr_integrations.apps.options import (  # noqa: TC001  # typer reads them
+    DebugOption,
+    DeviceOption,
+    DtypeOption,
+    ModelPlaceOption,
+)
 from vdr_integrations.apps.settings import ModelSettings
 from vdr_integrations.errors import OptionError
 
@@ -55,17 +61,10 @@ def heatmap_command(
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON: the page, its words and its regions.")
     ] = False,
-    model: Annotated[
-        str | None,
-        typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
-    ] = None,
-    device: Annotated[
-        str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
-    ] = None,
-    dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")] = "auto",
-    debug: Annotated[
-        bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
-    ] = False,
+    model: ModelPlaceOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    debug: DebugOption = False,
 ) -> None:
     """Draw where on a page the words of a question match."""
     settings = ModelSettings(model=model, device=device, dtype=dtype)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-__all__ = ["DebugOption", "DeviceOption", "DtypeOption", "IndexOption", "JsonOption"]
+from vdr_integrations.errors import OptionError
+
+__all__ = [
+    "DebugOption",
+    "DeviceOption",
+    "DtypeOption",
+    "IndexOption",
+    "JsonOption",
+    "ModelPlaceOption",
+    "PasswordOption",
+    "password_in",
+]
 
 IndexOption = Annotated[
     Path, typer.Option("--index", envvar="VDR_INDEX", help="Folder of the index.")
+]
+ModelPlaceOption = Annotated[
+    str | None,
+    typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
+]
+PasswordOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="Environment variable with the password of encrypted PDFs."),
 ]
 DeviceOption = Annotated[
     str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
@@ -20,3 +40,16 @@ DebugOption = Annotated[
     bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, on one line.")]
+
+
+def password_in(variable: str | None) -> str | None:
+    """The password that ``--password-env`` means.
+
+    Raises:
+        OptionError: There is no such variable.
+    """
+    if variable is None:
+        return None
+    if variable not in os.environ:
+        raise OptionError(f"--password-env names {variable}, which is not set.")
+    return os.environ[variable]

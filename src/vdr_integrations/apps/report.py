@@ -13,7 +13,6 @@ from vdr_integrations.errors import MissingExtraError, OptionError, PageError
 from vdr_integrations.index import LateInteractionIndex
 from vdr_integrations.index.agent_views.excerpt import excerpt
 from vdr_integrations.index.page_pictures import page_picture
-from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from vdr_integrations.apps.settings import ModelSettings
     from vdr_integrations.encoders import MultiVectorEncoder
     from vdr_integrations.index import HeatMap
-    from vdr_integrations.types import Hit, PageImage
+    from vdr_integrations.types import Hit, PageImage, PixelBudget
 
 __all__ = ["reporting"]
 
@@ -53,11 +52,7 @@ def reporting(
     encoder = None
     if isinstance(index, LateInteractionIndex):
         encoder, _, _ = settings.load_late(index.manifest)
-    budget = (
-        PixelBudget(max_visual_tokens=index.manifest.max_visual_tokens)
-        if encoder is None
-        else encoder.pixel_budget
-    )
+    budget = index.manifest.pixel_budget if encoder is None else encoder.pixel_budget
     asked: list[Question] = []
 
     def keep(question: str, hits: Sequence[Hit]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -12,16 +11,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vdr_integrations.apps.exits import reported
-from vdr_integrations.apps.options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.apps.options import (
+    DebugOption,
+    IndexOption,
+    JsonOption,
+    PasswordOption,
+    password_in,
+)
 from vdr_integrations.apps.plain_text import say_json
-from vdr_integrations.errors import OptionError, UnknownCheckpointError
+from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from vdr_integrations.apps.indexes import Index
     from vdr_integrations.index.agent_views import FoundPage
-    from vdr_integrations.types import PixelBudget
 
 __all__ = ["show_command"]
 
@@ -52,12 +56,7 @@ def show_command(
         ),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the text layer.")] = False,
-    password_env: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME", help="Environment variable with the password of encrypted PDFs."
-        ),
-    ] = None,
+    password_env: PasswordOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -67,9 +66,7 @@ def show_command(
 
         is_seen = not (text or as_json) and out is None
         _check(source, page, ref, out, text=text, as_json=as_json, is_seen=is_seen)
-        if password_env is not None and password_env not in os.environ:
-            raise OptionError(f"--password-env names {password_env}, which is not set.")
-        password = None if password_env is None else os.environ[password_env]
+        password = password_in(password_env)
         with opened_index(index) as opened:
             found = _page(opened, source, page, ref)
             picture = None
@@ -118,7 +115,7 @@ def _picture(
     from vdr_integrations.index.agent_views import PagePictures
     from vdr_integrations.pages import PageStore
 
-    pictures = PagePictures(PageStore(), _budget(index), password)
+    pictures = PagePictures(PageStore(), index.manifest.pixel_budget, password)
     if max_side_px is None:
         return pictures.indexed(page).image
     image = pictures.zoomed(page, None, max_side_px=max_side_px).image
@@ -126,20 +123,6 @@ def _picture(
         image = image.copy()
         image.thumbnail((max_side_px, max_side_px))
     return image
-
-
-def _budget(index: Index) -> PixelBudget:
-    """The encoder's, without loading it."""
-    from vdr_integrations.encoders.checkpoint import checkpoint_for
-    from vdr_integrations.types import PixelBudget
-
-    manifest = index.manifest
-    try:
-        least = checkpoint_for(manifest.model).min_visual_tokens
-    except UnknownCheckpointError:
-        least = 1
-    most = manifest.max_visual_tokens
-    return PixelBudget(max_visual_tokens=most, min_visual_tokens=min(least, most))
 
 
 def _deliver(picture: Image.Image, out: Path | None) -> None:

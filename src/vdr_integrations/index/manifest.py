@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from vdr_integrations.errors import IndexMismatchError
+from vdr_integrations.encoders.checkpoint import checkpoint_for
+from vdr_integrations.errors import IndexMismatchError, UnknownCheckpointError
+from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,6 +53,16 @@ class Manifest:
             dimension=encoder.dimension,
             max_visual_tokens=encoder.pixel_budget.max_visual_tokens,
         )
+
+    @property
+    def pixel_budget(self) -> PixelBudget:
+        """The encoder's, without loading it; of an unknown checkpoint, as far as can be told."""
+        try:
+            least = checkpoint_for(self.model).min_visual_tokens
+        except UnknownCheckpointError:
+            least = 1
+        most = self.max_visual_tokens
+        return PixelBudget(max_visual_tokens=most, min_visual_tokens=min(least, most))
 
     def check(self, encoder: PageEncoder, *, index_path: Path | str) -> None:
         """Refuse an encoder whose vectors cannot be compared with those of the index.

@@ -225,19 +225,13 @@ def _found_page(document: Document) -> FoundPage:
     )
     text = metadata.get("text") if document.page_content == ref else document.page_content
     score = metadata.get("score")
-    return FoundPage(
+    return FoundPage.of_metadata(
+        metadata,
         source=str(metadata.get("source") or document.id or "unknown document"),
-        page_number=_number(metadata.get("page_number")),
-        page_label=str(metadata.get("page_label", "")),
-        total_pages=_number(metadata.get("total_pages")),
         page_ref=ref,
         text=text if isinstance(text, str) else "",
         score=float(score) if isinstance(score, int | float) else None,
     )
-
-
-def _number(found: object) -> int | None:
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _blocks(reply: Reply) -> list[TextContentBlock | ImageContentBlock]:

@@ -246,19 +246,13 @@ def _found_page(hit: NodeWithScore) -> FoundPage:
         ),
         node.ref_doc_id or node.node_id,
     )
-    return FoundPage(
+    return FoundPage.of_metadata(
+        metadata,
         source=source,
-        page_number=_number(metadata.get("page_number")),
-        page_label=str(metadata.get("page_label", "")),
-        total_pages=_number(metadata.get("total_pages")),
         page_ref=None if ref is None else str(ref),
         text=_text(node),
         score=hit.score,
     )
-
-
-def _number(found: object) -> int | None:
-    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 def _text(node: BaseNode) -> str:

@@ -13,7 +13,7 @@ from vdr_integrations.index.agent_views.untrusted import one_line
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from vdr_integrations.types import Hit
 
@@ -57,6 +57,27 @@ class FoundPage:
             score=hit.score,
         )
 
+    @classmethod
+    def of_metadata(
+        cls,
+        metadata: Mapping[str, Any],
+        *,
+        source: str,
+        page_ref: str | None,
+        text: str,
+        score: float | None,
+    ) -> FoundPage:
+        """The page of a framework's document; what ``metadata`` does not say rightly is unknown."""
+        return cls(
+            source=source,
+            page_number=_whole_number(metadata.get("page_number")),
+            page_label=str(metadata.get("page_label", "")),
+            total_pages=_whole_number(metadata.get("total_pages")),
+            page_ref=page_ref,
+            text=text,
+            score=score,
+        )
+
     @property
     def citation(self) -> str:
         """``report.pdf, page iv (4 of 12)``, on one line."""
@@ -68,6 +89,10 @@ class FoundPage:
         if label in {"", str(self.page_number)}:
             return f"{name}, page {self.page_number}{total}"
         return f"{name}, page {label} ({self.page_number}{total})"
+
+
+def _whole_number(found: object) -> int | None:
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
 
 
 class FoundPages:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Index: TypeAlias = DenseIndex | LateInteractionIndex
 
-__all__ = ["document_called", "page_of_document", "pages_of_ref"]
+__all__ = ["document_called", "document_of_file_name", "page_of_document", "pages_of_ref"]
 
 _AT_ONCE = 500
 
@@ -33,20 +33,29 @@ def document_called(index: Index, name: str) -> DocumentRecord:
         OptionError: There is none, or several have the name.
     """
     found = index.document(name)
-    if found is not None:
-        return found
-    same = [one for one in index.documents() if PurePath(one.source).name == name]
-    if len(same) == 1:
-        return same[0]
-    if same:
+    if found is None:
+        found = document_of_file_name(index, name)
+    if found is None:
         raise OptionError(
-            f"{len(same)} documents are called {name!r}; give the whole name: "
+            f"the index has no document {name!r}; copy the name from a search result or from "
+            f"list_documents. Other files cannot be opened."
+        )
+    return found
+
+
+def document_of_file_name(index: Index, name: str) -> DocumentRecord | None:
+    """The document with a file name, whatever its folder; None if there is none.
+
+    Raises:
+        OptionError: Several have the name.
+    """
+    same = [one for one in index.documents() if PurePath(one.source).name == name]
+    if len(same) > 1:
+        raise OptionError(
+            f"{len(same)} documents are called {name!r}; give the whole path: "
             f"{', '.join(one.source for one in same[:5])}."
         )
-    raise OptionError(
-        f"the index has no document {name!r}; copy the name from a search result or from "
-        f"list_documents. Other files cannot be opened."
-    )
+    return same[0] if same else None
 
 
 def page_of_document(index: Index, document: DocumentRecord, page_number: int) -> FoundPage:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from vdr_integrations.encoders.checkpoint import checkpoint_for
-from vdr_integrations.errors import OptionError, UnknownCheckpointError
+from vdr_integrations.errors import OptionError
 from vdr_integrations.index.heatmap import HeatMap
 from vdr_integrations.index.maxsim import similarity_grids
 from vdr_integrations.index.page_pictures import page_picture
 from vdr_integrations.index.similarity import SimilarityGrids
-from vdr_integrations.types import PageImage, PixelBudget
+from vdr_integrations.types import PageImage
 from vdr_integrations.types.hit import explained
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ def _picture(
     settings: Settings,
 ) -> PageImage:
     if page is None:
-        budget = _budget(settings) if encoder is None else encoder.pixel_budget
+        budget = settings.manifest.pixel_budget if encoder is None else encoder.pixel_budget
         return page_picture(hit, budget=budget)
     return page if isinstance(page, PageImage) else PageImage.from_pil(page)
 
@@ -119,14 +118,3 @@ def _grids(
 
 def _prompt(encoder: MultiVectorEncoder | None, settings: Settings) -> str | None:
     return settings.prompts.get("query") if encoder is None else encoder.checkpoint.query_prompt
-
-
-def _budget(settings: Settings) -> PixelBudget:
-    """That pages were encoded with; of a checkpoint that is not known, as far as can be told."""
-    manifest = settings.manifest
-    try:
-        least = checkpoint_for(manifest.model).min_visual_tokens
-    except UnknownCheckpointError:
-        least = 1
-    most = manifest.max_visual_tokens
-    return PixelBudget(max_visual_tokens=most, min_visual_tokens=min(least, most))

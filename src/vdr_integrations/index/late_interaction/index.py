@@ -18,7 +18,12 @@ from vdr_integrations.index.late_interaction.reading import PageReader
 from vdr_integrations.index.late_interaction.search import committed_documents
 from vdr_integrations.index.late_interaction.server import ServerEngine
 from vdr_integrations.index.late_interaction.settings import Settings, read_settings
-from vdr_integrations.index.late_interaction.writing import StagedDocument, clean_up, forget
+from vdr_integrations.index.late_interaction.writing import (
+    StagedDocument,
+    clean_up,
+    forget,
+    forget_pages,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -186,11 +191,6 @@ class LateInteractionIndex(PageReader):
             source: Absolute POSIX path, or whatever names the document.
             metadata: JSON-able, of all its pages.
         """
-        try:
-            source.encode()
-        except UnicodeEncodeError as error:
-            shown = source.encode(errors="backslashreplace").decode()
-            raise OptionError(f"{shown}: its name is not UTF-8; rename it.") from error
         return StagedDocument(self._engine, self._settings, source, metadata=metadata)
 
     def add_document(
@@ -270,7 +270,7 @@ class LateInteractionIndex(PageReader):
             How many there were.
         """
         with self.writing():
-            return self._remove([page.page_id for page in self.get(page_ids)])
+            return forget_pages(self._engine, self.get(page_ids))
 
     def remove_where(self, filter: PageFilter) -> int:  # noqa: A002  # what searches call it too
         """Remove the pages that a filter fits, as :meth:`remove_pages` does.
@@ -281,7 +281,7 @@ class LateInteractionIndex(PageReader):
         if not filter:
             raise OptionError("remove_where takes a filter, found none; remove documents by name.")
         with self.writing():
-            return self._remove(self.page_ids(filter))
+            return forget_pages(self._engine, self.get(self.page_ids(filter)))
 
     def clean_up(self) -> int:
         """Delete pages that a killed writer left on a server; let no other writer be at work.
@@ -303,12 +303,3 @@ class LateInteractionIndex(PageReader):
     aremove_document = in_thread(remove_document)
     aremove_pages = in_thread(remove_pages)
     aremove_where = in_thread(remove_where)
-
-    def _remove(self, page_ids: Sequence[str]) -> int:
-        by_source: dict[str, list[int]] = {}
-        for page in self.get(page_ids):
-            by_source.setdefault(page.source, []).append(page.page_number)
-        documents = committed_documents(self._engine, by_source)
-        for source, numbers in by_source.items():
-            forget(self._engine, documents[source], numbers)
-        return sum(map(len, by_source.values()))

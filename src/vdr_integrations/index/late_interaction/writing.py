@@ -35,10 +35,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.late_interaction.engine import Engine
+    from vdr_integrations.index.late_interaction.points import StoredPage
     from vdr_integrations.index.late_interaction.settings import Settings
     from vdr_integrations.index.records import DocumentRecord, PageRecord
 
-__all__ = ["StagedDocument", "all_documents", "check_unit_rows", "clean_up", "forget"]
+__all__ = [
+    "StagedDocument",
+    "all_documents",
+    "check_unit_rows",
+    "clean_up",
+    "forget",
+    "forget_pages",
+]
 
 _NORM_TOLERANCE = 1e-3
 _BATCH_NUMBERS = 1_000_000
@@ -62,6 +70,11 @@ class StagedDocument:
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Use :meth:`LateInteractionIndex.stage_document`."""
+        try:
+            source.encode()
+        except UnicodeEncodeError as error:
+            shown = source.encode(errors="backslashreplace").decode()
+            raise OptionError(f"{shown}: its name is not UTF-8; rename it.") from error
         self._engine = engine
         self._settings = settings
         self._source = source
@@ -234,6 +247,21 @@ def forget(engine: Engine, document: CommittedDocument, pages: Sequence[int]) ->
         engine.delete([document_id(document.record.source)])
         engine.flush()
         engine.delete_where(Where.equal(version=document.version))
+
+
+def forget_pages(engine: Engine, pages: Sequence[StoredPage]) -> int:
+    """:func:`forget` pages of any documents.
+
+    Returns:
+        How many there were.
+    """
+    by_source: dict[str, list[int]] = {}
+    for page in pages:
+        by_source.setdefault(page.source, []).append(page.page_number)
+    documents = committed_documents(engine, by_source)
+    for source, numbers in by_source.items():
+        forget(engine, documents[source], numbers)
+    return len(pages)
 
 
 def clean_up(engine: Engine) -> int:
