@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vdr_integrations.encoders.decoder import Decoder
+from vdr_integrations.encoders.decoder import Decoder, Prefix
 from vdr_integrations.encoders.patches import patch_positions, patchify, rope_positions
 from vdr_integrations.encoders.stock_forward import StockDecoder, StockVisionTower
 from vdr_integrations.encoders.vision_tower import VisionTower
@@ -80,6 +80,7 @@ class Backbone:
         model: _Qwen2VLModel,
         *,
         page_tokens: PromptTokens,
+        query_tokens: PromptTokens,
         query_image: PreparedPage | None,
         projection: TokenProjection | None = None,
     ) -> None:
@@ -88,6 +89,7 @@ class Backbone:
         Args:
             model: The model, on its device.
             page_tokens: Prompt around a page.
+            query_tokens: What all queries begin with; one that does not is computed whole.
             query_image: What stands before every query; None where queries are text alone.
             projection: Head of a late-interaction checkpoint.
         """
@@ -100,6 +102,7 @@ class Backbone:
             self._decoder = StockDecoder(model.language_model)
         self._projection = projection
         self._page_tokens = page_tokens
+        self._query_tokens = query_tokens
         self._query_image = query_image
         self.merge_size: int = model.config.vision_config.spatial_merge_size
         self.hidden_size: int = model.config.text_config.hidden_size
@@ -121,6 +124,15 @@ class Backbone:
         Returns:
             float32 (hidden size,) for each; with a projection (tokens, dimension).
         """
+        states = self.page_states(pages)
+        return self._read_off(states, [states.shape[1]] * len(pages))
+
+    def page_states(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
+        """What :meth:`pages` reads off, on the device; nothing up to here waits for it.
+
+        Returns:
+            (pages, tokens or 1, hidden size).
+        """
         visual = torch.cat(
             [
                 self._visual(pages[start : start + _IMAGES_PER_VISION_PASS])
@@ -134,8 +146,7 @@ class Backbone:
         cut = len(tokens.before)
         embedded = torch.cat([text[:, :cut], visual, text[:, cut:]], dim=1)
         positions = [self._positions(tokens, page.grid) for page in pages]
-        states = self._states(embedded, np.stack(positions, axis=1), attention_mask=None)
-        return self._read_off(states, [embedded.shape[1]] * len(pages))
+        return self._states(embedded, np.stack(positions, axis=1), attention_mask=None)
 
     @torch.inference_mode()
     def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
@@ -144,8 +155,18 @@ class Backbone:
         Returns:
             float32 (hidden size,) for each; with a projection (tokens, dimension).
         """
+        return self._read_off(*self.query_states(queries))
+
+    def query_states(self, queries: Sequence[PreparedQuery]) -> tuple[torch.Tensor, list[int]]:
+        """What :meth:`queries` reads off, on the device, and how many tokens each query has there.
+
+        Returns:
+            (queries, tokens or 1, hidden size), padded on the left; the lengths.
+        """
+        prefix = self._prefix_of(queries)
+        known = 0 if prefix is None else prefix.tokens
         visual = self._query_visual
-        lengths = [len(q.tokens.before) + len(visual) + len(q.tokens.after) for q in queries]
+        lengths = [len(self._query_positions(query.tokens)[0]) - known for query in queries]
         longest = max(lengths)
         ids = np.zeros((len(queries), longest), np.int64)
         positions = np.zeros((3, len(queries), longest), np.int64)
@@ -153,16 +174,37 @@ class Backbone:
         for row, (query, length) in enumerate(zip(queries, lengths, strict=True)):
             tokens, padding = query.tokens, longest - length
             image_at.append(padding + len(tokens.before))
-            ids[row, padding : image_at[row]] = tokens.before
-            ids[row, longest - len(tokens.after) :] = tokens.after
-            positions[:, row, padding:] = self._query_positions(tokens)
-        embedded = self._model.language_model.embed_tokens(torch.from_numpy(ids).to(self.device))
-        for row, start in enumerate(image_at):
-            embedded[row, start : start + len(visual)] = visual
+            every = (*tokens.before, *[0] * len(visual), *tokens.after)
+            ids[row, padding:] = every[known:]
+            positions[:, row, padding:] = self._query_positions(tokens)[:, known:]
+        embedded = self._embedded(ids)
+        if prefix is None:
+            for row, start in enumerate(image_at):
+                embedded[row, start : start + len(visual)] = visual
         mask = None
         if min(lengths) != longest:
             mask = np.arange(longest)[None] >= longest - np.array(lengths)[:, None]
-        return self._read_off(self._states(embedded, positions, attention_mask=mask), lengths)
+        return self._states(embedded, positions, attention_mask=mask, prefix=prefix), lengths
+
+    def _prefix_of(self, queries: Sequence[PreparedQuery]) -> Prefix | None:
+        """What all of them begin with, where one is known and its own states are not wanted."""
+        if self._projection is not None or not isinstance(self._decoder, Decoder):
+            return None
+        after = self._query_tokens.after
+        if any(query.tokens.after[: len(after)] != after for query in queries):
+            return None
+        return self._query_prefix
+
+    @cached_property
+    def _query_prefix(self) -> Prefix:
+        # System prompt, black square and "Query:": most of a query's tokens, always the same.
+        tokens, visual = self._query_tokens, self._query_visual
+        embedded = self._embedded(np.array([[*tokens.before, *[0] * len(visual), *tokens.after]]))
+        start = len(tokens.before)
+        embedded[0, start : start + len(visual)] = visual
+        positions = torch.from_numpy(np.array(self._query_positions(tokens))).to(self.device)
+        assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of looked
+        return self._decoder.prefix(embedded, positions[:, None])
 
     @cached_property
     def _query_visual(self) -> torch.Tensor:
@@ -200,6 +242,7 @@ class Backbone:
         positions: NDArray[np.int64],
         *,
         attention_mask: NDArray[np.bool_] | None,
+        prefix: Prefix | None = None,
     ) -> torch.Tensor:
         mask = None if attention_mask is None else torch.from_numpy(attention_mask).to(self.device)
         return self._decoder(
@@ -207,7 +250,12 @@ class Backbone:
             torch.from_numpy(positions).to(self.device),
             is_token=mask,
             last_only=self._projection is None,
+            prefix=prefix,
         )
+
+    def _embedded(self, ids: NDArray[np.int64]) -> torch.Tensor:
+        """(sequences, tokens, hidden size) of its own, which may be written to."""
+        return self._model.language_model.embed_tokens(torch.from_numpy(ids).to(self.device))
 
     def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:
         if self._projection is None:

@@ -1,11 +1,12 @@
 """Qwen2-VL's text decoder over loaded weights, for inference alone.
 
-No cache, no kept states, and in the last layer only the tokens that are read.
+No kept states, in the last layer only the tokens that are read, and no cache but that of a
+beginning that many sequences share.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as fn
@@ -15,7 +16,24 @@ from vdr_integrations.encoders.rotary import RotaryTables, rotate_, text_tables
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Decoder"]
+__all__ = ["Decoder", "Prefix"]
+
+
+_TOKENS_PER_MLP_PASS = 8192
+"""Enough to fill a GPU; two hidden states of a batch of 32 pages would be 0.9 GB (2B model)."""
+
+
+class Prefix(NamedTuple):
+    """What later tokens see of the tokens that many sequences begin with.
+
+    Attributes:
+        layers: Keys and values of each, (1, heads, tokens, head dimension); None for a layer
+            without attention.
+        tokens: How many there are.
+    """
+
+    layers: Sequence[tuple[torch.Tensor, torch.Tensor] | None]
+    tokens: int
 
 
 class Decoder:
@@ -37,6 +55,7 @@ class Decoder:
         *,
         is_token: torch.Tensor | None,
         last_only: bool,
+        prefix: Prefix | None = None,
     ) -> torch.Tensor:
         """Hidden states after the last norm.
 
@@ -45,22 +64,42 @@ class Decoder:
             positions: int (3, sequences, tokens).
             is_token: bool (sequences, tokens), False for padding; None where there is none.
             last_only: Give the last token's state alone.
+            prefix: What stands before every sequence.
 
         Returns:
             (sequences, tokens or 1, hidden size).
         """
-        tables = text_tables(
+        tables = self._tables(positions)
+        mask = _mask(embedded, is_token, prefix)
+        seen = [None] * len(self._layers) if prefix is None else prefix.layers
+        x = embedded
+        for layer, before in zip(self._layers[:-1], seen, strict=False):
+            x = layer(x, tables, mask, before=before)
+        x = self._layers[-1](x, tables, mask, before=seen[-1], last_only=last_only)
+        return self._norm(x)
+
+    def prefix(self, embedded: torch.Tensor, positions: torch.Tensor) -> Prefix:
+        """Keys and values of tokens that sequences will begin with.
+
+        Args:
+            embedded: (1, tokens, hidden size); changed in place.
+            positions: int (3, 1, tokens).
+        """
+        tables = self._tables(positions)
+        found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
+        x = embedded
+        for layer in self._layers:
+            found.append(layer.keys_and_values(x, tables))
+            x = layer(x, tables, None)
+        return Prefix(found, embedded.shape[1])
+
+    def _tables(self, positions: torch.Tensor) -> RotaryTables:
+        return text_tables(
             positions,
             head_dimension=self._head_dimension,
             theta=self._theta,
             sections=self._sections,
         )
-        mask = None if is_token is None else _causal(is_token)
-        x = embedded
-        for layer in self._layers[:-1]:
-            x = layer(x, tables, mask)
-        x = self._layers[-1](x, tables, mask, last_only=last_only)
-        return self._norm(x)
 
 
 class _Layer:
@@ -86,20 +125,35 @@ class _Layer:
         tables: RotaryTables,
         mask: torch.Tensor | None,
         *,
+        before: tuple[torch.Tensor, torch.Tensor] | None = None,
         last_only: bool = False,
     ) -> torch.Tensor:
         """(sequences, tokens, width), changed in place; with ``last_only`` its last token."""
         kept = x[:, -1:].contiguous() if last_only else x
         if self._attends:
-            _add_product_(kept, self._attention(x, tables, mask, last_only=last_only), self._out)
+            seen = self._attention(x, tables, mask, before=before, last_only=last_only)
+            _add_product_(kept, seen, self._out)
         if self._computes:
-            normed = self._norms[1](kept)
-            hidden = fn.silu(self._gate(normed), inplace=True).mul_(self._up(normed))
-            _add_product_(kept, hidden, self._down)
+            for part in kept.view(-1, kept.shape[-1]).split(_TOKENS_PER_MLP_PASS):
+                normed = self._norms[1](part)
+                hidden = fn.silu(self._gate(normed), inplace=True).mul_(self._up(normed))
+                _add_product_(part, hidden, self._down)
         return kept
 
+    def keys_and_values(
+        self, x: torch.Tensor, tables: RotaryTables
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """(sequences, heads, tokens, head dimension) of both; None without attention."""
+        return self._pair(self._norms[0](x), tables) if self._attends else None
+
     def _attention(
-        self, x: torch.Tensor, tables: RotaryTables, mask: torch.Tensor | None, *, last_only: bool
+        self,
+        x: torch.Tensor,
+        tables: RotaryTables,
+        mask: torch.Tensor | None,
+        *,
+        before: tuple[torch.Tensor, torch.Tensor] | None,
+        last_only: bool,
     ) -> torch.Tensor:
         normed = self._norms[0](x)
         asking, turn = normed, tables
@@ -107,17 +161,26 @@ class _Layer:
             asking = normed[:, -1:]
             turn = RotaryTables(tables.cos[:, -1:], tables.sin[:, -1:])
             mask = None if mask is None else mask[:, :, -1:]
-        project_query, project_key, project_value = self._projections
-        query = rotate_(self._heads(project_query(asking)), turn)
-        key = rotate_(self._heads(project_key(normed)), tables)
-        value = self._heads(project_value(normed))
-        query, key, value = (part.transpose(1, 2) for part in (query, key, value))
+        query = rotate_(self._heads(self._projections[0](asking)), turn).transpose(1, 2)
+        key, value = self._pair(normed, tables)
+        if before is not None:
+            key, value = (
+                torch.cat([known.expand(len(x), -1, -1, -1), part], dim=2)
+                for known, part in zip(before, (key, value), strict=True)
+            )
         if self._shared > 1:
             key, value = (part.repeat_interleave(self._shared, dim=1) for part in (key, value))
         seen = fn.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=mask is None and not last_only
         )
         return seen.transpose(1, 2).reshape(*asking.shape[:2], -1)
+
+    def _pair(
+        self, normed: torch.Tensor, tables: RotaryTables
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        _, project_key, project_value = self._projections
+        key = rotate_(self._heads(project_key(normed)), tables)
+        return key.transpose(1, 2), self._heads(project_value(normed)).transpose(1, 2)
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:2], -1, self._head_dimension)
@@ -130,6 +193,18 @@ def _add_product_(x: torch.Tensor, y: torch.Tensor, linear: Any) -> None:  # noq
 
 def _is_anything(weight: torch.Tensor) -> bool:
     return bool(weight[0].any()) or bool(weight.any())
+
+
+def _mask(
+    embedded: torch.Tensor, is_token: torch.Tensor | None, prefix: Prefix | None
+) -> torch.Tensor | None:
+    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens); None for plain causality."""
+    if prefix is None:
+        return None if is_token is None else _causal(is_token)
+    if is_token is None:
+        is_token = torch.ones(1, embedded.shape[1], dtype=torch.bool, device=embedded.device)
+    among = _causal(is_token)
+    return torch.cat([among.new_ones(*among.shape[:3], prefix.tokens), among], dim=3)
 
 
 def _causal(is_token: torch.Tensor) -> torch.Tensor:

@@ -90,6 +90,7 @@ class SharedModel:
         self.backbone = Backbone(
             weights.model,
             page_tokens=self.prompts.page,
+            query_tokens=self.prompts.query_prefix,
             query_image=self._query_image,
             projection=weights.projection,
         )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
+
+if TYPE_CHECKING:
+    from vdr_integrations.encoders.decoder import Prefix
 
 __all__ = ["StockDecoder", "StockVisionTower"]
 
@@ -48,8 +51,10 @@ class StockDecoder:
         *,
         is_token: torch.Tensor | None,
         last_only: bool,
+        prefix: Prefix | None = None,
     ) -> torch.Tensor:
-        """See ``Decoder``."""
+        """See ``Decoder``; there is no prefix here."""
+        assert prefix is None  # noqa: S101  # this class makes none
         states = self._decoder(
             inputs_embeds=embedded,
             attention_mask=is_token,

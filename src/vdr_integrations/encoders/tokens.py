@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.prompts import IMAGE_PLACEHOLDER
@@ -58,6 +59,7 @@ class TokenizedPrompts:
         tail_cut = len(after_query) if tail_cut < 0 else tail_cut
         self._query_trail = after_query[:tail_cut]
         self._query_closing = self._ids(after_query[tail_cut:])
+        self.query_prefix = self._query_prefix()
 
     def query(self, text: str) -> PromptTokens:
         """The query prompt around ``text``."""
@@ -67,6 +69,12 @@ class TokenizedPrompts:
         return PromptTokens(
             before=opening.before, after=(*opening.after, *ids, *self._query_closing)
         )
+
+    def _query_prefix(self) -> PromptTokens:
+        """What all queries begin with, as far as two that share nothing tell."""
+        one, other = self.query("a"), self.query("1")
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(one.after, other.after))  # noqa: B905
+        return PromptTokens(before=one.before, after=tuple(token for token, _ in shared))
 
     def pieces(self, tokens: PromptTokens) -> list[str]:
         """The text of every token; bytes of a character that was split show as \ufffd."""

@@ -1,0 +1,161 @@
+"""What a forward pass does, whatever the machine: products, kernels, bytes alive at once.
+
+Counted on fake tensors, which have shapes and no contents: the full model takes seconds and no
+memory. Whatever waited for the device (``.item()``, a branch on a tensor) could not run at all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry, sdpa_flop_count
+from transformers import Qwen2VLConfig, Qwen2VLModel
+
+from benchmarks.full_size import TEXT, VISION
+from vdr_integrations.encoders import decoder
+from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
+from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
+from vdr_integrations.encoders.tokens import PromptTokens
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+__all__ = ["WorkCounter", "full_size_backbone", "page_of", "query_of"]
+
+_CPU_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # noqa: SLF001
+_IS_CAUSAL = 4  # which of its arguments says so
+_IN_PLACE = {torch.ops.aten.addmm_: torch.ops.aten.addmm}
+_HALF = (0.5, 0.5, 0.5)
+# Lengths of vdr-2b-multi-v1's prompts in Qwen2's tokens; which tokens makes no difference to work.
+_PAGE_PROMPT = PromptTokens(before=(1,) * 15, after=(1,) * 11)
+_QUERY_BEGINNING = PromptTokens(before=(1,) * 15, after=(1,) * 3)
+
+
+class WorkCounter(TorchDispatchMode):
+    """Counts while it is entered.
+
+    Attributes:
+        flops: Two for each multiplication and addition of matrix products and attention.
+        kernels: Calls that compute something; views are none.
+        live_bytes: Of tensors made since it was entered.
+        peak_bytes: The most of them.
+        waits: Calls that bring a value from the device to Python.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+        self.kernels = 0
+        self.live_bytes = 0
+        self.peak_bytes = 0
+        self.waits = 0
+        self.calls: Counter[str] = Counter()
+        self._known: dict[int, tuple[StorageWeakRef, int]] = {}
+        self._given: set[int] = set()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,  # noqa: ANN401  # torch's own are not typed
+        types: Any,  # noqa: ANN401
+        args: tuple[Any, ...] = (),
+        kwargs: Any = None,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Count a call and make it."""
+        self._forget()
+        for given in tree_leaves((args, kwargs)):
+            if isinstance(given, torch.Tensor):
+                key = StorageWeakRef(given.untyped_storage()).cdata
+                if key not in self._known:
+                    self._given.add(key)
+        out = func(*args, **(kwargs or {}))
+        packet = func._overloadpacket  # noqa: SLF001
+        name = str(packet)
+        if packet is _CPU_ATTENTION:
+            # Nobody multiplies what lies after a token, where the kernel is told so.
+            is_causal = len(args) > _IS_CAUSAL and args[_IS_CAUSAL]
+            self.flops += sdpa_flop_count(*(part.shape for part in args[:3])) // (1 + is_causal)
+        elif (known := _IN_PLACE.get(packet, packet)) in flop_registry:
+            self.flops += flop_registry[known](*args, **(kwargs or {}), out_val=out)
+        self.waits += name.endswith(("_local_scalar_dense", "is_nonzero", "equal"))
+        made = [found for found in tree_leaves(out) if isinstance(found, torch.Tensor)]
+        if (
+            not func.is_view
+            and not name.startswith("prim")
+            and not name.endswith(("empty", "detach", "lift_fresh"))
+        ):
+            self.kernels += 1
+            self.calls[name] += 1
+        for tensor in made:
+            storage = tensor.untyped_storage()
+            ref = StorageWeakRef(storage)
+            if ref.cdata not in self._known and ref.cdata not in self._given:
+                self._known[ref.cdata] = (ref, storage.nbytes())
+                self.live_bytes += storage.nbytes()
+        self.peak_bytes = max(self.peak_bytes, self.live_bytes)
+        return out
+
+    def _forget(self) -> None:
+        for key, (ref, size) in list(self._known.items()):
+            if ref.expired():
+                del self._known[key]
+                self.live_bytes -= size
+
+
+@contextmanager
+def full_size_backbone() -> Generator[tuple[Backbone, int]]:
+    """vdr-2b-multi-v1's backbone in bf16 on fake tensors, and the bytes of its weights."""
+    config: Any = Qwen2VLConfig(text_config=dict(TEXT), vision_config=dict(VISION))
+    config._attn_implementation = "sdpa"  # noqa: SLF001
+    with (
+        FakeTensorMode(allow_non_fake_inputs=True),
+        mock.patch.object(decoder, "_is_anything", return_value=True),
+    ):
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            model: Any = Qwen2VLModel(config).eval().requires_grad_(False)
+        finally:
+            torch.set_default_dtype(torch.float32)
+        embedding = model.visual.patch_embed
+        embedding_bytes = BytePatchEmbedding(embedding.proj.weight, mean=_HALF, std=_HALF)
+        model.visual.patch_embed = embedding_bytes
+        weights = sum(p.numel() * p.element_size() for p in model.parameters())
+        weights += sum(b.numel() * b.element_size() for b in embedding_bytes.buffers())
+        yield (
+            Backbone(
+                model,
+                page_tokens=_PAGE_PROMPT,
+                query_tokens=_QUERY_BEGINNING,
+                query_image=page_of(2, 2),
+            ),
+            weights,
+        )
+
+
+def page_of(rows: int, columns: int) -> PreparedPage:
+    """A page of so many visual tokens."""
+    import numpy as np
+
+    grid = (2 * rows, 2 * columns)
+    return PreparedPage(np.zeros((math.prod(grid), 588), np.uint8), grid)
+
+
+def query_of(tokens: int) -> PreparedQuery:
+    """A query of so many tokens of its own."""
+    after = (*_QUERY_BEGINNING.after, *(1,) * tokens, 1, 1, 1)
+    return PreparedQuery(PromptTokens(before=_QUERY_BEGINNING.before, after=after))
+
+
+def counted(work: Callable[[], object]) -> WorkCounter:
+    """The work of a call."""
+    with torch.no_grad(), WorkCounter() as counter:
+        work()
+    return counter

@@ -1,0 +1,51 @@
+"""What a page and a query cost in the full 2B model, counted and not timed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from benchmarks.work_counter import counted, full_size_backbone, page_of, query_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from vdr_integrations.encoders.backbone import Backbone
+
+BATCH = 32
+
+
+@pytest.fixture(scope="module")
+def full_size() -> Generator[tuple[Backbone, int]]:
+    with full_size_backbone() as backbone:
+        yield backbone
+
+
+def test_a_page_of_768_visual_tokens_takes_7_53_tflop_in_1757_kernels_and_no_wait(
+    full_size: tuple[Backbone, int],
+) -> None:
+    backbone, _ = full_size
+    work = counted(lambda: backbone.page_states([page_of(32, 24)]))
+    assert work.flops / 1e12 == pytest.approx(7.53, abs=0.01)  # the card's own path: 8.03
+    assert work.kernels <= 1757
+    assert work.waits == 0
+
+
+def test_a_batch_of_32_pages_needs_little_memory_beside_the_weights(
+    full_size: tuple[Backbone, int],
+) -> None:
+    backbone, weights = full_size
+    work = counted(lambda: backbone.page_states([page_of(32, 24)] * BATCH))
+    assert (weights + work.peak_bytes) / 1e9 <= 5.1  # the card's own path: 17.26
+    assert work.flops / BATCH / 1e12 == pytest.approx(7.53, abs=0.01)
+
+
+def test_what_all_queries_begin_with_is_computed_once(full_size: tuple[Backbone, int]) -> None:
+    backbone, _ = full_size
+    query = query_of(12)
+    backbone.query_states([query])
+    again = counted(lambda: backbone.query_states([query]))
+    own = len(query.tokens.after) - len(query_of(0).tokens.after) + 3
+    per_token = 27 * 2 * (2 * 1536**2 + 2 * 1536 * 256 + 3 * 1536 * 8960)
+    assert again.flops <= 1.1 * own * per_token
+    assert again.waits == 0
