@@ -7,11 +7,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 from safetensors import safe_open
 
 from vdr_integrations.apps import doctor
 from vdr_integrations.encoders import hardware
 from vdr_integrations.encoders.hardware import Device
+from vdr_integrations.pages import PageStore
+from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,3 +124,36 @@ def test_memory_is_compared_with_the_weights(
     assert len([one for one in found["problems"] if "8.8 GB as float32" in one]) == problems
     assert bool(about_memory) == bool(advice)
     assert advice in "".join(about_memory)
+
+
+def test_a_folder_that_cannot_be_looked_at_is_advice_and_not_the_end(
+    vdr: Callable[..., Result],
+) -> None:
+    found = facts(vdr("doctor", "--model", "nano", "--json", VDR_PAGE_STORE="/" + "x" * 5000))
+    assert found["caches"]["page_store"]["exists"] is False
+    assert any("page_store" in one for one in found["advice"])
+
+
+def test_the_page_store_is_where_the_store_looks_for_it(
+    vdr: Callable[..., Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    PageStore("~/pages").put(PageImage(Image.new("RGB", (28, 28))))
+    found = facts(vdr("doctor", "--model", "nano", "--json", VDR_PAGE_STORE="~/pages"))
+    assert found["caches"]["page_store"]["path"] == str(tmp_path / "~" / "pages")
+    assert found["caches"]["page_store"]["exists"] is True
+
+
+def test_a_device_that_cannot_be_asked_is_a_problem_and_not_the_end(
+    vdr: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken() -> list[Device]:
+        raise RuntimeError("CUDA error: unknown error\nCUDA kernel errors might be ...")
+
+    monkeypatch.setattr(hardware, "devices", broken)
+    done = vdr("doctor", "--model", "nano", "--json")
+    assert done.exit_code == 1
+    found = facts(done)
+    assert "CUDA error: unknown error" in found["problems"][0]
+    assert (found["devices"], found["chosen"]) == ([], None)
+    assert vdr("doctor", "--model", "nano").exit_code == 1

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from tests.apps.menus import MENU, QUESTION, index_menus
 from tests.index.documents import write_pdf
+from tests.pdfs import encrypt_pdf
 
 from vdr_integrations.apps.indexes import opened_index
 
@@ -131,3 +132,42 @@ def test_a_folder_that_is_not_there_is_an_error(vdr: Callable[..., Result], menu
     done = vdr("heatmap", QUESTION, "--index", menus / "ix", "--out", out)
     assert done.exit_code == 1
     assert "none" in done.stderr
+
+
+def test_a_dash_writes_the_picture_to_stdout_and_another_reads_the_question(
+    vdr: Callable[..., Result], menus: Path, page_store: PageStore, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    command = ["heatmap", "-", "--index", menus / "ix"]
+    asked = vdr(*command, "--out", "-", asked=f"\n{QUESTION}\n")
+    assert asked.exit_code == 0, asked.stderr
+    assert vdr("heatmap", QUESTION, *command[2:], "--out", "heat.png").exit_code == 0
+    assert asked.stdout_bytes == (tmp_path / "heat.png").read_bytes()
+    both = vdr(*command, "--out", "-", "--json", asked=QUESTION)
+    assert (both.exit_code, both.stdout) == (1, "")
+    assert "picture alone" in both.stderr
+    two = vdr(*command, "--out", "two.png", asked="Sandwich\nLemonade\n")
+    assert (two.exit_code, two.stdout) == (1, "")
+    assert "one question" in two.stderr
+    assert [file.name for file in tmp_path.glob("*") if file.is_file()] == ["heat.png"]
+
+
+def test_encrypted_pages_are_drawn_and_reported_with_their_password(
+    vdr: Callable[..., Result], tmp_path: Path, page_store: PageStore
+) -> None:
+    plain = write_pdf(tmp_path / "docs" / "a.pdf", ["Secret plans"])
+    encrypt_pdf(plain, password="pw").replace(plain)
+    at = ["--index", tmp_path / "ix"]
+    new = ["--late-interaction", "--model", "nano-colqwen2", "--max-visual-tokens", 100]
+    password = ["--password-env", "PW"]
+    assert vdr("index", plain, *at, *new, *password, PW="pw").exit_code == 0
+    heat = ["heatmap", "Secret", *at, "--out", tmp_path / "heat.png"]
+    assert "encrypted" in vdr(*heat).stderr
+    assert vdr(*heat, *password, PW="pw").exit_code == 0
+    assert (tmp_path / "heat.png").exists()
+    found = ["search", "Secret", *at, "--report", tmp_path / "found.html"]
+    assert "encrypted" in vdr(*found).stderr
+    done = vdr(*found, *password, PW="pw")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert 'class="page"' in (tmp_path / "found.html").read_text(encoding="utf-8")

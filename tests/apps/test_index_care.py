@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from tests.apps.menus import index_menus
+from tests.apps.terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 from typer.testing import CliRunner
 
@@ -221,6 +222,15 @@ def test_verify_finds_a_fresh_index_whole(
     assert done.stdout == "whole: 4 documents, 6 pages, 0 files changed or gone\n"
     found = shown(vdr("verify", "--index", menus / "ix", "--json"))
     assert found == {"ok": True, "documents": 2, "pages": 2, "problems": [], "files": []}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
+def test_verify_shows_on_a_terminal_how_far_it_is(original: Path) -> None:
+    seen = in_terminal("verify", "--index", original / "ix", "--json", stream="stderr")
+    assert seen.exit_code == 0
+    assert json.loads(seen.other)["documents"] == 4
+    shown = [line for line in seen.terminal.split("\r") if "Verifying" in line]
+    assert "4/4" in shown[-1]
 
 
 def test_verify_lists_changed_and_lost_files_with_exit_code_3(

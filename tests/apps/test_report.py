@@ -239,3 +239,30 @@ def test_a_folder_that_is_not_there_is_an_error_before_anything_is_searched(
     )
     assert (done.exit_code, done.stdout) == (1, "")
     assert "there is no folder" in done.stderr
+
+
+def test_the_report_is_no_stream_beside_the_hits(
+    vdr: Callable[..., Result], menus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = vdr("search", QUESTION, "--index", menus / "ix", "--report", "-")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "name a file" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_on_which_no_word_stands_out_lists_none() -> None:
+    heat = HeatMap(
+        SimilarityGrids((" word",), np.zeros((1, 5, 4), np.float32)),
+        Image.new("RGB", (80, 100)),
+        prompt="{query}",
+    )
+    hit = Hit("/docs/a.pdf", 1, 0.5, "1", 1, f"vdr-page:{'0' * 64}", page_id="x")
+    found = FoundPage(hit, hit.source, "", heat.page, heat)
+    page = Parsed(
+        report_html(
+            [Question("word", (found,))], index_name="ix", model="m", when=datetime.now(tz=UTC)
+        )
+    )
+    assert page.all("ul") == []
+    assert "No word stands out on this page." in page.text

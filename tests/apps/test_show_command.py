@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
+from tests.apps.terminal import Seen, in_terminal
+from tests.apps.test_terminal_pictures import KITTY, png
 from tests.index.documents import write_pdf, write_png
 from typer.testing import CliRunner
 
@@ -111,6 +115,7 @@ def test_the_text_layer_is_printed_without_control_characters(
         (["a.pdf", 1, "--ref", "vdr-page:x"], "SOURCE and PAGE, or --ref"),
         (["a.pdf", 3, "--text"], "no page 3"),
         (["z.pdf", 1, "--text"], "no document 'z.pdf'"),
+        (["z\udcff.pdf", 1, "--text"], "no document 'z\\udcff.pdf'"),
         (["--ref", "vdr-page:" + "0" * 64, "--text"], "no page of the index"),
         (["--ref", "a.pdf", "--text"], "page_ref must be"),
         (["a.pdf", 1], "no terminal"),
@@ -149,3 +154,67 @@ def test_a_file_that_has_changed_is_an_error_not_another_picture(
         assert done.exit_code == 1
         assert "index it again" in done.stderr
     assert not (tmp_path / "p.png").exists()
+
+
+@pytest.fixture
+def viewer(tmp_path: Path) -> Path:
+    """A folder with the desktop's program to open files with: it keeps a copy of what it is given.
+
+    The copy is ``seen.png``; the terminal is written to until it is made.
+    """
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("xdg-open", "open"):  # Linux, macOS
+        program = folder / name
+        copy = f"import shutil, sys; shutil.copy(sys.argv[1], {str(tmp_path / 'seen.png')!r})"
+        program.write_text(f"#!{sys.executable}\n{copy}\n")
+        program.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def in_shell(original: Path, page_store: PageStore, tmp_path: Path) -> Callable[..., Seen]:
+    """``vdr show`` in a terminal, with programs of one folder alone, temporary files in ``tmp``."""
+    (tmp_path / "tmp").mkdir()
+
+    def run(programs: Path, *options: object, **environment: str) -> Seen:
+        variables = {"PATH": str(programs), "TMPDIR": str(tmp_path / "tmp"), **environment}
+        return in_terminal("show", *options, "--index", original / "ix", environment=variables)
+
+    return run
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
+def test_in_a_terminal_the_page_is_opened_in_the_viewer(
+    show: Callable[..., Result],
+    in_shell: Callable[..., Seen],
+    viewer: Path,
+    tmp_path: Path,
+) -> None:
+    seen = in_shell(viewer, "b.png", 1, TERM="xterm-kitty")
+    assert seen == (0, "", "")
+    with Image.open(tmp_path / "seen.png") as image:
+        ref = str(PageImage(image.convert("RGB")).ref)
+    assert ref == facts(show("b.png", 1, "--json"))["page_ref"]
+    [left] = (tmp_path / "tmp").iterdir()  # the viewer may read it later
+    assert left.name.startswith("vdr-")
+    assert left.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
+@pytest.mark.parametrize("term", ["xterm-kitty", "vt100"])
+def test_without_a_viewer_the_page_is_drawn_in_the_terminal_or_refused(
+    in_shell: Callable[..., Seen], tmp_path: Path, term: str
+) -> None:
+    seen = in_shell(tmp_path, "b.png", 1, TERM=term, COLUMNS="60", LINES="22")
+    if term == "xterm-kitty":
+        assert (seen.exit_code, seen.other) == (0, "")
+        [(control, data)] = KITTY.findall(seen.terminal)
+        assert ",r=20," in control
+        assert png(data).getpixel((0, 0)) == (0, 0, 128)
+    else:
+        assert (seen.exit_code, seen.terminal) == (1, "")
+        assert "no program opens pictures here" in seen.other
+        assert "--out FILE" in seen.other
+        assert len(seen.other.splitlines()) == 1
+    assert list((tmp_path / "tmp").iterdir()) == []

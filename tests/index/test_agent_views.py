@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from vdr_integrations.index.agent_views import (
     excerpt,
 )
 from vdr_integrations.index.agent_views.call import TOOL_DESCRIPTION, VisualSearchCall, parse_call
+from vdr_integrations.index.agent_views.matched_region import region_of_grids
 from vdr_integrations.index.agent_views.untrusted import clean
 from vdr_integrations.pages import PageStore, open_image, open_pdf
 from vdr_integrations.types import PixelBudget
@@ -146,6 +148,21 @@ def test_an_excerpt_without_a_match_is_the_beginning() -> None:
     assert len(found) <= 50
 
 
+@pytest.mark.parametrize("before", ["zzz " * 30 + "(total)", "a" * 80 + "-", "b" * 90 + " "])
+def test_a_short_excerpt_keeps_the_word_it_was_cut_for(before: str) -> None:
+    text = f"{before}revenue rises fast {'and on ' * 40}"
+    for most in (40, 60, 100):
+        assert "revenue" in excerpt(text, "Did revenue rise?", max_characters=most)
+
+
+def test_the_longest_text_layer_and_question_take_no_noticeable_time() -> None:
+    text = "lorem ipsum " * 17_000
+    question = " ".join(f"lo{number}" for number in range(400))
+    began = time.process_time()
+    excerpt(text, question, max_characters=700)
+    assert time.process_time() - began < 2
+
+
 @given(text=st.text(max_size=400), question=st.text(max_size=40), most=st.integers(3, 200))
 def test_an_excerpt_is_bounded_and_holds_nothing_unseen(
     text: str, question: str, most: int
@@ -165,11 +182,18 @@ def test_an_excerpt_is_bounded_and_holds_nothing_unseen(
         "\N{VARIATION SELECTOR-16}\N{VARIATION SELECTOR-17}",
         "\ud800",
         "\ue000",
+        "\N{HANGUL FILLER}\N{HALFWIDTH HANGUL FILLER}\N{HANGUL CHOSEONG FILLER}",
+        "\N{COMBINING GRAPHEME JOINER}\N{MONGOLIAN FREE VARIATION SELECTOR ONE}",
     ],
 )
 def test_characters_that_nobody_sees_reach_no_model(hidden: str) -> None:
     cleaned = clean(f"a{hidden}b\r\n  c")
     assert cleaned.replace("[31m", "") == "ab c"
+
+
+def test_blanks_that_are_no_white_space_are_blanks() -> None:
+    blank = "\N{BRAILLE PATTERN BLANK}"
+    assert clean(f"a{blank * 3} {blank}b{blank}") == "a b"
 
 
 # --- boxes
@@ -197,6 +221,11 @@ def test_a_box_covers_at_least_a_pixel() -> None:
 
 
 # --- pages and their files
+
+
+def test_pictures_come_from_a_store_or_are_drawn() -> None:
+    with pytest.raises(OptionError, match="store or a budget"):
+        PagePictures(None)
 
 
 def test_the_picture_is_drawn_from_the_unchanged_file(tmp_path: Path) -> None:
@@ -332,6 +361,32 @@ def test_names_of_documents_stay_on_their_line(tmp_path: Path) -> None:
     assert page.citation == "a [end].pdf, page i v (3 of 9)"
 
 
+def test_a_label_that_is_not_there_is_not_cited() -> None:
+    page = FoundPage.of_metadata(
+        {"page_number": 3, "page_label": None}, source="a.pdf", page_ref=None, text="", score=None
+    )
+    assert page.citation == "a.pdf, page 3"
+
+
+def test_a_region_of_cells_thinner_than_any_box_is_a_box() -> None:
+    for shape in ((1, 300, 2), (1, 2, 300)):
+        grids = np.zeros(shape, np.float32)
+        grids[0, shape[1] // 2, shape[2] // 2] = 1
+        box = region_of_grids(grids, ["word"])
+        assert box is not None
+        assert box.left < box.right
+        assert box.top < box.bottom
+
+
+def test_a_region_is_of_the_words_of_the_question_whatever_the_prompt_is() -> None:
+    grids = np.zeros((3, 10, 10), np.float32)
+    grids[0, 1, 1] = grids[2, 1, 1] = 1
+    grids[1, 8, 8] = 0.5
+    box = region_of_grids(grids, ["Find:", " word", " Augment"], prompt="Find: {query} Augment")
+    assert box is not None
+    assert box.top > 0.7
+
+
 def test_limits_hold_and_what_is_left_out_is_a_link(tmp_path: Path) -> None:
     pages = report(tmp_path / "report.pdf") * 4
     limits = ViewLimits(max_pages=5, max_images=2, max_side_px=64)
@@ -358,8 +413,23 @@ def test_bytes_of_all_pictures_stay_in_their_limit(tmp_path: Path, page_store: P
 
 def test_no_images_means_text_alone(tmp_path: Path) -> None:
     views = AgentViews(PagePictures(None, BUDGET), ViewLimits(max_images=0))
-    reply = views.search_reply("revenue", report(tmp_path / "report.pdf"))
+    pages = report(tmp_path / "report.pdf")
+    reply = views.search_reply("revenue", pages)
     assert all(isinstance(part, str) for part in reply.parts)
+    for box in (None, Box(0, 0, 0.5, 0.5)):
+        opened = views.page_reply(pages[:1], box=box)
+        assert opened.pictures == []
+        assert "report.pdf, page 1 of 3" in opened.text
+        assert "no pictures" in opened.text
+
+
+def test_a_small_limit_for_all_pictures_still_leaves_one(page_store: PageStore) -> None:
+    ref = page_store.put(open_image(noise(900, 900)))
+    pages = [FoundPage(source=f"{n}.pdf", page_number=1, page_ref=str(ref)) for n in range(2)]
+    limits = ViewLimits(max_total_bytes=60_000)
+    reply = AgentViews(PagePictures(page_store), limits).search_reply("x", pages)
+    (picture,) = reply.pictures
+    assert len(picture.data) <= 60_000
 
 
 def test_a_picture_that_is_gone_is_named_and_the_others_are_shown(tmp_path: Path) -> None:

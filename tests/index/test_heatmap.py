@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import io
 import pickle
 from typing import TYPE_CHECKING
@@ -11,10 +12,11 @@ import numpy as np
 import pymupdf
 import pytest
 from PIL import Image
+from tests.pdfs import encrypt_pdf, write_pdf
 
 from vdr_integrations import MultiVectorEncoder, load_encoder
 from vdr_integrations.encoders import prompts
-from vdr_integrations.errors import OptionError, PageReferenceError
+from vdr_integrations.errors import IndexStoreError, OptionError, PageError, PageReferenceError
 from vdr_integrations.index import (
     Compression,
     HeatMap,
@@ -23,8 +25,10 @@ from vdr_integrations.index import (
     SimilarityGrids,
     sync_index,
 )
+from vdr_integrations.index.page_pictures import keep_pictures, page_picture
 from vdr_integrations.index.query_words import query_words
-from vdr_integrations.types import Hit, PageImage
+from vdr_integrations.pages import open_pdf
+from vdr_integrations.types import Hit, PageImage, PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -228,6 +232,46 @@ def test_a_hit_takes_a_picture_and_names_tokens_by_number_without_their_texts(
     assert heat.page.size == (420, 300)
     assert heat.words[0].text == "0"
     assert len(heat.words) == len(heat.tokens) == len(nano.query_tokens("lemonade"))
+
+
+def test_a_hit_whose_index_is_closed_says_so_whether_the_index_is_kept_or_not(
+    nano: MultiVectorEncoder, menu: Path, tmp_path: Path, page_store: PageStore
+) -> None:
+    index = LateInteractionIndex.create(tmp_path / "ix", manifest=Manifest.of(nano))
+    with index:
+        sync_index(index, nano, [menu])
+        hit = found(index, nano, "lemonade")
+    with pytest.raises(IndexStoreError, match="is closed"):
+        hit.heatmap()
+    del index
+    gc.collect()
+    with pytest.raises(IndexStoreError, match="is closed"):
+        hit.heatmap()
+
+
+@pytest.mark.parametrize("source", ["/" + "x" * 5000 + ".pdf", "/a\0b.pdf", "a.pdf"])
+def test_a_document_that_cannot_be_the_path_of_a_file_has_no_picture(
+    source: str, page_store: PageStore
+) -> None:
+    hit = Hit(source, 1, 0.5, "1", 1, f"vdr-page:{'0' * 64}")
+    with pytest.raises(PageReferenceError, match="no picture"):
+        page_picture(hit, budget=PixelBudget(64))
+    keep_pictures([hit], store=page_store, budget=PixelBudget(64))
+    assert hit.page_ref not in page_store
+
+
+def test_the_picture_of_an_encrypted_page_is_drawn_with_its_password(
+    tmp_path: Path, page_store: PageStore
+) -> None:
+    path = write_pdf(tmp_path / "plain.pdf", ["Secret plans"])
+    locked = encrypt_pdf(path, password="pw")
+    with open_pdf(locked, password="pw") as document:
+        ref = str(document[0].to_image(PixelBudget(64)).ref)
+    hit = Hit(locked.as_posix(), 1, 0.5, "1", 1, ref)
+    with pytest.raises(PageError, match="encrypted"):
+        page_picture(hit, budget=PixelBudget(64))
+    picture = page_picture(hit, budget=PixelBudget(64), password="pw")
+    assert str(picture.ref) == ref
 
 
 def test_copies_and_pickles_of_a_hit_are_equal_and_hold_no_index(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -76,6 +76,15 @@ def test_only_the_tokens_asked_for_count() -> None:
     grids[0, 1, 1], grids[1, 8, 6] = 0.9, 0.5
     (region,) = strongest_regions(grids, tokens=[1])
     assert (region.left, region.top) == (6 / COLUMNS, 8 / ROWS)
+
+
+def test_tokens_may_be_numbers_of_numpy() -> None:
+    grids = noise(3)
+    grids[1, 4, 2:5] = 0.8
+    chosen = relevance(grids, tokens=[1])
+    for number in (np.int64(1), np.array([1])):
+        untyped: list[Any] = [number]
+        np.testing.assert_array_equal(relevance(grids, tokens=untyped), chosen)
 
 
 def test_a_page_that_is_the_same_everywhere_has_no_region() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path  # noqa: TC003  # typer reads it
+from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,6 +27,7 @@ from vdr_integrations.apps.options import (
     PasswordOption,
     password_in,
 )
+from vdr_integrations.apps.questions import STDIN, asked_questions
 from vdr_integrations.apps.rm_command import rm_command
 from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
 from vdr_integrations.apps.show_command import show_command
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-_STDIN = "-"
+_STDOUT = Path("-")
 
 app = typer.Typer(
     help="Search documents by what their pages look like.",
@@ -62,6 +64,10 @@ def vdr(
     ] = False,
 ) -> None:
     """Search documents by what their pages look like."""
+    del version  # its callback has acted
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Names of documents are of any script; a terminal's encoding is not.
+        sys.stdout.reconfigure(errors="replace")
 
 
 @app.command("index")
@@ -161,6 +167,11 @@ def search_command(
             "be passed on.",
         ),
     ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="Draw small pictures of the pages in the terminal."),
+    ] = False,
+    password_env: PasswordOption = None,
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
@@ -171,16 +182,29 @@ def search_command(
     with reported(debug=debug):
         from vdr_integrations.apps.indexes import opened_index, search
         from vdr_integrations.apps.report import reporting
+        from vdr_integrations.apps.thumbnails import terminal_protocol, thumbnail_text
 
-        with opened_index(index) as opened, reporting(report, opened, settings) as keep:
-            questions = _questions(question)
+        if report == _STDOUT:
+            raise OptionError("--report -: the hits go to stdout; name a file for the report.")
+        if thumbnails and as_json:
+            raise OptionError("--thumbnails and --json exclude each other; choose one.")
+        protocol = terminal_protocol() if thumbnails else None
+        questions, password = asked_questions(question), password_in(password_env)
+        with (
+            opened_index(index) as opened,
+            reporting(report, opened, settings, password=password) as keep,
+        ):
+            drawn = None
+            if protocol is not None:
+                drawn = thumbnail_text(opened, protocol, password=password)
             found = search(opened, settings, questions, k=k, exhaustive=exhaustive)
             for asked, hits in zip(questions, found, strict=True):
                 keep(asked, hits)
                 if as_json:
                     display.show_hits_as_json(hits)
                 else:
-                    display.show_hits(hits, question=asked if question == _STDIN else None)
+                    heading = asked if question == STDIN else None
+                    display.show_hits(hits, question=heading, thumbnail=drawn)
 
 
 app.command("show")(show_command)
@@ -207,11 +231,3 @@ def _update(
         ):
             index.optimize()
     return report
-
-
-def _questions(question: str) -> list[str]:
-    asked = sys.stdin.read().splitlines() if question == _STDIN else [question]
-    questions = [line for line in asked if line.strip()]
-    if not questions:
-        raise OptionError("the question is empty; ask in plain words.")
-    return questions

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING
 
 from vdr_integrations.apps.exits import one_line
-from vdr_integrations.apps.plain_text import shortest_path
+from vdr_integrations.apps.plain_text import say_json, shortest_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vdr_integrations.types import Hit
 
@@ -25,18 +24,30 @@ def notice(message: str) -> None:
 
 def show_hits_as_json(hits: Sequence[Hit]) -> None:
     """A JSON array on one line of stdout, best hit first; keys are the attributes of ``Hit``."""
-    sys.stdout.write(json.dumps([hit.to_dict() for hit in hits], ensure_ascii=False) + "\n")
+    say_json([hit.to_dict() for hit in hits])
 
 
-def show_hits(hits: Sequence[Hit], *, question: str | None = None) -> None:
+def show_hits(
+    hits: Sequence[Hit],
+    *,
+    question: str | None = None,
+    thumbnail: Callable[[Hit], str] | None = None,
+) -> None:
     """A table on a terminal; else a line for each hit: score, page number and source, by tabs.
 
     Args:
         hits: Best first.
         question: Written above them, where several were asked.
+        thumbnail: What a terminal draws as the picture of a hit, under a line for each; no table.
     """
     if question is not None:
         sys.stdout.write(f"{one_line(question)}\n")
+    if thumbnail is not None:
+        for hit in hits:
+            sys.stdout.write(f"{hit.score:.4f}  {_page(hit)}  {shortest_path(hit.source)}\n")
+            sys.stdout.write(thumbnail(hit))
+            sys.stdout.flush()
+        return
     if not sys.stdout.isatty():
         for hit in hits:
             sys.stdout.write(f"{hit.score:.4f}\t{hit.page_number}\t{one_line(hit.source)}\n")

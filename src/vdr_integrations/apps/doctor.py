@@ -75,7 +75,7 @@ def diagnose(model: str) -> dict[str, Any]:
         "packages": packages,
         **hardware,
         "model": weights,
-        "caches": _caches(),
+        "caches": _caches(advice),
         "environment": _environment(),
         "problems": problems,
         "advice": advice,
@@ -100,9 +100,13 @@ def _hardware(problems: list[str]) -> dict[str, Any]:
     except (ImportError, OSError) as error:  # a wheel for another machine fails in many ways
         problems.append(f"torch cannot be imported ({error}); install it again.")
         return {"devices": [], "chosen": None}
-    device = choose_device(None)
-    dtype = choose_dtype("auto", device)
-    found = devices()
+    try:
+        device = choose_device(None)
+        dtype = choose_dtype("auto", device)
+        found = devices()
+    except RuntimeError as error:  # drivers fail in many ways
+        problems.append(f"torch cannot look at the devices ({error}).")
+        return {"devices": [], "chosen": None}
     return {
         "devices": [
             {
@@ -193,7 +197,7 @@ def _advise(
         )
 
 
-def _caches() -> dict[str, Any]:
+def _caches(advice: list[str]) -> dict[str, Any]:
     from huggingface_hub import constants
 
     from vdr_integrations.pages import PageStore
@@ -203,14 +207,21 @@ def _caches() -> dict[str, Any]:
         "hub": constants.HF_HUB_CACHE,
         "page_store": PageStore().root,
     }
-    return {name: _folder(Path(folder)) for name, folder in folders.items()}
+    found: dict[str, Any] = {}
+    for name, folder in folders.items():
+        path = Path(folder).absolute()
+        found[name] = {"path": str(path), "exists": False, "free_bytes": None}
+        try:
+            found[name] |= _folder(path)
+        except OSError as error:
+            advice.append(f"the folder of {name} cannot be looked at: {error.strerror}.")
+    return found
 
 
 def _folder(path: Path) -> dict[str, Any]:
-    path = path.expanduser().absolute()
     there = next((one for one in (path, *path.parents) if one.exists()), None)
     free = None if there is None else shutil.disk_usage(there).free
-    return {"path": str(path), "exists": path.exists(), "free_bytes": free}
+    return {"exists": path.exists(), "free_bytes": free}
 
 
 def _environment() -> dict[str, Any]:

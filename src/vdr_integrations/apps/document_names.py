@@ -47,17 +47,27 @@ def document_named(index: Index, name: str) -> DocumentRecord:
     """
     from vdr_integrations.index.agent_views.indexed_pages import document_of_file_name
 
-    for source in (name, _whole(name).as_posix()):
-        found = index.document(source)
-        if found is not None:
-            return found
-    found = document_of_file_name(index, name)
+    found: DocumentRecord | None = None
+    if _is_text(name):  # else no document is called so: indexes keep names as UTF-8
+        for source in (name, _whole(name).as_posix()):
+            found = index.document(source)
+            if found is not None:
+                return found
+        found = document_of_file_name(index, name)
     if found is None:
         raise OptionError(
             f"index {index.path} has no document {name!r}; see what it has with "
             f"vdr info --documents. Other files are not opened."
         )
     return found
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _whole(name: str) -> Path:

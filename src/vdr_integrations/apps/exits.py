@@ -31,7 +31,8 @@ class ExitCode(IntEnum):
 def reported(*, debug: bool) -> Generator[None]:
     """Turn errors of the user's world into one line on stderr and exit code 1.
 
-    Errors of the program itself pass through, with their traceback.
+    Errors of the program itself pass through, with their traceback. Where nobody reads stdout any
+    more (``| head``), typer ends the program without a word.
 
     Args:
         debug: Show the traceback too.
@@ -41,6 +42,8 @@ def reported(*, debug: bool) -> Generator[None]:
     """
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (VdrError, OSError, MemoryError) as error:
         if debug:
             traceback.print_exc()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from pathlib import Path  # noqa: TC003  # typer reads it
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from vdr_integrations.apps.exits import one_line, reported
-from vdr_integrations.apps.options import (  # noqa: TC001  # typer reads them
+from vdr_integrations.apps.options import (
     DebugOption,
     DeviceOption,
     DtypeOption,
     ModelPlaceOption,
+    PasswordOption,
+    password_in,
 )
+from vdr_integrations.apps.plain_text import say_json
+from vdr_integrations.apps.questions import asked_questions
 from vdr_integrations.apps.settings import ModelSettings
 from vdr_integrations.errors import OptionError
 
@@ -28,16 +31,22 @@ if TYPE_CHECKING:
 
 __all__ = ["heatmap_command"]
 
+_STDOUT = Path("-")
+
 
 def heatmap_command(
-    question: Annotated[str, typer.Argument(help="What was looked for, in plain words.")],
+    question: Annotated[
+        str,
+        typer.Argument(help="What was looked for, in plain words; '-' reads it from stdin."),
+    ],
     *,
     index: Annotated[
         Path,
         typer.Option("--index", envvar="VDR_INDEX", help="Folder of a late-interaction index."),
     ],
     out: Annotated[
-        Path, typer.Option("--out", help="PNG file to write, in place of what is there.")
+        Path,
+        typer.Option("--out", help="PNG file to write, in place of what is there; '-' for stdout."),
     ],
     hit: Annotated[
         int | None,
@@ -64,6 +73,7 @@ def heatmap_command(
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
+    password_env: PasswordOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Draw where on a page the words of a question match."""
@@ -71,9 +81,13 @@ def heatmap_command(
     with reported(debug=debug):
         from vdr_integrations.apps.indexes import opened_index
         from vdr_integrations.index import LateInteractionIndex
+        from vdr_integrations.index.page_pictures import page_picture
 
-        if not question.strip():
-            raise OptionError("the question is empty; ask in plain words.")
+        asked, password = asked_questions(question), password_in(password_env)
+        if len(asked) > 1:
+            raise OptionError(f"a heat map is of one question, and stdin has {len(asked)}.")
+        if out == _STDOUT and as_json:
+            raise OptionError("--out - is the picture alone; write JSON by another call.")
         if (source is None) != (page is None) or (hit is not None and source is not None):
             raise OptionError("name the page by --hit, or by --source and --page together.")
         with opened_index(index) as opened:
@@ -84,18 +98,25 @@ def heatmap_command(
                 )
             encoder, _, _ = settings.load_late(opened.manifest)
             opened.manifest.check(encoder, index_path=opened.path)
-            (query,) = encoder.encode_queries([question])
+            (query,) = encoder.encode_queries(asked)
             found = (
                 _ranked(opened, query, 1 if hit is None else hit)
                 if source is None or page is None
                 else _named(opened, query, source, page)
             )
-            drawn = found.heatmap(query_tokens=encoder.query_tokens(question), encoder=encoder)
+            picture = page_picture(found, budget=encoder.pixel_budget, password=password)
+            tokens = encoder.query_tokens(asked[0])
+            drawn = found.heatmap(query_tokens=tokens, page=picture, encoder=encoder)
             chosen = int(token) if token is not None and token.isdecimal() else token
             # A word of digits is more likely meant than the token of that number.
             if token is not None and token in {word.text for word in drawn.words}:
                 chosen = token
-            out.write_bytes(drawn.png(chosen, boxes=boxes))
+            png = drawn.png(chosen, boxes=boxes)
+            if out == _STDOUT:
+                sys.stdout.buffer.write(png)
+                sys.stdout.flush()
+                return
+            out.write_bytes(png)
             _show(found, drawn, out, chosen, boxes=boxes, as_json=as_json)
 
 
@@ -126,7 +147,9 @@ def _show(
 ) -> None:
     regions = drawn.boxes(max(boxes, 1), token=token)
     if not as_json:
-        sys.stdout.write(f"{hit.score:.4f}\t{hit.page_number}\t{one_line(hit.source)}\t{out}\n")
+        sys.stdout.write(
+            f"{hit.score:.4f}\t{hit.page_number}\t{one_line(hit.source)}\t{one_line(str(out))}\n"
+        )
         return
     words: list[dict[str, Any]] = [
         {"text": word.text, "tokens": list(word.tokens), "peak": round(drawn.peak(word), 4)}
@@ -138,4 +161,4 @@ def _show(
         "words": words,
         "regions": [region._asdict() for region in regions],
     }
-    sys.stdout.write(json.dumps(shown, ensure_ascii=False) + "\n")
+    say_json(shown)

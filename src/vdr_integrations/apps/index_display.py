@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index import SyncProgress, SyncReport
 
-__all__ = ["progress_bar", "show_failures", "show_report", "show_report_as_json"]
+__all__ = [
+    "progress_bar",
+    "show_failures",
+    "show_report",
+    "show_report_as_json",
+    "verify_progress",
+]
 
 _NAME_CHARACTERS = 32
 
@@ -62,6 +68,40 @@ def progress_bar() -> Generator[Callable[[SyncProgress], None]]:
                 pages=state.pages_encoded,
                 speed=_speed(state.pages_encoded, progress.tasks[task].elapsed),
             )
+
+        yield advance
+
+
+@contextmanager
+def verify_progress() -> Generator[Callable[[int, int], None]]:
+    """A bar over the documents that ``vdr verify`` has read, on stderr, with the time left.
+
+    Nothing where stderr is not a terminal.
+    """
+    if not sys.stderr.isatty():
+        yield lambda _done, _documents: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=20),
+        MofNCompleteColumn(),
+        TextColumn("documents, left", markup=False),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("Verifying", total=None)
+
+        def advance(done: int, documents: int) -> None:
+            progress.update(task, completed=done, total=documents)
 
         yield advance
 

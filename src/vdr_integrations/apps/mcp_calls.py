@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vdr_integrations.index.agent_views.call import RegionArgument  # noqa: TC001  # pydantic reads it
 
@@ -28,6 +28,13 @@ class SearchPages(BaseModel):
     include_region: bool = Field(
         default=False, description="Show the part of each page that matched, too."
     )
+
+    @field_validator("question")
+    @classmethod
+    def _asks(cls, question: str) -> str:
+        if not question.strip():
+            raise ValueError("it is blank; ask in plain words")
+        return question
 
 
 class ViewPage(BaseModel):

@@ -23,9 +23,11 @@ try:
 except ImportError as error:
     raise MissingExtraError(package="mcp", extra="mcp", purpose="vdr mcp") from error
 
+from vdr_integrations.apps.exits import say_error
 from vdr_integrations.apps.mcp_calls import ListDocuments, SearchPages, ViewPage
 from vdr_integrations.index.agent_views import EncodedPicture, PictureLink, ViewLimits
 from vdr_integrations.index.agent_views.call import validation_message
+from vdr_integrations.index.agent_views.untrusted import error_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
@@ -78,7 +80,10 @@ def build_server(service: PageService) -> Server[Any, Any]:
     async def call_tool(  # pyright: ignore[reportUnusedFunction]
         name: str, arguments: dict[str, Any]
     ) -> list[types.ContentBlock]:
-        return await anyio.to_thread.run_sync(_answer, service, name, arguments, limiter=limiter)
+        with _on_one_line():
+            return await anyio.to_thread.run_sync(
+                _answer, service, name, arguments, limiter=limiter
+            )
 
     @server.list_resource_templates()
     async def list_resource_templates() -> list[types.ResourceTemplate]:  # pyright: ignore[reportUnusedFunction]
@@ -93,7 +98,8 @@ def build_server(service: PageService) -> Server[Any, Any]:
 
     @server.read_resource()
     async def read_resource(uri: AnyUrl) -> Iterable[ReadResourceContents]:  # pyright: ignore[reportUnusedFunction]
-        picture = await anyio.to_thread.run_sync(service.picture, str(uri), limiter=limiter)
+        with _on_one_line():
+            picture = await anyio.to_thread.run_sync(service.picture, str(uri), limiter=limiter)
         return [ReadResourceContents(picture.data, picture.mime_type)]
 
     return server
@@ -137,11 +143,20 @@ def _protocol_stdout() -> Generator[TextIOWrapper]:
         os.close(real)
 
 
+@contextmanager
+def _on_one_line() -> Generator[None]:
+    """Errors whose names of documents can neither break lines nor hide anything."""
+    try:
+        yield
+    except VdrError as error:
+        raise VdrError(error_line(error)) from error
+
+
 def _load_ahead(service: PageService) -> None:
     try:
         service.encoder()
-    except VdrError as error:
-        sys.stderr.write(f"error: {error}\n")  # and the next search says so to the client
+    except (VdrError, OSError, MemoryError) as error:
+        say_error(str(error) or type(error).__name__)  # the next search says so to the client
 
 
 def _tool(name: str, title: str, call: type[BaseModel]) -> types.Tool:

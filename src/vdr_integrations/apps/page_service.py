@@ -189,13 +189,17 @@ class PageService:
         return "\n".join(lines)
 
     def _pages(self, page_ref: str) -> list[FoundPage]:
+        if isinstance(self.index, DenseIndex):  # others may write to it meanwhile
+            return pages_of_ref(self.index, page_ref)
         try:
             return self._found.get(page_ref)
         except OptionError:  # found by an earlier process, perhaps
             return pages_of_ref(self.index, page_ref)
 
     def _views(self) -> AgentViews:
-        budget = self.encoder().pixel_budget
+        # Pages are shown while the model loads, and where it does not.
+        encoder = self._encoder
+        budget = self.index.manifest.pixel_budget if encoder is None else encoder.pixel_budget
         return AgentViews(PagePictures(PageStore(), budget, self._password), self.limits)
 
 

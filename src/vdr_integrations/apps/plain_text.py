@@ -16,8 +16,13 @@ __all__ = ["bytes_in_words", "say_facts", "say_json", "shortest_path"]
 
 
 def say_json(found: object) -> None:
-    """One line of JSON."""
-    sys.stdout.write(json.dumps(found, ensure_ascii=False) + "\n")
+    """One line of JSON; characters that stdout's encoding does not have are escaped."""
+    line = json.dumps(found, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        line = json.dumps(found)
+    sys.stdout.write(f"{line}\n")
 
 
 def say_facts(facts: Mapping[str, Any]) -> None:

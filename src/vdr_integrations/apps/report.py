@@ -30,7 +30,7 @@ _EXCERPT_CHARACTERS = 320
 
 @contextmanager
 def reporting(
-    path: Path | None, index: Index, settings: ModelSettings
+    path: Path | None, index: Index, settings: ModelSettings, *, password: str | None = None
 ) -> Generator[Callable[[str, Sequence[Hit]], None]]:
     """Collect questions with their hits, and write the report when all are asked.
 
@@ -40,6 +40,7 @@ def reporting(
         path: The HTML file, in place of what is there; None for no report.
         index: Open; one of late interaction gives heat maps.
         settings: Of its encoder.
+        password: Of encrypted PDFs.
 
     Raises:
         OptionError: The folder of the file is not there.
@@ -56,9 +57,8 @@ def reporting(
     asked: list[Question] = []
 
     def keep(question: str, hits: Sequence[Hit]) -> None:
-        asked.append(
-            Question(question, tuple(_found(question, hit, encoder, budget) for hit in hits))
-        )
+        pages = tuple(_found(question, hit, encoder, budget, password) for hit in hits)
+        asked.append(Question(question, pages))
 
     yield keep
     when = datetime.now().astimezone()
@@ -70,12 +70,16 @@ def reporting(
 
 
 def _found(
-    question: str, hit: Hit, encoder: MultiVectorEncoder | None, budget: PixelBudget
+    question: str,
+    hit: Hit,
+    encoder: MultiVectorEncoder | None,
+    budget: PixelBudget,
+    password: str | None,
 ) -> FoundPage:
     picture: PageImage | None = None
     heat: HeatMap | None = None
     try:
-        picture = page_picture(hit, budget=budget)
+        picture = page_picture(hit, budget=budget, password=password)
         if encoder is not None:
             tokens = encoder.query_tokens(question)
             heat = hit.heatmap(query_tokens=tokens, page=picture, encoder=encoder)

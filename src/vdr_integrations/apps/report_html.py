@@ -215,6 +215,8 @@ def _matches(page: FoundPage) -> str:
         for peak, text in peaks[:_WORDS_LISTED]
         if peak >= _FAINT * strongest
     )
+    if not rows:
+        return "<p>No word stands out on this page.</p>\n"
     return f'<h4>Words that stand out on this page</h4>\n<ul class="words">\n{rows}</ul>\n'
 
 

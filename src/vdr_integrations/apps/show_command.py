@@ -126,10 +126,10 @@ def _picture(
 
 
 def _deliver(picture: Image.Image, out: Path | None) -> None:
-    """Write the picture, or open it in the viewer of the desktop.
+    """Write the picture, or open it in the viewer of the desktop, or draw it in the terminal.
 
     Raises:
-        OptionError: There is no viewer.
+        OptionError: There is no viewer, and the terminal shows no pictures.
     """
     file = io.BytesIO()
     picture.save(file, format="PNG")
@@ -143,8 +143,15 @@ def _deliver(picture: Image.Image, out: Path | None) -> None:
         with tempfile.NamedTemporaryFile("wb", prefix="vdr-", suffix=".png", delete=False) as made:
             made.write(file.getvalue())
         if typer.launch(made.name) != 0:
+            from vdr_integrations.apps.thumbnails import drawn_in_terminal
+
             Path(made.name).unlink()
-            raise OptionError("no program opens pictures here; give --out FILE.")
+            try:
+                sys.stdout.write(drawn_in_terminal(picture))
+            except OptionError as error:
+                raise OptionError(
+                    f"no program opens pictures here, and {error} Give --out FILE."
+                ) from None
 
 
 def _show_json(

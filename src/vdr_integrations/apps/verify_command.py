@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vdr_integrations.apps import index_display
 from vdr_integrations.apps.exits import ExitCode, one_line, reported, say_error
 from vdr_integrations.apps.options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
 from vdr_integrations.apps.plain_text import say_json
@@ -54,7 +55,9 @@ def _verified(path: Path) -> Verification:
     from vdr_integrations.index.verify import Verification, verify_index
 
     try:
-        with opened_index(path) as opened:
-            return verify_index(opened)
+        with opened_index(path) as opened, index_display.verify_progress() as on_document:
+            found = verify_index(opened, on_document=on_document)
+            on_document(found.documents, found.documents)
+            return found
     except IndexFormatError as error:
         return Verification(0, 0, (str(error),), ())

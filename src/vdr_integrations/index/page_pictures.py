@@ -55,13 +55,20 @@ def keep_pictures(hits: Sequence[Hit], *, store: PageStore, budget: PixelBudget)
                 )
 
 
-def page_picture(hit: Hit, *, budget: PixelBudget, store: PageStore | None = None) -> PageImage:
+def page_picture(
+    hit: Hit,
+    *,
+    budget: PixelBudget,
+    store: PageStore | None = None,
+    password: str | None = None,
+) -> PageImage:
     """The picture of a found page, pixel for pixel the image that was encoded; nothing is stored.
 
     Args:
         hit: Of an index.
         budget: The encoder's.
         store: Looked into before the page is drawn from its file; the default one when left out.
+        password: Of an encrypted PDF.
 
     Raises:
         PageReferenceError: Neither is it stored nor does the file still show it.
@@ -71,7 +78,7 @@ def page_picture(hit: Hit, *, budget: PixelBudget, store: PageStore | None = Non
     store = PageStore() if store is None else store
     if hit.page_ref in store:
         return store.get(hit.page_ref)
-    for _, drawn in _drawn(Path(hit.source), [hit.page_number], budget):
+    for _, drawn in _drawn(Path(hit.source), [hit.page_number], budget, password):
         if str(drawn.ref) == hit.page_ref:
             return drawn
     raise PageReferenceError(
@@ -83,17 +90,21 @@ def page_picture(hit: Hit, *, budget: PixelBudget, store: PageStore | None = Non
 
 
 def _drawn(
-    path: Path, page_numbers: Sequence[int], budget: PixelBudget
+    path: Path, page_numbers: Sequence[int], budget: PixelBudget, password: str | None = None
 ) -> Iterator[tuple[int, PageImage]]:
     """As ``sync_index`` draws them; pages that the file has no more are left out."""
     # An index may name documents as it likes: only what can be the path of a file is opened.
-    if not path.is_absolute() or not path.is_file():
+    try:
+        is_file = path.is_absolute() and path.is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if not is_file:
         return
     source = path.as_posix()
     if path.suffix.lower() in IMAGE_SUFFIXES:
         yield 1, PageImage(open_image(path, name=source).render(budget), source=source)
         return
-    with open_pdf(path, name=source) as document:
+    with open_pdf(path, name=source, password=password) as document:
         for number in page_numbers:
             if number <= len(document):
                 yield number, document[number - 1].to_image(budget)

@@ -164,7 +164,10 @@ def _chosen(
         )
     if tokens is None:
         return [[token] for token in range(len(grids))]
-    words = [[word] if isinstance(word, int) else list(word) for word in tokens]
+    words = [
+        [int(word)] if isinstance(word, (int, np.integer)) else [int(token) for token in word]
+        for word in tokens
+    ]
     wrong = [token for word in words for token in word if not 0 <= token < len(grids)]
     if wrong or not words or not all(words):
         raise OptionError(

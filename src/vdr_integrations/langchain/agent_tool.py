@@ -31,6 +31,7 @@ from vdr_integrations.index.agent_views.call import (
     validation_message,
 )
 from vdr_integrations.index.agent_views.matched_region import region_of_grids
+from vdr_integrations.index.agent_views.untrusted import error_line
 from vdr_integrations.langchain.retriever import ColQwen2Retriever
 from vdr_integrations.pages import PageStore
 from vdr_integrations.types import PageRef
@@ -122,7 +123,7 @@ class VisualDocumentSearchTool(BaseTool):
             )
             return self._shown(call, documents)
         except VdrError as error:
-            raise ToolException(str(error)) from error
+            raise ToolException(error_line(error)) from error
 
     async def _arun(
         self,
@@ -144,7 +145,7 @@ class VisualDocumentSearchTool(BaseTool):
             )
             return await asyncio.to_thread(self._shown, call, documents)
         except VdrError as error:
-            raise ToolException(str(error)) from error
+            raise ToolException(error_line(error)) from error
 
     def _opened(self, call: VisualSearchCall) -> ContentAndArtifact:
         box = None if call.region is None else call.region.box()
@@ -185,6 +186,9 @@ class VisualDocumentSearchTool(BaseTool):
             self.limits.check_pages(call.k)
             if _takes_k(self.retriever):
                 options["k"] = call.k
+            late = self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
+            if late is not None and late.candidates is not None:
+                options["candidates"] = max(late.candidates, call.k)
         return options
 
     @property

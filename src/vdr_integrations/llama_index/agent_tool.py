@@ -28,6 +28,7 @@ from vdr_integrations.index.agent_views.call import (
     parse_call,
 )
 from vdr_integrations.index.agent_views.matched_region import region_of_grids
+from vdr_integrations.index.agent_views.untrusted import error_line
 from vdr_integrations.llama_index.late_interaction import ColQwen2Retriever
 from vdr_integrations.llama_index.page_nodes import TEXT_KEY, page_ref
 from vdr_integrations.pages import PageStore
@@ -204,11 +205,12 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         )
 
     def _refused(self, error: VdrError, given: dict[str, Any]) -> ToolOutput:
+        said = error_line(error)
         return ToolOutput(
             tool_name=self.metadata.get_name(),
-            content=str(error),
+            content=said,
             raw_input=given,
-            raw_output=str(error),
+            raw_output=said,
             is_error=True,
             exception=error,
         )

@@ -42,15 +42,6 @@ class Box:
                 f"found {self._listed}."
             )
 
-    def padded(self, margin: float) -> Box:
-        """The box with ``margin``, a fraction of the page's sides, around it, within the page."""
-        return Box(
-            max(0.0, self.left - margin),
-            max(0.0, self.top - margin),
-            min(1.0, self.right + margin),
-            min(1.0, self.bottom + margin),
-        )
-
     def with_surroundings(self, *, width: float, height: float) -> Box:
         """The box grown about its middle to at least these fractions of the page, within it."""
         left, right = _grown(self.left, self.right, width)

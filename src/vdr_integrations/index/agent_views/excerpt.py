@@ -38,10 +38,9 @@ def excerpt(text: str, question: str, *, max_characters: int) -> str:
     if len(text) <= max_characters:
         return text
     room = max_characters - 2 * len(_ELLIPSIS)
-    start = max(0, _densest(_found(text, question), room) - int(room * _LEAD))
-    start = min(start, len(text) - room)
-    end = start + room
-    start, end = _at_words(text, start, end)
+    first = _densest(_found(text, question), room)
+    start = min(max(0, first - int(room * _LEAD)), len(text) - room)
+    start, end = _at_words(text, start, start + room, first=first)
     before = _ELLIPSIS if start else ""
     after = _ELLIPSIS if end < len(text) else ""
     return before + text[start:end].strip() + after
@@ -51,12 +50,12 @@ def _found(text: str, question: str) -> list[tuple[int, str]]:
     """Positions in the text where a word of the question begins."""
     words = {word.casefold() for word in _WORD.findall(question)}
     words = {word for word in words if len(word) >= _SHORTEST_WORD} or words
-    return [
-        (match.start(), word)
-        for match in _WORD.finditer(text)
-        for word in words
-        if match[0].casefold().startswith(word)
-    ]
+    lengths = {len(word) for word in words}
+    found: list[tuple[int, str]] = []
+    for match in _WORD.finditer(text):
+        beginnings = {match[0].casefold()[:length] for length in lengths}
+        found += [(match.start(), word) for word in beginnings & words]
+    return found
 
 
 def _densest(found: list[tuple[int, str]], room: int) -> int:
@@ -76,10 +75,13 @@ def _densest(found: list[tuple[int, str]], room: int) -> int:
     return best
 
 
-def _at_words(text: str, start: int, end: int) -> tuple[int, int]:
-    """The stretch without the pieces of words at its ends; scripts without blanks are cut."""
-    if start and (blank := text.find(" ", start, start + 30)) >= 0:
+def _at_words(text: str, start: int, end: int, *, first: int) -> tuple[int, int]:
+    """The stretch without the pieces of words at its ends; scripts without blanks are cut.
+
+    The word that begins at ``first`` stays.
+    """
+    if start and (blank := text.find(" ", start, min(first, start + 30))) >= 0:
         start = blank + 1
-    if end < len(text) and (blank := text.rfind(" ", max(start, end - 30), end)) >= 0:
+    if end < len(text) and (blank := text.rfind(" ", max(first, end - 30), end)) >= 0:
         end = blank
     return start, end

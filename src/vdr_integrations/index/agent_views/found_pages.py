@@ -68,10 +68,11 @@ class FoundPage:
         score: float | None,
     ) -> FoundPage:
         """The page of a framework's document; what ``metadata`` does not say rightly is unknown."""
+        label = metadata.get("page_label")
         return cls(
             source=source,
             page_number=_whole_number(metadata.get("page_number")),
-            page_label=str(metadata.get("page_label", "")),
+            page_label="" if label is None else str(label),
             total_pages=_whole_number(metadata.get("total_pages")),
             page_ref=page_ref,
             text=text,

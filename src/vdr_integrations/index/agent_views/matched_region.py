@@ -26,19 +26,28 @@ _MARGIN = 0.02
 """Of the page's sides: cells end in the middle of letters."""
 
 
-def region_of_grids(grids: NDArray[np.float32], tokens: Sequence[str]) -> Box | None:
+def region_of_grids(
+    grids: NDArray[np.float32], tokens: Sequence[str], *, prompt: str | None = None
+) -> Box | None:
     """The strongest region of similarity grids, or None where nothing stands out.
 
     Args:
         grids: float32 (query tokens, rows, columns), see ``SimilarityGrids``.
         tokens: Text of every query token; its words count, where it has any.
+        prompt: As in ``query_words``.
     """
-    words = [word.tokens for word in query_words(tokens)]
+    words = [word.tokens for word in query_words(tokens, prompt=prompt)]
     found = strongest_regions(grids, count=1, tokens=words or None)
     if not found:
         return None
     region = found[0]
-    return Box(region.left, region.top, region.right, region.bottom).padded(_MARGIN)
+    # With the margin at once: a cell of a page that is 100 times as long as wide is no box alone.
+    return Box(
+        max(0.0, region.left - _MARGIN),
+        max(0.0, region.top - _MARGIN),
+        min(1.0, region.right + _MARGIN),
+        min(1.0, region.bottom + _MARGIN),
+    )
 
 
 def matched_region(
@@ -68,11 +77,13 @@ def matched_region(
         PageReferenceError: The picture is needed and cannot be had.
         IndexFormatError: Stored vectors are damaged.
     """
+    prompt = encoder.checkpoint.query_prompt
     for stored in index.get([page_id], with_vectors=True):
         if stored.page_ref == page.page_ref and stored.grid is not None:
             assert stored.vectors is not None  # noqa: S101  # they were asked for
-            return region_of_grids(similarity_grids(query, stored.vectors, stored.grid), tokens)
+            grids = similarity_grids(query, stored.vectors, stored.grid)
+            return region_of_grids(grids, tokens, prompt=prompt)
     image = pictures.indexed(page)
     layout = encoder.page_layout(image.height, image.width)
     (vectors,) = encoder.encode_pages([image])
-    return region_of_grids(similarity_grids(query, vectors, layout), tokens)
+    return region_of_grids(similarity_grids(query, vectors, layout), tokens, prompt=prompt)

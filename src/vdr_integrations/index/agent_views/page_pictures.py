@@ -7,7 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import MissingExtraError, PageError, PageReferenceError
+from vdr_integrations.errors import (
+    MissingExtraError,
+    OptionError,
+    PageError,
+    PageReferenceError,
+)
 from vdr_integrations.pages import open_image, open_pdf
 from vdr_integrations.pages.find import IMAGE_SUFFIXES
 from vdr_integrations.types import PageImage, PixelBudget
@@ -78,6 +83,11 @@ class PagePictures:
     store: PageStore | None
     budget: PixelBudget | None = None
     password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to have nowhere to take pictures from."""
+        if self.store is None and self.budget is None:
+            raise OptionError("pictures of pages come from a store or a budget; give one of them.")
 
     def indexed(self, page: FoundPage) -> PageImage:
         """The picture that was indexed.

@@ -10,7 +10,12 @@ from vdr_integrations.errors import PageError
 from vdr_integrations.index.agent_views.encoded_picture import EncodedPicture, encode_picture
 from vdr_integrations.index.agent_views.excerpt import excerpt
 from vdr_integrations.index.agent_views.limits import ViewLimits
-from vdr_integrations.index.agent_views.untrusted import clean, fenced, new_boundary, one_line
+from vdr_integrations.index.agent_views.untrusted import (
+    error_line,
+    fenced,
+    new_boundary,
+    one_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,7 +101,8 @@ class _Call:
         """The picture encoded, or None where no more are allowed."""
         most = min(self.limits.max_image_bytes, self.left_bytes)
         # Half of what a picture may have is still a good one; less is better looked at alone.
-        if self.images < 1 or most < self.limits.max_image_bytes / 2:
+        enough = min(self.limits.max_image_bytes, self.limits.max_total_bytes) / 2
+        if self.images < 1 or most < enough:
             return None
         picture = encode_picture(image, max_side_px=self.limits.max_side_px, max_bytes=most)
         self.images -= 1
@@ -154,7 +160,7 @@ class AgentViews:
         return Reply(tuple(parts))
 
     def page_reply(self, pages: Sequence[FoundPage], *, box: Box | None = None) -> Reply:
-        """A page or a region of it, as large as the limits allow, and its text layer.
+        """A page or a region of it, as large as the limits allow, and a whole page's text layer.
 
         Args:
             pages: The page; where others share its picture, those too.
@@ -164,12 +170,15 @@ class AgentViews:
             PageError: The picture cannot be had.
         """
         page, limits = pages[0], self.limits
+        lines = [page.citation, *_address(page)]
+        lines += [f"the same picture: {other.citation}" for other in pages[1:4]]
+        if not limits.max_images:
+            lines.append("There are no pictures here: the tool is set to give text alone.")
+            return Reply(("\n".join([*lines, *self._whole_text(page)]),))
         zoomed = self.pictures.zoomed(page, box, max_side_px=limits.max_zoom_side_px)
         picture = encode_picture(
             zoomed.image, max_side_px=limits.max_zoom_side_px, max_bytes=limits.max_total_bytes
         )
-        lines = [page.citation, *_address(page)]
-        lines += [f"the same picture: {other.citation}" for other in pages[1:4]]
         if box is not None:
             lines.append(f"region shown: {_described(box, zoomed)}")
         if not zoomed.is_redrawn:
@@ -177,11 +186,13 @@ class AgentViews:
                 "resolution: that of the index; the file is not at hand or was changed since."
             )
         lines.append(_picture_line(picture))
-        text = clean(page.text)
-        if box is None and text:
-            text = excerpt(text, "", max_characters=limits.max_text_characters)
-            lines.append(fenced(text, boundary=new_boundary()))
+        if box is None:
+            lines += self._whole_text(page)
         return Reply(("\n".join(lines), picture))
+
+    def _whole_text(self, page: FoundPage) -> list[str]:
+        text = excerpt(page.text, "", max_characters=self.limits.max_text_characters)
+        return [fenced(text, boundary=new_boundary())] if text else []
 
     def _hit(self, call: _Call, rank: int, page: FoundPage, box: Box | None) -> list[ReplyPart]:
         score = "" if page.score is None else f", score {page.score:.4f}"
@@ -196,7 +207,7 @@ class AgentViews:
         try:
             picture = call.take(self.pictures.indexed(page).image)
         except PageError as error:
-            lines.append(f"Its picture cannot be shown: {one_line(str(error), max_characters=400)}")
+            lines.append(f"Its picture cannot be shown: {error_line(error, max_characters=400)}")
             return ["\n".join(lines)]
         if picture is None:
             return ["\n".join(lines), PictureLink(page)]
@@ -210,7 +221,7 @@ class AgentViews:
         try:
             zoomed = self.pictures.zoomed(page, shown, max_side_px=self.limits.max_side_px)
         except PageError as error:  # the file was there a moment ago
-            return [one_line(str(error), max_characters=400)]
+            return [error_line(error, max_characters=400)]
         line = f"Region of {page.citation} that matched best: {_described(box, zoomed)}."
         picture = call.take(zoomed.image)
         if picture is None:

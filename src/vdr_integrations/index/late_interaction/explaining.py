@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import OptionError
+from vdr_integrations.errors import IndexStoreError, OptionError
 from vdr_integrations.index.heatmap import HeatMap
 from vdr_integrations.index.maxsim import similarity_grids
 from vdr_integrations.index.page_pictures import page_picture
@@ -54,7 +54,7 @@ def explained_hits(
         ) -> HeatMap:
             index = held()
             if index is None:
-                raise OptionError(
+                raise IndexStoreError(
                     f"{hit.source} page {hit.page_number}: the index that found it is closed; keep "
                     f"it open until heat maps are drawn."
                 )
