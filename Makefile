@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench notebooks transcripts clean
 
 setup: $(STAMP)
 
@@ -43,6 +43,13 @@ check: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.parity
+
+# Run again and keep what they show now.
+notebooks: $(STAMP)
+	$(BIN)/python -m notebooks.run --write
+
+transcripts: $(STAMP)
+	$(BIN)/python -m tests.transcripts
 
 clean:
 	rm -rf $(VENV) .demo dist build

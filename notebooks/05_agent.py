@@ -1,0 +1,121 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # An agent that looks at pages
+#
+# `VisualDocumentSearchTool` lets an agent search documents, see the pages it found, and open a part
+# of one at a higher resolution, as a reader would. Here it is used by LlamaIndex's `FunctionAgent`.
+#
+# This notebook runs offline: the retriever is the bundled `nano-colqwen2`, which matches printed
+# words, and the language model is a script of three lines. **For real work** write
+# `MODEL = "vidore/colqwen2-v1.0"` and give the agent a vision model that calls functions. It
+# expects PDFs in a folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
+
+# %%
+from vdr_integrations.llama_index import (
+    ColQwen2Retriever,
+    PDFPageReader,
+    VisualDocumentSearchTool,
+)
+
+MODEL = "nano-colqwen2"
+
+retriever = ColQwen2Retriever.from_documents(
+    PDFPageReader().load_data("reports/library-report.en.pdf"),
+    index="agent-index",
+    model_name=MODEL,
+    similarity_top_k=2,
+)
+tool = VisualDocumentSearchTool(retriever)
+print(tool.metadata.name)
+print(tool.metadata.description)
+
+# %% [markdown]
+# ## The model
+#
+# A real model decides what to call. This one follows a script: it searches, opens the right part
+# of the page that was found first, where a chart is, and answers. It keeps all it is shown in
+# `heard`.
+
+# %%
+import re
+
+from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
+from llama_index.core.llms.mock import MockFunctionCallingLLM
+
+QUESTION = "What did most complaints of readers concern?"
+CHART = {"left": 0.45, "top": 0.2, "right": 1, "bottom": 1}
+heard = []
+
+
+def scripted(messages: list[ChatMessage], **_options: object) -> ChatMessage:
+    """The next line of the script, whatever was asked."""
+    heard.append(list(messages))
+    if len(heard) == 1:
+        arguments = {"question": QUESTION, "k": 1, "include_region": True}
+    elif len(heard) == 2:
+        (page_ref,) = re.findall(r"^page_ref: (\S+)$", messages[-1].content, re.MULTILINE)
+        arguments = {"page_ref": page_ref, "region": CHART}
+    else:
+        return ChatMessage(role="assistant", content="Noise (library report, page 4).")
+    call = ToolCallBlock(
+        tool_name=tool.metadata.name, tool_call_id=f"call-{len(heard)}", tool_kwargs=arguments
+    )
+    return ChatMessage(role="assistant", blocks=[call])
+
+
+llm = MockFunctionCallingLLM(response_generator=scripted, is_chat_model=True)
+
+# %%
+from llama_index.core.agent.workflow import FunctionAgent
+
+agent = FunctionAgent(tools=[tool], llm=llm, streaming=False)
+answer = await agent.run(user_msg=QUESTION)
+print(answer)
+
+# %% [markdown]
+# ## What the model was shown
+#
+# The reply to the search: a text that stands alone, with everything needed for a citation, the
+# page, and the region that matched best. The excerpt stands between marks that say that it is
+# content of a document and no instruction, because documents come from anywhere.
+
+# %%
+from io import BytesIO
+
+from IPython.display import display
+from PIL import Image
+
+
+def show(message: ChatMessage) -> None:
+    """Texts as they are, pictures as pictures."""
+    for block in message.blocks:
+        if block.block_type == "text":
+            print(block.text)
+        elif block.block_type == "image":
+            picture = BytesIO(block.resolve_image().read())
+            display(Image.open(picture).convert("RGB"))
+
+
+searched, opened = [message for message in heard[-1] if message.role == "tool"]
+show(searched)
+
+# %% [markdown]
+# Then it opened the chart on that page, drawn again from the PDF at a higher resolution:
+
+# %%
+show(opened)
+
+# %%
+retriever.close()
+
+# %% [markdown]
+# A wrong call is answered with what to do next, so that an agent goes on. LangChain has the same
+# tool for `create_agent`, and `vdr mcp --index agent-index` serves it to any MCP client. Limits,
+# and what "untrusted" means: `docs/agents.md`.
