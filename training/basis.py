@@ -2,7 +2,7 @@
 
 Inner products do not change when everything that is written to the residual stream, and everything
 that reads it, is turned by one orthogonal matrix. So the axes are chosen last: the main directions
-of whitened queries, the most telling first.
+of queries, the most telling first.
 """
 
 from __future__ import annotations
@@ -12,24 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from training.nano import without_constants
-from training.queries import draw_batch, wanted_queries
+from training.queries import draw_batch
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from training.codes import CharCodes
     from training.nano import Nano
+    from training.readout import Readout
 
 QUERIES = 3000
 
 
 @torch.no_grad()
-def main_directions(codes: CharCodes, whitening: Tensor, *, seed: int = 5) -> Tensor:
-    """Orthogonal (width, width): the directions of whitened queries in its columns, main first."""
-    _, contents = draw_batch(np.random.default_rng(seed), QUERIES)
-    queries = without_constants(wanted_queries(contents, codes)) @ whitening
-    return torch.linalg.svd(queries.T @ queries)[0]
+def main_directions(readout: Readout, *, seed: int = 5) -> Tensor:
+    """Orthogonal (width, width): the directions of queries in its columns, main first."""
+    queries, _ = draw_batch(np.random.default_rng(seed), QUERIES)
+    vectors, _ = readout.queries(queries)
+    return torch.linalg.svd(vectors.T @ vectors)[0]
 
 
 @torch.no_grad()

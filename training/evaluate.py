@@ -11,10 +11,10 @@ import argparse
 import math
 import re
 import time
-from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
+import bm25s
 import numpy as np
 import pymupdf
 import torch
@@ -46,20 +46,11 @@ def read_sections(path: Path) -> Sections:
     return Sections(first, titles, [page - first for _, page in outline], texts)
 
 
-def bm25(queries: list[str], texts: list[str], k: float = 1.5, b: float = 0.75) -> np.ndarray:
+def bm25(queries: list[str], texts: list[str]) -> np.ndarray:
     """Scores (queries, texts) of BM25 over folded words."""
-    bags = [Counter(split_words(text)) for text in texts]
-    lengths = np.array([bag.total() for bag in bags])
-    norm = k * (1 - b + b * lengths / lengths.mean())
-    frequency = Counter(word for bag in bags for word in bag)
-    scores = np.zeros((len(queries), len(texts)))
-    for i, query in enumerate(queries):
-        for word in split_words(query):
-            count = np.array([bag[word] for bag in bags])
-            seen = frequency[word]
-            rarity = math.log(1 + (len(texts) - seen + 0.5) / (seen + 0.5))
-            scores[i] += rarity * count * (k + 1) / (count + norm)
-    return scores
+    index = bm25s.BM25(method="lucene", k1=1.5, b=0.75)
+    index.index([split_words(text) for text in texts], show_progress=False)
+    return np.stack([index.get_scores(split_words(query)) for query in queries])
 
 
 def figures(scores: np.ndarray, relevant: list[int]) -> tuple[float, float]:

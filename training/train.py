@@ -14,6 +14,7 @@ import torch
 from training.align import AlignConfig, load_aligned, train_aligned
 from training.basis import main_directions, turn
 from training.codes import CharCodes, fit_codes
+from training.contrast import ContrastConfig, train_readout
 from training.export import export, verify
 from training.late import export_late, fit_token_head
 from training.nano import Nano, load_tokenizer
@@ -22,7 +23,8 @@ from training.read import ReadConfig, train_reader
 from training.tokenizer import train_tokenizer
 from training.whitening import fit_whitening
 
-STAGES = ("read", "align", "queries", "export")
+STAGES = ("read", "align", "queries", "contrast", "export")
+TEXTS = Path("/usr/share/man")
 
 
 def assemble(out: Path, model: Nano, codes: CharCodes) -> None:
@@ -37,6 +39,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--stages", nargs="+", default=STAGES, choices=STAGES)
+    parser.add_argument("--texts", type=Path, default=TEXTS, help="manual pages to learn by")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
     out: Path = arguments.out
@@ -50,13 +53,16 @@ def main() -> None:
         train_reader(out, ReadConfig())
     if "align" in arguments.stages:
         train_aligned(out, model, codes, AlignConfig())
-    if "queries" in arguments.stages:
-        assemble(out, model, codes)
+    if {"queries", "contrast", "export"}.isdisjoint(arguments.stages):
+        return
+    assemble(out, model, codes)
+    if {"contrast", "export"}.isdisjoint(arguments.stages):
+        return
+    model.read_pages(fit_whitening(out, codes))
+    weight, bias = fit_token_head(out, codes)
+    readout = train_readout(out, model, weight, arguments.texts, ContrastConfig())
     if "export" in arguments.stages:
-        assemble(out, model, codes)
-        whitening = fit_whitening(out, codes)
-        model.read_pages(whitening)
-        head = turn(model, fit_token_head(out, codes), main_directions(codes, whitening))
+        head = turn(model, (readout.give_back(model), bias), main_directions(readout))
         export(model, out / "export")
         export_late(head, out / "export-colqwen2", base="../export")
         print(f"least cosine to transformers: {verify(model, out / 'export'):.7f}")
