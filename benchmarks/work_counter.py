@@ -60,7 +60,7 @@ class WorkCounter(TorchDispatchMode):
         self.waits = 0
         self.calls: Counter[str] = Counter()
         self._known: dict[int, tuple[StorageWeakRef, int]] = {}
-        self._given: set[int] = set()
+        self._given: dict[int, StorageWeakRef] = {}  # held, or another storage has its number
 
     def __torch_dispatch__(
         self,
@@ -73,9 +73,9 @@ class WorkCounter(TorchDispatchMode):
         self._forget()
         for given in tree_leaves((args, kwargs)):
             if isinstance(given, torch.Tensor):
-                key = StorageWeakRef(given.untyped_storage()).cdata
-                if key not in self._known:
-                    self._given.add(key)
+                ref = StorageWeakRef(given.untyped_storage())
+                if ref.cdata not in self._known:
+                    self._given.setdefault(ref.cdata, ref)
         out = func(*args, **(kwargs or {}))
         packet = func._overloadpacket  # noqa: SLF001
         name = str(packet)

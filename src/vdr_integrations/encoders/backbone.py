@@ -133,18 +133,15 @@ class Backbone:
         Returns:
             (pages, tokens or 1, hidden size).
         """
-        visual = torch.cat(
-            [
-                self._visual(pages[start : start + _IMAGES_PER_VISION_PASS])
-                for start in range(0, len(pages), _IMAGES_PER_VISION_PASS)
-            ]
-        )
         tokens = self._page_tokens
-        visual = visual.view(len(pages), -1, self.hidden_size)
-        ids = torch.tensor([tokens.before + tokens.after], device=self.device)
-        text = self._model.language_model.embed_tokens(ids).expand(len(pages), -1, -1)
         cut = len(tokens.before)
-        embedded = torch.cat([text[:, :cut], visual, text[:, cut:]], dim=1)
+        visual_tokens = pages[0].patch_count // self.merge_size**2
+        ids = np.array([*tokens.before, *[0] * visual_tokens, *tokens.after])
+        embedded = self._embedded(np.tile(ids, (len(pages), 1)))
+        for start in range(0, len(pages), _IMAGES_PER_VISION_PASS):
+            some = pages[start : start + _IMAGES_PER_VISION_PASS]
+            visual = self._visual(some).view(len(some), -1, self.hidden_size)
+            embedded[start : start + len(some), cut : cut + visual_tokens] = visual
         positions = [self._positions(tokens, page.grid) for page in pages]
         return self._states(embedded, np.stack(positions, axis=1), attention_mask=None)
 
@@ -166,17 +163,18 @@ class Backbone:
         prefix = self._prefix_of(queries)
         known = 0 if prefix is None else prefix.tokens
         visual = self._query_visual
-        lengths = [len(self._query_positions(query.tokens)[0]) - known for query in queries]
+        places = [self._query_positions(query.tokens)[:, known:] for query in queries]
+        lengths = [found.shape[1] for found in places]
         longest = max(lengths)
         ids = np.zeros((len(queries), longest), np.int64)
         positions = np.zeros((3, len(queries), longest), np.int64)
         image_at: list[int] = []
-        for row, (query, length) in enumerate(zip(queries, lengths, strict=True)):
-            tokens, padding = query.tokens, longest - length
+        for row, (query, found) in enumerate(zip(queries, places, strict=True)):
+            tokens, padding = query.tokens, longest - found.shape[1]
             image_at.append(padding + len(tokens.before))
             every = (*tokens.before, *[0] * len(visual), *tokens.after)
             ids[row, padding:] = every[known:]
-            positions[:, row, padding:] = self._query_positions(tokens)[:, known:]
+            positions[:, row, padding:] = found
         embedded = self._embedded(ids)
         if prefix is None:
             for row, start in enumerate(image_at):
