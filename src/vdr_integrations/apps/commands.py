@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from io import TextIOWrapper
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,6 +27,7 @@ from vdr_integrations.apps.options import (
     PasswordOption,
     password_in,
 )
+from vdr_integrations.apps.output_files import STDOUT
 from vdr_integrations.apps.questions import STDIN, asked_questions
 from vdr_integrations.apps.rm_command import rm_command
 from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from vdr_integrations.index import SyncReport
 
 __all__ = ["app"]
-
-_STDOUT = Path("-")
 
 app = typer.Typer(
     help="Search documents by what their pages look like.",
@@ -184,7 +183,7 @@ def search_command(
         from vdr_integrations.apps.report import reporting
         from vdr_integrations.apps.thumbnails import terminal_protocol, thumbnail_text
 
-        if report == _STDOUT:
+        if report == STDOUT:
             raise OptionError("--report -: the hits go to stdout; name a file for the report.")
         if thumbnails and as_json:
             raise OptionError("--thumbnails and --json exclude each other; choose one.")

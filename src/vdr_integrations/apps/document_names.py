@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from vdr_integrations.apps.plain_text import is_utf8
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def document_named(index: Index, name: str) -> DocumentRecord:
     from vdr_integrations.index.agent_views.indexed_pages import document_of_file_name
 
     found: DocumentRecord | None = None
-    if _is_text(name):  # else no document is called so: indexes keep names as UTF-8
+    if is_utf8(name):  # else no document is called so: indexes keep names as UTF-8
         for source in (name, _whole(name).as_posix()):
             found = index.document(source)
             if found is not None:
@@ -60,14 +61,6 @@ def document_named(index: Index, name: str) -> DocumentRecord:
             f"vdr info --documents. Other files are not opened."
         )
     return found
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _whole(name: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +17,7 @@ from vdr_integrations.apps.options import (
     PasswordOption,
     password_in,
 )
+from vdr_integrations.apps.output_files import STDOUT, write_picture
 from vdr_integrations.apps.plain_text import say_json
 from vdr_integrations.apps.questions import asked_questions
 from vdr_integrations.apps.settings import ModelSettings
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from vdr_integrations.types import Hit
 
 __all__ = ["heatmap_command"]
-
-_STDOUT = Path("-")
 
 
 def heatmap_command(
@@ -86,7 +85,7 @@ def heatmap_command(
         asked, password = asked_questions(question), password_in(password_env)
         if len(asked) > 1:
             raise OptionError(f"a heat map is of one question, and stdin has {len(asked)}.")
-        if out == _STDOUT and as_json:
+        if out == STDOUT and as_json:
             raise OptionError("--out - is the picture alone; write JSON by another call.")
         if (source is None) != (page is None) or (hit is not None and source is not None):
             raise OptionError("name the page by --hit, or by --source and --page together.")
@@ -112,12 +111,9 @@ def heatmap_command(
             if token is not None and token in {word.text for word in drawn.words}:
                 chosen = token
             png = drawn.png(chosen, boxes=boxes)
-            if out == _STDOUT:
-                sys.stdout.buffer.write(png)
-                sys.stdout.flush()
-                return
-            out.write_bytes(png)
-            _show(found, drawn, out, chosen, boxes=boxes, as_json=as_json)
+            write_picture(png, out)
+            if out != STDOUT:
+                _show(found, drawn, out, chosen, boxes=boxes, as_json=as_json)
 
 
 def _ranked(index: LateInteractionIndex, query: NDArray[np.float32], rank: int) -> Hit:

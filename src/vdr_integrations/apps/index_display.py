@@ -13,6 +13,8 @@ from vdr_integrations.apps.plain_text import say_json, shortest_path
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from rich.progress import Progress, TaskID
+
     from vdr_integrations.index import SyncProgress, SyncReport
 
 __all__ = [
@@ -32,33 +34,12 @@ def progress_bar() -> Generator[Callable[[SyncProgress], None]]:
 
     Nothing where stderr is not a terminal.
     """
-    if not sys.stderr.isatty():
-        yield lambda _state: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TextColumn("documents, {task.fields[pages]} pages", markup=False),
-        TextColumn("{task.fields[speed]}", markup=False),
-        TimeElapsedColumn(),
-        TextColumn("left", markup=False),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Indexing", total=None, pages=0, speed="")
+    with _bar("Indexing", "documents, {task.fields[pages]} pages", "{task.fields[speed]}") as bar:
 
         def advance(state: SyncProgress) -> None:
+            if bar is None:
+                return
+            progress, task = bar
             name = one_line(Path(state.source).name)[:_NAME_CHARACTERS]
             progress.update(
                 task,
@@ -78,8 +59,20 @@ def verify_progress() -> Generator[Callable[[int, int], None]]:
 
     Nothing where stderr is not a terminal.
     """
+    with _bar("Verifying", "documents") as bar:
+
+        def advance(done: int, documents: int) -> None:
+            if bar is not None:
+                progress, task = bar
+                progress.update(task, completed=done, total=documents)
+
+        yield advance
+
+
+@contextmanager
+def _bar(doing: str, *counted: str) -> Generator[tuple[Progress, TaskID] | None]:
     if not sys.stderr.isatty():
-        yield lambda _done, _documents: None
+        yield None
         return
     from rich.console import Console
     from rich.progress import (
@@ -87,6 +80,7 @@ def verify_progress() -> Generator[Callable[[int, int], None]]:
         MofNCompleteColumn,
         Progress,
         TextColumn,
+        TimeElapsedColumn,
         TimeRemainingColumn,
     )
 
@@ -94,16 +88,13 @@ def verify_progress() -> Generator[Callable[[int, int], None]]:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
-        TextColumn("documents, left", markup=False),
+        *(TextColumn(text, markup=False) for text in counted),
+        TimeElapsedColumn(),
+        TextColumn("left", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("Verifying", total=None)
-
-        def advance(done: int, documents: int) -> None:
-            progress.update(task, completed=done, total=documents)
-
-        yield advance
+        yield progress, progress.add_task(doing, total=None, pages=0, speed="")
 
 
 def _speed(pages: int, elapsed_s: float | None) -> str:

@@ -12,7 +12,7 @@ from vdr_integrations.apps.exits import one_line
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["bytes_in_words", "say_facts", "say_json", "shortest_path"]
+__all__ = ["bytes_in_words", "is_utf8", "say_facts", "say_json", "shortest_path"]
 
 
 def say_json(found: object) -> None:
@@ -32,6 +32,15 @@ def say_facts(facts: Mapping[str, Any]) -> None:
     for name, value in named.items():
         shown = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else value
         sys.stdout.write(f"{name:<{width}}  {one_line(str(shown))}\n")
+
+
+def is_utf8(text: str) -> bool:
+    """False for what was read from bytes that are not UTF-8 and holds lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def bytes_in_words(count: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from vdr_integrations.apps.plain_text import is_utf8
 from vdr_integrations.errors import OptionError
 
 __all__ = ["STDIN", "asked_questions"]
@@ -27,8 +28,6 @@ def asked_questions(question: str) -> list[str]:
     if not questions:
         raise OptionError("the question is empty; ask in plain words.")
     for number, line in enumerate(questions, start=1):
-        try:
-            line.encode("utf-8")
-        except UnicodeEncodeError:
-            raise OptionError(f"question {number} is not UTF-8 text; convert it first.") from None
+        if not is_utf8(line):
+            raise OptionError(f"question {number} is not UTF-8 text; convert it first.")
     return questions

@@ -18,6 +18,7 @@ from vdr_integrations.apps.options import (
     PasswordOption,
     password_in,
 )
+from vdr_integrations.apps.output_files import STDOUT, write_picture
 from vdr_integrations.apps.plain_text import say_json
 from vdr_integrations.errors import OptionError
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from vdr_integrations.index.agent_views import FoundPage
 
 __all__ = ["show_command"]
-
-_STDOUT = Path("-")
 
 
 def show_command(
@@ -92,7 +91,7 @@ def _check(
 ) -> None:
     if (source is None) != (page is None) or (source is None) == (ref is None):
         raise OptionError("name one page: SOURCE and PAGE, or --ref alone.")
-    if out == _STDOUT and (text or as_json):
+    if out == STDOUT and (text or as_json):
         raise OptionError("--out - is the picture alone; write text and JSON by another call.")
     if is_seen and not sys.stdout.isatty():
         raise OptionError("there is no terminal to show the page on; give --out FILE or --text.")
@@ -133,11 +132,8 @@ def _deliver(picture: Image.Image, out: Path | None) -> None:
     """
     file = io.BytesIO()
     picture.save(file, format="PNG")
-    if out == _STDOUT:
-        sys.stdout.buffer.write(file.getvalue())
-        sys.stdout.flush()
-    elif out is not None:
-        out.write_bytes(file.getvalue())
+    if out is not None:
+        write_picture(file.getvalue(), out)
     else:
         # It stays: the viewer reads it after this process has ended.
         with tempfile.NamedTemporaryFile("wb", prefix="vdr-", suffix=".png", delete=False) as made:
