@@ -120,6 +120,15 @@ def test_info_names_the_compression_of_a_late_interaction_index(
     assert (found["documents"], found["pages"], found["model"]) == (2, 2, "nano-colqwen2")
 
 
+def test_info_counts_what_an_index_takes_on_disk_not_what_its_files_are_set_aside_for(
+    vdr: Callable[..., Result], menus: Path
+) -> None:
+    found = shown(vdr("info", "--index", menus / "ix", "--json"))
+    files = [file.stat() for file in (menus / "ix").rglob("*") if file.is_file()]
+    assert found["bytes"] <= sum(512 * file.st_blocks for file in files)
+    assert found["bytes"] < sum(file.st_size for file in files) / 5
+
+
 def test_info_and_verify_load_no_torch(original: Path) -> None:
     for command in ("info", "verify"):
         script = (
