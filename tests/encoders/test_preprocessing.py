@@ -31,7 +31,8 @@ def normalised(patches: np.ndarray, processor: Qwen2VLImageProcessorPil) -> np.n
     mean, std = (
         np.array(values)[:, None] for values in (processor.image_mean, processor.image_std)
     )
-    channels = (patches.reshape(len(patches), 3, -1) / 255 - mean) / std
+    by_channel = patches.reshape(len(patches), -1, 3).transpose(0, 2, 1)
+    channels = (by_channel / 255 - mean) / std
     return np.stack([channels, channels], axis=2).reshape(len(patches), -1)
 
 

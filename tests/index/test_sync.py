@@ -201,6 +201,25 @@ def test_a_bad_page_is_named_every_time_and_the_rest_of_its_document_is_indexed_
     assert {(hit.page_number, hit.total_pages) for hit in hits} == {(1, 3), (3, 3)}
 
 
+def test_pages_drawn_by_other_processes_make_the_same_index(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, tmp_path: Path
+) -> None:
+    write_pdf_with_a_bad_page(docs / "long.pdf")
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7 no more")
+    report = sync_index(index, encoder, [docs], render_workers=2)
+    other = DenseIndex.create(tmp_path / "other", manifest=index.manifest)
+    here = sync_index(other, encoder, [docs], render_workers=0)
+    assert sources(index) == sources(other)
+    (query,) = encoder.encode_queries(["boats"])
+    assert index.search(query, k=10) == other.search(query, k=10)
+    assert report.added == here.added
+    assert [str(failure) for failure in report.failed] == [str(one) for one in here.failed]
+    assert len(report.failed) == 2
+    assert report.pages_encoded == here.pages_encoded == 6
+    again = sync_index(index, encoder, [docs], render_workers=2)
+    assert (again.pages_encoded, len(again.failed)) == (0, 2)
+
+
 def test_an_encrypted_pdf_needs_its_password_only_when_it_is_encoded(
     index: DenseIndex, encoder: DenseEncoder, tmp_path: Path
 ) -> None:

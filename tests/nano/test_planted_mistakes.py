@@ -95,7 +95,7 @@ def blue_taken_for_red(monkeypatch: pytest.MonkeyPatch) -> None:
     forward = BytePatchEmbedding.forward
 
     def swapped(self: BytePatchEmbedding, patches: torch.Tensor) -> torch.Tensor:
-        return forward(self, patches.view(len(patches), 3, -1).flip(1).reshape(patches.shape))
+        return forward(self, patches.view(len(patches), -1, 3).flip(2).reshape(patches.shape))
 
     monkeypatch.setattr(BytePatchEmbedding, "forward", swapped)
 

@@ -216,3 +216,14 @@ def test_names_show_no_content() -> None:
     assert str(page) == "a.pdf page 1"
     assert repr(page) == "PdfPage('a.pdf', page_number=1)"
     assert repr(page.to_image(BUDGET)).startswith("PageImage('a.pdf page 1', ")
+
+
+def test_drawing_leaves_pymupdf_as_smooth_as_the_caller_set_it() -> None:
+    before = pymupdf.TOOLS.show_aa_level()
+    pymupdf.TOOLS.set_aa_level(3)
+    coarse = pymupdf.TOOLS.show_aa_level()
+    try:
+        open_pdf(make_pdf())[0].render(PixelBudget())
+        assert pymupdf.TOOLS.show_aa_level() == coarse != before
+    finally:
+        pymupdf.TOOLS.set_aa_level(before["graphics"])

@@ -104,6 +104,14 @@ def index_command(
     ] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Processes that draw PDF pages ahead of the model. (default: as many as a GPU "
+            "needs, none on a CPU)",
+        ),
+    ] = None,
     password_env: PasswordOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -126,7 +134,9 @@ def index_command(
         kind = Kind(
             late_interaction, None if compression is None else parse_compression(compression)
         )
-        report = _update(index, paths, settings, kind, password=password_in(password_env))
+        report = _update(
+            index, paths, settings, kind, password=password_in(password_env), workers=workers
+        )
     index_display.show_failures(report)
     if not (report.indexed or report.removed or report.failed):
         say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
@@ -216,7 +226,13 @@ app.command("mcp")(mcp_command)
 
 
 def _update(
-    path: Path, paths: list[Path], settings: ModelSettings, kind: Kind, *, password: str | None
+    path: Path,
+    paths: list[Path],
+    settings: ModelSettings,
+    kind: Kind,
+    *,
+    password: str | None,
+    workers: int | None,
 ) -> SyncReport:
     from vdr_integrations.apps.indexes import index_to_write
     from vdr_integrations.index import LateInteractionIndex, sync_index
@@ -224,7 +240,14 @@ def _update(
     display.notice("Loading the model ...")
     with index_to_write(path, settings, kind) as (index, encoder):
         with index_display.progress_bar() as on_progress:
-            report = sync_index(index, encoder, paths, password=password, on_progress=on_progress)
+            report = sync_index(
+                index,
+                encoder,
+                paths,
+                password=password,
+                render_workers=workers,
+                on_progress=on_progress,
+            )
         if isinstance(index, LateInteractionIndex) and (
             report.added or report.changed or report.removed
         ):

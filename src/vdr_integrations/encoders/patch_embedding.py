@@ -44,7 +44,8 @@ class BytePatchEmbedding(nn.Module):
         means = torch.tensor(mean, dtype=torch.float64, device=kernel.device).view(per_channel)
         stds = torch.tensor(std, dtype=torch.float64, device=kernel.device).view(per_channel)
         scaled = kernel / stds
-        self.register_buffer("weight", (scaled / 255).flatten(1).float(), persistent=False)
+        by_pixel = (scaled / 255).permute(0, 2, 3, 1).flatten(1).float()
+        self.register_buffer("weight", by_pixel, persistent=False)
         bias = -(scaled * means).flatten(1).sum(dim=1).float()
         self.register_buffer("bias", bias, persistent=False)
 
@@ -52,7 +53,7 @@ class BytePatchEmbedding(nn.Module):
         """Embed patches.
 
         Args:
-            patches: uint8 (patches, channels * patch**2).
+            patches: uint8 (patches, patch**2 * channels), as ``patchify`` gives them.
 
         Returns:
             (patches, embedding) in the checkpoint's dtype.

@@ -22,14 +22,15 @@ def patchify(image: Image.Image, *, patch_size: int = 14, merge_size: int = 2) -
         merge_size: Patches merged to one visual token, a side.
 
     Returns:
-        uint8 (patches, 3 * patch_size**2), each row channel-first. transformers' float32 rows
-        are these, normalised, each channel twice (two equal video frames).
+        uint8 (patches, 3 * patch_size**2), each row as the picture has it: pixel by pixel, red,
+        green, blue. transformers' float32 rows are these, normalised, channel by channel and each
+        twice (two equal video frames); leaving pixels whole is four times faster.
     """
     pixels = np.asarray(image)
     height, width, channels = pixels.shape
     rows, columns = height // (patch_size * merge_size), width // (patch_size * merge_size)
     blocks = pixels.reshape(rows, merge_size, patch_size, columns, merge_size, patch_size, channels)
-    ordered = blocks.transpose(0, 3, 1, 4, 6, 2, 5)
+    ordered = blocks.transpose(0, 3, 1, 4, 2, 5, 6)
     return np.ascontiguousarray(ordered).reshape(-1, channels * patch_size**2)
 
 

@@ -39,6 +39,7 @@ class PageBatches:
 
     def withdraw(self, draft: Draft) -> None:
         """Forget a document that turned out to be unusable."""
+        draft.is_withdrawn = True
         self._drafts.remove(draft)
         self._waiting = [entry for entry in self._waiting if entry[0] is not draft]
         draft.sink.discard()

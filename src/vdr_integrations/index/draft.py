@@ -8,17 +8,19 @@ from typing import TYPE_CHECKING
 from vdr_integrations.errors import PageError
 from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
 from vdr_integrations.pages import open_image, open_pdf
+from vdr_integrations.pages.drawn_page import DrawnPage
 from vdr_integrations.pages.find import IMAGE_SUFFIXES
 from vdr_integrations.types import PageImage, PixelBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
     from vdr_integrations.index.sinks import PageSink
+    from vdr_integrations.pages import PagePrinter
     from vdr_integrations.types import PatchGrid
 
 __all__ = ["Draft"]
@@ -39,6 +41,7 @@ class Draft:
         encoded: Pages that went into the sink.
         records: What is kept of the pages that were rendered and not encoded yet, by page number.
         is_rendered: Whether no further pages will come.
+        is_withdrawn: Whether the document turned out to be unusable.
     """
 
     source: str
@@ -51,6 +54,7 @@ class Draft:
     encoded: set[int] = field(default_factory=set[int])
     records: dict[int, PageRecord] = field(default_factory=dict[int, PageRecord])
     is_rendered: bool = False
+    is_withdrawn: bool = False
 
     @property
     def is_complete(self) -> bool:
@@ -58,45 +62,39 @@ class Draft:
         return self.is_rendered and len(self.encoded) + len(self.errors) == self.total_pages
 
     def render(
-        self, budget: PixelBudget, *, password: str | None
-    ) -> Iterator[tuple[int, PageImage]]:
-        """Page numbers and images, one at a time; pages that cannot be rendered go to ``errors``.
+        self, budget: PixelBudget, *, password: str | None, printer: PagePrinter
+    ) -> Iterator[tuple[int, Callable[[], DrawnPage]]]:
+        """Page numbers, and how to get each page, which raises PageError for a bad one.
 
         Raises:
             PageError: The document as a whole is unusable.
         """
         if self.path.suffix.lower() in IMAGE_SUFFIXES:
-            yield from self._image(budget)
+            self.total_pages = 1
+            photo = open_image(self.path, name=self.source)
+            picture = PageImage(photo.render(budget), source=self.source)
+            yield 1, lambda: DrawnPage(picture, page_label="1", text="")
         else:
-            yield from self._pdf_pages(budget, password)
+            with open_pdf(self.path, password=password, name=self.source) as document:
+                self.total_pages = len(document)
+                for page in document:
+                    yield page.page_number, printer.submit(page, budget)
         self.is_rendered = True
 
-    def _image(self, budget: PixelBudget) -> Iterator[tuple[int, PageImage]]:
-        self.total_pages = 1
-        photo = open_image(self.path, name=self.source)
-        drawn = PageImage(photo.render(budget), source=self.source)
-        self.records[1] = PageRecord(1, page_label="1", page_ref=str(drawn.ref))
-        yield 1, drawn
-
-    def _pdf_pages(
-        self, budget: PixelBudget, password: str | None
-    ) -> Iterator[tuple[int, PageImage]]:
-        with open_pdf(self.path, password=password, name=self.source) as document:
-            self.total_pages = len(document)
-            for page in document:
-                number = page.page_number
-                try:
-                    drawn = page.to_image(budget)
-                    self.records[number] = PageRecord(
-                        number,
-                        page_label=page.page_label,
-                        page_ref=str(drawn.ref),
-                        text=page.text,
-                    )
-                except PageError as error:
-                    self.errors[number] = error
-                else:
-                    yield number, drawn
+    def receive(self, page_number: int, drawn: Callable[[], DrawnPage]) -> PageImage | None:
+        """Wait for a page and keep what the index wants of it; None if it cannot be had."""
+        try:
+            page = drawn()
+        except PageError as error:
+            self.errors[page_number] = error
+            return None
+        self.records[page_number] = PageRecord(
+            page_number,
+            page_label=page.page_label,
+            page_ref=str(page.image.ref),
+            text=page.text,
+        )
+        return page.image
 
     def take(
         self, page_number: int, vectors: NDArray[np.float32], *, grid: PatchGrid | None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +13,20 @@ from vdr_integrations.index.draft import Draft
 from vdr_integrations.index.file_state import read_file_state, surely_unchanged
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.index.sinks import sink_for
-from vdr_integrations.pages import find_documents
+from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.records import DocumentRecord
     from vdr_integrations.index.sinks import PageIndex
+    from vdr_integrations.pages.drawn_page import DrawnPage
 
 __all__ = ["sync_index"]
+
+_MOST_WORKERS = 8
+"""A core draws 10 to 30 pages a second (benchmarks/pdf_to_patches.py), a fast GPU encodes 70."""
 
 
 def sync_index(
@@ -30,6 +36,7 @@ def sync_index(
     *,
     password: str | None = None,
     batch_pages: int = 32,
+    render_workers: int | None = None,
     on_progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Index what is new or changed under ``paths``, and drop what is gone from there.
@@ -45,6 +52,9 @@ def sync_index(
         paths: PDFs, images and folders, which are searched through.
         password: For encrypted PDFs.
         batch_pages: Pages handed to the encoder at once, at least 1.
+        render_workers: Processes that draw PDF pages while the encoder works; 0 draws them in
+            this one, in turn. None uses some where the model is on a GPU, which this process alone
+            cannot keep busy.
         on_progress: Called after each document and each batch.
 
     Returns:
@@ -66,6 +76,7 @@ def sync_index(
             encoder,
             password=password,
             batch_pages=batch_pages,
+            render_workers=_workers(encoder) if render_workers is None else render_workers,
             on_progress=on_progress,
         )
         return run.over([Path(path) for path in paths])
@@ -81,12 +92,14 @@ class _Run:
         *,
         password: str | None,
         batch_pages: int,
+        render_workers: int,
         on_progress: Callable[[SyncProgress], None] | None,
     ) -> None:
         self._index = index
         self._budget = encoder.pixel_budget
         self._password = password
         self._on_progress = on_progress
+        self._printer = PagePrinter(workers=render_workers)
         self._batches = PageBatches(encoder, batch_pages=batch_pages)
         self._report = SyncReport()
         self._known = {document.source: document for document in index.documents()}
@@ -98,11 +111,9 @@ class _Run:
         found = self._find(paths)
         self._total = len(found)
         try:
-            for path in found:
-                self._notify(path.as_posix())
-                self._take(path)
-                self._commit()
-                self._done += 1
+            with self._printer as printer:
+                for step in look_ahead(self._steps(found), printer.ahead):
+                    step()
             self._batches.encode()
             self._commit()
         except BaseException:
@@ -126,7 +137,18 @@ class _Run:
 
         return list(dict.fromkeys(map(_canonical, find_documents(paths, on_error=note))))
 
-    def _take(self, path: Path) -> None:
+    def _steps(self, found: list[Path]) -> Iterator[Callable[[], None]]:
+        """What is to be done, in order; pages begin to be drawn when their step is made."""
+        for path in found:
+            yield partial(self._notify, path.as_posix())
+            yield from self._pages(path)
+            yield self._end_document
+
+    def _end_document(self) -> None:
+        self._commit()
+        self._done += 1
+
+    def _pages(self, path: Path) -> Iterator[Callable[[], None]]:
         source = path.as_posix()
         known = self._known.get(source)
         try:
@@ -141,7 +163,7 @@ class _Run:
                 replaces=known is not None,
                 sink=sink_for(self._index, source),
             )
-            self._render(draft)
+            yield from self._rendered(draft)
         except UnicodeEncodeError:
             shown = source.encode(errors="backslashreplace").decode()
             error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
@@ -167,15 +189,23 @@ class _Run:
             error = PageError(page.reason, source=known.source, page_number=page.page_number)
             self._fail(known.source, error, page_number=page.page_number)
 
-    def _render(self, draft: Draft) -> None:
+    def _rendered(self, draft: Draft) -> Iterator[Callable[[], None]]:
         self._batches.begin(draft)
+        pages = draft.render(self._budget, password=self._password, printer=self._printer)
         try:
-            for page_number, image in draft.render(self._budget, password=self._password):
-                self._batches.add(draft, page_number, image)
-                self._notify(draft.source)
+            for page_number, drawn in pages:
+                yield partial(self._add, draft, page_number, drawn)
         except (PageError, OSError):
             self._batches.withdraw(draft)
             raise
+
+    def _add(self, draft: Draft, page_number: int, drawn: Callable[[], DrawnPage]) -> None:
+        if draft.is_withdrawn:
+            return
+        image = draft.receive(page_number, drawn)
+        if image is not None:
+            self._batches.add(draft, page_number, image)
+            self._notify(draft.source)
 
     def _commit(self) -> None:
         for draft in self._batches.finished():
@@ -214,6 +244,12 @@ class _Run:
                     source=source,
                 )
             )
+
+
+def _workers(encoder: DenseEncoder | MultiVectorEncoder) -> int:
+    if encoder.device.type != "cuda":
+        return 0  # the model needs all cores there are
+    return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1)
 
 
 def _canonical(path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Self, overload
 
 from vdr_integrations.errors import DocumentOpenError
@@ -47,7 +48,8 @@ def open_pdf(
         max_file_bytes=limits.max_file_bytes,
         error=DocumentOpenError,
     )
-    return PdfDocument(PdfFile(data, source=label, password=password, limits=limits))
+    path = Path(source).resolve() if isinstance(source, str | Path) else None
+    return PdfDocument(PdfFile(data, source=label, password=password, limits=limits, path=path))
 
 
 class PdfDocument(Sequence[PdfPage]):

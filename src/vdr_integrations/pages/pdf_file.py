@@ -18,6 +18,7 @@ from vdr_integrations.pages.mupdf import MUPDF_LOCK, mupdf
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     import pymupdf
 
@@ -48,10 +49,18 @@ class PdfFile:
         sha256: SHA-256 of the file's bytes.
         limits: What it was opened with.
         page_count: Pages.
+        path: Where another process can open it, too; None for bytes and for encrypted documents,
+            whose password is not kept.
     """
 
     def __init__(
-        self, data: bytes, *, source: str, password: str | None, limits: RenderLimits
+        self,
+        data: bytes,
+        *,
+        source: str,
+        password: str | None,
+        limits: RenderLimits,
+        path: Path | None = None,
     ) -> None:
         """Open, unlock and check it; errors as in ``open_pdf``."""
         # MuPDF would take HTML, SVG, EPUB or a picture just as well.
@@ -60,6 +69,7 @@ class PdfFile:
         with mupdf(DocumentOpenError, source=source, doing="open") as engine:
             document = engine.open(stream=data, filetype="pdf")
             try:
+                is_locked = bool(document.needs_pass)
                 self.page_count = _check(document, password, source, limits)
             except BaseException:
                 document.close()
@@ -67,6 +77,7 @@ class PdfFile:
         self.source = source
         self.sha256 = hashlib.sha256(data).hexdigest()
         self.limits = limits
+        self.path = None if is_locked else path
         self._document: pymupdf.Document = document
         self._close = weakref.finalize(self, _close, document)
         self._close.atexit = False

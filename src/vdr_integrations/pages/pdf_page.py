@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 from vdr_integrations.errors import PageGeometryError, PageRenderError
+from vdr_integrations.pages.mupdf import smooth_lines
 from vdr_integrations.pages.page_box import box_problem
 from vdr_integrations.types import PageImage
 
@@ -46,6 +47,11 @@ class PdfPage:
     def source(self) -> str:
         """What the document is called."""
         return self._file.source
+
+    @property
+    def file(self) -> PdfFile:
+        """The open document that it belongs to."""
+        return self._file
 
     @property
     def page_number(self) -> int:
@@ -132,7 +138,10 @@ class PdfPage:
             PageRenderError: MuPDF gave up on the page.
         """
         height, width = self.rendered_size(budget)
-        with self._file.load(self._page_number, doing="render") as loaded:
+        with (
+            self._file.load(self._page_number, doing="render") as loaded,
+            smooth_lines(loaded.engine),
+        ):
             shown = loaded.page.rect
             pixmap = loaded.page.get_pixmap(
                 matrix=loaded.engine.Matrix(width / shown.width, height / shown.height),

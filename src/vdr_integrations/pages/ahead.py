@@ -1,0 +1,201 @@
+"""Drawing pages in processes of their own, ahead of whoever needs them.
+
+MuPDF works in one thread at a time, so one process draws no more than one page at a time: a fast
+GPU would wait for it. It also means that a page on which MuPDF crashes ends a process that can be
+spared, and is reported like any other bad page.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from vdr_integrations.errors import MissingExtraError, OptionError, PageError, PageRenderError
+from vdr_integrations.pages.drawn_page import (
+    DrawnPage,
+    PageAddress,
+    Sent,
+    draw_elsewhere,
+    drawn_page,
+)
+from vdr_integrations.pages.pdf_page import PdfPage
+from vdr_integrations.types import PageImage, as_page
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from vdr_integrations.types import PageInput, PixelBudget
+
+__all__ = ["PagePrinter", "look_ahead", "render_ahead"]
+
+Item = TypeVar("Item")
+
+_AHEAD_OF_EACH = 4
+"""Pages in hand of every process: 1.8 MB each at 768 visual tokens."""
+
+
+def render_ahead(
+    pages: Iterable[PageInput], *, budget: PixelBudget, workers: int
+) -> Iterator[PageImage]:
+    """Pages as pictures at their final size, drawn by other processes while you use those before.
+
+        with open_pdf("report.pdf") as document:
+            pages = render_ahead(document, budget=encoder.pixel_budget, workers=4)
+            vectors = encoder.encode_pages(pages)
+
+    Pages that are no PDF's, PDFs that were opened from bytes and encrypted ones are drawn here.
+
+    Args:
+        pages: In any number; read a few ahead.
+        budget: The encoder's ``pixel_budget``.
+        workers: Processes; 0 draws everything here, when its turn comes.
+
+    Yields:
+        Pages in their order.
+
+    Raises:
+        PageError: A page cannot be drawn.
+        OptionError: ``workers`` is negative.
+        MissingExtraError: loky is not installed (extra ``pdf``).
+    """
+    with PagePrinter(workers=workers) as printer:
+        waiting = (_submitted(printer, page, budget) for page in pages)
+        for image in look_ahead(waiting, printer.ahead):
+            yield image()
+
+
+class PagePrinter:
+    """A number of processes that draw pages.
+
+    A context manager; its end ends the processes.
+    """
+
+    def __init__(
+        self,
+        *,
+        workers: int,
+        draw: Callable[[PageAddress, PixelBudget], Sent | PageError] = draw_elsewhere,
+    ) -> None:
+        """Start nothing yet.
+
+        Args:
+            workers: Processes; none draws pages in this one, at once.
+            draw: What they do.
+        """
+        if workers < 0:
+            raise OptionError(f"workers={workers}; it must be at least 0.")
+        self.ahead = _AHEAD_OF_EACH * workers
+        self._workers = workers
+        self._draw = draw
+        self._pool: Executor | None = None
+
+    def submit(self, page: PdfPage, budget: PixelBudget) -> Callable[[], DrawnPage]:
+        """Begin to draw a page; the result is waited for by calling it.
+
+        Raises:
+            PageError: MuPDF cannot; raised by the result where others draw.
+        """
+        file = page.file
+        if not self._workers or file.path is None:
+            drawn = _tried(page, budget)
+            return drawn.result
+        address = PageAddress(file.path, file.sha256, file.source, file.limits, page.page_number)
+        pool = self._started()
+        try:
+            future = pool.submit(self._draw, address, budget)
+        except BrokenProcessPool:
+            self._stop()
+            pool = self._started()
+            future = pool.submit(self._draw, address, budget)
+        return lambda: self._result(pool, future, address, budget)
+
+    def __enter__(self) -> Self:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the processes."""
+        self._stop()
+
+    def _result(
+        self,
+        pool: Executor,
+        future: Future[Sent | PageError],
+        address: PageAddress,
+        budget: PixelBudget,
+    ) -> DrawnPage:
+        try:
+            found = future.result()
+        except BrokenProcessPool:
+            found = self._alone(pool, address, budget)
+        if isinstance(found, PageError):
+            raise found
+        return found.page()
+
+    def _alone(
+        self, broken: Executor, address: PageAddress, budget: PixelBudget
+    ) -> Sent | PageError:
+        # Any page that was being drawn may have ended the process: this one is tried by itself.
+        if self._pool is broken:
+            self._stop()
+        try:
+            return self._started().submit(self._draw, address, budget).result()
+        except BrokenProcessPool:
+            self._stop()
+            return PageRenderError(
+                "MuPDF ended its process while drawing it; it is damaged, or made to do harm. "
+                "Leave it out.",
+                source=address.source,
+                page_number=address.page_number,
+            )
+
+    def _started(self) -> Executor:
+        if self._pool is None:
+            try:
+                # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
+                from loky import ProcessPoolExecutor
+            except ImportError as problem:
+                raise MissingExtraError(
+                    package="loky", extra="pdf", purpose="drawing pages in other processes"
+                ) from problem
+            made: Executor = ProcessPoolExecutor(max_workers=self._workers)
+            self._pool = made
+        return self._pool
+
+    def _stop(self) -> None:
+        if self._pool is not None:
+            pool: Any = self._pool
+            self._pool = None
+            pool.shutdown(wait=True, kill_workers=True)
+
+
+def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
+    """The items, each when ``count`` more have been made, or all."""
+    ready: deque[Item] = deque()
+    for item in items:
+        ready.append(item)
+        if len(ready) > count:
+            yield ready.popleft()
+    yield from ready
+
+
+def _submitted(
+    printer: PagePrinter, page: PageInput, budget: PixelBudget
+) -> Callable[[], PageImage]:
+    if isinstance(page, PdfPage):
+        drawn = printer.submit(page, budget)
+        return lambda: drawn().image
+    image = as_page(page)
+    name = image.source if isinstance(image, PageImage) else "page"
+    return lambda: PageImage(image.render(budget), source=name)
+
+
+def _tried(page: PdfPage, budget: PixelBudget) -> Future[DrawnPage]:
+    future: Future[DrawnPage] = Future()
+    try:
+        future.set_result(drawn_page(page, budget))
+    except PageError as error:
+        future.set_exception(error)
+    return future

@@ -1,0 +1,93 @@
+"""A page of a PDF as a picture, and what a process of its own does to make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from PIL import Image
+
+from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.pages.pdf_document import PdfDocument, open_pdf
+from vdr_integrations.types import PageImage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations.pages.limits import RenderLimits
+    from vdr_integrations.pages.pdf_page import PdfPage
+    from vdr_integrations.types import PixelBudget
+
+__all__ = ["DrawnPage", "PageAddress", "Sent", "draw_elsewhere", "drawn_page"]
+
+_DOCUMENTS_AT_ONCE = 2
+"""What a process keeps open: the document in turn, and the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPage:
+    """What an index takes of a page.
+
+    Attributes:
+        image: Drawn at the size that fills the pixel budget.
+        page_label: What the document calls the page.
+        text: The text layer.
+    """
+
+    image: PageImage
+    page_label: str
+    text: str
+
+
+class PageAddress(NamedTuple):
+    """A page as another process finds it."""
+
+    path: Path
+    sha256: str
+    source: str
+    limits: RenderLimits
+    page_number: int
+
+
+def drawn_page(page: PdfPage, budget: PixelBudget) -> DrawnPage:
+    """Draw a page here.
+
+    Raises:
+        PageError: MuPDF cannot, or the page's box is absurd.
+    """
+    return DrawnPage(page.to_image(budget), page.page_label, page.text)
+
+
+class Sent(NamedTuple):
+    """A drawn page on its way between processes."""
+
+    size: tuple[int, int]
+    pixels: bytes
+    name: str
+    page_label: str
+    text: str
+
+    def page(self) -> DrawnPage:
+        """The page again."""
+        image = Image.frombytes("RGB", self.size, self.pixels)
+        return DrawnPage(PageImage(image, source=self.name), self.page_label, self.text)
+
+
+def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> Sent | PageError:
+    """Draw a page in the process that calls this; an error is given, not raised."""
+    try:
+        document = _document(address.path, address.sha256, address.source, address.limits)
+        drawn = drawn_page(document[address.page_number - 1], budget)
+    except PageError as error:
+        return error
+    picture = drawn.image.image
+    return Sent(picture.size, picture.tobytes(), drawn.image.source, drawn.page_label, drawn.text)
+
+
+@lru_cache(maxsize=_DOCUMENTS_AT_ONCE)
+def _document(path: Path, sha256: str, source: str, limits: RenderLimits) -> PdfDocument:
+    document = open_pdf(path, name=source, limits=limits)
+    if document.sha256 != sha256:
+        raise DocumentOpenError("it changed while it was read; read it again.", source=source)
+    return document

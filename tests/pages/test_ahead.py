@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from PIL import Image
+from tests.pdfs import encrypt_pdf, write_pdf
+
+from vdr_integrations import open_pdf
+from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError
+from vdr_integrations.pages import PagePrinter, PdfPage, render_ahead
+from vdr_integrations.pages.drawn_page import PageAddress, Sent, draw_elsewhere
+from vdr_integrations.types import PageImage, PixelBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from vdr_integrations.errors import PageError
+
+BUDGET = PixelBudget(max_visual_tokens=64)
+TEXTS = [f"page {number}" for number in range(1, 13)]
+
+
+def references(pages: list[PageImage]) -> list[str]:
+    return [str(page.ref) for page in pages]
+
+
+def end_on_page_3(address: PageAddress, budget: PixelBudget) -> Sent | PageError:
+    if address.page_number == 3:
+        os._exit(11)
+    return draw_elsewhere(address, budget)
+
+
+def test_pages_drawn_by_other_processes_are_the_same_pages_in_the_same_order(
+    tmp_path: Path,
+) -> None:
+    path = write_pdf(tmp_path / "a.pdf", TEXTS)
+    locked = encrypt_pdf(path, password="open")
+    photo = Image.new("RGB", (300, 200), "navy")
+    with (
+        open_pdf(path) as document,
+        open_pdf(path.read_bytes()) as nameless,
+        open_pdf(locked, password="open") as encrypted,
+    ):
+        pages = [*document, photo, *nameless[:2], *encrypted[:2]]
+        here = list(render_ahead(pages, budget=BUDGET, workers=0))
+        elsewhere = list(render_ahead(pages, budget=BUDGET, workers=2))
+    assert len(set(references(here))) == 13
+    assert references(elsewhere) == references(here)
+    assert [page.source for page in elsewhere] == [page.source for page in here]
+
+
+def test_only_a_few_pages_are_asked_for_ahead(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def pages() -> Iterator[PdfPage]:
+        for page in document:
+            asked.append(page.page_number)
+            yield page
+
+    with open_pdf(write_pdf(tmp_path / "a.pdf", TEXTS)) as document:
+        drawn = render_ahead(pages(), budget=BUDGET, workers=1)
+        next(drawn)
+        assert 1 < len(asked) < len(TEXTS)
+        assert len(list(drawn)) == len(TEXTS) - 1
+
+
+def test_label_and_text_come_with_the_picture(tmp_path: Path) -> None:
+    with (
+        open_pdf(write_pdf(tmp_path / "a.pdf", TEXTS)) as document,
+        PagePrinter(workers=1) as printer,
+    ):
+        drawn = printer.submit(document[4], BUDGET)()
+    assert (drawn.page_label, drawn.text.strip()) == ("5", "page 5")
+
+
+def test_a_page_on_which_its_process_ends_is_that_pages_error(tmp_path: Path) -> None:
+    with (
+        open_pdf(write_pdf(tmp_path / "a.pdf", TEXTS[:6])) as document,
+        PagePrinter(workers=2, draw=end_on_page_3) as printer,
+    ):
+        waiting = [printer.submit(page, BUDGET) for page in document]
+        with pytest.raises(PageRenderError, match=r"a\.pdf page 3: MuPDF ended its process"):
+            waiting[2]()
+        texts = [drawn().text.strip() for drawn in (*waiting[:2], *waiting[3:])]
+        assert texts == ["page 1", "page 2", "page 4", "page 5", "page 6"]
+        assert printer.submit(document[0], BUDGET)().text.strip() == "page 1"
+
+
+def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", TEXTS)
+    with open_pdf(path) as document:
+        write_pdf(path, ["another"])
+        with pytest.raises(DocumentOpenError, match="changed while it was read"):
+            list(render_ahead(document, budget=BUDGET, workers=1))
+
+
+def test_fewer_than_no_workers_are_refused() -> None:
+    with pytest.raises(OptionError, match="workers=-1"):
+        PagePrinter(workers=-1)
+
+
+def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:
+    write_pdf(tmp_path / "a.pdf", TEXTS[:3])
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from vdr_integrations import open_pdf\n"
+        "from vdr_integrations.pages import render_ahead\n"
+        "from vdr_integrations.types import PixelBudget\n"
+        "with open_pdf('a.pdf') as document:\n"
+        "    pages = render_ahead(document, budget=PixelBudget(), workers=2)\n"
+        "    print([page.width for page in pages])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(script)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.count(",") == 2
