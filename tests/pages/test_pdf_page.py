@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
+import numpy as np
 import pymupdf
 import pytest
 from hypothesis import given, settings
@@ -16,10 +18,14 @@ from tests.pages.pdfs import (
     make_pdf_with_page_keys,
     quarters,
 )
+from tests.pdfs import write_pdf
 
-from vdr_integrations.errors import PageGeometryError
+from vdr_integrations.errors import OptionError, PageGeometryError
 from vdr_integrations.pages import RenderLimits, open_pdf
 from vdr_integrations.types import Page, PixelBudget
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BUDGET = PixelBudget(max_visual_tokens=96)
 
@@ -227,3 +233,20 @@ def test_drawing_leaves_pymupdf_as_smooth_as_the_caller_set_it() -> None:
         assert pymupdf.TOOLS.show_aa_level() == coarse != before
     finally:
         pymupdf.TOOLS.set_aa_level(before["graphics"])
+
+
+@pytest.mark.parametrize("oversampling", [2, 3, 4])
+def test_an_oversampled_page_has_the_same_size_and_nearly_the_same_pixels(
+    oversampling: int, tmp_path: Path
+) -> None:
+    page = open_pdf(write_pdf(tmp_path / "a.pdf", ["some words"]))[0]
+    once, finer = (page.render(BUDGET, oversampling=n) for n in (1, oversampling))
+    assert finer.size == once.size
+    apart = np.abs(np.asarray(once, np.int16) - np.asarray(finer, np.int16))
+    assert 0 < apart.mean() < 3
+
+
+@pytest.mark.parametrize("oversampling", [0, 5, -1])
+def test_other_oversampling_is_refused(oversampling: int) -> None:
+    with pytest.raises(OptionError, match="must be 1, 2, 3 or 4"):
+        open_pdf(make_pdf())[0].render(BUDGET, oversampling=oversampling)

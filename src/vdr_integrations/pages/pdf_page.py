@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from vdr_integrations.errors import PageGeometryError, PageRenderError
+from vdr_integrations.errors import OptionError, PageGeometryError, PageRenderError
 from vdr_integrations.pages.mupdf import smooth_lines
 from vdr_integrations.pages.page_box import box_problem
 from vdr_integrations.types import PageImage
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["PdfPage"]
 
 _logger = logging.getLogger(__name__)
+
+_OVERSAMPLINGS = range(1, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +127,25 @@ class PdfPage:
         except PageGeometryError as problem:
             raise self._geometry_error(problem.reason) from None
 
-    def render(self, budget: PixelBudget) -> Image.Image:
+    def render(self, budget: PixelBudget, *, oversampling: int = 1) -> Image.Image:
         """The page drawn straight at the size that fills ``budget``, as RGB on white.
 
         Annotations and form fields are drawn; CropBox and rotation are applied.
 
         Args:
             budget: See ``PixelBudget.fill``.
+            oversampling: Draw it so many times as large and take the mean of so many pixels
+                squared, 1 to 4. 2 takes twice as long and comes a little nearer to the card's
+                200 dpi (docs/performance.md); indexes are made with 1.
 
         Raises:
             PageGeometryError: The page box is empty, absurd, or too elongated.
             PageRenderError: MuPDF gave up on the page.
+            OptionError: ``oversampling`` is something else.
         """
-        height, width = self.rendered_size(budget)
+        if oversampling not in _OVERSAMPLINGS:
+            raise OptionError(f"oversampling={oversampling}; it must be 1, 2, 3 or 4.")
+        height, width = (oversampling * side for side in self.rendered_size(budget))
         with (
             self._file.load(self._page_number, doing="render") as loaded,
             smooth_lines(loaded.engine),
@@ -156,16 +164,12 @@ class PdfPage:
                 source=self.source,
                 page_number=self._page_number,
             )
-        return Image.frombytes("RGB", size, samples)
+        drawn = Image.frombytes("RGB", size, samples)
+        return drawn if oversampling == 1 else drawn.reduce(oversampling)
 
-    def to_image(self, budget: PixelBudget) -> PageImage:
-        """The drawn page on its own, independent of the document.
-
-        Raises:
-            PageGeometryError: As :meth:`render`.
-            PageRenderError: As :meth:`render`.
-        """
-        return PageImage(self.render(budget), source=str(self))
+    def to_image(self, budget: PixelBudget, *, oversampling: int = 1) -> PageImage:
+        """The drawn page on its own, independent of the document; errors as :meth:`render`."""
+        return PageImage(self.render(budget, oversampling=oversampling), source=str(self))
 
     def __str__(self) -> str:
         """``report.pdf page 3``."""
