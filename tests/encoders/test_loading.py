@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from vdr_integrations import load_encoder
@@ -27,6 +28,8 @@ from vdr_integrations.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from vdr_integrations import DenseEncoder
 
 Weights = dict[str, torch.Tensor]
 
@@ -193,8 +196,9 @@ def test_dtypes_are_known_by_name_and_auto_is_float32_on_a_cpu() -> None:
     cpu = torch.device("cpu")
     assert choose_dtype("auto", cpu) is torch.float32
     assert choose_dtype("bf16", cpu) is choose_dtype(torch.bfloat16, cpu) is torch.bfloat16
-    with pytest.raises(OptionError, match="int8"):
-        choose_dtype("int8", cpu)
+    assert choose_dtype("int8", cpu) is choose_dtype("fp8", cpu) is torch.float32
+    with pytest.raises(OptionError, match="int4"):
+        choose_dtype("int4", cpu)
 
 
 def test_flash_attention_is_refused_where_it_cannot_run() -> None:
@@ -211,3 +215,40 @@ def test_eager_attention_gives_the_vectors_of_sdpa(tiny_checkpoint: Path) -> Non
     sdpa = load_encoder(str(tiny_checkpoint), device="cpu")
     texts = ["a", "some longer text"]
     assert abs(eager.encode_queries(texts) - sdpa.encode_queries(texts)).max() < 1e-5
+
+
+@pytest.mark.parametrize(("dtype", "least_cosine"), [("int8", 0.9995), ("float8", 0.995)])
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_weights_of_8_bits_take_a_third_and_give_nearly_the_same_vectors(
+    tiny_checkpoint: Path, dtype: str, least_cosine: float, attention: str
+) -> None:
+    whole = load_encoder(str(tiny_checkpoint), device="cpu")
+    packed = load_encoder(
+        str(tiny_checkpoint), device="cpu", dtype=dtype, attn_implementation=attention
+    )
+    assert packed.dtype is whole.dtype is torch.float32
+    assert packed.fingerprint == whole.fingerprint
+    texts = ["How many lighthouses are there?", "Weinlese", "rent"]
+    page = Image.effect_noise((448, 560), 90).convert("RGB")
+    for ours, theirs in (
+        (packed.encode_queries(texts), whole.encode_queries(texts)),
+        (packed.encode_pages([page]), whole.encode_pages([page])),
+    ):
+        cosines = (ours * theirs).sum(axis=1)
+        assert least_cosine <= cosines.min()
+        assert cosines.max() < 1.0 - 1e-7
+    assert matrix_bytes(packed) < 0.35 * matrix_bytes(whole)
+
+
+def matrix_bytes(encoder: DenseEncoder) -> int:
+    model = encoder._model.backbone._model
+    parts = [*model.visual.blocks, *model.language_model.layers]
+    tensors = [one for part in parts for one in (*part.parameters(), *part.buffers())]
+    return sum(one.numel() * one.element_size() for one in tensors if one.dim() == 2)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float8"])
+@pytest.mark.parametrize("model", ["nano", "nano-colqwen2"])
+def test_8_bits_are_refused_for_a_checkpoint_that_they_would_spoil(model: str, dtype: str) -> None:
+    with pytest.raises(OptionError, match=f"{model} does not work with weights of 8 bits"):
+        load_encoder(model, device="cpu", dtype=dtype)

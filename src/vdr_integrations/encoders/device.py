@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import TYPE_CHECKING
 
 import torch
 
+from vdr_integrations.encoders.packed_weights import PACKINGS
 from vdr_integrations.errors import OptionError
 
-__all__ = ["choose_attention", "choose_device", "choose_dtype"]
+if TYPE_CHECKING:
+    from vdr_integrations.encoders.packed_weights import Packing
+
+__all__ = ["choose_attention", "choose_device", "choose_dtype", "choose_packing"]
 
 _DTYPES = {
     "bfloat16": torch.bfloat16,
@@ -47,25 +52,31 @@ def choose_device(device: str | torch.device | None) -> torch.device:
     return chosen
 
 
+def choose_packing(dtype: str | torch.dtype) -> Packing | None:
+    """How weights are packed, where ``dtype`` asks for that; sums then have the dtype "auto"."""
+    return PACKINGS.get(dtype) if isinstance(dtype, str) else None
+
+
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """The format asked for, or the device's best.
 
-    ``"auto"`` is bfloat16 on Ampere and later, float16 on older GPUs and Metal, float32 on a CPU.
+    ``"auto"`` is bfloat16 on Ampere and later, float16 on older GPUs and Metal, float32 on a CPU;
+    so are sums over weights of 8 bits.
 
     Raises:
-        OptionError: Not bfloat16, float16 or float32.
+        OptionError: Not bfloat16, float16, float32, int8 or float8.
     """
     if isinstance(dtype, torch.dtype):
         if dtype in _DTYPES.values():
             return dtype
     elif dtype in _DTYPES:
         return _DTYPES[dtype]
-    elif dtype == "auto":
+    elif dtype == "auto" or dtype in PACKINGS:
         if device.type == "cuda":
             major, _ = torch.cuda.get_device_capability(device)
             return torch.bfloat16 if major >= 8 else torch.float16
         return torch.float16 if device.type == "mps" else torch.float32
-    raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join(_DTYPES)}.")
+    raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join((*_DTYPES, *PACKINGS))}.")
 
 
 def choose_attention(

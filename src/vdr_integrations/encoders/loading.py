@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, PROJECTION, read_adapter
+from vdr_integrations.encoders.packed_weights import pack
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.projection import TokenProjection
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.adapter import Adapter
     from vdr_integrations.encoders.checkpoint_files import CheckpointFiles, WeightsSource
+    from vdr_integrations.encoders.packed_weights import Packing
 
 __all__ = ["LoadedWeights", "load_weights"]
 
@@ -65,6 +67,7 @@ def load_weights(
     *,
     device: torch.device,
     dtype: torch.dtype,
+    packing: Packing | None = None,
     attn_implementation: str,
     token_dimension: int | None = None,
 ) -> LoadedWeights:
@@ -74,6 +77,8 @@ def load_weights(
         files: Of the checkpoint: whole, an adapter over another, or transformers' own ColQwen2.
         device: Where the weights go.
         dtype: Their format.
+        packing: Keep matrices in 8 bits; they are read as bfloat16 then, which is how they were
+            published.
         attn_implementation: As in transformers.
         token_dimension: Load the projection of a late-interaction checkpoint, of this many rows.
 
@@ -97,7 +102,10 @@ def load_weights(
         normalisation = _normalisation(whose)
         sources = [] if adapter is None else [files.source(ADAPTER_CONFIG)]
         sources.append(base.source("config.json"))
-        loading: dict[str, _Loose] = {"dtype": dtype, "attn_implementation": attn_implementation}
+        loading: dict[str, _Loose] = {
+            "dtype": torch.bfloat16 if packing else dtype,
+            "attn_implementation": attn_implementation,
+        }
         if token_dimension is None:
             backbone = _read(Qwen2VLForConditionalGeneration, base, config, **loading).model
             projection = None
@@ -108,6 +116,9 @@ def load_weights(
                     f"{files.model} projects to {projection.dimension} components a token; its "
                     f"description says token_dimension={token_dimension}."
                 )
+    if packing:
+        pack(backbone, packing)
+        backbone.to(dtype)
     convolution = backbone.visual.patch_embed.proj.weight
     backbone.visual.patch_embed = BytePatchEmbedding(
         convolution, mean=normalisation[0], std=normalisation[1]

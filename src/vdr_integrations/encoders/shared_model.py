@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.checkpoint import Checkpoint
+    from vdr_integrations.encoders.packed_weights import Packing
 
 __all__ = ["ModelOptions", "SharedModel", "shared_model"]
 
@@ -42,6 +43,7 @@ class ModelOptions:
     revision: str | None
     device: torch.device
     dtype: torch.dtype
+    packing: Packing | None
     attn_implementation: str
     token: str | None = field(repr=False)
     cache_dir: str | None
@@ -69,6 +71,7 @@ class SharedModel:
             options.files,
             device=options.device,
             dtype=options.dtype,
+            packing=options.packing,
             attn_implementation=options.attn_implementation,
             token_dimension=(
                 options.checkpoint.token_dimension if options.checkpoint.is_multi_vector else None
