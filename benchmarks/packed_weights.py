@@ -59,7 +59,8 @@ def run(folder: Path, *, pairs: int) -> None:
         )
         print(
             f"{dtype}: {weight_bytes(packed) / 1e9:.2f} GB, least cosine to float32 "
-            f"{cosines[0]:.5f} page, {cosines[1]:.5f} query; CPU {page:.2f} page, {query:.2f} query",
+            f"{cosines[0]:.5f} page, {cosines[1]:.5f} query; CPU {page:.2f} page, "
+            f"{query:.2f} query",
             flush=True,
         )
         del packed
