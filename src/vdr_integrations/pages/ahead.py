@@ -92,11 +92,7 @@ class PagePrinter:
         self._pool: Executor | None = None
 
     def submit(self, page: PdfPage, budget: PixelBudget) -> Callable[[], DrawnPage]:
-        """Begin to draw a page; the result is waited for by calling it.
-
-        Raises:
-            PageError: MuPDF cannot; raised by the result where others draw.
-        """
+        """Begin to draw a page; calling the result waits for it, PageError if it is a bad one."""
         file = page.file
         if not self._workers or file.path is None:
             drawn = _tried(page, budget)
@@ -137,38 +133,47 @@ class PagePrinter:
     def _alone(
         self, broken: Executor, address: PageAddress, budget: PixelBudget
     ) -> Sent | PageError:
-        # Any page that was being drawn may have ended the process: this one is tried by itself.
+        # Any page that was being drawn may have ended the process: each has one to itself now.
         if self._pool is broken:
             self._stop()
+        spared = _processes(1)
         try:
-            return self._started().submit(self._draw, address, budget).result()
+            return spared.submit(self._draw, address, budget).result()
         except BrokenProcessPool:
-            self._stop()
             return PageRenderError(
                 "MuPDF ended its process while drawing it; it is damaged, or made to do harm. "
                 "Leave it out.",
                 source=address.source,
                 page_number=address.page_number,
             )
+        finally:
+            _end(spared)
 
     def _started(self) -> Executor:
         if self._pool is None:
-            try:
-                # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
-                from loky import ProcessPoolExecutor
-            except ImportError as problem:
-                raise MissingExtraError(
-                    package="loky", extra="pdf", purpose="drawing pages in other processes"
-                ) from problem
-            made: Executor = ProcessPoolExecutor(max_workers=self._workers)
-            self._pool = made
+            self._pool = _processes(self._workers)
         return self._pool
 
     def _stop(self) -> None:
         if self._pool is not None:
-            pool: Any = self._pool
+            _end(self._pool)
             self._pool = None
-            pool.shutdown(wait=True, kill_workers=True)
+
+
+def _processes(count: int) -> Executor:
+    try:
+        # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
+        from loky import ProcessPoolExecutor
+    except ImportError as problem:
+        raise MissingExtraError(
+            package="loky", extra="pdf", purpose="drawing pages in other processes"
+        ) from problem
+    made: Executor = ProcessPoolExecutor(max_workers=count)
+    return made
+
+
+def _end(pool: Any) -> None:  # noqa: ANN401  # loky's, untyped
+    pool.shutdown(wait=True, kill_workers=True)
 
 
 def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DrawnPage", "PageAddress", "Sent", "draw_elsewhere", "drawn_page"]
 
-_DOCUMENTS_AT_ONCE = 2
-"""What a process keeps open: the document in turn, and the next one."""
-
 
 @dataclass(frozen=True, slots=True)
 class DrawnPage:
@@ -85,7 +82,7 @@ def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> Sent | PageErro
     return Sent(picture.size, picture.tobytes(), drawn.image.source, drawn.page_label, drawn.text)
 
 
-@lru_cache(maxsize=_DOCUMENTS_AT_ONCE)
+@lru_cache(maxsize=1)  # pages come document by document, and a document is held whole
 def _document(path: Path, sha256: str, source: str, limits: RenderLimits) -> PdfDocument:
     document = open_pdf(path, name=source, limits=limits)
     if document.sha256 != sha256:
