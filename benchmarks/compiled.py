@@ -1,0 +1,68 @@
+"""What ``torch.compile`` would bring: blocks and layers compiled beside our own pass, CPU seconds.
+
+python -m benchmarks.compiled [--layers 2] [--pairs 5] [--checkpoint FOLDER]
+
+The package does not compile: on a CPU it brings next to nothing, and every new shape of page costs
+its users the time that is printed first.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks.arguments import arguments
+from benchmarks.full_size import checkpoint_folder
+from benchmarks.sample_pages import sample_pages
+from benchmarks.timing import compare, machine
+from vdr_integrations import DenseEncoder, load_encoder
+from vdr_integrations.encoders import decoder, vision_tower
+
+
+class _CompiledBlock(vision_tower._Block):  # noqa: SLF001
+    __call__ = torch.compile(vision_tower._Block.__call__)  # noqa: SLF001
+
+
+class _CompiledLayer(decoder._Layer):  # noqa: SLF001
+    __call__ = torch.compile(decoder._Layer.__call__)  # noqa: SLF001
+
+
+def compiled(folder: Path) -> DenseEncoder:
+    """An encoder whose layers are compiled as they are first used."""
+    encoder = load_encoder(str(folder), device="cpu", dtype="bfloat16")
+    backbone = encoder._model.backbone  # noqa: SLF001
+    for block in backbone._vision._blocks:  # noqa: SLF001
+        block.__class__ = _CompiledBlock
+    for layer in backbone._decoder._layers:  # noqa: SLF001
+        layer.__class__ = _CompiledLayer
+    return encoder
+
+
+def main() -> None:
+    """Print the time of compiling, the cosine, and the ratio."""
+    options = arguments("torch.compile beside our own pass")
+    print(machine())
+    pages = sample_pages(1)
+    with checkpoint_folder(options) as folder, tempfile.TemporaryDirectory() as scratch:
+        # Encoders of one folder share their weights, and these must not.
+        other = shutil.copytree(folder, Path(scratch) / folder.name)
+        plain, fused = load_encoder(str(folder), device="cpu", dtype="bfloat16"), compiled(other)
+        began = time.perf_counter()
+        found = fused.encode_pages(pages)
+        took = time.perf_counter() - began
+        cosine = (found * plain.encode_pages(pages)).sum()
+        print(f"first page {took:.0f} s, cosine {cosine:.5f}", flush=True)
+        timed = compare(
+            lambda: fused.encode_pages(pages),
+            lambda: plain.encode_pages(pages),
+            pairs=options.pairs,
+        )
+        print(f"compiled beside plain: {timed}")
+
+
+if __name__ == "__main__":
+    main()
