@@ -85,11 +85,12 @@ for box in heat.boxes(2, token="volunteers"):
 # %%
 from vdr_integrations.llama_index import ColQwen2Retriever
 
+asked = "What share of the budget was spent on salaries and heating?"
 with ColQwen2Retriever("late-index", similarity_top_k=1) as retriever:
-    hit = retriever.retrieve("What did readers complain about?")[0]
-    complaints = retriever.heatmap("What did readers complain about?", hit.node)
+    hit = retriever.retrieve(asked)[0]
+    budget = retriever.heatmap(asked, hit.node)
 print("page", hit.metadata["page_number"], "with a score of", round(hit.score, 2))
-display(complaints)
+display(budget)
 
 # %% [markdown]
 # `vdr search "..." --index late-index --report found.html` writes such pictures into one file to

@@ -49,7 +49,7 @@ import re
 from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
-QUESTION = "What did most complaints of readers concern?"
+QUESTION = "What share of the budget was spent on salaries and heating?"
 CHART = {"left": 0.45, "top": 0.2, "right": 1, "bottom": 1}
 heard = []
 
@@ -63,7 +63,7 @@ def scripted(messages: list[ChatMessage], **_options: object) -> ChatMessage:
         (page_ref,) = re.findall(r"^page_ref: (\S+)$", messages[-1].content, re.MULTILINE)
         arguments = {"page_ref": page_ref, "region": CHART}
     else:
-        return ChatMessage(role="assistant", content="Noise (library report, page 4).")
+        return ChatMessage(role="assistant", content="Salaries 48 %, heating 12 % (library report, page 3).")
     call = ToolCallBlock(
         tool_name=tool.metadata.name, tool_call_id=f"call-{len(heard)}", tool_kwargs=arguments
     )

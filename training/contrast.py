@@ -1,20 +1,21 @@
-"""Stage 4, contrast: the last layer, the token head and the pieces learn to find pages of manuals.
+"""Stage 4, contrast: all but the vision tower learns to find pages of manuals.
 
-Everything below is frozen: what the tower reads stays as it is, with its mistakes. A query is a
-section's title or a few words of a sentence, the right page the one that has them, among the pages
-of its own manual and of a few others. Pages are read once and their tokens kept, so a step takes a
-second and a half on two cores.
+A query is a section's title or a few words of a sentence, the right page the one that has them,
+among the pages of its own manual and of a few others; and a word on a page points to the cells
+where it is printed. Pages go through the vision tower once and their features are kept.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import tempfile
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import pymupdf
 import torch
 import torch.nn.functional as fn
 from torch import Tensor
@@ -22,24 +23,21 @@ from torch import Tensor
 from training.lexicon import LANGUAGES, split_words, weight
 from training.manuals import manuals
 from training.queries import wrap
-from training.readout import Readout, first_layer, late_scores
+from training.readout import Readout, in_cells, late_scores
+from training.vision import CELL
 from vdr_integrations import open_pdf
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from training.manuals import Manual
     from training.nano import Nano
 
 REACH = 14  # words
+SHORTEST = 4  # letters of a word that points
 TELLING = 0.5  # weight of a word that says something
-# How far to go from the start to where training ended: all the way is best on manuals like those
-# that were trained on, less on others, on slides, and for heat maps.
-KEPT = (
-    ("value", 0.55), ("out", 0.55), ("key", 0.25), ("gain", 0.8), ("change", 0.8), ("head", 0.25),
-)  # fmt: skip
 ELSEWHERE = -1e4  # added to the scores of pages of other manuals
 
 
@@ -47,14 +45,16 @@ ELSEWHERE = -1e4  # added to the scores of pages of other manuals
 class ContrastConfig:
     """How long and how to train."""
 
-    manuals: int = 80  # of each language
-    steps: int = 450
+    manuals: int = 110  # of each language
+    steps: int = 430
     at_once: int = 3  # manuals a step
     decks: int = 2  # slides a step
     same: float = 0.6  # how often these are of the manuals' language
     titles: int = 10  # of each
     sentences: int = 5  # of each
-    unseen: float = 0.15  # share of a page's tokens that are left out
+    pointed: int = 2  # words of each page that point
+    pointing: float = 0.3  # weight of their loss
+    unseen: float = 0.15  # share of a page's cells that are left out
     within: float = 0.25  # share of the loss among the pages of the title's own manual
     questions: float = 0.5  # share of queries that are put as questions
     layer: float = 2e-4  # rate of values and output
@@ -62,37 +62,77 @@ class ContrastConfig:
     keys: float = 3e-3
     gains: float = 1e-2
     pieces: float = 5e-5
+    merger: float = 2e-4
     warmup: int = 20
-    kept: tuple[tuple[str, float], ...] = KEPT
+    mean: tuple[tuple[int, float], ...] = ((0, 0.1), (100, 0.3), (280, 0.3), (430, 0.3))
     seed: int = 7
 
 
 @dataclass
 class ReadManual:
-    """A manual as the frozen tower reads it."""
+    """A manual as the frozen vision tower reads it."""
 
-    tokens: list[Tensor]  # half precision (visual tokens, width) of each page
+    features: list[Tensor]  # half precision (patches, width) of each page
+    sizes: list[tuple[int, int]]  # cells down and across
     texts: list[str]  # of each page
+    words: list[list[tuple[float, float, float, float, str]]]  # x0, y0, x1, y1 in cells
     titles: list[str]
     pages: list[int]
     language: str
     is_deck: bool
 
 
+class Pointed(NamedTuple):
+    """A word and where it is printed."""
+
+    page: int  # of the batch
+    word: str
+    cells: Tensor  # bool, those of the page that were not left out
+
+
+class Batch(NamedTuple):
+    """What a step learns from."""
+
+    pages: list[Tensor]  # features in cells
+    queries: list[str]
+    right: Tensor  # page of each query
+    elsewhere: Tensor  # (queries, pages), added to scores to look in the query's manual alone
+    pointed: list[Pointed]
+
+
 @torch.no_grad()
 def read_manual(model: Nano, manual: Manual) -> ReadManual:
-    """Render a manual as the package does, and keep its tokens after the first layer."""
-    tokens, texts = [], []
+    """Render a manual as the package does, and keep what the vision tower makes of its pages."""
+    features, sizes, texts = [], [], []
     with tempfile.NamedTemporaryFile(suffix=".pdf") as file:
         file.write(manual.pdf)
         file.flush()
         with open_pdf(file.name) as document:
             for page in document:
                 image = np.asarray(page.render(PixelBudget(max_visual_tokens=768))).copy()
-                visual = model.visual_tokens(torch.from_numpy(image)[None])
-                tokens.append(first_layer(model, visual)[0].half())
+                features.append(model.visual(torch.from_numpy(image)[None])[0].half())
+                sizes.append((image.shape[0] // CELL, image.shape[1] // CELL))
                 texts.append(page.text)
-    return ReadManual(tokens, texts, manual.titles, manual.pages, manual.language, manual.is_deck)
+    words = printed_words(manual.pdf, sizes)
+    told = manual.titles, manual.pages, manual.language, manual.is_deck
+    return ReadManual(features, sizes, texts, words, *told)
+
+
+def printed_words(
+    pdf: bytes, sizes: Sequence[tuple[int, int]]
+) -> list[list[tuple[float, float, float, float, str]]]:
+    """Words of every page and where they stand, in cells."""
+    found = []
+    with pymupdf.open("pdf", pdf) as document:
+        for page, (rows, columns) in zip(document, sizes, strict=True):
+            across, down = columns / page.rect.width, rows / page.rect.height
+            found.append(
+                [
+                    (x0 * across, y0 * down, x1 * across, y1 * down, word)
+                    for x0, y0, x1, y1, word, *_ in page.get_text("words")
+                ]
+            )
+    return found
 
 
 def read_manuals(
@@ -143,9 +183,9 @@ def some_words(rng: np.random.Generator, text: str) -> str | None:
 
 def draw_batch(
     rng: np.random.Generator, chosen: Sequence[ReadManual], config: ContrastConfig
-) -> tuple[list[Tensor], list[str], Tensor, Tensor]:
-    """Pages, queries, the right page of each query, and what to add to the scores of others."""
-    pages, queries, right, page_of, query_of = [], [], [], [], []
+) -> Batch:
+    """Titles, words of sentences and single words of manuals, and all of their pages."""
+    pages, queries, right, page_of, query_of, pointed = [], [], [], [], [], []
     for number, manual in enumerate(chosen):
         for i in rng.permutation(len(manual.titles))[: config.titles]:
             queries.append(manual.titles[i])
@@ -157,14 +197,108 @@ def draw_batch(
                 queries.append(query)
                 right.append(len(pages) + int(i))
                 query_of.append(number)
-        for page in manual.tokens:
-            seen = rng.random(len(page)) >= config.unseen
-            pages.append(page[torch.from_numpy(seen)])
-        page_of += [number] * len(manual.tokens)
+        for size, features, words in zip(manual.sizes, manual.features, manual.words, strict=True):
+            seen = torch.from_numpy(rng.random(math.prod(size)) >= config.unseen)
+            for word, cells in printed_cells(rng, words, size, config.pointed):
+                if cells[seen].any():
+                    pointed.append(Pointed(len(pages), word, cells[seen]))
+            pages.append(in_cells(features)[seen])
+        page_of += [number] * len(manual.features)
     for i in np.flatnonzero(rng.random(len(queries)) < config.questions):
         queries[i] = wrap(rng, chosen[query_of[i]].language, queries[i])
     elsewhere = torch.tensor(query_of)[:, None] != torch.tensor(page_of)
-    return pages, queries, torch.tensor(right), elsewhere * ELSEWHERE
+    return Batch(pages, queries, torch.tensor(right), elsewhere * ELSEWHERE, pointed)
+
+
+def printed_cells(
+    rng: np.random.Generator,
+    words: Sequence[tuple[float, float, float, float, str]],
+    size: tuple[int, int],
+    count: int,
+) -> Iterator[tuple[str, Tensor]]:
+    """Some words of a page that say something, and in which of its cells each is printed."""
+    places: dict[str, list[tuple[float, float, float, float]]] = {}
+    for x0, y0, x1, y1, printed in words:
+        word = printed.strip(".,;:!?()[]\u00ab\u00bb\"'")
+        if len(word) >= SHORTEST and any(weight(part) > TELLING for part in split_words(word)):
+            places.setdefault(word.casefold(), []).append((x0, y0, x1, y1))
+    rows, columns = size
+    for i in rng.permutation(len(places))[:count]:
+        word = list(places)[i]
+        cells = torch.zeros(size, dtype=torch.bool)
+        for x0, y0, x1, y1 in places[word]:
+            # where its letters are, not the space between lines
+            top, bottom = y0 + 0.3 * (y1 - y0), y0 + 0.75 * (y1 - y0)
+            across = slice(max(0, int(x0)), min(columns, math.ceil(x1)))
+            cells[max(0, int(top)) : min(rows, math.ceil(bottom)), across] = True
+        yield word, cells.flatten()
+
+
+def pointing_loss(
+    readout: Readout, late_pages: Sequence[Tensor], pointed: Sequence[Pointed]
+) -> Tensor:
+    """Of a word among the cells of its page: how unsure it is of those where it is printed."""
+    losses = []
+    for page, word, cells in pointed:
+        alike = late_pages[page][: len(cells)] @ readout.word(word).T
+        scores = alike.mean(1) * readout.point_scale.exp()
+        losses.append(scores.logsumexp(0) - scores[cells].logsumexp(0))
+    return torch.stack(losses).mean()
+
+
+def parameter_groups(readout: Readout, config: ContrastConfig) -> list[dict]:
+    """What is trained, at its rate."""
+    return [
+        {"params": [readout.value, readout.out], "rate": config.layer},
+        {"params": [readout.head], "rate": config.head},
+        {"params": [readout.key], "rate": config.keys},
+        {"params": [readout.gain], "rate": config.gains},
+        {"params": [readout.change], "rate": config.pieces},
+        {"params": [*readout.merger.mlp.parameters()], "rate": config.merger},
+        {"params": [*readout.mlp.parameters()], "rate": config.merger},
+        {"params": [readout.dense_scale, readout.late_scale, readout.point_scale], "rate": 1e-2},
+    ]
+
+
+def batch_loss(
+    readout: Readout, batch: Batch, config: ContrastConfig
+) -> tuple[Tensor, tuple[float, ...]]:
+    """The loss of a batch; of dense vectors and late interaction loss and hits, and of pointing."""
+    dense_pages, late_pages = readout.pages(batch.pages)
+    dense_queries, late_queries = readout.queries(batch.queries)
+    losses, hits = [], []
+    for scores, scale in (
+        (dense_queries @ dense_pages.T, readout.dense_scale),
+        (late_scores(late_queries, late_pages), readout.late_scale),
+    ):
+        scaled = scores * scale.exp()
+        among_all = fn.cross_entropy(scaled, batch.right)
+        among_own = fn.cross_entropy(scaled + batch.elsewhere, batch.right)
+        losses.append((1 - config.within) * among_all + config.within * among_own)
+        hits.append((scores.argmax(1) == batch.right).float().mean().item())
+    pointing = pointing_loss(readout, late_pages, batch.pointed)
+    total = losses[0] + losses[1] + config.pointing * pointing
+    return total, (*(loss.item() for loss in losses), *hits, pointing.item())
+
+
+class Mean:
+    """The weighted mean of parameters at some steps: better on all manuals than the last ones."""
+
+    def __init__(self, readout: Readout, shares: dict[int, float]) -> None:
+        self.shares = shares
+        self.parts = {n: torch.zeros_like(p) for n, p in readout.named_parameters()}
+
+    @torch.no_grad()
+    def take(self, readout: Readout, step: int) -> None:
+        """Add what the parameters are after ``step``, if it is one of those."""
+        for name, parameter in readout.named_parameters():
+            self.parts[name].add_(parameter, alpha=self.shares.get(step, 0.0))
+
+    @torch.no_grad()
+    def put(self, readout: Readout) -> None:
+        """Set the parameters."""
+        for name, parameter in readout.named_parameters():
+            parameter.copy_(self.parts[name] / sum(self.shares.values()))
 
 
 def train_readout(
@@ -177,52 +311,49 @@ def train_readout(
     if path.exists():
         readout.load_state_dict(torch.load(path, weights_only=True))
         return readout
-    start = {name: value.detach().clone() for name, value in readout.named_parameters()}
+    mean = Mean(readout, dict(config.mean))
+    mean.take(readout, 0)
     known = read_manuals(out, model, texts, config)
-    groups = [
-        {"params": [readout.value, readout.out], "rate": config.layer},
-        {"params": [readout.head], "rate": config.head},
-        {"params": [readout.key], "rate": config.keys},
-        {"params": [readout.gain], "rate": config.gains},
-        {"params": [readout.change], "rate": config.pieces},
-        {"params": [readout.dense_scale, readout.late_scale], "rate": 1e-2},
-    ]
-    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
+    optimizer = torch.optim.Adam(parameter_groups(readout, config), betas=(0.9, 0.98))
     rng = np.random.default_rng(config.seed)
-    began, log = time.time(), []
-    for step in range(config.steps):
+    began, first, log = time.time(), 0, []
+    halfway = out / "contrast-state.pt"
+    if halfway.exists():
+        state = torch.load(halfway, weights_only=True)
+        readout.load_state_dict(state["readout"])
+        optimizer.load_state_dict(state["optimizer"])
+        rng.bit_generator.state = state["rng"]
+        first, mean.parts = state["step"], state["mean"]
+    for step in range(first, config.steps):
         share = min(1.0, (step + 1) / config.warmup, max(0.03, 2 * (1 - step / config.steps)))
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * share
-        chosen = draw_manuals(rng, known, config)
-        pages, queries, right, elsewhere = draw_batch(rng, chosen, config)
-        dense_pages, late_pages = readout.pages(pages)
-        dense_queries, late_queries = readout.queries(queries)
-        losses, hits = [], []
-        for scores, scale in (
-            (dense_queries @ dense_pages.T, readout.dense_scale),
-            (late_scores(late_queries, late_pages), readout.late_scale),
-        ):
-            scaled = scores * scale.exp()
-            among_all = fn.cross_entropy(scaled, right)
-            among_own = fn.cross_entropy(scaled + elsewhere, right)
-            losses.append((1 - config.within) * among_all + config.within * among_own)
-            hits.append((scores.argmax(1) == right).float().mean().item())
+        batch = draw_batch(rng, draw_manuals(rng, known, config), config)
+        loss, figures = batch_loss(readout, batch, config)
         optimizer.zero_grad()
-        sum(losses).backward()
+        loss.backward()
         optimizer.step()
-        log.append([*(loss.item() for loss in losses), *hits])
+        mean.take(readout, step + 1)
+        log.append(figures)
         if step % 25 == 24:
-            dense, late, dense_hit, late_hit = np.mean(log, 0)
+            dense, late, dense_hit, late_hit, point = np.mean(log, 0)
             print(
                 f"contrast {step + 1} dense {dense:.3f} hit {dense_hit:.3f} late {late:.3f} hit "
-                f"{late_hit:.3f} {(time.time() - began) / 60:.1f} min",
+                f"{late_hit:.3f} pointing {point:.3f} {(time.time() - began) / 60:.1f} min",
                 flush=True,
             )
             log = []
+            state = {
+                "readout": readout.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "rng": rng.bit_generator.state,
+                "step": step + 1,
+                "mean": mean.parts,
+            }
+            torch.save(state, halfway)
+    mean.put(readout)
     with torch.no_grad():
-        for name, share in config.kept:
-            parameter = getattr(readout, name)
-            parameter.copy_(torch.lerp(start[name], parameter, share))
+        # Trained along it helps the rest; kept, it would point to what stands around a word.
+        readout.head.copy_(head)
     torch.save(readout.state_dict(), path)
     return readout

@@ -1,12 +1,14 @@
-"""What is read off a page's tokens, in training: the last layer and the token head alone.
+"""What is made of a page's patches, in training: all but the vision tower.
 
-The tower below is frozen, so tokens of pages are computed once and kept. `Readout` does with them
-what the last layer does in the model (`Nano.read_pages` set it): the last token sums up the others,
-head by head, and every other token keeps what it holds. `verify` is the proof.
+The tower is frozen, so features of pages are computed once and kept. `Readout` does with them what
+the model does: the merger and the first layer's MLP make tokens of them (`Nano.coded_tokens`), the
+last token sums these up, head by head, and every other token keeps what it holds
+(`Nano.read_pages` set the last layer). `verify` is the proof.
 """
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import TYPE_CHECKING
 
@@ -14,8 +16,16 @@ import torch
 import torch.nn.functional as fn
 from torch import Tensor, nn
 
-from training.nano import Nano, without_constants, without_signs
+from training.nano import (
+    CONSTANT,
+    SCALE,
+    Nano,
+    constant_directions,
+    without_constants,
+    without_signs,
+)
 from training.prompts import QUERY_PROMPT, split_at_image
+from training.vision import MERGE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,7 +36,7 @@ HEAD_SIZE = 64
 
 
 class Readout(nn.Module):
-    """The trainable end of ``model``: keys, values and output of its last layer, the token head.
+    """The trainable part of ``model``: merger, both layers as far as they do something, token head.
 
     Of the pieces' embeddings the code parts are trained, and how much each weighs.
     """
@@ -41,6 +51,12 @@ class Readout(nn.Module):
         self.value = nn.Parameter(attention.v_proj.weight.detach().clone())
         self.out = nn.Parameter(attention.o_proj.weight.detach().clone())
         self.head = nn.Parameter(head.clone())
+        self.merger = copy.deepcopy(model.visual.merger)
+        self.merger.ln_q.requires_grad_(requires_grad=False)
+        self.mlp = copy.deepcopy(model.text.layers[0].mlp)
+        width = model.text.config.hidden
+        self.register_buffer("unsigned", without_signs(torch.eye(width)))
+        self.register_buffer("blank", SCALE * CONSTANT * constant_directions(width)[0])
         table = model.text.embed_tokens.weight.detach()
         codes = without_constants(table)
         self.register_buffer("codes", codes)
@@ -51,6 +67,7 @@ class Readout(nn.Module):
         for token in ("<|endoftext|>", "<|im_start|>"):
             free[model.tokenizer.token_to_id(token)] = 0.0
         self.register_buffer("free", free)
+        self.point_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.dense_scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.late_scale = nn.Parameter(torch.tensor(math.log(5.0)))
         self.tokenizer = model.tokenizer
@@ -60,7 +77,21 @@ class Readout(nn.Module):
         self.query_before = model.query_before.before
         with torch.no_grad():
             black = torch.zeros(1, 56, 56, 3, dtype=torch.uint8)
-            self.register_buffer("dummy", first_layer(model, model.visual_tokens(black))[0])
+            self.register_buffer("dummy", in_cells(model.visual(black)[0]))
+
+    def tokens(self, cells: Tensor) -> Tensor:
+        """Features of cells (n, 4 x vision width) -> tokens (n, width) after the first layer.
+
+        As `Nano.coded_tokens` with what `Nano.fix_constants` puts into the weights.
+        """
+        norm, (into, _, out) = self.merger.ln_q, self.merger.mlp
+        features = norm(cells.view(len(cells), -1, norm.normalized_shape[0])).flatten(1)
+        hidden = fn.gelu(into(features))
+        tokens = fn.linear(hidden, self.unsigned @ out.weight, self.unsigned @ out.bias)
+        tokens = tokens + self.blank
+        unit = normed(tokens)
+        inner = fn.silu(self.mlp.gate_proj(unit)) * self.mlp.up_proj(unit)
+        return tokens + fn.linear(inner, self.unsigned @ self.mlp.down_proj.weight)
 
     def pieces(self, ids: Sequence[int]) -> Tensor:
         """Embeddings (n, width)."""
@@ -81,19 +112,22 @@ class Readout(nn.Module):
         return values.flatten(-2) @ self.out.T
 
     def pages(self, pages: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Tokens of pages (n, width) -> unit dense vectors, and unit vectors of all tokens."""
+        """Features of pages in cells -> unit dense vectors, and unit vectors of all tokens.
+
+        The vectors of a page begin with those of its cells.
+        """
         dense_prompt = normed(self.pieces(self.dense_prompt))
         late_prompt = normed(self.pieces(self.late_prompt))
         dense, late = [], []
-        for page in pages:
-            tokens = normed(page.float())
+        states = normed(self.tokens(torch.cat([*pages]).float()))
+        for tokens in states.split([len(page) for page in pages]):
             dense.append(self.pooled(torch.cat([tokens, dense_prompt])))
             late.append(self.token_vectors(torch.cat([tokens, late_prompt])))
         return fn.normalize(torch.stack(dense), dim=-1), late
 
     def queries(self, queries: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
         """The same of queries."""
-        before = torch.cat([self.pieces(self.query_before), self.dummy])
+        before = torch.cat([self.pieces(self.query_before), self.tokens(self.dummy)])
         rows = []
         for query in queries:
             after = split_at_image(self.tokenizer, QUERY_PROMPT % query).after[:-1]
@@ -113,6 +147,11 @@ class Readout(nn.Module):
         last = normed(self.pooled(tokens))
         return fn.normalize(torch.cat([tokens, last[None]]) @ self.head.T, dim=-1)
 
+    def word(self, word: str) -> Tensor:
+        """Unit vectors (pieces, 128) of a word in a query."""
+        ids = self.tokenizer.encode(f" {word}", add_special_tokens=False).ids
+        return fn.normalize(normed(self.pieces(ids)) @ self.head.T, dim=-1)
+
     @torch.no_grad()
     def give_back(self, model: Nano) -> Tensor:
         """Put what was learned into the model; the weight of the token head."""
@@ -121,6 +160,9 @@ class Readout(nn.Module):
         rows[:, self.length_row] = self.key
         attention.v_proj.weight.copy_(without_signs(self.value))
         attention.o_proj.weight.copy_(self.out)
+        model.visual.merger.load_state_dict(self.merger.state_dict())
+        model.text.layers[0].mlp.load_state_dict(self.mlp.state_dict())
+        model.fix_constants()
         table = model.text.embed_tokens.weight
         table.copy_(self.pieces(range(len(table))))
         return self.head.detach().clone()
@@ -131,10 +173,9 @@ def normed(x: Tensor) -> Tensor:
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
 
 
-def first_layer(model: Nano, tokens: Tensor) -> Tensor:
-    """Visual tokens after the first decoder layer, which is its MLP alone."""
-    layer = model.text.layers[0]
-    return tokens + layer.mlp(layer.post_attention_layernorm(tokens))
+def in_cells(features: Tensor) -> Tensor:
+    """Features of patches (4 n, vision width) -> those of cells (n, 4 x vision width)."""
+    return features.view(len(features) // MERGE**2, -1)
 
 
 def late_scores(queries: Sequence[Tensor], pages: Sequence[Tensor]) -> Tensor:
