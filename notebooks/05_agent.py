@@ -63,7 +63,8 @@ def scripted(messages: list[ChatMessage], **_options: object) -> ChatMessage:
         (page_ref,) = re.findall(r"^page_ref: (\S+)$", messages[-1].content, re.MULTILINE)
         arguments = {"page_ref": page_ref, "region": CHART}
     else:
-        return ChatMessage(role="assistant", content="Salaries 48 %, heating 12 % (library report, page 3).")
+        said = "Salaries 48 %, heating 12 % (library report, page 3)."
+        return ChatMessage(role="assistant", content=said)
     call = ToolCallBlock(
         tool_name=tool.metadata.name, tool_call_id=f"call-{len(heard)}", tool_kwargs=arguments
     )
