@@ -12,14 +12,12 @@ from tests.pdfs import encrypt_pdf, write_pdf
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError
 from vdr_integrations.pages import PagePrinter, PdfPage, render_ahead
-from vdr_integrations.pages.drawn_page import PageAddress, Sent, draw_elsewhere
+from vdr_integrations.pages.drawn_page import DrawnPage, PageAddress, draw_elsewhere
 from vdr_integrations.types import PageImage, PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from vdr_integrations.errors import PageError
 
 BUDGET = PixelBudget(max_visual_tokens=64)
 TEXTS = [f"page {number}" for number in range(1, 13)]
@@ -29,7 +27,7 @@ def references(pages: list[PageImage]) -> list[str]:
     return [str(page.ref) for page in pages]
 
 
-def end_on_pages_3_and_5(address: PageAddress, budget: PixelBudget) -> Sent | PageError:
+def end_on_pages_3_and_5(address: PageAddress, budget: PixelBudget) -> DrawnPage:
     if address.page_number in {3, 5}:
         os._exit(11)
     return draw_elsewhere(address, budget)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["sync_index"]
 
 _MOST_WORKERS = 8
-"""A core draws 10 to 30 pages a second (benchmarks/pdf_to_patches.py), a fast GPU encodes 70."""
+"""Two processes on two cores draw 106 light pages a second, sending included. This one draws 227
+alone, but encodes none meanwhile (benchmarks/render_ahead.py). Charts and scans take longer."""
 
 
 def sync_index(
@@ -53,8 +54,7 @@ def sync_index(
         password: For encrypted PDFs.
         batch_pages: Pages handed to the encoder at once, at least 1.
         render_workers: Processes that draw PDF pages while the encoder works; 0 draws them in
-            this one, in turn. None uses some where the model is on a GPU, which this process alone
-            cannot keep busy.
+            this one, in turn. None uses some where the model is on a GPU, which waits otherwise.
         on_progress: Called after each document and each batch.
 
     Returns:

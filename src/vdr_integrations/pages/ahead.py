@@ -16,7 +16,6 @@ from vdr_integrations.errors import MissingExtraError, OptionError, PageError, P
 from vdr_integrations.pages.drawn_page import (
     DrawnPage,
     PageAddress,
-    Sent,
     draw_elsewhere,
     drawn_page,
 )
@@ -76,7 +75,7 @@ class PagePrinter:
         self,
         *,
         workers: int,
-        draw: Callable[[PageAddress, PixelBudget], Sent | PageError] = draw_elsewhere,
+        draw: Callable[[PageAddress, PixelBudget], DrawnPage] = draw_elsewhere,
     ) -> None:
         """Start nothing yet.
 
@@ -118,34 +117,29 @@ class PagePrinter:
     def _result(
         self,
         pool: Executor,
-        future: Future[Sent | PageError],
+        future: Future[DrawnPage],
         address: PageAddress,
         budget: PixelBudget,
     ) -> DrawnPage:
         try:
-            found = future.result()
+            return future.result()
         except BrokenProcessPool:
-            found = self._alone(pool, address, budget)
-        if isinstance(found, PageError):
-            raise found
-        return found.page()
+            return self._alone(pool, address, budget)
 
-    def _alone(
-        self, broken: Executor, address: PageAddress, budget: PixelBudget
-    ) -> Sent | PageError:
+    def _alone(self, broken: Executor, address: PageAddress, budget: PixelBudget) -> DrawnPage:
         # Any page that was being drawn may have ended the process: each has one to itself now.
         if self._pool is broken:
             self._stop()
         spared = _processes(1)
         try:
             return spared.submit(self._draw, address, budget).result()
-        except BrokenProcessPool:
-            return PageRenderError(
+        except BrokenProcessPool as problem:
+            raise PageRenderError(
                 "MuPDF ended its process while drawing it; it is damaged, or made to do harm. "
                 "Leave it out.",
                 source=address.source,
                 page_number=address.page_number,
-            )
+            ) from problem
         finally:
             _end(spared)
 

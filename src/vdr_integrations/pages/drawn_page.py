@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from PIL import Image
-
-from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.pages.pdf_document import PdfDocument, open_pdf
-from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from vdr_integrations.pages.limits import RenderLimits
     from vdr_integrations.pages.pdf_page import PdfPage
-    from vdr_integrations.types import PixelBudget
+    from vdr_integrations.types import PageImage, PixelBudget
 
-__all__ = ["DrawnPage", "PageAddress", "Sent", "draw_elsewhere", "drawn_page"]
+__all__ = ["DrawnPage", "PageAddress", "draw_elsewhere", "drawn_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +53,14 @@ def drawn_page(page: PdfPage, budget: PixelBudget) -> DrawnPage:
     return DrawnPage(page.to_image(budget), page.page_label, page.text)
 
 
-class Sent(NamedTuple):
-    """A drawn page on its way between processes."""
+def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> DrawnPage:
+    """Draw a page in the process that calls this.
 
-    size: tuple[int, int]
-    pixels: bytes
-    name: str
-    page_label: str
-    text: str
-
-    def page(self) -> DrawnPage:
-        """The page again."""
-        image = Image.frombytes("RGB", self.size, self.pixels)
-        return DrawnPage(PageImage(image, source=self.name), self.page_label, self.text)
-
-
-def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> Sent | PageError:
-    """Draw a page in the process that calls this; an error is given, not raised."""
-    try:
-        document = _document(address.path, address.sha256, address.source, address.limits)
-        drawn = drawn_page(document[address.page_number - 1], budget)
-    except PageError as error:
-        return error
-    picture = drawn.image.image
-    return Sent(picture.size, picture.tobytes(), drawn.image.source, drawn.page_label, drawn.text)
+    Raises:
+        PageError: As :func:`drawn_page`, or the file is another by now.
+    """
+    document = _document(address.path, address.sha256, address.source, address.limits)
+    return drawn_page(document[address.page_number - 1], budget)
 
 
 @lru_cache(maxsize=1)  # pages come document by document, and a document is held whole

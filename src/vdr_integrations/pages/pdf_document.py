@@ -48,7 +48,7 @@ def open_pdf(
         max_file_bytes=limits.max_file_bytes,
         error=DocumentOpenError,
     )
-    path = Path(source).resolve() if isinstance(source, str | Path) else None
+    path = Path(source).absolute() if isinstance(source, str | Path) else None
     return PdfDocument(PdfFile(data, source=label, password=password, limits=limits, path=path))
 
 
