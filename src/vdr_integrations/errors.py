@@ -19,6 +19,7 @@
     │   ├── QueryTooLongError (ValueError)
     │   ├── InvalidVectorError                a vector with NaN, infinity or zero norm
     │   └── DeviceMemoryError (MemoryError)   one page alone does not fit the device
+    ├── ResourceError (OSError)               this machine is short of processes or open files
     └── IndexStoreError                       an index folder cannot be used
         ├── IndexNotFoundError (LookupError)
         ├── IndexFormatError (ValueError)     not an index, damaged, or a newer format
@@ -55,6 +56,7 @@ __all__ = [
     "PageReferenceError",
     "PageRenderError",
     "QueryTooLongError",
+    "ResourceError",
     "UnknownCheckpointError",
     "VdrError",
 ]
@@ -164,6 +166,10 @@ class InvalidVectorError(EncodingError):
 
 class DeviceMemoryError(EncodingError, MemoryError):
     """A single item does not fit the device's memory."""
+
+
+class ResourceError(VdrError, OSError):
+    """This machine allows no more processes, open files or memory; no document is to blame."""
 
 
 class IndexStoreError(VdrError):

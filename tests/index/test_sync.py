@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
+from tests.machine import files_left
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.errors import (
@@ -16,6 +18,7 @@ from vdr_integrations.errors import (
     InvalidVectorError,
     OptionError,
     PageGeometryError,
+    ResourceError,
 )
 from vdr_integrations.index import DenseIndex, SyncProgress, sync_index
 
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations import DenseEncoder
+    from vdr_integrations.index.records import FileState
     from vdr_integrations.types import PageInput
 
 
@@ -218,6 +222,34 @@ def test_pages_drawn_by_other_processes_make_the_same_index(
     assert report.pages_encoded == here.pages_encoded == 6
     again = sync_index(index, encoder, [docs], render_workers=2)
     assert (again.pages_encoded, len(again.failed)) == (0, 2)
+
+
+def test_a_machine_that_starts_no_process_stops_the_run_and_old_pages_stay(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    sync_index(index, encoder, [docs])
+    before = sources(index)
+    write_pdf(docs / "a.pdf", ["plums", "pears"])
+    with files_left(12), pytest.raises(ResourceError, match="render_workers=0"):
+        sync_index(index, encoder, [docs], render_workers=1)
+    assert (sources(index), index.count_pages()) == (before, 4)
+    report = sync_index(index, encoder, [docs], render_workers=0)
+    assert (report.changed, report.removed) == ([f"{docs.as_posix()}/a.pdf"], [])
+
+
+def test_what_the_index_cannot_write_is_not_taken_for_an_unreadable_document(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync_index(index, encoder, [docs])
+    age(docs / "a.pdf")
+
+    def full(source: str, file: FileState) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(index, "update_file_state", full)
+    with pytest.raises(OSError, match="No space left"):
+        sync_index(index, encoder, [docs])
+    assert len(sources(index)) == 3
 
 
 def test_an_encrypted_pdf_needs_its_password_only_when_it_is_encoded(

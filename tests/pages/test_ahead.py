@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import loky
 import pytest
 from PIL import Image
+from tests.machine import files_left
 from tests.pdfs import encrypt_pdf, write_pdf
 
 from vdr_integrations import open_pdf
-from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError
+from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError, ResourceError
 from vdr_integrations.pages import PagePrinter, PdfPage, render_ahead
 from vdr_integrations.pages.drawn_page import DrawnPage, PageAddress, draw_elsewhere
 from vdr_integrations.types import PageImage, PixelBudget
@@ -88,6 +91,36 @@ def test_pages_on_which_their_process_ends_are_those_pages_errors(tmp_path: Path
         texts = [waiting[good - 1]().text.strip() for good in (1, 2, 4, 6)]
         assert texts == ["page 1", "page 2", "page 4", "page 6"]
         assert printer.submit(document[0], BUDGET)().text.strip() == "page 1"
+
+
+def test_where_no_process_can_be_started_the_error_says_so_and_none_is_left_behind(
+    tmp_path: Path,
+) -> None:
+    assert loky  # imported already: the files below are for the processes
+    messages: list[str] = []
+    with open_pdf(write_pdf(tmp_path / "a.pdf", TEXTS)) as document:
+        for files in range(100):
+            try:
+                with files_left(files), PagePrinter(workers=2) as printer:
+                    assert printer.submit(document[0], BUDGET)().text.strip() == "page 1"
+            except ResourceError as error:
+                messages.append(str(error))
+                assert multiprocessing.active_children() == []
+            else:
+                break
+    assert 5 < len(messages) < 100  # pipes, locks, the first process, the second
+    assert all("Too many open files" in message for message in messages)
+    assert all("vdr index: --workers 0" in message for message in messages)
+
+
+def test_after_processes_could_not_be_started_the_next_page_tries_again(tmp_path: Path) -> None:
+    with (
+        open_pdf(write_pdf(tmp_path / "a.pdf", TEXTS)) as document,
+        PagePrinter(workers=1) as printer,
+    ):
+        with files_left(4), pytest.raises(ResourceError):
+            printer.submit(document[0], BUDGET)
+        assert printer.submit(document[1], BUDGET)().text.strip() == "page 2"
 
 
 def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path: Path) -> None:

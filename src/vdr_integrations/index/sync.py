@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.records import DocumentRecord
@@ -65,6 +66,7 @@ def sync_index(
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.
+        ResourceError: The processes that draw pages cannot be started; see there.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
     if batch_pages < 1:
@@ -156,10 +158,12 @@ class _Run:
             if known is not None and self._is_unchanged(path, known):
                 self._keep(known)
                 return
+            with _reading(source):
+                state = read_file_state(path)
             draft = Draft(
                 source=source,
                 path=path,
-                file=read_file_state(path),
+                file=state,
                 replaces=known is not None,
                 sink=sink_for(self._index, source),
             )
@@ -168,16 +172,14 @@ class _Run:
             shown = source.encode(errors="backslashreplace").decode()
             error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
             self._fail(shown, error)
-        except OSError as error:
-            reason = f"it cannot be read ({error.strerror or type(error).__name__})."
-            self._lose(source, DocumentOpenError(reason, source=source))
         except PageError as error:
             self._lose(source, error)
 
     def _is_unchanged(self, path: Path, known: DocumentRecord) -> bool:
-        if surely_unchanged(path, known.file):
-            return True
-        state = read_file_state(path)
+        with _reading(known.source):
+            if surely_unchanged(path, known.file):
+                return True
+            state = read_file_state(path)
         if state.sha256 != known.file.sha256:
             return False
         self._index.update_file_state(known.source, state)
@@ -195,7 +197,7 @@ class _Run:
         try:
             for page_number, drawn in pages:
                 yield partial(self._add, draft, page_number, drawn)
-        except (PageError, OSError):
+        except PageError:
             self._batches.withdraw(draft)
             raise
 
@@ -250,6 +252,16 @@ def _workers(encoder: DenseEncoder | MultiVectorEncoder) -> int:
     if encoder.device.type != "cuda":
         return 0  # the model needs all cores there are
     return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1)
+
+
+@contextmanager
+def _reading(source: str) -> Generator[None]:
+    """Only what the file system says of a document's own file makes it an unreadable one."""
+    try:
+        yield
+    except OSError as error:
+        reason = f"it cannot be read ({error.strerror or type(error).__name__})."
+        raise DocumentOpenError(reason, source=source) from error
 
 
 def _canonical(path: Path) -> Path:

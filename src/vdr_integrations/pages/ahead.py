@@ -8,11 +8,11 @@ spared, and is reported like any other bad page.
 from __future__ import annotations
 
 from collections import deque
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from vdr_integrations.errors import MissingExtraError, OptionError, PageError, PageRenderError
+from vdr_integrations.errors import OptionError, PageError, PageRenderError
 from vdr_integrations.pages.drawn_page import (
     DrawnPage,
     PageAddress,
@@ -20,6 +20,7 @@ from vdr_integrations.pages.drawn_page import (
     drawn_page,
 )
 from vdr_integrations.pages.pdf_page import PdfPage
+from vdr_integrations.pages.processes import Processes
 from vdr_integrations.types import PageImage, as_page
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def render_ahead(
     Raises:
         PageError: A page cannot be drawn.
         OptionError: ``workers`` is negative.
+        ResourceError: The processes cannot be started.
         MissingExtraError: loky is not installed (extra ``pdf``).
     """
     with PagePrinter(workers=workers) as printer:
@@ -88,23 +90,22 @@ class PagePrinter:
         self.ahead = _AHEAD_OF_EACH * workers
         self._workers = workers
         self._draw = draw
-        self._pool: Executor | None = None
+        self._processes = Processes(workers)
 
     def submit(self, page: PdfPage, budget: PixelBudget) -> Callable[[], DrawnPage]:
-        """Begin to draw a page; calling the result waits for it, PageError if it is a bad one."""
+        """Begin to draw a page; calling the result waits for it, PageError if it is a bad one.
+
+        Raises:
+            ResourceError: The processes cannot be started; so does calling the result.
+            MissingExtraError: loky is not installed (extra ``pdf``).
+        """
         file = page.file
         if not self._workers or file.path is None:
             drawn = _tried(page, budget)
             return drawn.result
         address = PageAddress(file.path, file.sha256, file.source, file.limits, page.page_number)
-        pool = self._started()
-        try:
-            future = pool.submit(self._draw, address, budget)
-        except BrokenProcessPool:
-            self._stop()
-            pool = self._started()
-            future = pool.submit(self._draw, address, budget)
-        return lambda: self._result(pool, future, address, budget)
+        future = self._processes.submit(self._draw, address, budget)
+        return lambda: self._result(future, address, budget)
 
     def __enter__(self) -> Self:
         """Itself."""
@@ -112,25 +113,19 @@ class PagePrinter:
 
     def __exit__(self, *_: object) -> None:
         """End the processes."""
-        self._stop()
+        self._processes.end()
 
     def _result(
-        self,
-        pool: Executor,
-        future: Future[DrawnPage],
-        address: PageAddress,
-        budget: PixelBudget,
+        self, future: Future[DrawnPage], address: PageAddress, budget: PixelBudget
     ) -> DrawnPage:
         try:
             return future.result()
         except BrokenProcessPool:
-            return self._alone(pool, address, budget)
+            return self._alone(address, budget)
 
-    def _alone(self, broken: Executor, address: PageAddress, budget: PixelBudget) -> DrawnPage:
+    def _alone(self, address: PageAddress, budget: PixelBudget) -> DrawnPage:
         # Any page that was being drawn may have ended the process: each has one to itself now.
-        if self._pool is broken:
-            self._stop()
-        spared = _processes(1)
+        spared = Processes(1)
         try:
             return spared.submit(self._draw, address, budget).result()
         except BrokenProcessPool as problem:
@@ -141,33 +136,7 @@ class PagePrinter:
                 page_number=address.page_number,
             ) from problem
         finally:
-            _end(spared)
-
-    def _started(self) -> Executor:
-        if self._pool is None:
-            self._pool = _processes(self._workers)
-        return self._pool
-
-    def _stop(self) -> None:
-        if self._pool is not None:
-            _end(self._pool)
-            self._pool = None
-
-
-def _processes(count: int) -> Executor:
-    try:
-        # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
-        from loky import ProcessPoolExecutor
-    except ImportError as problem:
-        raise MissingExtraError(
-            package="loky", extra="pdf", purpose="drawing pages in other processes"
-        ) from problem
-    made: Executor = ProcessPoolExecutor(max_workers=count)
-    return made
-
-
-def _end(pool: Any) -> None:  # noqa: ANN401  # loky's, untyped
-    pool.shutdown(wait=True, kill_workers=True)
+            spared.end()
 
 
 def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

@@ -1,0 +1,98 @@
+"""Processes that draw pages: started, handed work, replaced when one of them ended, ended."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from vdr_integrations.errors import MissingExtraError, ResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
+__all__ = ["Processes"]
+
+Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
+
+
+class Processes:
+    """A number of processes, started when there is work for them."""
+
+    def __init__(self, count: int) -> None:
+        """Start nothing yet."""
+        self._count = count
+        self._pool: Any = None  # loky's, untyped
+
+    def submit(
+        self,
+        call: Callable[Arguments, Result],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Future[Result]:
+        """Begin a call in one of them; its result is a BrokenProcessPool where one ends meanwhile.
+
+        Raises:
+            ResourceError: This machine does not start them.
+            MissingExtraError: loky is not installed (extra ``pdf``).
+        """
+        try:
+            return self._submit(call, *arguments, **options)
+        except BrokenProcessPool:
+            self.end()
+            return self._submit(call, *arguments, **options)
+
+    def end(self) -> None:
+        """End them, and what they are at."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+
+    def _submit(
+        self,
+        call: Callable[Arguments, Result],
+        *arguments: Arguments.args,
+        **options: Arguments.kwargs,
+    ) -> Future[Result]:
+        try:
+            if self._pool is None:
+                self._pool = _pool(self._count)
+            return self._pool.submit(call, *arguments, **options)
+        except (BrokenProcessPool, MissingExtraError):
+            raise
+        # OSError where files, locks or processes run out, RuntimeError where threads do, and what
+        # loky stumbles over after one of them.
+        except Exception as problem:
+            self._give_up()
+            raise _not_started(problem) from problem
+
+    def _give_up(self) -> None:
+        """End those of a pool that started in part, which has nothing of its own yet that would."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            for process in list(pool._processes.values()):  # noqa: SLF001  # no public way to them
+                process.terminate()
+                process.join()
+            pool.shutdown(wait=False, kill_workers=True)
+
+
+def _pool(count: int) -> Any:  # noqa: ANN401  # loky's, untyped
+    try:
+        # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
+        from loky import ProcessPoolExecutor
+    except ImportError as problem:
+        raise MissingExtraError(
+            package="loky", extra="pdf", purpose="drawing pages in other processes"
+        ) from problem
+    return ProcessPoolExecutor(max_workers=count)
+
+
+def _not_started(problem: Exception) -> ResourceError:
+    first = problem.__context__ if isinstance(problem, UnboundLocalError) else None
+    reason = first or problem
+    return ResourceError(
+        f"processes that draw pages cannot be started ({type(reason).__name__}: {reason}). Draw "
+        f"pages without them (workers=0; sync_index: render_workers=0; vdr index: --workers 0), "
+        f"or raise what this machine allows (ulimit -n, ulimit -u)."
+    )
