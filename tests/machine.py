@@ -5,13 +5,23 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
-__all__ = ["files_left"]
+    import pytest
+
+__all__ = ["end_drawing_processes_at_once", "files_left"]
+
+_ENDS_AT_ONCE = """
+import os, sys
+if any("popen_loky" in argument for argument in sys.orig_argv):
+    os._exit(1)
+"""
 
 
 @contextmanager
@@ -33,3 +43,9 @@ def files_left(count: int) -> Generator[None]:
         for descriptor in taken:
             os.close(descriptor)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def end_drawing_processes_at_once(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Let processes that this one starts to draw pages end before they do anything."""
+    (folder / "sitecustomize.py").write_text(_ENDS_AT_ONCE)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *sys.path]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
+from tests.machine import end_drawing_processes_at_once
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
 import vdr_integrations
@@ -89,6 +90,23 @@ def test_json_is_an_array_of_hits_best_first(
     assert by_page == {
         number: pytest.approx(score, abs=1e-5) for number, score in enumerate(direct, start=1)
     }
+
+
+def test_processes_that_cannot_be_had_are_one_line_and_old_pages_stay(
+    vdr: Callable[..., Result],
+    built: Path,
+    docs: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_pdf(docs / "a.pdf", ["plums"])
+    end_drawing_processes_at_once(monkeypatch, tmp_path)
+    done = vdr("index", docs, "--index", built, "--workers", 1)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: processes that draw pages cannot be started")
+    assert "vdr index: --workers 0" in done.stderr
+    assert DenseIndex.open(built).count_pages() == 3
+    assert vdr("index", docs, "--index", built, "--workers", 0).exit_code == 0
 
 
 def test_k_is_the_number_of_hits(vdr: Callable[..., Result], built: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import loky
 import pytest
 from PIL import Image
-from tests.machine import files_left
+from tests.machine import end_drawing_processes_at_once, files_left
 from tests.pdfs import encrypt_pdf, write_pdf
 
 from vdr_integrations import open_pdf
@@ -121,6 +121,17 @@ def test_after_processes_could_not_be_started_the_next_page_tries_again(tmp_path
         with files_left(4), pytest.raises(ResourceError):
             printer.submit(document[0], BUDGET)
         assert printer.submit(document[1], BUDGET)().text.strip() == "page 2"
+
+
+def test_processes_that_end_before_they_draw_are_no_fault_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_drawing_processes_at_once(monkeypatch, tmp_path)
+    with (
+        open_pdf(write_pdf(tmp_path / "a.pdf", TEXTS)) as document,
+        pytest.raises(ResourceError, match=r"before it drew anything.*workers=0"),
+    ):
+        list(render_ahead(document, budget=BUDGET, workers=1))
 
 
 def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from vdr_integrations.errors import OptionError, PageError, PageRenderError
 from vdr_integrations.pages.drawn_page import (
     DrawnPage,
     PageAddress,
+    be_ready,
     draw_elsewhere,
     drawn_page,
 )
@@ -127,6 +128,7 @@ class PagePrinter:
         # Any page that was being drawn may have ended the process: each has one to itself now.
         spared = Processes(1)
         try:
+            spared.start(be_ready)
             return spared.submit(self._draw, address, budget).result()
         except BrokenProcessPool as problem:
             raise PageRenderError(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from vdr_integrations.errors import DocumentOpenError
+from vdr_integrations.errors import DocumentOpenError, PageRenderError
+from vdr_integrations.pages.mupdf import mupdf
 from vdr_integrations.pages.pdf_document import PdfDocument, open_pdf
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages.pdf_page import PdfPage
     from vdr_integrations.types import PageImage, PixelBudget
 
-__all__ = ["DrawnPage", "PageAddress", "draw_elsewhere", "drawn_page"]
+__all__ = ["DrawnPage", "PageAddress", "be_ready", "draw_elsewhere", "drawn_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,12 @@ def drawn_page(page: PdfPage, budget: PixelBudget) -> DrawnPage:
         PageError: MuPDF cannot, or the page's box is absurd.
     """
     return DrawnPage(page.to_image(budget), page.page_label, page.text)
+
+
+def be_ready() -> None:
+    """Load what drawing takes; a process that ends over this ends whatever the page."""
+    with mupdf(PageRenderError, source="a page", doing="draw"):
+        pass
 
 
 def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> DrawnPage:

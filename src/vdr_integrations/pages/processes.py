@@ -43,6 +43,18 @@ class Processes:
             self.end()
             return self._submit(call, *arguments, **options)
 
+    def start(self, first: Callable[[], object]) -> None:
+        """Start one of them and wait until it has made a first call.
+
+        Raises:
+            ResourceError: This machine does not start them, or they end at once.
+            MissingExtraError: loky is not installed (extra ``pdf``).
+        """
+        try:
+            self.submit(first).result()
+        except BrokenProcessPool as problem:
+            raise _not_started("one ended before it drew anything") from problem
+
     def end(self) -> None:
         """End them, and what they are at."""
         pool, self._pool = self._pool, None
@@ -65,7 +77,9 @@ class Processes:
         # loky stumbles over after one of them.
         except Exception as problem:
             self._give_up()
-            raise _not_started(problem) from problem
+            first = problem.__context__ if isinstance(problem, UnboundLocalError) else None
+            reason = first or problem
+            raise _not_started(f"{type(reason).__name__}: {reason}") from problem
 
     def _give_up(self) -> None:
         """End those of a pool that started in part, which has nothing of its own yet that would."""
@@ -88,11 +102,9 @@ def _pool(count: int) -> Any:  # noqa: ANN401  # loky's, untyped
     return ProcessPoolExecutor(max_workers=count)
 
 
-def _not_started(problem: Exception) -> ResourceError:
-    first = problem.__context__ if isinstance(problem, UnboundLocalError) else None
-    reason = first or problem
+def _not_started(reason: str) -> ResourceError:
     return ResourceError(
-        f"processes that draw pages cannot be started ({type(reason).__name__}: {reason}). Draw "
-        f"pages without them (workers=0; sync_index: render_workers=0; vdr index: --workers 0), "
-        f"or raise what this machine allows (ulimit -n, ulimit -u)."
+        f"processes that draw pages cannot be started ({reason}). Draw pages without them "
+        f"(workers=0; sync_index: render_workers=0; vdr index: --workers 0), or raise what this "
+        f"machine allows (ulimit -n, ulimit -u)."
     )
