@@ -169,7 +169,7 @@ class DeviceMemoryError(EncodingError, MemoryError):
 
 
 class ResourceError(VdrError, OSError):
-    """This machine allows no more processes, open files or memory; no document is to blame."""
+    """This machine is short of processes, open files or memory; no document is to blame."""
 
 
 class IndexStoreError(VdrError):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -235,6 +236,22 @@ def test_a_machine_that_starts_no_process_stops_the_run_and_old_pages_stay(
     assert (sources(index), index.count_pages()) == (before, 4)
     report = sync_index(index, encoder, [docs], render_workers=0)
     assert (report.changed, report.removed) == ([f"{docs.as_posix()}/a.pdf"], [])
+
+
+def test_a_machine_that_opens_no_more_files_stops_the_run_and_old_pages_stay(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    sync_index(index, encoder, [docs])
+    write_pdf(docs / "a.pdf", ["plums"])
+    with ExitStack() as machine:
+
+        def run_short(progress: SyncProgress) -> None:
+            if progress.source.endswith("a.pdf"):
+                machine.enter_context(files_left(0))
+
+        with pytest.raises(ResourceError, match=r"a\.pdf: .*Too many open files.*ulimit -n"):
+            sync_index(index, encoder, [docs], on_progress=run_short)
+    assert (len(sources(index)), index.count_pages()) == (3, 4)
 
 
 def test_what_the_index_cannot_write_is_not_taken_for_an_unreadable_document(

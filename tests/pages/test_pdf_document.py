@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pymupdf
 import pytest
 from PIL import Image
+from tests.machine import files_left
 from tests.pages.pdfs import make_locked_pdf, make_pdf
 
 from vdr_integrations.errors import (
@@ -22,6 +23,7 @@ from vdr_integrations.errors import (
     OptionError,
     PageError,
     PageRenderError,
+    ResourceError,
 )
 from vdr_integrations.pages import RenderLimits, open_pdf
 from vdr_integrations.types import PixelBudget
@@ -226,6 +228,14 @@ def test_missing_files_folders_and_urls_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DocumentOpenError, match="URLs are not opened") as caught:
         open_pdf("https://user:secret@example.com/a.pdf")
     assert "secret" not in str(caught.value)
+
+
+def test_a_machine_that_opens_no_more_files_is_no_fault_of_the_document(tmp_path: Path) -> None:
+    path = tmp_path / "a.pdf"
+    path.write_bytes(make_pdf())
+    with files_left(0), pytest.raises(ResourceError, match=r"a\.pdf: .*Too many open files"):
+        open_pdf(path)
+    assert len(open_pdf(path)) == 3
 
 
 def test_an_unknown_kind_of_source_is_refused() -> None:

@@ -15,6 +15,7 @@ from vdr_integrations.index.file_state import read_file_state, surely_unchanged
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
+from vdr_integrations.pages.files import refuse_shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -66,7 +67,7 @@ def sync_index(
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.
-        ResourceError: The processes that draw pages cannot be started; see there.
+        ResourceError: This machine starts no processes to draw pages in, or opens no more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
     if batch_pages < 1:
@@ -260,6 +261,7 @@ def _reading(source: str) -> Generator[None]:
     try:
         yield
     except OSError as error:
+        refuse_shortage(error, source_name=source)
         reason = f"it cannot be read ({error.strerror or type(error).__name__})."
         raise DocumentOpenError(reason, source=source) from error
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
 from io import BytesIO
 from pathlib import Path
 
-from vdr_integrations.errors import OptionError, PageError
+from vdr_integrations.errors import OptionError, PageError, ResourceError
 
-__all__ = ["FileSource", "read_source", "source_name"]
+__all__ = ["FileSource", "read_source", "refuse_shortage", "source_name"]
 
 FileSource = str | Path | bytes | bytearray | BytesIO
 """A ``str`` is a path."""
 
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 
 
@@ -51,6 +53,7 @@ def read_source(
 
     Raises:
         OptionError: ``source`` is of another type.
+        ResourceError: This machine opens no more files.
     """
     if isinstance(source, str | Path):
         return _read_file(source, source_name, max_file_bytes, error)
@@ -66,6 +69,19 @@ def read_source(
     )
 
 
+def refuse_shortage(problem: OSError | ValueError, *, source_name: str) -> None:
+    """Tell a machine that is short of something from a file that cannot be read.
+
+    Raises:
+        ResourceError: It is the machine.
+    """
+    if isinstance(problem, OSError) and problem.errno in _SHORTAGES:
+        raise ResourceError(
+            f"{source_name}: not opened, and not at fault: {os.strerror(problem.errno)}. Close "
+            f"what is open, use fewer processes, or raise what this machine allows (ulimit -n)."
+        ) from problem
+
+
 def _read_file(
     path: str | Path, source_name: str, max_file_bytes: int, error: type[PageError]
 ) -> bytes:
@@ -79,6 +95,7 @@ def _read_file(
     try:
         status = Path(path).stat()
     except (OSError, ValueError) as problem:
+        refuse_shortage(problem, source_name=source_name)
         raise error(_why(problem), source=source_name) from None
     if not stat.S_ISREG(status.st_mode):
         raise error("it is a folder or a device; pass a file.", source=source_name)
@@ -87,6 +104,7 @@ def _read_file(
         with Path(path).open("rb") as file:
             data = file.read(max_file_bytes + 1)
     except OSError as problem:
+        refuse_shortage(problem, source_name=source_name)
         raise error(_why(problem), source=source_name) from None
     _check_size(len(data), source_name, max_file_bytes, error)  # it may have grown meanwhile
     return data

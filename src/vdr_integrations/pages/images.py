@@ -46,6 +46,7 @@ def open_image(
         ImageDecodeError: Missing, unreadable, damaged, or not an image that is accepted.
         ImageTooLargeError: More pixels than allowed.
         OptionError: ``source`` is of another type.
+        ResourceError: This machine opens no more files.
     """
     if isinstance(source, str) and source[:5].lower() == "data:":
         return open_base64(source, name=name, limits=limits)

@@ -39,6 +39,7 @@ def open_pdf(
         DocumentPasswordError: Encrypted, and no password or a wrong one was given.
         EmptyDocumentError: It has no pages.
         MissingExtraError: PyMuPDF is not installed.
+        ResourceError: This machine opens no more files.
         OptionError: ``source`` is of another type.
     """
     label = source_name(source, name=name, fallback="document")
