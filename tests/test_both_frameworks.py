@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import inspect
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +12,20 @@ import pytest
 import torch
 
 from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations.encoders.device import _DTYPES
+from vdr_integrations.encoders.packed_weights import PACKINGS
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
+from vdr_integrations.langchain.late_interaction import LateInteraction
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
+from vdr_integrations.llama_index.late_interaction.searching import PageSearch
 
 if TYPE_CHECKING:
     from vdr_integrations import PageStore
 
 REPORT = Path(__file__).resolve().parent.parent / "demo" / "documents" / "utility-report.de.pdf"
+
+DTYPE = re.compile(r'dtype:( str = "auto"\s+""")?\s*(``.*?)("""|\n +\w+: )', re.DOTALL)
+"""A dtype with its description, below it or in a list of arguments."""
 
 
 @pytest.fixture(params=["tiny", "nano"])
@@ -41,6 +50,16 @@ def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
     assert langchain.embed_images(images) == expected
     question = "Wie viel Nitrat enthält das Trinkwasser?"
     assert llama_index.get_query_embedding(question) == langchain.embed_query(question)
+
+
+@pytest.mark.parametrize(
+    "takes_dtype", [load_encoder, VDREmbeddings, LateInteraction, VDREmbedding, PageSearch]
+)
+def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
+    described = DTYPE.search(inspect.getsource(takes_dtype))
+    assert described is not None
+    accepted = {"auto", *PACKINGS.values(), *(str(dtype)[6:] for dtype in _DTYPES.values())}
+    assert set(re.findall(r'``"(\w+)"``', described[2])) == accepted
 
 
 def test_both_frameworks_share_one_model(tiny_checkpoint: Path, page_store: PageStore) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
+
+from vdr_integrations.encoders.device import _DTYPES
+from vdr_integrations.encoders.packed_weights import PACKINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,3 +128,10 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.endswith("\n[]\n")
+
+
+@pytest.mark.parametrize("command", ["index", "search", "heatmap", "mcp"])
+def test_help_names_each_dtype_there_is(vdr: Callable[..., Result], command: str) -> None:
+    shown = vdr(command, "--help").stdout.partition("--dtype")[2].partition("--")[0]
+    accepted = {"auto", *PACKINGS.values(), *(str(dtype)[6:] for dtype in _DTYPES.values())}
+    assert accepted <= set(re.findall(r"\w+", shown))

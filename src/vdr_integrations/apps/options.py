@@ -35,7 +35,9 @@ PasswordOption = Annotated[
 DeviceOption = Annotated[
     str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
 ]
-DtypeOption = Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")]
+DtypeOption = Annotated[
+    str, typer.Option(help="auto, float32, bfloat16 or float16; int8 or float8 for 8-bit weights.")
+]
 DebugOption = Annotated[
     bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
 ]

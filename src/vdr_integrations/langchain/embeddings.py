@@ -71,7 +71,8 @@ class VDREmbeddings(BaseModel, Embeddings):
     """``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is."""
 
     dtype: str = "auto"
-    """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
+    """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and ``"float8"`` keep
+    weights in 8 bits, see ``load_encoder``."""
 
     attn_implementation: str | None = None
     """``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the fastest, sdpa."""

@@ -98,7 +98,8 @@ class LateInteraction(BaseModel):
     """``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is."""
 
     dtype: str = "auto"
-    """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``."""
+    """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and ``"float8"`` keep
+    weights in 8 bits, see ``load_encoder``."""
 
     attn_implementation: str | None = None
     """``"flash_attention_2"``, ``"sdpa"``, ``"eager"``; None takes the fastest usable."""

@@ -56,7 +56,8 @@ class VDREmbedding(EmbeddingHooks):
         model_name: Hub id, local folder, or ``"nano"``, the small checkpoint in this package.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
-        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and
+            ``"float8"`` keep weights in 8 bits, see ``load_encoder``.
         attn_implementation: ``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the
             fastest, sdpa.
         dimension: Length that vectors are cut to before they are normalised (Matryoshka); None:

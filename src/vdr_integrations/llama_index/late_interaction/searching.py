@@ -75,7 +75,8 @@ class PageSearch(BaseRetriever):
             model_name: As in :class:`VDREmbedding`, like what follows; None: as in the index.
             revision: Branch, tag or commit on the hub.
             device: None takes the best there is.
-            dtype: Of the weights.
+            dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and
+                ``"float8"`` keep weights in 8 bits, see ``load_encoder``.
             attn_implementation: None takes the fastest usable.
             max_visual_tokens: None: as in the index.
             batch_visual_tokens: None: what suits the device.
