@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 import pymupdf
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 _AES_256 = 5  # pymupdf.PDF_ENCRYPT_AES_256, which type checkers do not see
 
-__all__ = ["encrypt_pdf", "write_pdf"]
+__all__ = ["encrypt_pdf", "hang_on_page", "write_pdf"]
 
 
 def write_pdf(path: Path, texts: Sequence[str]) -> Path:
@@ -32,3 +33,16 @@ def encrypt_pdf(path: Path, *, password: str) -> Path:
     with pymupdf.open(path) as document:
         document.save(encrypted, encryption=_AES_256, user_pw=password, owner_pw="owner")
     return encrypted
+
+
+def hang_on_page(path: Path, page_number: int) -> Path:
+    """Let MuPDF be busy with a page for half an hour: 40 GB of nothing drawn, in 50 KB."""
+    nothing = zlib.compressobj()
+    start = nothing.compress(b"q Q " * 1_000_000) + nothing.flush(zlib.Z_FULL_FLUSH)
+    again = nothing.compress(b"q Q " * 1_000_000) + nothing.flush(zlib.Z_FULL_FLUSH)
+    with pymupdf.open(path) as document:
+        (contents,) = document[page_number - 1].get_contents()
+        document.update_stream(contents, zlib.compress(start + 10_000 * again), compress=False)
+        document.xref_set_key(contents, "Filter", "[/FlateDecode /FlateDecode]")
+        document.saveIncr()
+    return path

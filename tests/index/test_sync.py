@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.machine import files_left
+from tests.pdfs import hang_on_page
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.errors import (
@@ -19,6 +20,7 @@ from vdr_integrations.errors import (
     InvalidVectorError,
     OptionError,
     PageGeometryError,
+    PageRenderError,
     ResourceError,
 )
 from vdr_integrations.index import DenseIndex, SyncProgress, sync_index
@@ -223,6 +225,18 @@ def test_pages_drawn_by_other_processes_make_the_same_index(
     assert report.pages_encoded == here.pages_encoded == 6
     again = sync_index(index, encoder, [docs], render_workers=2)
     assert (again.pages_encoded, len(again.failed)) == (0, 2)
+
+
+def test_a_page_that_hangs_mupdf_is_named_and_the_rest_of_its_document_is_indexed(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    write_pdf(docs / "a.pdf", ["apples", "pears", "plums"])
+    hang_on_page(docs / "a.pdf", 2)
+    report = sync_index(index, encoder, [docs], render_workers=1, page_timeout_s=1)
+    assert (len(report.added), index.count_pages()) == (3, 4)
+    (failure,) = report.failed
+    assert (failure.source, failure.page_number) == (f"{docs.as_posix()}/a.pdf", 2)
+    assert isinstance(failure.error, PageRenderError)
 
 
 def test_a_machine_that_starts_no_process_stops_the_run_and_old_pages_stay(

@@ -10,7 +10,7 @@ import loky
 import pytest
 from PIL import Image
 from tests.machine import end_drawing_processes_at_once, files_left
-from tests.pdfs import encrypt_pdf, write_pdf
+from tests.pdfs import encrypt_pdf, hang_on_page, write_pdf
 
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError, ResourceError
@@ -132,6 +132,25 @@ def test_processes_that_end_before_they_draw_are_no_fault_of_the_page(
         pytest.raises(ResourceError, match=r"before it drew anything.*workers=0"),
     ):
         list(render_ahead(document, budget=BUDGET, workers=1))
+
+
+def test_pages_on_which_mupdf_hangs_are_ended_and_the_others_are_drawn(tmp_path: Path) -> None:
+    path = write_pdf(tmp_path / "a.pdf", TEXTS[:5])
+    hang_on_page(hang_on_page(path, 2), 4)
+    with open_pdf(path) as document, PagePrinter(workers=2, page_timeout_s=1) as printer:
+        waiting = [printer.submit(page, BUDGET) for page in document]
+        texts = [waiting[good - 1]().text.strip() for good in (1, 3, 5)]
+        assert texts == ["page 1", "page 3", "page 5"]
+        for bad in (2, 4):
+            with pytest.raises(PageRenderError, match=rf"page {bad}: .* 1 s.*page_timeout_s"):
+                waiting[bad - 1]()
+        assert printer.submit(document[0], BUDGET)().text.strip() == "page 1"
+
+
+@pytest.mark.parametrize("limit_s", [0, -1, float("nan"), float("inf"), 86_401])
+def test_a_time_limit_that_is_none_is_refused(limit_s: float) -> None:
+    with pytest.raises(OptionError, match=f"page_timeout_s={limit_s}.*at most 86,400"):
+        PagePrinter(workers=1, page_timeout_s=limit_s)
 
 
 def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from vdr_integrations.index.file_state import read_file_state, surely_unchanged
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
+from vdr_integrations.pages.ahead import PAGE_TIMEOUT_S
 from vdr_integrations.pages.files import refuse_shortage
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def sync_index(
     password: str | None = None,
     batch_pages: int = 32,
     render_workers: int | None = None,
+    page_timeout_s: float = PAGE_TIMEOUT_S,
     on_progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Index what is new or changed under ``paths``, and drop what is gone from there.
@@ -57,6 +59,7 @@ def sync_index(
         batch_pages: Pages handed to the encoder at once, at least 1.
         render_workers: Processes that draw PDF pages while the encoder works; 0 draws them in
             this one, in turn. None uses some where the model is on a GPU, which waits otherwise.
+        page_timeout_s: Seconds after which one of these processes gives a page up.
         on_progress: Called after each document and each batch.
 
     Returns:
@@ -79,7 +82,10 @@ def sync_index(
             encoder,
             password=password,
             batch_pages=batch_pages,
-            render_workers=_workers(encoder) if render_workers is None else render_workers,
+            printer=PagePrinter(
+                workers=_workers(encoder) if render_workers is None else render_workers,
+                page_timeout_s=page_timeout_s,
+            ),
             on_progress=on_progress,
         )
         return run.over([Path(path) for path in paths])
@@ -95,14 +101,14 @@ class _Run:
         *,
         password: str | None,
         batch_pages: int,
-        render_workers: int,
+        printer: PagePrinter,
         on_progress: Callable[[SyncProgress], None] | None,
     ) -> None:
         self._index = index
         self._budget = encoder.pixel_budget
         self._password = password
         self._on_progress = on_progress
-        self._printer = PagePrinter(workers=render_workers)
+        self._printer = printer
         self._batches = PageBatches(encoder, batch_pages=batch_pages)
         self._report = SyncReport()
         self._known = {document.source: document for document in index.documents()}

@@ -1,15 +1,17 @@
 """Drawing pages in processes of their own, ahead of whoever needs them.
 
 MuPDF works in one thread at a time, so one process draws no more than one page at a time: a fast
-GPU would wait for it. It also means that a page on which MuPDF crashes ends a process that can be
-spared, and is reported like any other bad page.
+GPU would wait for it. It also means that a page on which MuPDF crashes or hangs ends a process that
+can be spared, and is reported like any other bad page.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from vdr_integrations.errors import OptionError, PageError, PageRenderError
@@ -18,10 +20,12 @@ from vdr_integrations.pages.drawn_page import (
     PageAddress,
     be_ready,
     draw_elsewhere,
+    draw_in_time,
     drawn_page,
 )
 from vdr_integrations.pages.pdf_page import PdfPage
 from vdr_integrations.pages.processes import Processes
+from vdr_integrations.pages.time_limit import LONGEST_LIMIT_S
 from vdr_integrations.types import PageImage, as_page
 
 if TYPE_CHECKING:
@@ -29,16 +33,22 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types import PageInput, PixelBudget
 
-__all__ = ["PagePrinter", "look_ahead", "render_ahead"]
+__all__ = ["PAGE_TIMEOUT_S", "PagePrinter", "look_ahead", "render_ahead"]
 
 Item = TypeVar("Item")
 
 _AHEAD_OF_EACH = 4
 """Pages in hand of every process: 1.8 MB each at 768 visual tokens."""
+PAGE_TIMEOUT_S = 60.0
+"""Ten thousand times what a light page takes."""
 
 
 def render_ahead(
-    pages: Iterable[PageInput], *, budget: PixelBudget, workers: int
+    pages: Iterable[PageInput],
+    *,
+    budget: PixelBudget,
+    workers: int,
+    page_timeout_s: float = PAGE_TIMEOUT_S,
 ) -> Iterator[PageImage]:
     """Pages as pictures at their final size, drawn by other processes while you use those before.
 
@@ -52,17 +62,19 @@ def render_ahead(
         pages: In any number; read a few ahead.
         budget: The encoder's ``pixel_budget``.
         workers: Processes; 0 draws everything here, when its turn comes.
+        page_timeout_s: Seconds after which a process gives a page up; none where pages are drawn
+            here.
 
     Yields:
         Pages in their order.
 
     Raises:
         PageError: A page cannot be drawn.
-        OptionError: ``workers`` is negative.
+        OptionError: ``workers`` is negative, or ``page_timeout_s`` not above 0 and up to a day.
         ResourceError: The processes cannot be started.
         MissingExtraError: loky is not installed (extra ``pdf``).
     """
-    with PagePrinter(workers=workers) as printer:
+    with PagePrinter(workers=workers, page_timeout_s=page_timeout_s) as printer:
         waiting = (_submitted(printer, page, budget) for page in pages)
         for image in look_ahead(waiting, printer.ahead):
             yield image()
@@ -78,19 +90,28 @@ class PagePrinter:
         self,
         *,
         workers: int,
+        page_timeout_s: float = PAGE_TIMEOUT_S,
         draw: Callable[[PageAddress, PixelBudget], DrawnPage] = draw_elsewhere,
     ) -> None:
         """Start nothing yet.
 
         Args:
-            workers: Processes; none draws pages in this one, at once.
+            workers: Processes; none draws pages in this one, at once and without a limit.
+            page_timeout_s: Seconds after which a page ends its process. It is given the same time
+                once more, alone, before it is called a bad one.
             draw: What they do.
         """
         if workers < 0:
             raise OptionError(f"workers={workers}; it must be at least 0.")
+        if not 0 < page_timeout_s <= LONGEST_LIMIT_S:
+            raise OptionError(
+                f"page_timeout_s={page_timeout_s}; it must be above 0 and at most "
+                f"{LONGEST_LIMIT_S:,} seconds."
+            )
         self.ahead = _AHEAD_OF_EACH * workers
         self._workers = workers
-        self._draw = draw
+        self._draw = partial(draw_in_time, draw, page_timeout_s)
+        self._page_timeout_s = page_timeout_s
         self._processes = Processes(workers)
 
     def submit(self, page: PdfPage, budget: PixelBudget) -> Callable[[], DrawnPage]:
@@ -129,16 +150,28 @@ class PagePrinter:
         spared = Processes(1)
         try:
             spared.start(be_ready)
-            return spared.submit(self._draw, address, budget).result()
-        except BrokenProcessPool as problem:
-            raise PageRenderError(
-                "MuPDF ended its process while drawing it; it is damaged, or made to do harm. "
-                "Leave it out.",
-                source=address.source,
-                page_number=address.page_number,
-            ) from problem
+            began = time.monotonic()
+            try:
+                return spared.submit(self._draw, address, budget).result()
+            except BrokenProcessPool as problem:
+                raise PageRenderError(
+                    self._why(took_s=time.monotonic() - began),
+                    source=address.source,
+                    page_number=address.page_number,
+                ) from problem
         finally:
             spared.end()
+
+    def _why(self, *, took_s: float) -> str:
+        if took_s < self._page_timeout_s:
+            return (
+                "MuPDF ended its process while drawing it; it is damaged, or made to do harm. "
+                "Leave it out."
+            )
+        return (
+            f"MuPDF had not drawn it after {self._page_timeout_s:g} s; it is very full, or made to "
+            f"do harm. Leave it out, raise page_timeout_s, or draw it without a limit (workers=0)."
+        )
 
 
 def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:

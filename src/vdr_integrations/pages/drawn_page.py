@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from vdr_integrations.errors import DocumentOpenError, PageRenderError
 from vdr_integrations.pages.mupdf import mupdf
 from vdr_integrations.pages.pdf_document import PdfDocument, open_pdf
+from vdr_integrations.pages.time_limit import ends_this_process
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from vdr_integrations.pages.limits import RenderLimits
     from vdr_integrations.pages.pdf_page import PdfPage
     from vdr_integrations.types import PageImage, PixelBudget
 
-__all__ = ["DrawnPage", "PageAddress", "be_ready", "draw_elsewhere", "drawn_page"]
+__all__ = ["DrawnPage", "PageAddress", "be_ready", "draw_elsewhere", "draw_in_time", "drawn_page"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,18 @@ def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> DrawnPage:
     """
     document = _document(address.path, address.sha256, address.source, address.limits)
     return drawn_page(document[address.page_number - 1], budget)
+
+
+def draw_in_time(
+    draw: Callable[[PageAddress, PixelBudget], DrawnPage],
+    limit_s: float,
+    address: PageAddress,
+    budget: PixelBudget,
+) -> DrawnPage:
+    """What ``draw`` gives; the process that calls this ends where that takes longer."""
+    be_ready()
+    with ends_this_process(after_s=limit_s):
+        return draw(address, budget)
 
 
 @lru_cache(maxsize=1)  # pages come document by document, and a document is held whole

@@ -1,0 +1,29 @@
+"""An end for a process that is busy for too long, also where C code lets no Python run."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["LONGEST_LIMIT_S", "ends_this_process"]
+
+LONGEST_LIMIT_S = 86_400
+"""A day, which every platform's clocks can wait for."""
+
+
+@contextmanager
+def ends_this_process(*, after_s: float) -> Generator[None]:
+    """End this process, with code 1 and without a word, where the block takes longer."""
+    # A thread of C waits. Python's own would wait for MuPDF, which holds Python's lock.
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        faulthandler.dump_traceback_later(after_s, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
