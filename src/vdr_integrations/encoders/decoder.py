@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.nn.functional as fn
 
+from vdr_integrations.encoders.products import Products, choose_products
 from vdr_integrations.encoders.rotary import RotaryTables, rotate_, text_tables
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ class Decoder:
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401  # transformers' own, loosely typed
         """Take over transformers' ``Qwen2VLTextModel``."""
         config = decoder.config
-        self._layers = [_Layer(layer) for layer in decoder.layers]
+        products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
+        self._layers = [_Layer(layer, products) for layer in decoder.layers]
         self._norm = decoder.norm
         self._head_dimension: int = config.hidden_size // config.num_attention_heads
         self._theta: float = config.rope_parameters["rope_theta"]
@@ -108,7 +110,8 @@ class _Layer:
     A half whose last matrix is zero adds nothing and is left out: the bundled checkpoint has two.
     """
 
-    def __init__(self, layer: Any) -> None:  # noqa: ANN401
+    def __init__(self, layer: Any, products: Products) -> None:  # noqa: ANN401
+        self._products = products
         self._norms: Sequence[Any] = (layer.input_layernorm, layer.post_attention_layernorm)
         attention, mlp = layer.self_attn, layer.mlp
         self._projections: Sequence[Any] = (attention.q_proj, attention.k_proj, attention.v_proj)
@@ -130,27 +133,31 @@ class _Layer:
     ) -> torch.Tensor:
         """(sequences, tokens, width), changed in place; with ``last_only`` its last token."""
         kept = x[:, -1:].contiguous() if last_only else x
+        products = self._products.over(x.shape[1])
         if self._attends:
-            seen = self._attention(x, tables, mask, before=before, last_only=last_only)
-            _add_product_(kept, seen, self._out)
+            seen = self._attention(x, tables, mask, products, before=before, last_only=last_only)
+            products.add_(kept, seen, self._out)
         if self._computes:
             for part in kept.view(-1, kept.shape[-1]).split(_TOKENS_PER_MLP_PASS):
                 normed = self._norms[1](part)
-                hidden = fn.silu(self._gate(normed), inplace=True).mul_(self._up(normed))
-                _add_product_(part, hidden, self._down)
+                hidden = fn.silu(products.linear(normed, self._gate), inplace=True)
+                products.add_(part, hidden.mul_(products.linear(normed, self._up)), self._down)
         return kept
 
     def keys_and_values(
         self, x: torch.Tensor, tables: RotaryTables
     ) -> tuple[torch.Tensor, torch.Tensor] | None:
         """(sequences, heads, tokens, head dimension) of both; None without attention."""
-        return self._pair(self._norms[0](x), tables) if self._attends else None
+        if not self._attends:
+            return None
+        return self._pair(self._norms[0](x), tables, self._products.over(x.shape[1]))
 
     def _attention(
         self,
         x: torch.Tensor,
         tables: RotaryTables,
         mask: torch.Tensor | None,
+        products: Products,
         *,
         before: tuple[torch.Tensor, torch.Tensor] | None,
         last_only: bool,
@@ -161,8 +168,9 @@ class _Layer:
             asking = normed[:, -1:]
             turn = RotaryTables(tables.cos[:, -1:], tables.sin[:, -1:])
             mask = None if mask is None else mask[:, :, -1:]
-        query = rotate_(self._heads(self._projections[0](asking)), turn).transpose(1, 2)
-        key, value = self._pair(normed, tables)
+        query = products.linear(asking, self._projections[0])
+        query = rotate_(self._heads(query), turn).transpose(1, 2)
+        key, value = self._pair(normed, tables, products)
         if before is not None:
             key, value = (
                 torch.cat([known.expand(len(x), -1, -1, -1), part], dim=2)
@@ -170,25 +178,21 @@ class _Layer:
             )
         if self._shared > 1:
             key, value = (part.repeat_interleave(self._shared, dim=1) for part in (key, value))
-        seen = fn.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=mask is None and not last_only
+        seen = products.attention(
+            query, key, value, mask=mask, is_causal=mask is None and not last_only
         )
         return seen.transpose(1, 2).reshape(*asking.shape[:2], -1)
 
     def _pair(
-        self, normed: torch.Tensor, tables: RotaryTables
+        self, normed: torch.Tensor, tables: RotaryTables, products: Products
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        _, project_key, project_value = self._projections
-        key = rotate_(self._heads(project_key(normed)), tables)
-        return key.transpose(1, 2), self._heads(project_value(normed)).transpose(1, 2)
+        key, value = (
+            self._heads(products.linear(normed, linear)) for linear in self._projections[1:]
+        )
+        return rotate_(key, tables).transpose(1, 2), value.transpose(1, 2)
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:2], -1, self._head_dimension)
-
-
-def _add_product_(x: torch.Tensor, y: torch.Tensor, linear: Any) -> None:  # noqa: ANN401
-    """``x += linear(y)`` without a sum of its own; the linear has no bias."""
-    x.view(-1, x.shape[-1]).addmm_(y.view(-1, y.shape[-1]), linear.weight.T)
 
 
 def _is_anything(weight: torch.Tensor) -> bool:

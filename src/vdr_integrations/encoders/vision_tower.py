@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import torch.nn.functional as fn
 
+from vdr_integrations.encoders.products import Products, choose_products
 from vdr_integrations.encoders.rotary import RotaryTables, rotate_, vision_tables
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class VisionTower:
         self._blocks = [_Block(block) for block in tower.blocks]
         self._norm = tower.merger.ln_q
         self._merger = tower.merger.mlp
+        self._products = choose_products(tower.merger.mlp[0].weight)
         config = tower.config
         self._head_dimension: int = config.embed_dim // config.num_heads
         self._merged: int = config.embed_dim * config.spatial_merge_size**2
@@ -52,10 +54,12 @@ class VisionTower:
         """
         x = self._embed(patches)
         tables = vision_tables(positions, head_dimension=self._head_dimension, theta=_THETA)
+        products = self._products.over(len(x) // images)
         for block in self._blocks:
-            x = block(x, tables, images)
-        merged = self._norm(x).view(-1, self._merged)
-        return self._merger(merged)
+            x = block(x, tables, images, products)
+        into, activation, out = self._merger
+        hidden = products.linear(self._norm(x).view(-1, self._merged), into)
+        return products.linear(activation(hidden), out)
 
 
 class _Block:
@@ -72,22 +76,21 @@ class _Block:
         # the matrix products around it.
         self._first_bias = self._first.bias * _QUICK_GELU
 
-    def __call__(self, x: torch.Tensor, tables: RotaryTables, images: int) -> torch.Tensor:
+    def __call__(
+        self, x: torch.Tensor, tables: RotaryTables, images: int, products: Products
+    ) -> torch.Tensor:
         """(patches, width), changed in place."""
         count, width = x.shape
-        qkv = self._qkv(self._norms[0](x)).view(count, 3 * self._heads, -1)
+        qkv = products.linear(self._norms[0](x), self._qkv).view(count, 3 * self._heads, -1)
         rotate_(qkv[:, : 2 * self._heads], tables)
         query, key, value = (
             part.view(images, count // images, self._heads, -1).transpose(1, 2)
             for part in qkv.split(self._heads, dim=1)
         )
-        seen = fn.scaled_dot_product_attention(query, key, value)
-        seen = seen.transpose(1, 2).reshape(count, width)
-        x = x.add_(self._out.bias).addmm_(seen, self._out.weight.T)
-        hidden = torch.addmm(
-            self._first_bias, self._norms[1](x), self._first.weight.T, alpha=_QUICK_GELU
+        seen = products.attention(query, key, value).transpose(1, 2).reshape(count, width)
+        x = products.add_(x, seen, self._out)
+        hidden = products.scaled_linear(
+            self._norms[1](x), self._first, scale=_QUICK_GELU, scaled_bias=self._first_bias
         )
         fn.silu(hidden, inplace=True)
-        return x.add_(self._second.bias).addmm_(
-            hidden, self._second.weight.T, alpha=1 / _QUICK_GELU
-        )
+        return products.add_(x, hidden, self._second, scale=1 / _QUICK_GELU)

@@ -1,0 +1,48 @@
+"""From which length of a sequence on products in float32 beat those in bfloat16 on this CPU.
+
+python -m benchmarks.products [--pairs 7]
+"""
+
+from __future__ import annotations
+
+import argparse
+from functools import partial
+
+import torch
+from torch import nn
+
+from benchmarks.full_size import TEXT, VISION
+from benchmarks.timing import compare, machine
+from vdr_integrations.encoders.products import Products, choose_products
+
+_TOKENS = (16, 32, 64, 128, 256, 768, 3072)
+
+
+def main() -> None:
+    """Print a line for each matrix of the 2B model and each length."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--threads", type=int, default=1)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    print(machine())
+    hidden, inner, width = TEXT["hidden_size"], TEXT["intermediate_size"], VISION["embed_dim"]
+    wide = choose_products(torch.zeros(1, dtype=torch.bfloat16)).over(max(_TOKENS))
+    if type(wide) is Products:
+        print("this CPU multiplies bfloat16 fast: the package does so")
+        return
+    with torch.inference_mode():
+        for inputs, outputs in ((hidden, inner), (inner, hidden), (width, 4 * width)):
+            linear = nn.Linear(inputs, outputs, dtype=torch.bfloat16)
+            for tokens in _TOKENS:
+                x = torch.randn(tokens, inputs).to(torch.bfloat16)
+                timed = compare(
+                    partial(wide.linear, x, linear),
+                    partial(Products().linear, x, linear),
+                    pairs=options.pairs,
+                )
+                print(f"{tokens} x {inputs} x {outputs}: {timed}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

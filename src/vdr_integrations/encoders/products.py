@@ -1,0 +1,145 @@
+"""Matrix products of a model, and its attention, in the format in which they are fastest.
+
+GPUs, and CPUs with AMX, multiply bfloat16 fast. Any other x86 CPU takes longer over it than over
+float32. There, one matrix at a time is unpacked, and a sum is rounded to bfloat16 once, at its end:
+faster, and no less exact.
+"""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+import torch.nn.functional as fn
+
+__all__ = ["Products", "choose_products"]
+
+_FEWEST_TOKENS = 128
+"""Of a sequence, for which unpacking pays at every size of matrix (benchmarks/products.py)."""
+
+_Linear = Any
+"""``nn.Linear``, or what stands in for it."""
+
+
+class Products:
+    """Products in the format of what is multiplied. One thread at a time."""
+
+    def over(self, tokens: int) -> Products:
+        """For sequences of this length, however many there are: nothing depends on a batch."""
+        del tokens
+        return self
+
+    def linear(self, x: torch.Tensor, linear: _Linear) -> torch.Tensor:
+        """``linear(x)``."""
+        return linear(x)
+
+    def scaled_linear(
+        self, x: torch.Tensor, linear: _Linear, *, scale: float, scaled_bias: torch.Tensor
+    ) -> torch.Tensor:
+        """``scale * linear(x)`` of rows, whose bias is scaled already."""
+        return torch.addmm(scaled_bias, x, linear.weight.T, alpha=scale)
+
+    def add_(
+        self, x: torch.Tensor, y: torch.Tensor, linear: _Linear, *, scale: float = 1.0
+    ) -> torch.Tensor:
+        """``x += scale * y @ weight.T + bias``, without a sum of its own; gives ``x``."""
+        if linear.bias is not None:
+            x.add_(linear.bias)
+        _rows(x).addmm_(_rows(y), linear.weight.T, alpha=scale)
+        return x
+
+    def attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        is_causal: bool = False,
+    ) -> torch.Tensor:
+        """What queries (sequences, heads, tokens, head dimension) see."""
+        return fn.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=is_causal
+        )
+
+
+class _Float32Products(Products):
+    """Products in float32 of what is kept in fewer bits."""
+
+    def __init__(self) -> None:
+        self._unpacked = torch.empty(0)
+
+    def linear(self, x: torch.Tensor, linear: _Linear) -> torch.Tensor:
+        bias = None if linear.bias is None else linear.bias.float()
+        return fn.linear(x.float(), self._matrix(linear), bias).to(x.dtype)
+
+    def scaled_linear(
+        self, x: torch.Tensor, linear: _Linear, *, scale: float, scaled_bias: torch.Tensor
+    ) -> torch.Tensor:
+        product = torch.addmm(scaled_bias.float(), x.float(), self._matrix(linear).T, alpha=scale)
+        return product.to(x.dtype)
+
+    def add_(
+        self, x: torch.Tensor, y: torch.Tensor, linear: _Linear, *, scale: float = 1.0
+    ) -> torch.Tensor:
+        total = x.float()
+        if linear.bias is not None:
+            total.add_(linear.bias)
+        _rows(total).addmm_(_rows(y.float()), self._matrix(linear).T, alpha=scale)
+        return x.copy_(total)
+
+    def attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        is_causal: bool = False,
+    ) -> torch.Tensor:
+        wide = (part.float() for part in (query, key, value))
+        return super().attention(*wide, mask=mask, is_causal=is_causal).to(query.dtype)
+
+    def _matrix(self, linear: _Linear) -> torch.Tensor:
+        """The weight in float32, until the next one is asked for."""
+        weight: torch.Tensor = linear.weight
+        if self._unpacked.numel() < weight.numel():
+            # Memory that is new costs as much as the unpacking.
+            self._unpacked = torch.empty(weight.numel())
+        return self._unpacked[: weight.numel()].view(weight.shape).copy_(weight)
+
+
+class _ByLength(Products):
+    """Float32 for long sequences; short ones would wait for the unpacking."""
+
+    def __init__(self) -> None:
+        self._float32 = _Float32Products()
+
+    def over(self, tokens: int) -> Products:
+        return self._float32 if tokens >= _FEWEST_TOKENS else self
+
+
+def choose_products(weight: torch.Tensor) -> Products:
+    """What is fastest for a model with such weights on this machine."""
+    on_cpu = weight.device.type == "cpu"
+    slow = on_cpu and weight.dtype == torch.bfloat16 and _bfloat16_is_slow()
+    return _ByLength() if slow else Products()
+
+
+def _bfloat16_is_slow() -> bool:
+    """Whether this is an x86 CPU that multiplies float32 faster.
+
+    Without AMX all of Intel's do: with AVX512-BF16 it has measured 75 GFLOP/s a core beside 130,
+    and below that bfloat16 is emulated. AMD's AVX512-BF16 (Zen 4) has not been measured.
+    """
+    # torch < 2.11 does not say what the CPU has.
+    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    if platform.machine().lower() not in {"x86_64", "amd64"} or not known:
+        return False
+    is_intel = "intel" in str(known.get("cpu_name", "")).lower()
+    return not known.get("amx_bf16") and (is_intel or not known.get("avx512_bf16"))
+
+
+def _rows(x: torch.Tensor) -> torch.Tensor:
+    return x.view(-1, x.shape[-1])
