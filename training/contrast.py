@@ -23,7 +23,7 @@ from torch import Tensor
 from training.lexicon import LANGUAGES, split_words, weight
 from training.manuals import manuals
 from training.queries import wrap
-from training.readout import Readout, in_cells, late_scores
+from training.readout import PageCells, Readout, in_cells, late_scores
 from training.vision import CELL
 from vdr_integrations import open_pdf
 from vdr_integrations.types import PixelBudget
@@ -57,6 +57,7 @@ class ContrastConfig:
     unseen: float = 0.15  # share of a page's cells that are left out
     within: float = 0.25  # share of the loss among the pages of the title's own manual
     questions: float = 0.5  # share of queries that are put as questions
+    neighbours: bool = False  # whether tokens look at them already: three times as slow
     layer: float = 2e-4  # rate of values and output
     head: float = 1e-3
     keys: float = 3e-3
@@ -93,7 +94,7 @@ class Pointed(NamedTuple):
 class Batch(NamedTuple):
     """What a step learns from."""
 
-    pages: list[Tensor]  # features in cells
+    pages: list[PageCells]
     queries: list[str]
     right: Tensor  # page of each query
     elsewhere: Tensor  # (queries, pages), added to scores to look in the query's manual alone
@@ -202,7 +203,7 @@ def draw_batch(
             for word, cells in printed_cells(rng, words, size, config.pointed):
                 if cells[seen].any():
                     pointed.append(Pointed(len(pages), word, cells[seen]))
-            pages.append(in_cells(features)[seen])
+            pages.append(PageCells(in_cells(features)[seen], seen.nonzero()[:, 0], size))
         page_of += [number] * len(manual.features)
     for i in np.flatnonzero(rng.random(len(queries)) < config.questions):
         queries[i] = wrap(rng, chosen[query_of[i]].language, queries[i])
@@ -239,8 +240,9 @@ def pointing_loss(
 ) -> Tensor:
     """Of a word among the cells of its page: how unsure it is of those where it is printed."""
     losses = []
-    for page, word, cells in pointed:
-        alike = late_pages[page][: len(cells)] @ readout.word(word).T
+    words = readout.words([one.word for one in pointed])
+    for (page, _, cells), word in zip(pointed, words, strict=True):
+        alike = late_pages[page][: len(cells)] @ word.T
         scores = alike.mean(1) * readout.point_scale.exp()
         losses.append(scores.logsumexp(0) - scores[cells].logsumexp(0))
     return torch.stack(losses).mean()
@@ -306,7 +308,7 @@ def train_readout(
 ) -> Readout:
     """Train the readout of ``model``, or load it from ``out/contrast.pt``."""
     torch.manual_seed(config.seed)
-    readout = Readout(model, head)
+    readout = Readout(model, head, neighbours=config.neighbours)
     path = out / "contrast.pt"
     if path.exists():
         readout.load_state_dict(torch.load(path, weights_only=True))

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from training.codes import CharCodes, windows
 from training.lexicon import LANGUAGES, fold, frequencies, split_words
+from training.near import NEAR, near_kernel
 from training.prompts import (
     DOCUMENT_PROMPT,
     DUMMY_GRID,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 SCALE = 8.0  # of visual tokens: Adam's steps are small beside it, and RMSNorm takes it out
 CONSTANT = 0.5  # length of the constant part of a visual token, beside codes of length ~ 1
 TEXT_CONSTANT = 4.0  # the same of a text token, in a direction of its own
-RESTING = 2.5  # scale of queries and keys between resting tokens and <|im_start|>
 SIGN = 4.0  # length of what tells <|im_start|> and the other marks from words
 CLOSED = 0.7  # text tokens shut the first layer's gates by this times their normalised constant
 MOST_FREQUENT = 8000  # words of every language that tell what pieces usually stand in
@@ -181,32 +181,35 @@ class Nano(nn.Module):
 
     @torch.no_grad()
     def read_pages(self, whitening: Tensor, sharpness: float = 2.0) -> None:
-        """Set the last layer: the last token sums up the others, which keep what they hold.
+        """Set the last layer: the last token sums up the others, which look about themselves.
 
-        Keys lie in the slowest rotary frequencies, where positions make no difference. One makes
-        visual tokens with long codes (large or surely read print) count more for the last token:
-        the constant's share of a token after RMSNorm tells how short its code is. The other draws
-        every other token to ``<|im_start|>``, whose value is nothing.
+        The key of the last token lies in the slowest rotary frequency, where positions make no
+        difference. It makes visual tokens with long codes (large or surely read print) count more:
+        the constant's share of a token after RMSNorm tells how short its code is. That constant
+        makes all others look at their neighbours (`near_kernel`); the last token has none.
 
         Args:
             whitening: (width, width), what the sum is multiplied with.
             sharpness: How much the length of a code counts.
         """
-        width, heads = self.text.config.hidden, self.text.config.heads
-        constants = sum(constant_directions(width))
-        sink, _ = sign_directions(width)
+        config = self.text.config
+        width, heads, size = config.hidden, config.heads, config.head_size
+        visual, text = constant_directions(width)
         attention = self.text.layers[-1].self_attn
         for linear in (attention.q_proj, attention.k_proj):
             linear.weight.zero_()
             linear.bias.zero_()
-        lengths, resting = width // heads // 2 - 1, width // heads // 2 - 2
+        attention.v_proj.bias.zero_()
+        lengths = size // 2 - 1
         attention.q_proj.bias.view(heads, -1)[:, lengths] = 1.0
         key = attention.k_proj.weight.view(heads, -1, width)
-        key[:, lengths] = -sharpness * (width / heads) ** 0.5 / width**0.5 * constants
-        attention.q_proj.weight.view(heads, -1, width)[:, resting] = RESTING * constants
-        key[:, resting] = RESTING * sink
+        key[:, lengths] = -sharpness * size**0.5 / width**0.5 * (visual + text)
+        near_visual, near_text, near_key = near_kernel(config)
+        near = torch.outer(near_visual, visual) + torch.outer(near_text, text)
+        attention.q_proj.weight.view(heads, -1, width).add_(near)
+        attention.k_proj.bias.view(heads, -1).add_(near_key)
         attention.v_proj.weight.copy_(without_signs(torch.eye(width)))
-        attention.o_proj.weight.copy_(whitening)
+        attention.o_proj.weight.copy_(NEAR * whitening)
         self.take_back_prompt()
 
     @torch.no_grad()

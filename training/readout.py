@@ -2,15 +2,15 @@
 
 The tower is frozen, so features of pages are computed once and kept. `Readout` does with them what
 the model does: the merger and the first layer's MLP make tokens of them (`Nano.coded_tokens`), the
-last token sums these up, head by head, and every other token keeps what it holds
-(`Nano.read_pages` set the last layer). `verify` is the proof.
+last token sums these up, head by head, and every other token takes over something from those near
+it (`Nano.read_pages` set the last layer). `verify` is the proof.
 """
 
 from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as fn
@@ -24,39 +24,59 @@ from training.nano import (
     without_constants,
     without_signs,
 )
+from training.near import NEAR, near_kernel
 from training.prompts import QUERY_PROMPT, split_at_image
-from training.vision import MERGE
+from training.text import image_positions, text_positions
+from training.vision import MERGE, rotate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LATE_PAGE = ("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|im_end|>")
+LATE_PAGE = ("<|im_start|>", "<|vision_start|>"), ("<|vision_end|>", "<|im_end|>")
 LATE_QUERY = "<|im_start|> {query}<|im_end|>"
 HEAD_SIZE = 64
+
+
+class PageCells(NamedTuple):
+    """Cells of a page as the frozen vision tower reads it, or some of them."""
+
+    features: Tensor  # (n, 4 x vision width)
+    places: Tensor  # (n,), counted along the rows
+    size: tuple[int, int]  # rows and columns of the whole page
 
 
 class Readout(nn.Module):
     """The trainable part of ``model``: merger, both layers as far as they do something, token head.
 
-    Of the pieces' embeddings the code parts are trained, and how much each weighs.
+    Of the pieces' embeddings the code parts are trained, and how much each weighs. How tokens look
+    at their neighbours is not trained; without ``neighbours`` every one keeps what it holds.
     """
 
-    def __init__(self, model: Nano, head: Tensor) -> None:
+    def __init__(self, model: Nano, head: Tensor, *, neighbours: bool = True) -> None:
         super().__init__()
         attention = model.text.layers[-1].self_attn
         self.heads = attention.heads
+        self.rotary = model.text.rotary
         self.length_row = model.text.config.hidden // self.heads // 2 - 1  # as `Nano.read_pages`
         keys = attention.k_proj.weight.view(self.heads, HEAD_SIZE, -1)[:, self.length_row]
         self.key = nn.Parameter(keys.detach().clone())
+        self.neighbours = neighbours
+        near_visual, near_text, near_key = near_kernel(model.text.config)
+        self.register_buffer("near_visual", near_visual)
+        self.register_buffer("near_text", near_text)
+        self.register_buffer("near_key", near_key)
         self.value = nn.Parameter(attention.v_proj.weight.detach().clone())
-        self.out = nn.Parameter(attention.o_proj.weight.detach().clone())
+        self.out = nn.Parameter(attention.o_proj.weight.detach() / NEAR)
         self.head = nn.Parameter(head.clone())
         self.merger = copy.deepcopy(model.visual.merger)
         self.merger.ln_q.requires_grad_(requires_grad=False)
         self.mlp = copy.deepcopy(model.text.layers[0].mlp)
         width = model.text.config.hidden
         self.register_buffer("unsigned", without_signs(torch.eye(width)))
-        self.register_buffer("blank", SCALE * CONSTANT * constant_directions(width)[0])
+        visual, text = constant_directions(width)
+        self.register_buffer("visual", visual)
+        self.register_buffer("textual", text)
+        self.register_buffer("blank", SCALE * CONSTANT * visual)
         table = model.text.embed_tokens.weight.detach()
         codes = without_constants(table)
         self.register_buffer("codes", codes)
@@ -73,7 +93,7 @@ class Readout(nn.Module):
         self.tokenizer = model.tokenizer
         token = model.tokenizer.token_to_id
         self.dense_prompt = [*model.document_ids.before, *model.document_ids.after[:-1]]
-        self.late_prompt = [token(name) for name in LATE_PAGE]
+        self.late_prompt = [[token(name) for name in part] for part in LATE_PAGE]
         self.query_before = model.query_before.before
         with torch.no_grad():
             black = torch.zeros(1, 56, 56, 3, dtype=torch.uint8)
@@ -111,18 +131,56 @@ class Readout(nn.Module):
         values = torch.einsum("...hd,hed->...he", seen, self.value.view(self.heads, HEAD_SIZE, -1))
         return values.flatten(-2) @ self.out.T
 
-    def pages(self, pages: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Features of pages in cells -> unit dense vectors, and unit vectors of all tokens.
+    def near_states(self, tokens: Tensor, positions: Tensor) -> Tensor:
+        """Normalised last states (..., n, width) of ``tokens`` at ``positions`` (3, n)."""
+        unit = normed(tokens)
+        if not self.neighbours:
+            return unit
+        cos, sin = self.rotary(positions)
+        lengths = torch.arange(HEAD_SIZE) == self.length_row
+        shape = (*tokens.shape[:-1], self.heads, HEAD_SIZE)
+        query = (
+            (unit @ self.visual)[..., None, None] * self.near_visual
+            + (unit @ self.textual)[..., None, None] * self.near_text
+            + lengths
+        ).expand(shape)
+        key = (unit @ self.key.T)[..., None] * lengths + self.near_key
+        value = (without_signs(unit) @ self.value.T).view(shape)
+        batch = (-1, self.heads, tokens.shape[-2], HEAD_SIZE)  # else torch takes a slow way
+        looked = fn.scaled_dot_product_attention(
+            rotate(query.transpose(-2, -3), cos, sin).reshape(batch),
+            rotate(key.transpose(-2, -3), cos, sin).reshape(batch),
+            value.transpose(-2, -3).reshape(batch),
+            is_causal=True,
+        )
+        looked = looked.transpose(1, 2).reshape(tokens.shape)
+        return normed(tokens + NEAR * looked @ self.out.T)
+
+    def pages(self, pages: Sequence[PageCells]) -> tuple[Tensor, list[Tensor]]:
+        """Unit dense vectors of pages, and unit vectors of all their tokens.
 
         The vectors of a page begin with those of its cells.
         """
         dense_prompt = normed(self.pieces(self.dense_prompt))
-        late_prompt = normed(self.pieces(self.late_prompt))
+        before, after = (self.pieces(part) for part in self.late_prompt)
         dense, late = [], []
-        states = normed(self.tokens(torch.cat([*pages]).float()))
-        for tokens in states.split([len(page) for page in pages]):
-            dense.append(self.pooled(torch.cat([tokens, dense_prompt])))
-            late.append(self.token_vectors(torch.cat([tokens, late_prompt])))
+        cells = self.tokens(torch.cat([page.features for page in pages]).float())
+        for page, tokens in zip(pages, cells.split([len(p.places) for p in pages]), strict=True):
+            dense.append(self.pooled(torch.cat([normed(tokens), dense_prompt])))
+            start, first = len(before), len(before) + len(tokens)
+            positions = torch.cat(
+                [
+                    text_positions(0, start),
+                    image_positions(start, *page.size)[:, page.places],
+                    text_positions(start + max(page.size), len(after)),
+                ],
+                1,
+            )
+            prompted = torch.cat([before, tokens, after])
+            states = self.near_states(prompted, positions)
+            last = normed(self.pooled(normed(prompted)))
+            states = torch.cat([states[start:first], states[:start], states[first:], last[None]])
+            late.append(self.token_vectors(states))
         return fn.normalize(torch.stack(dense), dim=-1), late
 
     def queries(self, queries: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
@@ -132,25 +190,30 @@ class Readout(nn.Module):
         for query in queries:
             after = split_at_image(self.tokenizer, QUERY_PROMPT % query).after[:-1]
             rows.append(torch.cat([before, self.pieces(after)]))
-        longest = max(map(len, rows))
-        padded = torch.stack([fn.pad(row, (0, 0, 0, longest - len(row))) for row in rows])
-        mask = torch.arange(longest) < torch.tensor([len(row) for row in rows])[:, None]
-        dense = fn.normalize(self.pooled(normed(padded), mask), dim=-1)
-        late = []
+        padded, mask = in_rows(rows)
+        return fn.normalize(self.pooled(normed(padded), mask), dim=-1), self.late_queries(queries)
+
+    def late_queries(self, queries: Sequence[str]) -> list[Tensor]:
+        """Unit vectors of queries' tokens."""
+        rows = []
         for query in queries:
             ids = self.tokenizer.encode(LATE_QUERY.format(query=query), add_special_tokens=False)
-            late.append(self.token_vectors(normed(self.pieces(ids.ids))))
-        return dense, late
+            rows.append(self.pieces(ids.ids))
+        padded, mask = in_rows(rows)
+        states = self.near_states(padded, text_positions(0, padded.shape[1]))
+        last = normed(self.pooled(normed(padded), mask))
+        return [
+            self.token_vectors(torch.cat([states[i, : len(row)], last[i : i + 1]]))
+            for i, row in enumerate(rows)
+        ]
 
-    def token_vectors(self, tokens: Tensor) -> Tensor:
-        """Unit vectors (n + 1, 128) of normalised tokens and of the last one."""
-        last = normed(self.pooled(tokens))
-        return fn.normalize(torch.cat([tokens, last[None]]) @ self.head.T, dim=-1)
+    def token_vectors(self, states: Tensor) -> Tensor:
+        """Unit vectors (n, 128) of last states."""
+        return fn.normalize(states @ self.head.T, dim=-1)
 
-    def word(self, word: str) -> Tensor:
-        """Unit vectors (pieces, 128) of a word in a query."""
-        ids = self.tokenizer.encode(f" {word}", add_special_tokens=False).ids
-        return fn.normalize(normed(self.pieces(ids)) @ self.head.T, dim=-1)
+    def words(self, words: Sequence[str]) -> list[Tensor]:
+        """Unit vectors (pieces, 128) of words, each of them a query."""
+        return [vectors[1:-2] for vectors in self.late_queries(words)]
 
     @torch.no_grad()
     def give_back(self, model: Nano) -> Tensor:
@@ -159,7 +222,7 @@ class Readout(nn.Module):
         rows = attention.k_proj.weight.view(self.heads, HEAD_SIZE, -1)
         rows[:, self.length_row] = self.key
         attention.v_proj.weight.copy_(without_signs(self.value))
-        attention.o_proj.weight.copy_(self.out)
+        attention.o_proj.weight.copy_(NEAR * self.out)
         model.visual.merger.load_state_dict(self.merger.state_dict())
         model.text.layers[0].mlp.load_state_dict(self.mlp.state_dict())
         model.fix_constants()
@@ -171,6 +234,13 @@ class Readout(nn.Module):
 def normed(x: Tensor) -> Tensor:
     """Root mean square of 1, as the last layer's first norm."""
     return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + 1e-6)
+
+
+def in_rows(rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """Rows (n, width) of different lengths, padded at their ends, and where they are rows."""
+    longest = max(map(len, rows))
+    padded = torch.stack([fn.pad(row, (0, 0, 0, longest - len(row))) for row in rows])
+    return padded, torch.arange(longest) < torch.tensor([len(row) for row in rows])[:, None]
 
 
 def in_cells(features: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from tests.nano.recorded import check
 from vdr_integrations import load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS, backbone
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
-from vdr_integrations.encoders.patches import patch_positions
+from vdr_integrations.encoders.patches import patch_positions, rope_positions
 from vdr_integrations.errors import InvalidVectorError
 from vdr_integrations.types import PixelBudget
 
@@ -116,6 +116,21 @@ def the_mean_of_the_states(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backbone.Backbone, "_states", mean)
 
 
+def cells_counted_like_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_a_row(**options: Any) -> np.ndarray[Any, Any]:
+        count = rope_positions(**options).shape[1]
+        return np.broadcast_to(np.arange(count), (3, count))
+
+    monkeypatch.setattr(backbone, "rope_positions", in_a_row)
+
+
+def rows_and_columns_of_cells_changed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    def swapped(**options: Any) -> np.ndarray[Any, Any]:
+        return rope_positions(**options)[[0, 2, 1]]
+
+    monkeypatch.setattr(backbone, "rope_positions", swapped)
+
+
 MISTAKES: list[Plant] = [
     another_filter,
     a_cell_too_narrow,
@@ -135,3 +150,14 @@ def test_a_mistake_in_resizing_positions_or_pooling_moves_scores(
     plant(monkeypatch)
     with pytest.raises((AssertionError, InvalidVectorError)):
         check(encoder, model=model)
+
+
+@pytest.mark.parametrize("plant", [cells_counted_like_text, rows_and_columns_of_cells_changed_over])
+def test_a_mistake_in_the_decoders_positions_moves_late_interaction(
+    monkeypatch: pytest.MonkeyPatch, plant: Plant
+) -> None:
+    """The one vector of ``nano`` looks at no positions; what a token takes from others does."""
+    encoder = load_encoder("nano-colqwen2", device="cpu")
+    plant(monkeypatch)
+    with pytest.raises(AssertionError):
+        check(encoder, model="nano-colqwen2")
