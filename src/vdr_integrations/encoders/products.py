@@ -59,9 +59,13 @@ class Products:
         is_causal: bool = False,
     ) -> torch.Tensor:
         """What queries (sequences, heads, tokens, head dimension) see."""
-        return fn.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=is_causal
-        )
+        operands = (self._operand(part) for part in (query, key, value))
+        seen = fn.scaled_dot_product_attention(*operands, attn_mask=mask, is_causal=is_causal)
+        return seen.to(query.dtype)
+
+    def _operand(self, x: torch.Tensor) -> torch.Tensor:
+        """``x`` in the format that is multiplied."""
+        return x
 
 
 class _Float32Products(Products):
@@ -89,17 +93,8 @@ class _Float32Products(Products):
         _rows(total).addmm_(_rows(y.float()), self._matrix(linear).T, alpha=scale)
         return x.copy_(total)
 
-    def attention(
-        self,
-        query: torch.Tensor,
-        key: torch.Tensor,
-        value: torch.Tensor,
-        *,
-        mask: torch.Tensor | None = None,
-        is_causal: bool = False,
-    ) -> torch.Tensor:
-        wide = (part.float() for part in (query, key, value))
-        return super().attention(*wide, mask=mask, is_causal=is_causal).to(query.dtype)
+    def _operand(self, x: torch.Tensor) -> torch.Tensor:
+        return x.float()
 
     def _matrix(self, linear: _Linear) -> torch.Tensor:
         """The weight in float32, until the next one is asked for."""
