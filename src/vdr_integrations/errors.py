@@ -79,7 +79,17 @@ class MissingExtraError(VdrError, ImportError):
             f'pip install "vdr-integrations[{extra}]"',
             name=package,
         )
+        self.package = package
         self.extra = extra
+        self.purpose = purpose
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle by argument names, so that errors cross process boundaries."""
+        return (_rebuild_missing_extra, (self.package, self.extra, self.purpose))
+
+
+def _rebuild_missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
+    return MissingExtraError(package=package, extra=extra, purpose=purpose)
 
 
 class PageError(VdrError):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,18 @@ def test_a_changed_file_that_cannot_be_read_any_more_is_dropped(
     assert report.removed == [f"{docs.as_posix()}/a.pdf"]
     assert len(report.failed) == 1
     assert len(index.documents()) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has a file that opens and cannot be read")
+def test_pages_of_a_file_that_nobody_can_look_into_stay(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    sync_index(index, encoder, [docs])
+    (docs / "a.pdf").unlink()
+    (docs / "a.pdf").symlink_to("/proc/self/mem")
+    report = sync_index(index, encoder, [docs])
+    assert (report.removed, len(report.failed), len(index.documents())) == ([], 1, 3)
+    assert "Input/output error" in str(report.failed[0].error)
 
 
 def test_a_bad_page_is_named_every_time_and_the_rest_of_its_document_is_indexed_once(

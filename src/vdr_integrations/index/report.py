@@ -34,7 +34,7 @@ class SyncReport:
         added: Documents that were new.
         changed: Documents that were encoded again.
         unchanged: Documents that were left as they are.
-        removed: Documents that were dropped, because the file is gone or cannot be read any more.
+        removed: Documents that were dropped, because the file is gone or is no document any more.
         failed: Documents and pages that are not in the index. A page that failed in an earlier
             run is named again for as long as its document stays the same.
         pages_encoded: Pages that went through the model.

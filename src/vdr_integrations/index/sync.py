@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
-    from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.sinks import PageIndex
     from vdr_integrations.pages.drawn_page import DrawnPage
 
@@ -63,8 +63,9 @@ def sync_index(
         on_progress: Called after each document and each batch.
 
     Returns:
-        What was done. Bad files and pages are in ``failed``; a changed document that cannot be
-        read any more is dropped, because its old pages do not exist any more.
+        What was done. Bad files and pages are in ``failed``; a changed document that is none any
+        more is dropped, because its old pages do not exist any more. One whose file cannot be
+        looked into (no permission, a failing disk) keeps them: nobody knows that it changed.
 
     Raises:
         IndexMismatchError: The index was made by another encoder, or with other settings.
@@ -162,11 +163,18 @@ class _Run:
         known = self._known.get(source)
         try:
             source.encode()
-            if known is not None and self._is_unchanged(path, known):
-                self._keep(known)
-                return
-            with _reading(source):
-                state = read_file_state(path)
+            state = self._new_state(path, known)
+        except UnicodeEncodeError:
+            shown = source.encode(errors="backslashreplace").decode()
+            error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
+            self._fail(shown, error)
+            return
+        except DocumentOpenError as error:
+            self._fail(source, error)
+            return
+        if state is None:
+            return
+        try:
             draft = Draft(
                 source=source,
                 path=path,
@@ -175,22 +183,21 @@ class _Run:
                 sink=sink_for(self._index, source),
             )
             yield from self._rendered(draft)
-        except UnicodeEncodeError:
-            shown = source.encode(errors="backslashreplace").decode()
-            error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
-            self._fail(shown, error)
         except PageError as error:
             self._lose(source, error)
 
-    def _is_unchanged(self, path: Path, known: DocumentRecord) -> bool:
-        with _reading(known.source):
-            if surely_unchanged(path, known.file):
-                return True
+    def _new_state(self, path: Path, known: DocumentRecord | None) -> FileState | None:
+        """The state of a file that is new or changed; otherwise None, and the document is kept."""
+        with _reading(path.as_posix()):
+            if known is not None and surely_unchanged(path, known.file):
+                self._keep(known)
+                return None
             state = read_file_state(path)
-        if state.sha256 != known.file.sha256:
-            return False
+        if known is None or state.sha256 != known.file.sha256:
+            return state
         self._index.update_file_state(known.source, state)
-        return True
+        self._keep(known)
+        return None
 
     def _keep(self, known: DocumentRecord) -> None:
         self._report.unchanged.append(known.source)
