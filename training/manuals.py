@@ -2,7 +2,8 @@
 
 The text is that of Debian's manpages packages. A manual joins the pages of a few commands or
 functions; each is a chapter, and some paragraphs get a heading of their own first words. Nothing
-of the text is kept in the checkpoint but what its weights learn from it.
+of the text is kept in the checkpoint but what its weights learn from it. Headings stand out by
+size, weight and colour, or by weight alone, and so do some running heads and words, which are none.
 """
 
 from __future__ import annotations
@@ -86,6 +87,15 @@ class _Body:
         self.titles: list[str] = []
         self.numbers = [0, 0]
         self.is_numbered = rng.random() < 0.7
+        self.marks = float(rng.choice([0.0, 0.02, 0.05]))
+
+    def marked(self, words: Sequence[str]) -> str:
+        """Words as HTML, some of them in bold print."""
+        strong = self.rng.random(len(words)) < self.marks
+        escaped = [html.escape(word) for word in words]
+        return " ".join(
+            f"<strong>{w}</strong>" if s else w for w, s in zip(escaped, strong, strict=True)
+        )
 
     def heading(self, level: int, title: str) -> None:
         if level == 1:
@@ -117,8 +127,7 @@ class _Body:
                     own = own_heading(rng, text)
                     if own is not None:
                         self.heading(2, own)
-                words = text.split()[: self.length[1]]
-                self.parts.append(f"<p>{html.escape(' '.join(words))}</p>")
+                self.parts.append(f"<p>{self.marked(text.split()[: self.length[1]])}</p>")
             left -= len(text.split())
         if self.breaks:
             self.parts.append('<p class="end"></p>')
@@ -138,14 +147,17 @@ def make_manual(rng: np.random.Generator, parts: Sequence[Chapter], language: st
     for font in {*family, *heads, mono}:
         archive.add(_font(font).read_bytes(), font)
     size = float(rng.uniform(14.0, 24.0) if is_deck else rng.uniform(9.0, 12.0))
-    faces = zip(("body", "bold", "head", "mono"), (*family, heads[1], mono), strict=True)
+    faces = zip(("body", "strong", "head", "mono"), (*family, heads[1], mono), strict=True)
     css = "".join(f"@font-face {{font-family: {n}; src: url({f});}}" for n, f in faces)
+    # names of families that PyMuPDF has a face of its own for would be passed over
+    colour = rng.choice(["#000", "#000", "#123a5c", "#7a1f1f", "#1f5c2e", "#555"])
     css += (
+        f"h1, h2, h3 {{color: {colour}}} strong {{font-family: strong; font-weight: normal}}"
         f"body {{font-family: body; font-size: {size:.1f}pt; line-height: "
         f"{rng.uniform(1.05, 1.4):.2f}; text-align: {rng.choice(['left', 'justify'])}}}"
         f"h1 {{font-family: head; font-size: {size * rng.uniform(1.5, 2.2):.1f}pt}}"
-        f"h2 {{font-family: head; font-size: {size * rng.uniform(1.1, 1.5):.1f}pt}}"
-        f"h3 {{font-family: bold; font-size: {size:.1f}pt}}"
+        f"h2 {{font-family: head; font-size: {size * rng.uniform(1.0, 1.5):.1f}pt}}"
+        f"h3 {{font-family: strong; font-weight: normal; font-size: {size:.1f}pt}}"
         ".end {page-break-after: always}"
         f"pre {{font-family: mono; font-size: {size * 0.85:.1f}pt}}"
     )
@@ -157,15 +169,26 @@ def make_manual(rng: np.random.Generator, parts: Sequence[Chapter], language: st
     pages, count = _place(story, pymupdf.Rect(0, 0, *paper), whole)
     document = pymupdf.open("pdf", pages.pop("pdf"))
     if rng.random() < 0.7:
-        header = parts[0].name
-        for index, page in enumerate(document):
-            page.insert_text((margin, margin - 14), header, fontsize=size * 0.85)
-            page.insert_text((paper[0] / 2, paper[1] - margin + 22), str(index + 1), fontsize=size)
+        _add_running_heads(rng, document, parts[0].name, margin, size)
     document.set_toc([[1, title, pages[f"t{i}"] + 1] for i, title in enumerate(body.titles)])
     assert len(document) == count  # noqa: S101
     pdf = document.tobytes(garbage=3, deflate=True)
     places = [pages[f"t{i}"] for i in range(len(body.titles))]
     return Manual(pdf, language, body.titles, places, is_deck)
+
+
+def _add_running_heads(
+    rng: np.random.Generator, document: pymupdf.Document, title: str, margin: float, size: float
+) -> None:
+    """What every page says above and below its text: a title, a rule, a number."""
+    font, is_ruled = rng.choice(["helv", "hebo", "tiro", "tibo", "tiit"]), rng.random() < 0.5
+    style = {"fontsize": size * rng.uniform(0.8, 1.0), "fontname": str(font)}
+    for index, page in enumerate(document):
+        width, height = page.rect.width, page.rect.height
+        page.insert_text((margin, margin - 14), title, **style)
+        page.insert_text((width / 2, height - margin + 22), str(index + 1), **style)
+        if is_ruled:
+            page.draw_line((margin, margin - 10), (width - margin, margin - 10), width=0.5)
 
 
 def _place(story: pymupdf.Story, paper: pymupdf.Rect, frame: pymupdf.Rect) -> tuple[dict, int]:

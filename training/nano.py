@@ -31,6 +31,7 @@ CONSTANT = 0.5  # length of the constant part of a visual token, beside codes of
 TEXT_CONSTANT = 4.0  # the same of a text token, in a direction of its own
 SIGN = 4.0  # length of what tells <|im_start|> and the other marks from words
 CLOSED = 0.7  # text tokens shut the first layer's gates by this times their normalised constant
+CHANNELS = 6  # components beside a cell's codes that tell how much it counts (`salience.py`)
 MOST_FREQUENT = 8000  # words of every language that tell what pieces usually stand in
 
 
@@ -51,10 +52,18 @@ def sign_directions(width: int) -> tuple[Tensor, Tensor]:
     return sink, mark
 
 
+def salience_directions(width: int) -> Tensor:
+    """More of them (`CHANNELS` + 1, width): what cells are weighed by; last, what others add."""
+    vectors = torch.randn(CHANNELS + 1, width, generator=torch.Generator().manual_seed(13))
+    taken = torch.stack([*constant_directions(width), *sign_directions(width)])
+    return torch.linalg.qr(torch.cat([taken, vectors]).T)[0].T[len(taken) :].contiguous()
+
+
 def without_signs(x: Tensor) -> Tensor:
-    """``x`` (..., width) less its components along the constant and sign directions."""
+    """``x`` (..., width) less its components along all of those directions."""
     width = x.shape[-1]
-    for direction in (*constant_directions(width), *sign_directions(width)):
+    signs = *constant_directions(width), *sign_directions(width), *salience_directions(width)
+    for direction in signs:
         x = x - (x @ direction)[..., None] * direction
     return x
 
@@ -106,10 +115,12 @@ class Nano(nn.Module):
         layer = self.text.layers[0]
         layer.mlp.down_proj.weight.copy_(without_signs(layer.mlp.down_proj.weight.T).T)
         scale = layer.post_attention_layernorm.weight
-        gate = layer.mlp.gate_proj.weight * scale
+        told = salience_directions(len(scale))
+        unread = torch.eye(len(scale)) - told.T @ told
+        gate = layer.mlp.gate_proj.weight * scale @ unread
         gate -= torch.outer(gate @ text + CLOSED, text)
         layer.mlp.gate_proj.weight.copy_(gate)
-        layer.mlp.up_proj.weight.mul_(scale)
+        layer.mlp.up_proj.weight.copy_(layer.mlp.up_proj.weight * scale @ unread)
         scale.fill_(1.0)
 
     def documents(self, tokens: Tensor, rows: int, columns: int) -> Tensor:

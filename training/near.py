@@ -21,6 +21,27 @@ COLUMNS, PIECES = 10, 10  # frequencies used
 USUAL = (10.0, 21.9)  # of a visual and a text token's constant after RMSNorm, with a usual code
 
 
+def look_at(
+    config: TextConfig, *, up: float, left: float, row: float, column: float
+) -> tuple[Tensor, Tensor]:
+    """A constant query and key (head_size,) that look at the cell so many rows up and columns left.
+
+    Under rotary positions they score offsets alone: ``row`` and ``column`` times the sum of the
+    cosines of what an offset is off by, times the frequencies used.
+    """
+    frequencies, size = config.frequencies(), config.head_size
+    time, height, _ = config.sections
+    rows, columns = slice(time, time + height), slice(time + height, time + height + COLUMNS)
+    strength, offset = torch.zeros(len(frequencies)), torch.zeros(len(frequencies))
+    strength[rows], strength[columns] = row, column
+    offset[rows], offset[columns] = up, left
+    angle = -frequencies * offset
+    query = size**0.5 * torch.cat([strength * angle.cos(), strength * angle.sin()])
+    key = torch.zeros(size)
+    key[: time + height + COLUMNS] = 1.0
+    return query, key
+
+
 def near_kernel(config: TextConfig) -> tuple[Tensor, Tensor, Tensor]:
     """What makes a token look at its neighbours: scores of positions alone.
 
@@ -31,16 +52,9 @@ def near_kernel(config: TextConfig) -> tuple[Tensor, Tensor, Tensor]:
         Queries of a visual and of a text token by the length of their constants, and the key of
         every token, (head_size,) each.
     """
+    visual, key = look_at(config, up=0.0, left=1.0, row=ROW, column=COLUMN)
     frequencies, size = config.frequencies(), config.head_size
-    time, height, _ = config.sections
-    rows, columns = slice(time, time + height), slice(time + height, time + height + COLUMNS)
-    strength, offset = torch.zeros(2, len(frequencies)), torch.zeros(2, len(frequencies))
-    strength[0, rows], strength[0, columns] = ROW, COLUMN
-    offset[0, columns] = 1.0
-    strength[1, :PIECES], offset[1, :PIECES] = PIECE, 1.0
-    angle = -frequencies * offset
-    queries = torch.cat([strength * angle.cos(), strength * angle.sin()], 1)
-    queries *= size**0.5 / torch.tensor(USUAL)[:, None]
-    key = torch.zeros(size)
-    key[: time + height + COLUMNS] = 1.0
-    return queries[0], queries[1], key
+    strength = torch.zeros(len(frequencies))
+    strength[:PIECES] = PIECE
+    text = size**0.5 * torch.cat([strength * frequencies.cos(), -strength * frequencies.sin()])
+    return visual / USUAL[0], text / USUAL[1], key

@@ -104,11 +104,18 @@ class Readout(nn.Module):
 
         As `Nano.coded_tokens` with what `Nano.fix_constants` puts into the weights.
         """
+        return self.coded(self.merged(cells)[1])
+
+    def merged(self, cells: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of cells -> the merger's hidden units, and tokens before the first layer."""
         norm, (into, _, out) = self.merger.ln_q, self.merger.mlp
         features = norm(cells.view(len(cells), -1, norm.normalized_shape[0])).flatten(1)
         hidden = fn.gelu(into(features))
         tokens = fn.linear(hidden, self.unsigned @ out.weight, self.unsigned @ out.bias)
-        tokens = tokens + self.blank
+        return hidden, tokens + self.blank
+
+    def coded(self, tokens: Tensor) -> Tensor:
+        """Tokens before the first layer -> after it."""
         unit = normed(tokens)
         inner = fn.silu(self.mlp.gate_proj(unit)) * self.mlp.up_proj(unit)
         return tokens + fn.linear(inner, self.unsigned @ self.mlp.down_proj.weight)
@@ -120,9 +127,20 @@ class Readout(nn.Module):
         scaled = self.codes[rows] * (self.gain[rows] * free).exp()
         return self.constants[rows] + scaled + without_constants(self.change[rows]) * free
 
-    def pooled(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """What the last token becomes (..., width) after normalised ``tokens`` (..., n, width)."""
+    def pooled(
+        self,
+        tokens: Tensor,
+        mask: Tensor | None = None,
+        *,
+        more: Tensor | float = 0.0,
+        sharpness: Tensor | float = 1.0,
+    ) -> Tensor:
+        """What the last token becomes (..., width) after normalised ``tokens`` (..., n, width).
+
+        ``more`` (heads, n) is added to the heads' scores, ``sharpness`` multiplies what they were.
+        """
         scores = torch.einsum("...td,hd->...ht", tokens, self.key) / HEAD_SIZE**0.5
+        scores = scores * sharpness + more
         if mask is not None:
             scores = scores.masked_fill(~mask[..., None, :], -1e9)
         itself = torch.zeros_like(scores[..., :1])  # the last token holds nothing of its own
@@ -185,13 +203,27 @@ class Readout(nn.Module):
 
     def queries(self, queries: Sequence[str]) -> tuple[Tensor, list[Tensor]]:
         """The same of queries."""
+        return self.dense_queries(queries), self.late_queries(queries)
+
+    def dense_queries(
+        self,
+        queries: Sequence[str],
+        *,
+        dummy: Tensor | float = 0.0,
+        sharpness: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Unit dense vectors of queries; ``dummy`` (heads, 4) is added to their image's scores."""
         before = torch.cat([self.pieces(self.query_before), self.tokens(self.dummy)])
         rows = []
         for query in queries:
             after = split_at_image(self.tokenizer, QUERY_PROMPT % query).after[:-1]
             rows.append(torch.cat([before, self.pieces(after)]))
         padded, mask = in_rows(rows)
-        return fn.normalize(self.pooled(normed(padded), mask), dim=-1), self.late_queries(queries)
+        start = len(self.query_before)
+        more = padded.new_zeros(self.heads, padded.shape[1])
+        more[:, start : len(before)] += dummy
+        pooled = self.pooled(normed(padded), mask, more=more, sharpness=sharpness)
+        return fn.normalize(pooled, dim=-1)
 
     def late_queries(self, queries: Sequence[str]) -> list[Tensor]:
         """Unit vectors of queries' tokens."""

@@ -20,10 +20,11 @@ from training.late import export_late, fit_token_head
 from training.nano import Nano, load_tokenizer
 from training.queries import QueryConfig, train_pieces
 from training.read import ReadConfig, train_reader
+from training.salience import SalienceConfig, train_salience
 from training.tokenizer import train_tokenizer
 from training.whitening import fit_whitening
 
-STAGES = ("read", "align", "queries", "contrast", "export")
+STAGES = ("read", "align", "queries", "contrast", "salience", "export")
 TEXTS = Path("/usr/share/man")
 
 
@@ -53,16 +54,20 @@ def main() -> None:
         train_reader(out, ReadConfig())
     if "align" in arguments.stages:
         train_aligned(out, model, codes, AlignConfig())
-    if {"queries", "contrast", "export"}.isdisjoint(arguments.stages):
+    if {"queries", "contrast", "salience", "export"}.isdisjoint(arguments.stages):
         return
     assemble(out, model, codes)
-    if {"contrast", "export"}.isdisjoint(arguments.stages):
+    if {"contrast", "salience", "export"}.isdisjoint(arguments.stages):
         return
     model.read_pages(fit_whitening(out, codes))
     weight, bias = fit_token_head(out, codes)
     readout = train_readout(out, model, weight, arguments.texts, ContrastConfig())
+    if {"salience", "export"}.isdisjoint(arguments.stages):
+        return
+    salience = train_salience(out, model, readout, arguments.texts, SalienceConfig())
     if "export" in arguments.stages:
-        head = turn(model, (readout.give_back(model), bias), main_directions(readout))
+        weight = salience.give(model, readout.give_back(model))
+        head = turn(model, (weight, bias), main_directions(readout))
         export(model, out / "export")
         export_late(head, out / "export-colqwen2", base="../export")
         print(f"least cosine to transformers: {verify(model, out / 'export'):.7f}")
