@@ -27,11 +27,12 @@ from training.nano import (
     sign_directions,
 )
 from training.near import look_at
+from training.pages import A4, Style, make_page
 from training.prompts import DUMMY_GRID
 from training.queries import wrap
 from training.readout import HEAD_SIZE, in_cells, normed
 from training.text import image_positions, text_positions
-from training.vision import rotate
+from training.vision import CELL, rotate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -218,6 +219,20 @@ class Salience(nn.Module):
         heeded = STRENGTH * HEAD_SIZE**0.5 * (self.own @ written + told)
         rows.add_(torch.outer(self.gain, heeded))
         return head - head @ directions.T @ directions
+
+
+@torch.no_grad()
+def least_agreement(salience: Salience, model: Nano) -> float:
+    """Least cosine between what was trained and ``model``, after `Salience.give`."""
+    rng = np.random.default_rng(0)
+    query = ["Was kostet die Karte?"]
+    pairs = [(salience.queries(query)[0], model.encode_queries(query)[0])]
+    for paper in (A4, A4[::-1]):
+        image = torch.from_numpy(make_page(rng, Style(*paper, (9.5, 14.0), usual=True)).image)[None]
+        features, size = model.visual(image), (image.shape[1] // CELL, image.shape[2] // CELL)
+        trained = salience.page(salience.see(features[0], size))
+        pairs.append((trained, model.documents(model.visual.merger(features), *size)[0]))
+    return min(torch.cosine_similarity(a, b, dim=0).item() for a, b in pairs)
 
 
 def draw_queries(

@@ -20,7 +20,7 @@ from training.late import export_late, fit_token_head
 from training.nano import Nano, load_tokenizer
 from training.queries import QueryConfig, train_pieces
 from training.read import ReadConfig, train_reader
-from training.salience import SalienceConfig, train_salience
+from training.salience import SalienceConfig, least_agreement, train_salience
 from training.tokenizer import train_tokenizer
 from training.whitening import fit_whitening
 
@@ -67,6 +67,7 @@ def main() -> None:
     salience = train_salience(out, model, readout, arguments.texts, SalienceConfig())
     if "export" in arguments.stages:
         weight = salience.give(model, readout.give_back(model))
+        print(f"least cosine to what was trained: {least_agreement(salience, model):.4f}")
         head = turn(model, (weight, bias), main_directions(readout))
         export(model, out / "export")
         export_late(head, out / "export-colqwen2", base="../export")
