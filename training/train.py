@@ -20,7 +20,8 @@ from training.late import export_late, fit_token_head
 from training.nano import Nano, load_tokenizer
 from training.queries import QueryConfig, train_pieces
 from training.read import ReadConfig, train_reader
-from training.salience import SalienceConfig, least_agreement, train_salience
+from training.salience import least_agreement
+from training.salience_stage import SalienceConfig, train_salience
 from training.tokenizer import train_tokenizer
 from training.whitening import fit_whitening
 

@@ -1,0 +1,127 @@
+"""Stage 5, salience: the frozen model learns which cells count, by finding pages of manuals."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as fn
+from torch import Tensor
+
+from training.contrast import ELSEWHERE, ContrastConfig, draw_manuals, read_manuals, some_words
+from training.queries import wrap
+from training.salience import Salience
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from training.contrast import ReadManual
+    from training.nano import Nano
+    from training.readout import Readout
+
+
+@dataclass(frozen=True)
+class SalienceConfig:
+    """How long and how to train."""
+
+    manuals: int = 30  # of each language, the first ones; 23 MB a manual
+    steps: int = 300
+    at_once: int = 3  # manuals a step
+    decks: int = 2  # slides a step
+    same: float = 0.6  # how often these are of the manuals' language
+    titles: int = 8  # of each
+    sentences: int = 8  # of each
+    questions: float = 0.4  # share of queries that are put as questions
+    within: float = 0.5  # share of the loss among the pages of the title's own manual
+    write: float = 2e-2  # rate of what the merger writes
+    looks: float = 1.5e-3  # of how it is read
+    rest: float = 1e-2
+    warmup: int = 10
+    kept: float = 0.8  # of what was learned: with all of it pages of tables and charts suffer
+    seed: int = 3
+
+
+def draw_queries(
+    rng: np.random.Generator, chosen: Sequence[ReadManual], config: SalienceConfig
+) -> tuple[list[str], Tensor, Tensor]:
+    """Titles and words of sentences; the page of each, and what to add to look in its manual."""
+    queries, right, query_of, page_of = [], [], [], []
+    for number, manual in enumerate(chosen):
+        asked = [
+            (manual.titles[i], manual.pages[i])
+            for i in rng.permutation(len(manual.titles))[: config.titles]
+        ]
+        told = rng.integers(len(manual.texts), size=config.sentences)
+        asked += [(some_words(rng, manual.texts[i]), int(i)) for i in told]
+        for query, page in asked:
+            if query is not None:
+                is_question = rng.random() < config.questions
+                queries.append(wrap(rng, manual.language, query) if is_question else query)
+                right.append(len(page_of) + page)
+                query_of.append(number)
+        page_of += [number] * len(manual.texts)
+    elsewhere = torch.tensor(query_of)[:, None] != torch.tensor(page_of)
+    return queries, torch.tensor(right), elsewhere * ELSEWHERE
+
+
+def train_salience(
+    out: Path,
+    model: Nano,
+    readout: Readout,
+    texts: Path,
+    config: SalienceConfig,
+) -> Salience:
+    """Train on what the frozen readout makes of manuals, or load it from ``out/salience.pt``."""
+    torch.manual_seed(config.seed)
+    salience = Salience(model, readout)
+    path = out / "salience.pt"
+    if path.exists():
+        salience.load_state_dict(torch.load(path, weights_only=True))
+        return salience
+    read = read_manuals(out, model, texts, ContrastConfig())
+    known = {language: manuals[: config.manuals] for language, manuals in read.items()}
+    seen = {
+        id(manual): [*map(salience.see, manual.features, manual.sizes)]
+        for manuals in known.values()
+        for manual in manuals
+    }
+    rest = [salience.gain, salience.sharpness, salience.scale]
+    optimizer = torch.optim.Adam(
+        [
+            {"params": [*salience.write.parameters()], "rate": config.write},
+            {"params": [salience.own, salience.looked], "rate": config.looks},
+            {"params": rest, "rate": config.rest},
+        ]
+    )
+    rng = np.random.default_rng(config.seed)
+    began, log = time.time(), []
+    readout.requires_grad_(requires_grad=False)
+    for step in range(config.steps):
+        share = min(1.0, (step + 1) / config.warmup, 0.05 + 2 * (1 - step / config.steps))
+        for group in optimizer.param_groups:
+            group["lr"] = group["rate"] * share
+        chosen = draw_manuals(rng, known, config)
+        queries, right, elsewhere = draw_queries(rng, chosen, config)
+        asked = salience.queries(queries)
+        pages = salience.pages([page for manual in chosen for page in seen[id(manual)]])
+        scores = asked @ pages.T * salience.scale.exp()
+        among_all = fn.cross_entropy(scores, right)
+        among_own = fn.cross_entropy(scores + elsewhere, right)
+        loss = (1 - config.within) * among_all + config.within * among_own
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        log.append((loss.item(), (scores.argmax(1) == right).float().mean().item()))
+        if step % 25 == 24:
+            told = "salience {} loss {:.3f} hit {:.3f} {:.1f} min"
+            minutes = (time.time() - began) / 60
+            print(told.format(step + 1, *np.mean(log, 0), minutes), flush=True)
+            log = []
+    with torch.no_grad():
+        salience.gain.mul_(config.kept)
+    torch.save(salience.state_dict(), path)
+    return salience
