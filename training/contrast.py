@@ -182,22 +182,34 @@ def some_words(rng: np.random.Generator, text: str) -> str | None:
     return " ".join(told[i] for i in sorted(rng.permutation(len(told))[:count]))
 
 
+def draw_questions(
+    rng: np.random.Generator, manual: ReadManual, *, titles: int, sentences: int
+) -> Iterator[tuple[str, int]]:
+    """Some titles of a manual and words of its sentences, with the page of each."""
+    for i in rng.permutation(len(manual.titles))[:titles]:
+        yield manual.titles[i], manual.pages[i]
+    for i in rng.integers(len(manual.texts), size=sentences):
+        query = some_words(rng, manual.texts[i])
+        if query is not None:
+            yield query, int(i)
+
+
+def elsewhere(query_of: Sequence[int], page_of: Sequence[int]) -> Tensor:
+    """What to add to scores (queries, pages) to look for a query in its own manual alone."""
+    return (torch.tensor(query_of)[:, None] != torch.tensor(page_of)) * ELSEWHERE
+
+
 def draw_batch(
     rng: np.random.Generator, chosen: Sequence[ReadManual], config: ContrastConfig
 ) -> Batch:
     """Titles, words of sentences and single words of manuals, and all of their pages."""
     pages, queries, right, page_of, query_of, pointed = [], [], [], [], [], []
     for number, manual in enumerate(chosen):
-        for i in rng.permutation(len(manual.titles))[: config.titles]:
-            queries.append(manual.titles[i])
-            right.append(len(pages) + manual.pages[i])
+        asked = draw_questions(rng, manual, titles=config.titles, sentences=config.sentences)
+        for query, page in asked:
+            queries.append(query)
+            right.append(len(pages) + page)
             query_of.append(number)
-        for i in rng.integers(len(manual.texts), size=config.sentences):
-            query = some_words(rng, manual.texts[i])
-            if query is not None:
-                queries.append(query)
-                right.append(len(pages) + int(i))
-                query_of.append(number)
         for size, features, words in zip(manual.sizes, manual.features, manual.words, strict=True):
             seen = torch.from_numpy(rng.random(math.prod(size)) >= config.unseen)
             for word, cells in printed_cells(rng, words, size, config.pointed):
@@ -207,8 +219,7 @@ def draw_batch(
         page_of += [number] * len(manual.features)
     for i in np.flatnonzero(rng.random(len(queries)) < config.questions):
         queries[i] = wrap(rng, chosen[query_of[i]].language, queries[i])
-    elsewhere = torch.tensor(query_of)[:, None] != torch.tensor(page_of)
-    return Batch(pages, queries, torch.tensor(right), elsewhere * ELSEWHERE, pointed)
+    return Batch(pages, queries, torch.tensor(right), elsewhere(query_of, page_of), pointed)
 
 
 def printed_cells(
@@ -262,6 +273,13 @@ def parameter_groups(readout: Readout, config: ContrastConfig) -> list[dict]:
     ]
 
 
+def finding_loss(scores: Tensor, right: Tensor, elsewhere: Tensor, *, within: float) -> Tensor:
+    """How unsure queries are of their pages, among all and (``within``) among their manual's."""
+    among_all = fn.cross_entropy(scores, right)
+    among_own = fn.cross_entropy(scores + elsewhere, right)
+    return (1 - within) * among_all + within * among_own
+
+
 def batch_loss(
     readout: Readout, batch: Batch, config: ContrastConfig
 ) -> tuple[Tensor, tuple[float, ...]]:
@@ -274,9 +292,7 @@ def batch_loss(
         (late_scores(late_queries, late_pages), readout.late_scale),
     ):
         scaled = scores * scale.exp()
-        among_all = fn.cross_entropy(scaled, batch.right)
-        among_own = fn.cross_entropy(scaled + batch.elsewhere, batch.right)
-        losses.append((1 - config.within) * among_all + config.within * among_own)
+        losses.append(finding_loss(scaled, batch.right, batch.elsewhere, within=config.within))
         hits.append((scores.argmax(1) == batch.right).float().mean().item())
     pointing = pointing_loss(readout, late_pages, batch.pointed)
     total = losses[0] + losses[1] + config.pointing * pointing

@@ -211,7 +211,7 @@ class Nano(nn.Module):
             linear.weight.zero_()
             linear.bias.zero_()
         attention.v_proj.bias.zero_()
-        lengths = size // 2 - 1
+        lengths = config.slowest
         attention.q_proj.bias.view(heads, -1)[:, lengths] = 1.0
         key = attention.k_proj.weight.view(heads, -1, width)
         key[:, lengths] = -sharpness * size**0.5 / width**0.5 * (visual + text)

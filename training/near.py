@@ -29,17 +29,20 @@ def look_at(
     Under rotary positions they score offsets alone: ``row`` and ``column`` times the sum of the
     cosines of what an offset is off by, times the frequencies used.
     """
-    frequencies, size = config.frequencies(), config.head_size
     time, height, _ = config.sections
     rows, columns = slice(time, time + height), slice(time + height, time + height + COLUMNS)
-    strength, offset = torch.zeros(len(frequencies)), torch.zeros(len(frequencies))
+    strength, offset = torch.zeros(2, config.head_size // 2)
     strength[rows], strength[columns] = row, column
     offset[rows], offset[columns] = up, left
-    angle = -frequencies * offset
-    query = size**0.5 * torch.cat([strength * angle.cos(), strength * angle.sin()])
-    key = torch.zeros(size)
+    key = torch.zeros(config.head_size)
     key[: time + height + COLUMNS] = 1.0
-    return query, key
+    return _query(config, strength, offset), key
+
+
+def _query(config: TextConfig, strength: Tensor, offset: Tensor) -> Tensor:
+    """What scores a key of ones best at ``offset``; both have a number for every frequency."""
+    angle = -config.frequencies() * offset
+    return config.head_size**0.5 * torch.cat([strength * angle.cos(), strength * angle.sin()])
 
 
 def near_kernel(config: TextConfig) -> tuple[Tensor, Tensor, Tensor]:
@@ -53,8 +56,7 @@ def near_kernel(config: TextConfig) -> tuple[Tensor, Tensor, Tensor]:
         every token, (head_size,) each.
     """
     visual, key = look_at(config, up=0.0, left=1.0, row=ROW, column=COLUMN)
-    frequencies, size = config.frequencies(), config.head_size
-    strength = torch.zeros(len(frequencies))
+    strength = torch.zeros(config.head_size // 2)
     strength[:PIECES] = PIECE
-    text = size**0.5 * torch.cat([strength * frequencies.cos(), -strength * frequencies.sin()])
+    text = _query(config, strength, torch.ones_like(strength))
     return visual / USUAL[0], text / USUAL[1], key

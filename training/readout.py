@@ -57,7 +57,7 @@ class Readout(nn.Module):
         attention = model.text.layers[-1].self_attn
         self.heads = attention.heads
         self.rotary = model.text.rotary
-        self.length_row = model.text.config.hidden // self.heads // 2 - 1  # as `Nano.read_pages`
+        self.length_row = model.text.config.slowest  # as `Nano.read_pages`
         keys = attention.k_proj.weight.view(self.heads, HEAD_SIZE, -1)[:, self.length_row]
         self.key = nn.Parameter(keys.detach().clone())
         self.neighbours = neighbours
@@ -145,7 +145,7 @@ class Readout(nn.Module):
             scores = scores.masked_fill(~mask[..., None, :], -1e9)
         itself = torch.zeros_like(scores[..., :1])  # the last token holds nothing of its own
         share = torch.cat([scores, itself], -1).softmax(-1)[..., :-1]
-        seen = without_signs(torch.einsum("...ht,...td->...hd", share, tokens))
+        seen = torch.einsum("...ht,...td->...hd", share, tokens) @ self.unsigned
         values = torch.einsum("...hd,hed->...he", seen, self.value.view(self.heads, HEAD_SIZE, -1))
         return values.flatten(-2) @ self.out.T
 
@@ -163,7 +163,7 @@ class Readout(nn.Module):
             + lengths
         ).expand(shape)
         key = (unit @ self.key.T)[..., None] * lengths + self.near_key
-        value = (without_signs(unit) @ self.value.T).view(shape)
+        value = (unit @ self.unsigned @ self.value.T).view(shape)
         batch = (-1, self.heads, tokens.shape[-2], HEAD_SIZE)  # else torch takes a slow way
         looked = fn.scaled_dot_product_attention(
             rotate(query.transpose(-2, -3), cos, sin).reshape(batch),

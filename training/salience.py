@@ -164,8 +164,8 @@ class Salience(nn.Module):
         table = model.text.embed_tokens.weight
         start = model.tokenizer.token_to_id("<|im_start|>")
         first_token = table[start].clone()
-        for direction in (sink, *directions):
-            table.sub_(torch.outer(table @ direction, direction))
+        kept_free = torch.cat([sink[None], directions])
+        table.sub_(table @ kept_free.T @ kept_free)
         table[start] += (first_token @ sink) * sink
         written, told = directions[:-1], directions[-1]
         out = model.visual.merger.mlp[2]
@@ -178,7 +178,7 @@ class Salience(nn.Module):
         first.q_proj.bias.copy_(queries.flatten())
         first.k_proj.bias.copy_(keys.flatten())
         first.v_proj.bias.zero_()
-        slow = HEAD_SIZE // 2 - 1  # the rotary frequency where places make no difference
+        slow = model.text.config.slowest
         first.q_proj.bias.view(first.heads, HEAD_SIZE)[:, slow] = SINK / HEAD_SIZE**0.5
         for_cells = -SINK / ROOM / HEAD_SIZE**0.5 * visual
         first.q_proj.weight.view(first.heads, HEAD_SIZE, -1)[:, slow] = for_cells

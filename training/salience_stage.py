@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as fn
 from torch import Tensor
 
-from training.contrast import ELSEWHERE, ContrastConfig, draw_manuals, read_manuals, some_words
+from training.contrast import (
+    ContrastConfig,
+    draw_manuals,
+    draw_questions,
+    elsewhere,
+    finding_loss,
+    read_manuals,
+)
 from training.queries import wrap
 from training.salience import Salience
 
@@ -51,21 +57,14 @@ def draw_queries(
     """Titles and words of sentences; the page of each, and what to add to look in its manual."""
     queries, right, query_of, page_of = [], [], [], []
     for number, manual in enumerate(chosen):
-        asked = [
-            (manual.titles[i], manual.pages[i])
-            for i in rng.permutation(len(manual.titles))[: config.titles]
-        ]
-        told = rng.integers(len(manual.texts), size=config.sentences)
-        asked += [(some_words(rng, manual.texts[i]), int(i)) for i in told]
+        asked = draw_questions(rng, manual, titles=config.titles, sentences=config.sentences)
         for query, page in asked:
-            if query is not None:
-                is_question = rng.random() < config.questions
-                queries.append(wrap(rng, manual.language, query) if is_question else query)
-                right.append(len(page_of) + page)
-                query_of.append(number)
+            is_question = rng.random() < config.questions
+            queries.append(wrap(rng, manual.language, query) if is_question else query)
+            right.append(len(page_of) + page)
+            query_of.append(number)
         page_of += [number] * len(manual.texts)
-    elsewhere = torch.tensor(query_of)[:, None] != torch.tensor(page_of)
-    return queries, torch.tensor(right), elsewhere * ELSEWHERE
+    return queries, torch.tensor(right), elsewhere(query_of, page_of)
 
 
 def train_salience(
@@ -105,13 +104,11 @@ def train_salience(
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * share
         chosen = draw_manuals(rng, known, config)
-        queries, right, elsewhere = draw_queries(rng, chosen, config)
+        queries, right, others = draw_queries(rng, chosen, config)
         asked = salience.queries(queries)
         pages = salience.pages([page for manual in chosen for page in seen[id(manual)]])
         scores = asked @ pages.T * salience.scale.exp()
-        among_all = fn.cross_entropy(scores, right)
-        among_own = fn.cross_entropy(scores + elsewhere, right)
-        loss = (1 - config.within) * among_all + config.within * among_own
+        loss = finding_loss(scores, right, others, within=config.within)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -34,6 +34,11 @@ class TextConfig:
         """Components of a head's queries, keys and values."""
         return self.hidden // self.heads
 
+    @property
+    def slowest(self) -> int:
+        """The rotary frequency in which places make no difference."""
+        return self.head_size // 2 - 1
+
     def frequencies(self) -> Tensor:
         """Rotary frequencies (head_size / 2,), radians a position, fast ones first."""
         return 1.0 / self.theta ** (torch.arange(0, self.head_size, 2).float() / self.head_size)

@@ -33,6 +33,8 @@ so that callers who know nothing of this package still catch them.
 
 from __future__ import annotations
 
+from functools import partial
+
 __all__ = [
     "CheckpointError",
     "CheckpointWeightsError",
@@ -85,11 +87,8 @@ class MissingExtraError(VdrError, ImportError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by argument names, so that errors cross process boundaries."""
-        return (_rebuild_missing_extra, (self.package, self.extra, self.purpose))
-
-
-def _rebuild_missing_extra(package: str, extra: str, purpose: str) -> MissingExtraError:
-    return MissingExtraError(package=package, extra=extra, purpose=purpose)
+        named = {"package": self.package, "extra": self.extra, "purpose": self.purpose}
+        return (partial(type(self), **named), ())
 
 
 class PageError(VdrError):
@@ -109,13 +108,8 @@ class PageError(VdrError):
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle by argument names, so that errors cross process boundaries."""
-        return (_rebuild_page_error, (type(self), self.reason, self.source, self.page_number))
-
-
-def _rebuild_page_error(
-    kind: type[PageError], reason: str, source: str, page_number: int | None
-) -> PageError:
-    return kind(reason, source=source, page_number=page_number)
+        named = partial(type(self), source=self.source, page_number=self.page_number)
+        return (named, (self.reason,))
 
 
 class DocumentOpenError(PageError, ValueError):
