@@ -3,7 +3,8 @@
 A visual token's state is the codes in its cell beside a constant, a piece's is its code beside
 another one. 126 of the 128 components are the codes along their main directions, whitened; the
 last two hold the constants, so that after normalising a blank cell matches nothing and a stop word
-counts little. Marks of the prompt are turned away from both.
+counts little. Marks of the prompt are turned away from both. Once it is known how much a cell
+counts (`salience.py`), that takes the place of the least main direction (`heed`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,13 @@ import torch
 from safetensors.torch import save_file
 
 from training.labels import PageCodes
-from training.nano import constant_directions, sign_directions, without_constants, without_signs
+from training.nano import (
+    constant_directions,
+    salience_directions,
+    sign_directions,
+    without_constants,
+    without_signs,
+)
 from training.pages import A4, Style, make_page
 from training.vision import CELL
 
@@ -31,6 +38,9 @@ DIMENSION = 128
 PAGES = 150
 BLANK = 0.3  # weight of a visual token's constant
 WORDLESS = 0.2  # weight of a text token's constant
+LEAST = DIMENSION - 3  # the row of the least main direction
+ASKED = 0.07  # of a text token's constant: how much a query heeds what cells count
+USUAL = 0.15  # of a visual token's constant: what a usual cell counts
 
 
 @torch.no_grad()
@@ -60,6 +70,24 @@ def token_head(cells: Tensor) -> tuple[Tensor, Tensor]:
     words = WORDLESS * (text - 2 * mark - 2 * sink)
     rows = [without_signs(main), BLANK * visual[None], words[None]]
     return torch.cat(rows), torch.zeros(DIMENSION)
+
+
+def heed(head: Tensor, counts: Tensor) -> Tensor:
+    """``head`` (128, width) with how much a cell counts, in place of its least main direction.
+
+    Every piece of a query carries the same there, so a word in a heading is a better match than
+    the same word in the text. Marks carry nothing.
+
+    Args:
+        head: Of `token_head`.
+        counts: (width,), what tells how much a cell counts.
+    """
+    visual, text = constant_directions(head.shape[1])
+    sink, mark = sign_directions(head.shape[1])
+    directions = salience_directions(head.shape[1])
+    head = head - head @ directions.T @ directions
+    head[LEAST] = counts - USUAL * visual + ASKED * (text - mark - sink)
+    return head
 
 
 def fit_token_head(out: Path, codes: CharCodes) -> tuple[Tensor, Tensor]:

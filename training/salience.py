@@ -156,8 +156,12 @@ class Salience(nn.Module):
         return fn.normalize(torch.stack([self.page(page) for page in pages]), dim=-1)
 
     @torch.no_grad()
-    def give(self, model: Nano, head: Tensor) -> Tensor:
-        """Put what was learned into the model, after `Readout.give_back`; its token head."""
+    def give(self, model: Nano) -> Tensor:
+        """Put what was learned into the model, after `Readout.give_back`.
+
+        Returns:
+            (width,): what tells how much a cell counts, in the last layer.
+        """
         visual, _ = constant_directions(model.text.config.hidden)
         sink, _ = sign_directions(model.text.config.hidden)
         directions = salience_directions(model.text.config.hidden)
@@ -189,9 +193,9 @@ class Salience(nn.Module):
         first.o_proj.weight[:, heads] = told[:, None].expand(-1, len(LOOKS))
         rows = last.k_proj.weight.view(last.heads, HEAD_SIZE, -1)[:, slow]
         rows.mul_(self.sharpness[:, None])
-        heeded = STRENGTH * HEAD_SIZE**0.5 * (self.own @ written + told)
-        rows.add_(torch.outer(self.gain, heeded))
-        return head - head @ directions.T @ directions
+        counts = self.own @ written + told
+        rows.add_(torch.outer(self.gain, STRENGTH * HEAD_SIZE**0.5 * counts))
+        return counts
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from training.basis import main_directions, turn
 from training.codes import CharCodes, fit_codes
 from training.contrast import ContrastConfig, train_readout
 from training.export import export, verify
-from training.late import export_late, fit_token_head
+from training.late import export_late, fit_token_head, heed
 from training.nano import Nano, load_tokenizer
 from training.queries import QueryConfig, train_pieces
 from training.read import ReadConfig, train_reader
@@ -67,7 +67,8 @@ def main() -> None:
         return
     salience = train_salience(out, model, readout, arguments.texts, SalienceConfig())
     if "export" in arguments.stages:
-        weight = salience.give(model, readout.give_back(model))
+        weight = readout.give_back(model)
+        weight = heed(weight, salience.give(model))
         print(f"least cosine to what was trained: {least_agreement(salience, model):.4f}")
         head = turn(model, (weight, bias), main_directions(readout))
         export(model, out / "export")

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pymupdf
 import pytest
 from benchmarks.card_path import CardPath
 
@@ -17,6 +18,17 @@ DOCUMENTS = Path(__file__).resolve().parent.parent.parent / "demo" / "documents"
 QUESTIONS = json.loads((DOCUMENTS.parent / "questions.json").read_text(encoding="utf-8"))
 NANO_FOLDER = BUNDLED["nano"]
 MAX_BYTES = 25 * 1000**2
+TOPICS = (
+    "Parking permits",
+    "Broken lifts",
+    "Opening hours",
+    "Letters of complaint",
+    "Young volunteers",
+    "Ticket prices",
+    "School visits",
+    "Garden waste",
+    "Night buses",
+)
 
 
 def test_both_formats_are_at_most_25_megabytes_of_standard_files() -> None:
@@ -86,3 +98,42 @@ def test_questions_about_generated_slides_find_their_page_by_late_interaction() 
     ]
     right = [(q["source"], q["page_number"]) for q in asked]
     assert sum(a == b for a, b in zip(first, right, strict=True)) >= 0.7 * len(asked)
+
+
+@pytest.mark.parametrize("model", ["nano", "nano-colqwen2"])
+def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
+    model: str, tmp_path: Path
+) -> None:
+    """Every topic heads one page and is mentioned on most others."""
+    minutes = tmp_path / "minutes.pdf"
+    minutes.write_bytes(_minutes_of_a_council())
+    encoder = load_encoder(model, device="cpu")
+    with open_pdf(minutes) as pdf:
+        pages = encoder.encode_pages(pdf)
+    scores = np.stack(
+        [
+            maxsim_scores(np.atleast_2d(q), [np.atleast_2d(p) for p in pages])
+            for q in encoder.encode_queries(TOPICS)
+        ]
+    )
+    assert (scores.argmax(axis=1) == np.arange(len(TOPICS))).sum() >= len(TOPICS) - 1
+
+
+def _minutes_of_a_council() -> bytes:
+    paragraph = (
+        "<p>The council heard a report and agreed that it would come back to {} in the spring, "
+        "when the costs are known; members also asked about {} and about {}.</p>"
+    )
+    count = len(TOPICS)
+    with pymupdf.open() as document:
+        for number, title in enumerate(TOPICS):
+            others = [TOPICS[(number + i) % count].lower() for i in (1, 2, 4, 4, 5, 7, 7, 8, 1)]
+            document.new_page().insert_htmlbox(
+                pymupdf.Rect(70, 70, 525, 770),
+                "<p>It was agreed to wait for the auditors before anything else is decided about "
+                f"{TOPICS[(number + 5) % count].lower()}.</p>"
+                f"<h2>{number + 1}.1 {title}</h2>{(paragraph * 3).format(*others)}",
+                css="body {font-size: 12pt; font-family: serif}"
+                "h2 {font-size: 16.8pt; margin: 24pt 0 6pt 0}",
+            )
+        return document.tobytes()
