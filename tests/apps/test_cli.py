@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.machine import end_drawing_processes_at_once
+from tests.pdfs import hang_on_page
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
 import vdr_integrations
@@ -107,6 +108,25 @@ def test_processes_that_cannot_be_had_are_one_line_and_old_pages_stay(
     assert "vdr index: --workers 0" in done.stderr
     assert DenseIndex.open(built).count_pages() == 3
     assert vdr("index", docs, "--index", built, "--workers", 0).exit_code == 0
+
+
+def test_a_page_may_take_as_many_seconds_as_it_is_given(
+    vdr: Callable[..., Result], docs: Path, built: Path
+) -> None:
+    hang_on_page(write_pdf(docs / "c.pdf", ["plums", "figs"]), 1)
+    done = vdr("index", docs, "--index", built, "--workers", 1, "--page-timeout", 1)
+    assert done.exit_code == 3
+    assert "c.pdf page 1: MuPDF had not drawn it after 1 s" in " ".join(done.stderr.split())
+    assert DenseIndex.open(built).count_pages() == 4
+
+
+@pytest.mark.parametrize(("workers", "seconds"), [(1, 0), (0, 5)])
+def test_a_time_limit_that_could_not_be_kept_is_refused(
+    vdr: Callable[..., Result], docs: Path, built: Path, workers: int, seconds: float
+) -> None:
+    done = vdr("index", docs, "--index", built, "--workers", workers, "--page-timeout", seconds)
+    assert (done.exit_code, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert f"page_timeout_s={seconds}" in done.stderr
 
 
 def test_k_is_the_number_of_hits(vdr: Callable[..., Result], built: Path) -> None:

@@ -153,6 +153,11 @@ def test_a_time_limit_that_is_none_is_refused(limit_s: float) -> None:
         PagePrinter(workers=1, page_timeout_s=limit_s)
 
 
+def test_a_time_limit_without_processes_to_end_is_refused() -> None:
+    with pytest.raises(OptionError, match=r"page_timeout_s=5, .*in this process.*workers=1"):
+        PagePrinter(workers=0, page_timeout_s=5)
+
+
 def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path: Path) -> None:
     path = write_pdf(tmp_path / "a.pdf", TEXTS)
     with open_pdf(path) as document:

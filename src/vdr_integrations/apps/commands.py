@@ -112,6 +112,13 @@ def index_command(
             "needs, none on a CPU)",
         ),
     ] = None,
+    page_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="After which one of these processes gives a page up. (default: 60)",
+        ),
+    ] = None,
     password_env: PasswordOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -135,7 +142,13 @@ def index_command(
             late_interaction, None if compression is None else parse_compression(compression)
         )
         report = _update(
-            index, paths, settings, kind, password=password_in(password_env), workers=workers
+            index,
+            paths,
+            settings,
+            kind,
+            password=password_in(password_env),
+            workers=workers,
+            page_timeout_s=page_timeout,
         )
     index_display.show_failures(report)
     if not (report.indexed or report.removed or report.failed):
@@ -233,6 +246,7 @@ def _update(
     *,
     password: str | None,
     workers: int | None,
+    page_timeout_s: float | None,
 ) -> SyncReport:
     from vdr_integrations.apps.indexes import index_to_write
     from vdr_integrations.index import LateInteractionIndex, sync_index
@@ -246,6 +260,7 @@ def _update(
                 paths,
                 password=password,
                 render_workers=workers,
+                page_timeout_s=page_timeout_s,
                 on_progress=on_progress,
             )
         if isinstance(index, LateInteractionIndex) and (

@@ -15,7 +15,6 @@ from vdr_integrations.index.file_state import read_file_state, surely_unchanged
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
-from vdr_integrations.pages.ahead import PAGE_TIMEOUT_S
 from vdr_integrations.pages.files import refuse_shortage
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ def sync_index(
     password: str | None = None,
     batch_pages: int = 32,
     render_workers: int | None = None,
-    page_timeout_s: float = PAGE_TIMEOUT_S,
+    page_timeout_s: float | None = None,
     on_progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Index what is new or changed under ``paths``, and drop what is gone from there.
@@ -59,7 +58,8 @@ def sync_index(
         batch_pages: Pages handed to the encoder at once, at least 1.
         render_workers: Processes that draw PDF pages while the encoder works; 0 draws them in
             this one, in turn. None uses some where the model is on a GPU, which waits otherwise.
-        page_timeout_s: Seconds after which one of these processes gives a page up.
+        page_timeout_s: Seconds after which one of these processes gives a page up; None: a minute.
+            Pages that are drawn in this one have no limit.
         on_progress: Called after each document and each batch.
 
     Returns:
@@ -68,6 +68,8 @@ def sync_index(
         looked into (no permission, a failing disk) keeps them: nobody knows that it changed.
 
     Raises:
+        OptionError: An option is out of range, or ``page_timeout_s`` given where pages are drawn in
+            this process.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.

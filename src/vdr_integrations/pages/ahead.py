@@ -48,7 +48,7 @@ def render_ahead(
     *,
     budget: PixelBudget,
     workers: int,
-    page_timeout_s: float = PAGE_TIMEOUT_S,
+    page_timeout_s: float | None = None,
 ) -> Iterator[PageImage]:
     """Pages as pictures at their final size, drawn by other processes while you use those before.
 
@@ -62,15 +62,16 @@ def render_ahead(
         pages: In any number; read a few ahead.
         budget: The encoder's ``pixel_budget``.
         workers: Processes; 0 draws everything here, when its turn comes.
-        page_timeout_s: Seconds after which a process gives a page up; none where pages are drawn
-            here.
+        page_timeout_s: Seconds after which a process gives a page up; None: a minute. Pages that
+            are drawn here have no limit.
 
     Yields:
         Pages in their order.
 
     Raises:
         PageError: A page cannot be drawn.
-        OptionError: ``workers`` is negative, or ``page_timeout_s`` not above 0 and up to a day.
+        OptionError: ``workers`` is negative, or ``page_timeout_s`` not above 0 and up to a day, or
+            given without workers.
         ResourceError: The processes cannot be started.
         MissingExtraError: loky is not installed (extra ``pdf``).
     """
@@ -90,23 +91,31 @@ class PagePrinter:
         self,
         *,
         workers: int,
-        page_timeout_s: float = PAGE_TIMEOUT_S,
+        page_timeout_s: float | None = None,
         draw: Callable[[PageAddress, PixelBudget], DrawnPage] = draw_elsewhere,
     ) -> None:
         """Start nothing yet.
 
         Args:
             workers: Processes; none draws pages in this one, at once and without a limit.
-            page_timeout_s: Seconds after which a page ends its process. It is given the same time
-                once more, alone, before it is called a bad one.
+            page_timeout_s: Seconds after which a page ends its process; None: a minute. It is given
+                the same time once more, alone, before it is called a bad one.
             draw: What they do.
         """
         if workers < 0:
             raise OptionError(f"workers={workers}; it must be at least 0.")
+        if page_timeout_s is not None and not workers:
+            raise OptionError(
+                f"page_timeout_s={page_timeout_s:g}, but pages are drawn in this process, without "
+                f"a limit. Ask for others: workers=1 (sync_index: render_workers=1; vdr index: "
+                f"--workers 1)."
+            )
+        if page_timeout_s is None:
+            page_timeout_s = PAGE_TIMEOUT_S
         if not 0 < page_timeout_s <= LONGEST_LIMIT_S:
             raise OptionError(
-                f"page_timeout_s={page_timeout_s}; it must be above 0 and at most "
-                f"{LONGEST_LIMIT_S:,} seconds."
+                f"page_timeout_s={page_timeout_s} (vdr index: --page-timeout); it must be above 0 "
+                f"and at most {LONGEST_LIMIT_S:,} seconds."
             )
         self.ahead = _AHEAD_OF_EACH * workers
         self._workers = workers
@@ -170,7 +179,8 @@ class PagePrinter:
             )
         return (
             f"MuPDF had not drawn it after {self._page_timeout_s:g} s; it is very full, or made to "
-            f"do harm. Leave it out, raise page_timeout_s, or draw it without a limit (workers=0)."
+            f"do harm. Leave it out, raise page_timeout_s (vdr index: --page-timeout), or draw it "
+            f"without a limit (workers=0)."
         )
 
 
