@@ -42,21 +42,28 @@ ELSEWHERE = -1e4  # added to the scores of pages of other manuals
 
 
 @dataclass(frozen=True)
+class DrawingConfig:
+    """What a step's pages and queries are, and what is asked of them."""
+
+    titles: int  # of each manual
+    sentences: int  # of each
+    questions: float  # share of queries that are put as questions
+    within: float  # share of the loss among the pages of the title's own manual
+    at_once: int = 3  # manuals a step
+    decks: int = 2  # slides a step
+    same: float = 0.6  # how often these are of the manuals' language
+
+
+@dataclass(frozen=True)
 class ContrastConfig:
     """How long and how to train."""
 
     manuals: int = 110  # of each language
     steps: int = 430
-    at_once: int = 3  # manuals a step
-    decks: int = 2  # slides a step
-    same: float = 0.6  # how often these are of the manuals' language
-    titles: int = 10  # of each
-    sentences: int = 5  # of each
+    drawing: DrawingConfig = DrawingConfig(titles=10, sentences=5, questions=0.5, within=0.25)
     pointed: int = 2  # words of each page that point
     pointing: float = 0.3  # weight of their loss
     unseen: float = 0.15  # share of a page's cells that are left out
-    within: float = 0.25  # share of the loss among the pages of the title's own manual
-    questions: float = 0.5  # share of queries that are put as questions
     neighbours: bool = False  # whether tokens look at them already: three times as slow
     layer: float = 2e-4  # rate of values and output
     head: float = 1e-3
@@ -158,7 +165,7 @@ def read_manuals(
 
 
 def draw_manuals(
-    rng: np.random.Generator, known: dict[str, list[ReadManual]], config: ContrastConfig
+    rng: np.random.Generator, known: dict[str, list[ReadManual]], config: DrawingConfig
 ) -> list[ReadManual]:
     """Manuals of a language, and slides, of the same or another one."""
     language, other = (LANGUAGES[int(i)] for i in rng.integers(len(LANGUAGES), size=2))
@@ -183,12 +190,12 @@ def some_words(rng: np.random.Generator, text: str) -> str | None:
 
 
 def draw_questions(
-    rng: np.random.Generator, manual: ReadManual, *, titles: int, sentences: int
+    rng: np.random.Generator, manual: ReadManual, config: DrawingConfig
 ) -> Iterator[tuple[str, int]]:
     """Some titles of a manual and words of its sentences, with the page of each."""
-    for i in rng.permutation(len(manual.titles))[:titles]:
+    for i in rng.permutation(len(manual.titles))[: config.titles]:
         yield manual.titles[i], manual.pages[i]
-    for i in rng.integers(len(manual.texts), size=sentences):
+    for i in rng.integers(len(manual.texts), size=config.sentences):
         query = some_words(rng, manual.texts[i])
         if query is not None:
             yield query, int(i)
@@ -205,8 +212,7 @@ def draw_batch(
     """Titles, words of sentences and single words of manuals, and all of their pages."""
     pages, queries, right, page_of, query_of, pointed = [], [], [], [], [], []
     for number, manual in enumerate(chosen):
-        asked = draw_questions(rng, manual, titles=config.titles, sentences=config.sentences)
-        for query, page in asked:
+        for query, page in draw_questions(rng, manual, config.drawing):
             queries.append(query)
             right.append(len(pages) + page)
             query_of.append(number)
@@ -217,7 +223,7 @@ def draw_batch(
                     pointed.append(Pointed(len(pages), word, cells[seen]))
             pages.append(PageCells(in_cells(features)[seen], seen.nonzero()[:, 0], size))
         page_of += [number] * len(manual.features)
-    for i in np.flatnonzero(rng.random(len(queries)) < config.questions):
+    for i in np.flatnonzero(rng.random(len(queries)) < config.drawing.questions):
         queries[i] = wrap(rng, chosen[query_of[i]].language, queries[i])
     return Batch(pages, queries, torch.tensor(right), elsewhere(query_of, page_of), pointed)
 
@@ -292,7 +298,8 @@ def batch_loss(
         (late_scores(late_queries, late_pages), readout.late_scale),
     ):
         scaled = scores * scale.exp()
-        losses.append(finding_loss(scaled, batch.right, batch.elsewhere, within=config.within))
+        within = config.drawing.within
+        losses.append(finding_loss(scaled, batch.right, batch.elsewhere, within=within))
         hits.append((scores.argmax(1) == batch.right).float().mean().item())
     pointing = pointing_loss(readout, late_pages, batch.pointed)
     total = losses[0] + losses[1] + config.pointing * pointing
@@ -346,7 +353,7 @@ def train_readout(
         share = min(1.0, (step + 1) / config.warmup, max(0.03, 2 * (1 - step / config.steps)))
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * share
-        batch = draw_batch(rng, draw_manuals(rng, known, config), config)
+        batch = draw_batch(rng, draw_manuals(rng, known, config.drawing), config)
         loss, figures = batch_loss(readout, batch, config)
         optimizer.zero_grad()
         loss.backward()

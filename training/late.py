@@ -19,7 +19,6 @@ from safetensors.torch import save_file
 from training.labels import PageCodes
 from training.nano import (
     constant_directions,
-    salience_directions,
     sign_directions,
     without_constants,
     without_signs,
@@ -38,7 +37,7 @@ DIMENSION = 128
 PAGES = 150
 BLANK = 0.3  # weight of a visual token's constant
 WORDLESS = 0.2  # weight of a text token's constant
-LEAST = DIMENSION - 3  # the row of the least main direction
+MAIN = DIMENSION - 2  # directions of codes; the last one is the least
 ASKED = 0.07  # of a text token's constant: how much a query heeds what cells count
 USUAL = 0.15  # of a visual token's constant: what a usual cell counts
 
@@ -62,9 +61,8 @@ def cell_codes(codes: CharCodes, *, pages: int = PAGES, seed: int = 98) -> Tenso
 def token_head(cells: Tensor) -> tuple[Tensor, Tensor]:
     """Weight (128, width) and bias (128,) of ``custom_text_proj``."""
     directions, spread, _ = torch.linalg.svd(cells.T @ cells / len(cells))
-    kept = DIMENSION - 2
-    scale = spread[:kept].rsqrt()
-    main = (directions[:, :kept] * scale / scale.mean()).T
+    scale = spread[:MAIN].rsqrt()
+    main = (directions[:, :MAIN] * scale / scale.mean()).T
     visual, text = constant_directions(cells.shape[1])
     sink, mark = sign_directions(cells.shape[1])
     words = WORDLESS * (text - 2 * mark - 2 * sink)
@@ -84,9 +82,8 @@ def heed(head: Tensor, counts: Tensor) -> Tensor:
     """
     visual, text = constant_directions(head.shape[1])
     sink, mark = sign_directions(head.shape[1])
-    directions = salience_directions(head.shape[1])
-    head = head - head @ directions.T @ directions
-    head[LEAST] = counts - USUAL * visual + ASKED * (text - mark - sink)
+    head = head.clone()
+    head[MAIN - 1] = counts - USUAL * visual + ASKED * (text - mark - sink)
     return head
 
 

@@ -59,20 +59,21 @@ def salience_directions(width: int) -> Tensor:
     return torch.linalg.qr(torch.cat([taken, vectors]).T)[0].T[len(taken) :].contiguous()
 
 
+def without(x: Tensor, directions: Tensor) -> Tensor:
+    """``x`` (..., width) less its components along orthonormal ``directions`` (n, width)."""
+    return x - x @ directions.T @ directions
+
+
 def without_signs(x: Tensor) -> Tensor:
     """``x`` (..., width) less its components along all of those directions."""
     width = x.shape[-1]
-    signs = *constant_directions(width), *sign_directions(width), *salience_directions(width)
-    for direction in signs:
-        x = x - (x @ direction)[..., None] * direction
-    return x
+    marks = torch.stack([*constant_directions(width), *sign_directions(width)])
+    return without(x, torch.cat([marks, salience_directions(width)]))
 
 
 def without_constants(x: Tensor) -> Tensor:
     """``x`` (..., width) less its components along the constant directions."""
-    for direction in constant_directions(x.shape[-1]):
-        x = x - (x @ direction)[..., None] * direction
-    return x
+    return without(x, torch.stack(constant_directions(x.shape[-1])))
 
 
 class Nano(nn.Module):
@@ -116,11 +117,10 @@ class Nano(nn.Module):
         layer.mlp.down_proj.weight.copy_(without_signs(layer.mlp.down_proj.weight.T).T)
         scale = layer.post_attention_layernorm.weight
         told = salience_directions(len(scale))
-        unread = torch.eye(len(scale)) - told.T @ told
-        gate = layer.mlp.gate_proj.weight * scale @ unread
+        gate = without(layer.mlp.gate_proj.weight * scale, told)
         gate -= torch.outer(gate @ text + CLOSED, text)
         layer.mlp.gate_proj.weight.copy_(gate)
-        layer.mlp.up_proj.weight.copy_(layer.mlp.up_proj.weight * scale @ unread)
+        layer.mlp.up_proj.weight.copy_(without(layer.mlp.up_proj.weight * scale, told))
         scale.fill_(1.0)
 
     def documents(self, tokens: Tensor, rows: int, columns: int) -> Tensor:

@@ -22,6 +22,7 @@ from training.nano import (
     constant_directions,
     salience_directions,
     sign_directions,
+    without,
 )
 from training.near import look_at
 from training.pages import A4, Style, make_page
@@ -169,7 +170,7 @@ class Salience(nn.Module):
         start = model.tokenizer.token_to_id("<|im_start|>")
         first_token = table[start].clone()
         kept_free = torch.cat([sink[None], directions])
-        table.sub_(table @ kept_free.T @ kept_free)
+        table.copy_(without(table, kept_free))
         table[start] += (first_token @ sink) * sink
         written, told = directions[:-1], directions[-1]
         out = model.visual.merger.mlp[2]

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.contrast import (
     ContrastConfig,
+    DrawingConfig,
     draw_manuals,
     draw_questions,
     elsewhere,
@@ -30,19 +31,16 @@ if TYPE_CHECKING:
     from training.readout import Readout
 
 
+DRAWING = DrawingConfig(titles=8, sentences=8, questions=0.4, within=0.5)
+
+
 @dataclass(frozen=True)
 class SalienceConfig:
     """How long and how to train."""
 
     manuals: int = 30  # of each language, the first ones; 23 MB a manual
     steps: int = 300
-    at_once: int = 3  # manuals a step
-    decks: int = 2  # slides a step
-    same: float = 0.6  # how often these are of the manuals' language
-    titles: int = 8  # of each
-    sentences: int = 8  # of each
-    questions: float = 0.4  # share of queries that are put as questions
-    within: float = 0.5  # share of the loss among the pages of the title's own manual
+    drawing: DrawingConfig = DRAWING
     write: float = 2e-2  # rate of what the merger writes
     looks: float = 1.5e-3  # of how it is read
     rest: float = 1e-2
@@ -52,13 +50,12 @@ class SalienceConfig:
 
 
 def draw_queries(
-    rng: np.random.Generator, chosen: Sequence[ReadManual], config: SalienceConfig
+    rng: np.random.Generator, chosen: Sequence[ReadManual], config: DrawingConfig
 ) -> tuple[list[str], Tensor, Tensor]:
     """Titles and words of sentences; the page of each, and what to add to look in its manual."""
     queries, right, query_of, page_of = [], [], [], []
     for number, manual in enumerate(chosen):
-        asked = draw_questions(rng, manual, titles=config.titles, sentences=config.sentences)
-        for query, page in asked:
+        for query, page in draw_questions(rng, manual, config):
             is_question = rng.random() < config.questions
             queries.append(wrap(rng, manual.language, query) if is_question else query)
             right.append(len(page_of) + page)
@@ -103,12 +100,12 @@ def train_salience(
         share = min(1.0, (step + 1) / config.warmup, 0.05 + 2 * (1 - step / config.steps))
         for group in optimizer.param_groups:
             group["lr"] = group["rate"] * share
-        chosen = draw_manuals(rng, known, config)
-        queries, right, others = draw_queries(rng, chosen, config)
+        chosen = draw_manuals(rng, known, config.drawing)
+        queries, right, others = draw_queries(rng, chosen, config.drawing)
         asked = salience.queries(queries)
         pages = salience.pages([page for manual in chosen for page in seen[id(manual)]])
         scores = asked @ pages.T * salience.scale.exp()
-        loss = finding_loss(scores, right, others, within=config.within)
+        loss = finding_loss(scores, right, others, within=config.drawing.within)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

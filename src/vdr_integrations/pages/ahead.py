@@ -104,14 +104,14 @@ class PagePrinter:
         """
         if workers < 0:
             raise OptionError(f"workers={workers}; it must be at least 0.")
-        if page_timeout_s is not None and not workers:
+        if page_timeout_s is None:
+            page_timeout_s = PAGE_TIMEOUT_S
+        elif not workers:
             raise OptionError(
                 f"page_timeout_s={page_timeout_s:g}, but pages are drawn in this process, without "
                 f"a limit. Ask for others: workers=1 (sync_index: render_workers=1; vdr index: "
                 f"--workers 1)."
             )
-        if page_timeout_s is None:
-            page_timeout_s = PAGE_TIMEOUT_S
         if not 0 < page_timeout_s <= LONGEST_LIMIT_S:
             raise OptionError(
                 f"page_timeout_s={page_timeout_s} (vdr index: --page-timeout); it must be above 0 "
