@@ -1,10 +1,10 @@
 """The bundled checkpoint from PDF to vectors: ours beside the card's own way, in one process.
 
-    python -m benchmarks.nano [--pairs 7]
+    python -m benchmarks.nano [--pairs 7] [--dtype bfloat16]
 
 The card's way: render at 200 dpi, resize, transformers' image processor and model in float32, one
 page at a time. Ours: ``encode_pages`` with pages of a PDF, dense, late interaction, and one after
-the other. The page in the middle of four of the demo's documents.
+the other, in ``--dtype``. The page in the middle of four of the demo's documents.
 """
 
 from __future__ import annotations
@@ -35,10 +35,14 @@ def main() -> None:
     """Print a line for each of ours."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--dtype", default="auto")
     options = parser.parse_args()
     torch.set_num_threads(2)
     print(machine())
-    dense, late = load_encoder("nano", device="cpu"), load_encoder("nano-colqwen2", device="cpu")
+    dense, late = (
+        load_encoder(model, device="cpu", dtype=options.dtype)
+        for model in ("nano", "nano-colqwen2")
+    )
     theirs = partial(card, CardPath(BUNDLED["nano"]), dense.dimension)
     with ExitStack() as stack:
         documents = [

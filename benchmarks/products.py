@@ -1,4 +1,4 @@
-"""From which length of a sequence on products in float32 beat those in bfloat16 on this CPU.
+"""Where products in another way beat those in bfloat16 on this CPU: matrices, and attention.
 
 python -m benchmarks.products [--pairs 7]
 """
@@ -15,11 +15,12 @@ from benchmarks.full_size import TEXT, VISION
 from benchmarks.timing import compare, machine
 from vdr_integrations.encoders.products import Products, choose_products
 
+_PATCHES = 2944  # of an A4 page, by the heads of the 2B model's vision tower and of nano's
 _TOKENS = (16, 32, 64, 128, 256, 768, 3072)
 
 
 def main() -> None:
-    """Print a line for each matrix of the 2B model and each length."""
+    """Print a line for each matrix of the 2B model and each length, and for attention."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=7)
     parser.add_argument("--threads", type=int, default=1)
@@ -32,6 +33,17 @@ def main() -> None:
         print("this CPU multiplies bfloat16 fast: the package does so")
         return
     with torch.inference_mode():
+        for heads, head_dimension in ((VISION["num_heads"], width // VISION["num_heads"]), (3, 64)):
+            operands = torch.randn(3, 1, heads, _PATCHES, head_dimension).to(torch.bfloat16)
+            timed = compare(
+                partial(wide.attention, *operands),
+                partial(Products().attention, *operands),
+                pairs=options.pairs,
+            )
+            print(f"attention, {_PATCHES} x {heads} x {head_dimension}: {timed}", flush=True)
+        if type(wide).linear is Products.linear:
+            print("this CPU multiplies matrices of bfloat16 fast: the package does so")
+            return
         for inputs, outputs in ((hidden, inner), (inner, hidden), (width, 4 * width)):
             linear = nn.Linear(inputs, outputs, dtype=torch.bfloat16)
             for tokens in _TOKENS:

@@ -31,7 +31,8 @@ class Cpu(NamedTuple):
 
 SLOW = [Cpu("Intel Xeon", False, True), Cpu("Intel(R) Core(TM) i7", False, False)]
 SLOW.append(Cpu("AMD Ryzen 5", False, False))
-FAST = [Cpu("Intel Xeon", True, True), Cpu("AMD EPYC 9004", False, True)]
+FAST = Cpu("Intel Xeon", True, True)
+IN_BLOCKS = Cpu("AMD EPYC 9004", False, True)
 
 
 @pytest.fixture
@@ -100,10 +101,45 @@ def test_long_sequences_of_bfloat16_are_multiplied_in_float32_on_slow_cpus(
     assert chosen.over(TOKENS) is not chosen.over(20)
 
 
-@pytest.mark.parametrize("cpu", FAST, ids=str)
-def test_cpus_that_multiply_bfloat16_fast_do_so(cpu: Cpu, on: Callable[[Cpu], None]) -> None:
-    on(cpu)
+def test_cpus_that_multiply_bfloat16_fast_do_so(on: Callable[[Cpu], None]) -> None:
+    on(FAST)
     assert type(choose_products(WEIGHT).over(TOKENS)) is Products
+
+
+@pytest.mark.parametrize("tokens", [128, 200, 1000])
+@torch.inference_mode()
+def test_attention_in_blocks_is_rounded_as_stock_transformers_rounds_it(
+    tokens: int, on: Callable[[Cpu], None]
+) -> None:
+    on(IN_BLOCKS)
+    in_blocks = choose_products(WEIGHT).over(tokens)
+    assert type(in_blocks) is not Products
+    query, key, value = (numbers(2, 4, tokens, 24, seed=seed) for seed in (5, 6, 7))
+    exact = Products().attention(query.double(), key.double(), value.double())
+    scores = (query @ key.mT) * 24**-0.5
+    stock = scores.softmax(dim=-1, dtype=torch.float32).to(torch.bfloat16) @ value
+    found = in_blocks.attention(query, key, value)
+    assert found.dtype == torch.bfloat16
+    assert found.shape == query.shape
+    error, of_stock = ((x.double() - exact).abs() for x in (found, stock))
+    assert error.mean() <= 1.1 * of_stock.mean()
+    assert error.max() <= 2 * of_stock.max()
+
+
+@torch.inference_mode()
+def test_attention_in_blocks_leaves_masks_and_short_sequences_to_torch(
+    on: Callable[[Cpu], None],
+) -> None:
+    on(IN_BLOCKS)
+    in_blocks = choose_products(WEIGHT)
+    for tokens, is_causal, mask in ((20, False, None), (200, True, None), (200, False, 150)):
+        query, key, value = (numbers(1, 4, tokens, 24, seed=seed) for seed in (5, 6, 7))
+        seen = None if mask is None else (torch.arange(tokens) < mask).expand(tokens, tokens)
+        both = [
+            how.attention(query, key, value, is_causal=is_causal, mask=seen)
+            for how in (in_blocks, Products())
+        ]
+        assert torch.equal(*both)
 
 
 def test_float32_and_other_devices_are_left_alone(on: Callable[[Cpu], None]) -> None:
@@ -129,6 +165,8 @@ def test_vectors_of_bfloat16_weights_stay_near_those_of_float32_either_way(
     copied = shutil.copytree(
         tiny_checkpoint, tmp_path / tiny_checkpoint.name
     )  # or both shared their weights
-    stored, wide = distance(FAST[0], tiny_checkpoint), distance(SLOW[0], copied)
-    assert wide != stored
-    assert max(wide, stored) < 1e-4
+    again = shutil.copytree(tiny_checkpoint, tmp_path / "again" / tiny_checkpoint.name)
+    stored, wide = distance(FAST, tiny_checkpoint), distance(SLOW[0], copied)
+    in_blocks = distance(IN_BLOCKS, again)
+    assert len({stored, wide, in_blocks}) == 3
+    assert max(wide, stored, in_blocks) < 1e-4

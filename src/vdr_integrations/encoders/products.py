@@ -1,8 +1,9 @@
 """Matrix products of a model, and its attention, in the format in which they are fastest.
 
-GPUs, and CPUs with AMX, multiply bfloat16 fast. Any other x86 CPU takes longer over it than over
-float32. There, one matrix at a time is unpacked, and a sum is rounded to bfloat16 once, at its end:
-faster, and no less exact.
+GPUs, and CPUs with AMX, multiply bfloat16 fast. So do AMD's with AVX512-BF16, but for torch's
+attention, which is done block by block there. Any other x86 CPU takes longer over bfloat16 than
+over float32. There, one matrix at a time is unpacked, and a sum is rounded to bfloat16 once, at its
+end: faster, and no less exact.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ __all__ = ["Products", "choose_products"]
 
 _FEWEST_TOKENS = 128
 """Of a sequence, for which unpacking pays at every size of matrix (benchmarks/products.py)."""
+
+_BLOCK = 96
+"""Queries whose scores are computed together, where attention is done block by block: they stay in
+the cache (benchmarks/products.py)."""
 
 _Linear = Any
 """``nn.Linear``, or what stands in for it."""
@@ -105,6 +110,38 @@ class _Float32Products(Products):
         return self._unpacked[: weight.numel()].view(weight.shape).copy_(weight)
 
 
+class _AttentionInBlocks(Products):
+    """Products in bfloat16, with attention made of them.
+
+    Scores are rounded to bfloat16 before the softmax, as by transformers' eager attention.
+    """
+
+    def attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        is_causal: bool = False,
+    ) -> torch.Tensor:
+        sequences, heads, tokens, width = query.shape
+        if mask is not None or is_causal or tokens < _FEWEST_TOKENS:
+            return super().attention(query, key, value, mask=mask, is_causal=is_causal)
+        scaled = (query * width**-0.5).reshape(-1, tokens, width)
+        # Read in place, transposed, they would take twice as long.
+        keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
+        values = value.reshape(-1, value.shape[2], width)
+        seen = torch.cat(
+            [
+                torch.bmm(torch.bmm(block, keys).softmax(dim=-1), values)
+                for block in scaled.split(_BLOCK, dim=1)
+            ],
+            dim=1,
+        )
+        return seen.view(sequences, heads, tokens, width)
+
+
 class _ByLength(Products):
     """Float32 for long sequences; short ones would wait for the unpacking."""
 
@@ -116,24 +153,19 @@ class _ByLength(Products):
 
 
 def choose_products(weight: torch.Tensor) -> Products:
-    """What is fastest for a model with such weights on this machine."""
-    on_cpu = weight.device.type == "cpu"
-    slow = on_cpu and weight.dtype == torch.bfloat16 and _bfloat16_is_slow()
-    return _ByLength() if slow else Products()
+    """What is fastest for a model with such weights on this machine.
 
-
-def _bfloat16_is_slow() -> bool:
-    """Whether this is an x86 CPU that multiplies float32 faster.
-
-    Without AMX all of Intel's do: with AVX512-BF16 it has measured 75 GFLOP/s a core beside 130,
-    and below that bfloat16 is emulated. AMD's AVX512-BF16 (Zen 4) has not been measured.
+    Without AMX, Intel's CPUs multiply float32 faster: with AVX512-BF16 one has measured 75 GFLOP/s
+    a core beside 130, and below that bfloat16 is emulated. AMD's with AVX512-BF16 (Zen 4) has
+    measured 210 beside 90, and no more than in float32 in torch's attention.
     """
+    on_cpu = weight.device.type == "cpu" and platform.machine().lower() in {"x86_64", "amd64"}
     # torch < 2.11 does not say what the CPU has.
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    if platform.machine().lower() not in {"x86_64", "amd64"} or not known:
-        return False
+    if not on_cpu or weight.dtype != torch.bfloat16 or not known or known.get("amx_bf16"):
+        return Products()
     is_intel = "intel" in str(known.get("cpu_name", "")).lower()
-    return not known.get("amx_bf16") and (is_intel or not known.get("avx512_bf16"))
+    return _ByLength() if is_intel or not known.get("avx512_bf16") else _AttentionInBlocks()
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:
