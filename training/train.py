@@ -24,8 +24,9 @@ from training.salience import least_agreement
 from training.salience_stage import SalienceConfig, train_salience
 from training.tokenizer import train_tokenizer
 from training.whitening import fit_whitening
+from training.whole import WholeConfig, train_whole
 
-STAGES = ("read", "align", "queries", "contrast", "salience", "export")
+STAGES = ("read", "align", "whole", "queries", "contrast", "salience", "export")
 TEXTS = Path("/usr/share/man")
 
 
@@ -33,6 +34,7 @@ def assemble(out: Path, model: Nano, codes: CharCodes) -> None:
     """Put together what the stages have learned."""
     model.start_from_codes(codes)
     load_aligned(out, model)
+    train_whole(out, model, WholeConfig())
     train_pieces(out, model, codes, QueryConfig())
 
 
@@ -55,7 +57,7 @@ def main() -> None:
         train_reader(out, ReadConfig())
     if "align" in arguments.stages:
         train_aligned(out, model, codes, AlignConfig())
-    if {"queries", "contrast", "salience", "export"}.isdisjoint(arguments.stages):
+    if {"whole", "queries", "contrast", "salience", "export"}.isdisjoint(arguments.stages):
         return
     assemble(out, model, codes)
     if {"contrast", "salience", "export"}.isdisjoint(arguments.stages):

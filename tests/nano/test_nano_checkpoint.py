@@ -100,6 +100,27 @@ def test_questions_about_generated_slides_find_their_page_by_late_interaction() 
     assert sum(a == b for a, b in zip(first, right, strict=True)) >= 0.7 * len(asked)
 
 
+def test_a_whole_page_says_what_its_strips_say() -> None:
+    """Reading a character takes the patches beside it, and a page has 2,900 others."""
+    encoder = load_encoder("nano-colqwen2", device="cpu")
+    assert isinstance(encoder, MultiVectorEncoder)
+    with open_pdf(DOCUMENTS / "project-history-excerpt.en.pdf") as pdf:
+        page = pdf[1].render(encoder.pixel_budget)
+    grid = encoder.page_layout(page.height, page.width)
+    side = page.height // grid.rows
+
+    def cells(first_row: int, rows: int) -> np.ndarray:
+        strip = page.crop((0, first_row * side, page.width, (first_row + rows) * side))
+        (matrix,) = encoder.encode_pages([strip])
+        return matrix[grid.first :][: rows * grid.columns].reshape(rows, grid.columns, -1)
+
+    whole = cells(0, grid.rows)
+    rows = range(4, grid.rows - 6, 4)  # each strip with a row above and one below
+    strips = np.concatenate([cells(row - 1, 6)[1:-1] for row in rows])
+    cosines = (whole[4:][: len(strips)] * strips).sum(axis=-1)
+    assert np.quantile(cosines, 0.1) >= 0.97
+
+
 @pytest.mark.parametrize("model", ["nano", "nano-colqwen2"])
 def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
     model: str, tmp_path: Path
