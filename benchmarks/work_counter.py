@@ -21,7 +21,7 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 from transformers import Qwen2VLConfig, Qwen2VLModel
 
 from benchmarks.full_size import TEXT, VISION
-from vdr_integrations.encoders import decoder, products
+from vdr_integrations.encoders import decoder
 from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.tokens import PromptTokens
@@ -119,7 +119,7 @@ def full_size_backbone() -> Generator[tuple[Backbone, int]]:
         FakeTensorMode(allow_non_fake_inputs=True),
         mock.patch.object(decoder, "_is_anything", return_value=True),
         # Not what this CPU would do instead: the work is that of a GPU.
-        mock.patch.object(products, "_bfloat16_is_slow", return_value=False),
+        mock.patch.object(torch.cpu, "get_capabilities", dict, create=True),
     ):
         torch.set_default_dtype(torch.bfloat16)
         try:
