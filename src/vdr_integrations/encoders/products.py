@@ -8,6 +8,7 @@ end: faster, and no less exact.
 
 from __future__ import annotations
 
+import math
 import platform
 from typing import Any
 
@@ -19,9 +20,9 @@ __all__ = ["Products", "choose_products"]
 _FEWEST_TOKENS = 128
 """Of a sequence, for which unpacking pays at every size of matrix (benchmarks/products.py)."""
 
-_BLOCK = 96
-"""Queries whose scores are computed together, where attention is done block by block: they stay in
-the cache (benchmarks/products.py)."""
+_BLOCK = 512
+"""Queries whose scores are computed together, a head a thread, where attention is done block by
+block: they stay in the cache (benchmarks/products.py)."""
 
 _Linear = Any
 """``nn.Linear``, or what stands in for it."""
@@ -132,13 +133,19 @@ class _AttentionInBlocks(Products):
         # Read in place, transposed, they would take twice as long.
         keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
         values = value.reshape(-1, value.shape[2], width)
-        seen = torch.cat(
-            [
-                torch.bmm(torch.bmm(block, keys).softmax(dim=-1), values)
-                for block in scaled.split(_BLOCK, dim=1)
-            ],
-            dim=1,
-        )
+        seen = torch.empty_like(scaled)
+        at_once = torch.get_num_threads()
+        scratch = scaled.new_empty(at_once * _BLOCK * keys.shape[2])
+        for head in range(0, len(scaled), at_once):
+            some = slice(head, head + at_once)
+            for start in range(0, tokens, _BLOCK):
+                rows = slice(start, start + _BLOCK)
+                block = scaled[some, rows]
+                shape = (*block.shape[:2], keys.shape[2])
+                scores = scratch[: math.prod(shape)].view(shape)
+                torch.bmm(block, keys[some], out=scores)
+                torch.softmax(scores, dim=-1, out=scores)
+                seen[some, rows] = torch.bmm(scores, values[some])
         return seen.view(sequences, heads, tokens, width)
 
 
