@@ -57,15 +57,16 @@ def main() -> None:
         train_reader(out, ReadConfig())
     if "align" in arguments.stages:
         train_aligned(out, model, codes, AlignConfig())
-    if {"whole", "queries", "contrast", "salience", "export"}.isdisjoint(arguments.stages):
+    last = max(map(STAGES.index, arguments.stages))
+    if last < STAGES.index("whole"):
         return
     assemble(out, model, codes)
-    if {"contrast", "salience", "export"}.isdisjoint(arguments.stages):
+    if last < STAGES.index("contrast"):
         return
     model.read_pages(fit_whitening(out, codes))
     weight, bias = fit_token_head(out, codes)
     readout = train_readout(out, model, weight, arguments.texts, ContrastConfig())
-    if {"salience", "export"}.isdisjoint(arguments.stages):
+    if last < STAGES.index("salience"):
         return
     salience = train_salience(out, model, readout, arguments.texts, SalienceConfig())
     if "export" in arguments.stages:

@@ -71,8 +71,7 @@ class WholePages(IterableDataset):
 
 def strip_features(vision: nn.Module, image: Tensor) -> Tensor:
     """Features (1, patches, width) of an image that is read strip by strip."""
-    _, height, width, _ = image.shape
-    rows = height // CELL
+    rows = image.shape[1] // CELL
     seen = min(rows, STRIP + 2 * MARGIN)
     tops = range(0, rows, STRIP)
     first = [min(max(top - MARGIN, 0), rows - seen) for top in tops]
@@ -82,7 +81,7 @@ def strip_features(vision: nn.Module, image: Tensor) -> Tensor:
         strip[top - a : min(top + STRIP, rows) - a]
         for strip, top, a in zip(found, tops, first, strict=True)
     ]
-    return torch.cat(kept).reshape(1, height * width // (CELL // 2) ** 2, -1)
+    return torch.cat(kept).flatten(0, 1)[None]
 
 
 def sharpen(vision: nn.Module, factor: float = SHARPENED) -> None:
@@ -98,7 +97,7 @@ def train_whole(out: Path, model: Nano, config: WholeConfig) -> None:
     torch.manual_seed(config.seed)
     student = model.visual
     frozen = copy.deepcopy(model).requires_grad_(requires_grad=False)
-    teacher, first = frozen.visual, frozen.text.layers[0]
+    teacher = frozen.visual
     sharpen(student)
     learned = [*student.patch_embed.parameters(), *student.blocks.parameters()]
     optimizer = torch.optim.AdamW(learned, betas=(0.9, 0.95), weight_decay=0.0)
@@ -111,11 +110,6 @@ def train_whole(out: Path, model: Nano, config: WholeConfig) -> None:
     if start >= config.steps:
         return
 
-    def tokens(features: Tensor) -> Tensor:
-        """Visual tokens after the first layer's MLP, by the teacher's merger."""
-        visual = teacher.merger(features)
-        return visual + first.mlp(first.post_attention_layernorm(visual))
-
     pages = WholePages(config, start)
     loader = DataLoader(pages, batch_size=None, num_workers=1, prefetch_factor=8)
     began, log = time.time(), []
@@ -124,9 +118,9 @@ def train_whole(out: Path, model: Nano, config: WholeConfig) -> None:
             group["lr"] = rate_at(step, config)
         with torch.no_grad():
             by_strips = strip_features(teacher, image)
-            wanted = tokens(by_strips), teacher.merger.ln_q(by_strips)
+            wanted = frozen.coded_tokens(by_strips), teacher.merger.ln_q(by_strips)
         features = student(image)
-        found = tokens(features), teacher.merger.ln_q(features)
+        found = frozen.coded_tokens(features), teacher.merger.ln_q(features)
         token_error, feature_error = (
             (got - want).square().sum() / (want - want.mean(1, keepdim=True)).square().sum()
             for got, want in zip(found, wanted, strict=True)

@@ -18,7 +18,8 @@ import torch.nn.functional as fn
 __all__ = ["Products", "choose_products"]
 
 _FEWEST_TOKENS = 128
-"""Of a sequence, for which unpacking pays at every size of matrix (benchmarks/products.py)."""
+"""Of a sequence, for which unpacking pays at every size of matrix (benchmarks/products.py); shorter
+ones are left to torch."""
 
 _BLOCK = 512
 """Queries whose scores are computed together, a head a thread, where attention is done block by
@@ -134,7 +135,7 @@ class _AttentionInBlocks(Products):
         keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
         values = value.reshape(-1, value.shape[2], width)
         seen = torch.empty_like(scaled)
-        at_once = torch.get_num_threads()
+        at_once = min(torch.get_num_threads(), len(scaled))
         scratch = scaled.new_empty(at_once * _BLOCK * keys.shape[2])
         for head in range(0, len(scaled), at_once):
             some = slice(head, head + at_once)
