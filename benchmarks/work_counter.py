@@ -22,8 +22,9 @@ from transformers import Qwen2VLConfig, Qwen2VLModel
 
 from benchmarks.full_size import TEXT, VISION
 from vdr_integrations.encoders import decoder
-from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
+from vdr_integrations.encoders.backbone import Backbone
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
+from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
 from vdr_integrations.encoders.tokens import PromptTokens
 
 if TYPE_CHECKING:

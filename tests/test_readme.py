@@ -31,7 +31,9 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("vdr ")
 ]
-DOCUMENTS = [ROOT / "docs" / f"{name}.md" for name in ("agents", "cli", "pictures")]
+DOCUMENTS = [
+    ROOT / "docs" / f"{name}.md" for name in ("agents", "cli", "late-interaction", "pictures")
+]
 EXAMPLES = [
     "python",
     "llama_index",

@@ -10,7 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, load_encoder
+    from vdr_integrations.encoders import (
+        DenseEncoder,
+        MultiVectorEncoder,
+        PairedEncoder,
+        load_encoder,
+    )
     from vdr_integrations.errors import VdrError
     from vdr_integrations.pages import PageStore, PdfDocument, open_image, open_pdf
     from vdr_integrations.types import Hit, Page, PageImage, PageRef, PixelBudget
@@ -25,6 +30,7 @@ __all__ = [
     "PageImage",
     "PageRef",
     "PageStore",
+    "PairedEncoder",
     "PdfDocument",
     "PixelBudget",
     "VdrError",
@@ -41,6 +47,7 @@ _HOMES = {
     "PageImage": "types",
     "PageRef": "types",
     "PageStore": "pages",
+    "PairedEncoder": "encoders",
     "PdfDocument": "pages",
     "PixelBudget": "types",
     "VdrError": "errors",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.dense import DenseEncoder
     from vdr_integrations.encoders.load import load_encoder
     from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
+    from vdr_integrations.encoders.paired import PairedEncoder, PairedVectors
 
 __all__ = [
     "KNOWN_CHECKPOINTS",
@@ -21,12 +22,16 @@ __all__ = [
     "EncoderOptions",
     "MultiVectorEncoder",
     "MultiVectorHandle",
+    "PairedEncoder",
+    "PairedVectors",
     "load_encoder",
 ]
 
 _HOMES = {
     "DenseEncoder": "dense",
     "MultiVectorEncoder": "multi_vector",
+    "PairedEncoder": "paired",
+    "PairedVectors": "paired",
     "load_encoder": "load",
 }
 

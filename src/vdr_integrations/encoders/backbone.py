@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 
 from vdr_integrations.encoders.decoder import Decoder, Prefix
-from vdr_integrations.encoders.patches import patch_positions, patchify, rope_positions
+from vdr_integrations.encoders.patches import patch_positions, rope_positions
 from vdr_integrations.encoders.stock_forward import StockDecoder, StockVisionTower
 from vdr_integrations.encoders.vision_tower import VisionTower
 
@@ -18,50 +17,19 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from PIL import Image
 
+    from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
     from vdr_integrations.encoders.projection import TokenProjection
     from vdr_integrations.encoders.tokens import PromptTokens
 
 _Qwen2VLModel = Any
 """transformers annotates its models too loosely to be of help."""
 
-__all__ = ["Backbone", "PreparedPage", "PreparedQuery"]
+__all__ = ["Backbone"]
 
 _IMAGES_PER_VISION_PASS = 4
 """Enough patches to fill a GPU (12,000), few enough that a batch of 32 stays near the weights' own
 memory (shared research: 6.2 GB at 8 images, 5.1 GB at 4, full 2B model)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedPage:
-    """A page as the model reads it.
-
-    Attributes:
-        patches: uint8 (patches, 588).
-        grid: Patches down and across.
-    """
-
-    patches: NDArray[np.uint8]
-    grid: tuple[int, int]
-
-    @classmethod
-    def from_image(cls, image: Image.Image, *, patch_size: int, merge_size: int) -> PreparedPage:
-        """Page of an RGB image that is inside the pixel budget already."""
-        grid = (image.height // patch_size, image.width // patch_size)
-        return cls(patchify(image, patch_size=patch_size, merge_size=merge_size), grid)
-
-    @property
-    def patch_count(self) -> int:
-        """Patches; four to a visual token."""
-        return self.grid[0] * self.grid[1]
-
-
-@dataclass(frozen=True, slots=True)
-class PreparedQuery:
-    """A query's tokens, prompt included."""
-
-    tokens: PromptTokens
 
 
 class Backbone:
@@ -140,7 +108,7 @@ class Backbone:
         embedded = self._embedded(np.tile(ids, (len(pages), 1)))
         for start in range(0, len(pages), _IMAGES_PER_VISION_PASS):
             some = pages[start : start + _IMAGES_PER_VISION_PASS]
-            visual = self._visual(some).view(len(some), -1, self.hidden_size)
+            visual = self._visual_tokens(some)
             embedded[start : start + len(some), cut : cut + visual_tokens] = visual
         positions = [self._positions(tokens, page.grid) for page in pages]
         return self._states(embedded, np.stack(positions, axis=1), attention_mask=None)
@@ -216,6 +184,38 @@ class Backbone:
             length = len(tokens.before) + len(tokens.after)
             return np.broadcast_to(np.arange(length), (3, length))
         return self._positions(tokens, self._query_image.grid)
+
+    def _visual_tokens(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
+        """(pages, visual tokens, hidden size), made now unless all of them were kept."""
+        kept = [page.kept for page in pages if page.kept is not None]
+        known = [one.tokens for one in kept if one.tokens is not None]
+        if len(known) == len(pages):
+            return torch.stack(known)
+        visual = self._visual(pages).view(len(pages), -1, self.hidden_size)
+        for page, tokens in zip(pages, visual, strict=True):
+            if page.kept is not None:
+                page.kept.tokens = tokens
+        return visual
+
+    def has_tower_of(self, other: Backbone) -> bool:
+        """Whether both make the same visual tokens of a page: equal weights, computed alike."""
+        own, theirs = ((*one._tower_facts, one.device, one.dtype) for one in (self, other))  # noqa: SLF001
+        if own != theirs:
+            return False
+        ours, others = self._tower_tensors(), other._tower_tensors()
+        return ours.keys() == others.keys() and all(
+            torch.equal(tensor, others[name]) for name, tensor in ours.items()
+        )
+
+    @property
+    def _tower_facts(self) -> tuple[object, ...]:
+        vision = self._model.config.vision_config
+        heads, merged = vision.num_heads, vision.spatial_merge_size
+        return heads, merged, vision.hidden_act, self._model.config._attn_implementation  # noqa: SLF001
+
+    def _tower_tensors(self) -> dict[str, torch.Tensor]:
+        tower = self._model.visual
+        return {**dict(tower.named_parameters()), **dict(tower.named_buffers())}
 
     def _visual(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
         patches = np.concatenate([page.patches for page in pages])

@@ -42,7 +42,7 @@ class DenseEncoder(PageEncoder):
             QueryTooLongError: More tokens than the checkpoint takes.
             InvalidVectorError: NaN, infinity or zero.
         """
-        return self._finish(self._query_results(texts, show_progress=show_progress))
+        return self.finish(self._query_results(texts, show_progress=show_progress))
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
@@ -62,21 +62,22 @@ class DenseEncoder(PageEncoder):
             InvalidVectorError: NaN, infinity or zero.
             DeviceMemoryError: A page that does not fit the device even alone.
         """
-        return self._finish(self._page_results(pages, show_progress=show_progress))
+        return self.finish(self._page_results(pages, show_progress=show_progress))
 
     async def aencode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
         """As :meth:`encode_queries`, without blocking the event loop."""
-        return self._finish(await self._aquery_results(texts, show_progress=show_progress))
+        return self.finish(await self._aquery_results(texts, show_progress=show_progress))
 
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
         """As :meth:`encode_pages`, without blocking the event loop."""
-        return self._finish(await self._apage_results(pages, show_progress=show_progress))
+        return self.finish(await self._apage_results(pages, show_progress=show_progress))
 
-    def _finish(self, done: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+    def finish(self, done: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        """Vectors of what the model gave, checked; for this package's own use."""
         if not done:
             return np.empty((0, self.dimension), np.float32)
         return dense_vectors(np.stack(done), dimension=self.dimension, subject=self.name)

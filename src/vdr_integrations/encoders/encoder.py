@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from vdr_integrations.encoders.backbone import PreparedPage, PreparedQuery
-    from vdr_integrations.encoders.shared_model import ModelOptions
+    from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.shared_model import ModelOptions, SharedModel
     from vdr_integrations.types import PageInput
 
 __all__ = ["PageEncoder"]
@@ -65,6 +65,11 @@ class PageEncoder:
         self._options = options
 
     @property
+    def core(self) -> SharedModel:
+        """The model behind it, for this package's own use."""
+        return self._model
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return self._model.backbone.device
@@ -105,7 +110,7 @@ class PageEncoder:
     def _page_results(
         self, pages: Iterable[PageInput], *, show_progress: bool
     ) -> list[NDArray[np.float32]]:
-        steps = self._steps(self._prepare_page, "pages", show_progress=show_progress)
+        steps = self._steps(self.prepare_page, "pages", show_progress=show_progress)
         return run_in_windows(pages, **steps)
 
     async def _aquery_results(
@@ -117,7 +122,7 @@ class PageEncoder:
     async def _apage_results(
         self, pages: Iterable[PageInput], *, show_progress: bool
     ) -> list[NDArray[np.float32]]:
-        steps = self._steps(self._prepare_page, "pages", show_progress=show_progress)
+        steps = self._steps(self.prepare_page, "pages", show_progress=show_progress)
         return await arun_in_windows(pages, **steps)
 
     def _prepare_query(self, text: str) -> PreparedQuery:
@@ -130,7 +135,13 @@ class PageEncoder:
             )
         return query
 
-    def _prepare_page(self, page: PageInput) -> PreparedPage:
+    def prepare_page(self, page: PageInput) -> PreparedPage:
+        """A page as the model reads it, for this package's own use.
+
+        Raises:
+            OptionError: Something that is no page, or renders itself as no page should.
+            PageError: A page that cannot be rendered.
+        """
         image = as_page(page).render(self.pixel_budget)
         factor = self.pixel_budget.factor
         if image.mode != "RGB" or image.width % factor or image.height % factor:

@@ -45,7 +45,7 @@ class MultiVectorEncoder(PageEncoder):
             QueryTooLongError: More tokens than the checkpoint takes.
             InvalidVectorError: NaN, infinity or zero.
         """
-        return self._finish(self._query_results(texts, show_progress=show_progress))
+        return self.finish(self._query_results(texts, show_progress=show_progress))
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
@@ -66,19 +66,19 @@ class MultiVectorEncoder(PageEncoder):
             InvalidVectorError: NaN, infinity or zero.
             DeviceMemoryError: A page that does not fit the device even alone.
         """
-        return self._finish(self._page_results(pages, show_progress=show_progress))
+        return self.finish(self._page_results(pages, show_progress=show_progress))
 
     async def aencode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> list[NDArray[np.float32]]:
         """As :meth:`encode_queries`, without blocking the event loop."""
-        return self._finish(await self._aquery_results(texts, show_progress=show_progress))
+        return self.finish(await self._aquery_results(texts, show_progress=show_progress))
 
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> list[NDArray[np.float32]]:
         """As :meth:`encode_pages`, without blocking the event loop."""
-        return self._finish(await self._apage_results(pages, show_progress=show_progress))
+        return self.finish(await self._apage_results(pages, show_progress=show_progress))
 
     def page_layout(self, image_height_px: int, image_width_px: int) -> PatchGrid:
         """Which rows of a page's matrix are its visual tokens.
@@ -107,5 +107,6 @@ class MultiVectorEncoder(PageEncoder):
             )
         return full
 
-    def _finish(self, done: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    def finish(self, done: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Matrices of what the model gave, checked; for this package's own use."""
         return [token_vectors(matrix, subject=self.name, item=n) for n, matrix in enumerate(done)]

@@ -14,13 +14,11 @@ from tqdm.auto import tqdm
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
-
 __all__ = ["arun_in_windows", "run_in_windows"]
 
 Raw = TypeVar("Raw")
 Prepared = TypeVar("Prepared")
+Result = TypeVar("Result")
 
 WINDOW = 8
 """Items prepared at once: two windows of patches in flight are 29 MB at 768 visual tokens."""
@@ -32,10 +30,10 @@ def run_in_windows(
     items: Iterable[Raw],
     *,
     prepare: Callable[[Raw], Prepared],
-    submit: Callable[[Sequence[Prepared]], Future[list[NDArray[np.float32]]]],
+    submit: Callable[[Sequence[Prepared]], Future[list[Result]]],
     what: str,
     show_progress: bool,
-) -> list[NDArray[np.float32]]:
+) -> list[Result]:
     """The model's results for all items, a window at a time, in their order.
 
     Args:
@@ -45,8 +43,8 @@ def run_in_windows(
         what: Plural noun for the progress bar.
         show_progress: A bar on stderr.
     """
-    done: list[NDArray[np.float32]] = []
-    running: deque[Future[list[NDArray[np.float32]]]] = deque()
+    done: list[Result] = []
+    running: deque[Future[list[Result]]] = deque()
     source = iter(items)
     with _bar(items, what, show=show_progress) as bar:
         while window := _prepared(source, prepare):
@@ -62,13 +60,13 @@ async def arun_in_windows(
     items: Iterable[Raw],
     *,
     prepare: Callable[[Raw], Prepared],
-    submit: Callable[[Sequence[Prepared]], Future[list[NDArray[np.float32]]]],
+    submit: Callable[[Sequence[Prepared]], Future[list[Result]]],
     what: str,
     show_progress: bool,
-) -> list[NDArray[np.float32]]:
+) -> list[Result]:
     """As :func:`run_in_windows`; items are read and prepared in a thread of this module's own."""
-    done: list[NDArray[np.float32]] = []
-    running: deque[asyncio.Future[list[NDArray[np.float32]]]] = deque()
+    done: list[Result] = []
+    running: deque[asyncio.Future[list[Result]]] = deque()
     prepare_next = partial(_prepared, iter(items), prepare)
     loop = asyncio.get_running_loop()
     with _bar(items, what, show=show_progress) as bar:
@@ -85,7 +83,7 @@ def _prepared(source: Iterator[Raw], prepare: Callable[[Raw], Prepared]) -> list
     return [prepare(item) for item in islice(source, WINDOW)]
 
 
-def _counted(results: list[NDArray[np.float32]], bar: tqdm[Any]) -> list[NDArray[np.float32]]:
+def _counted(results: list[Result], bar: tqdm[Any]) -> list[Result]:
     bar.update(len(results))
     return results
 

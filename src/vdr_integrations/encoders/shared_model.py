@@ -11,11 +11,12 @@ from weakref import WeakValueDictionary
 
 from PIL import Image
 
-from vdr_integrations.encoders.backbone import Backbone, PreparedPage, PreparedQuery
+from vdr_integrations.encoders.backbone import Backbone
 from vdr_integrations.encoders.checkpoint import BUNDLED
 from vdr_integrations.encoders.checkpoint_files import CheckpointFiles
 from vdr_integrations.encoders.fingerprint import weights_digest
 from vdr_integrations.encoders.loading import load_weights
+from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
 from vdr_integrations.encoders.tokens import TokenizedPrompts
 from vdr_integrations.encoders.worker import ModelWorker
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import pytest
 from llama_index.core.schema import QueryBundle
+from PIL import Image
 from tests.pdfs import write_pdf
 
 from vdr_integrations import DenseEncoder, load_encoder
+from vdr_integrations.encoders.vision_tower import VisionTower
 from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.llama_index import ColQwen2Retriever, VDREmbedding
 
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index import LateInteractionIndex, QdrantServer
     from vdr_integrations.llama_index import PDFPageReader
 
+TOWER = VisionTower.__call__
 QUERY = "How did revenue change?"
 
 
@@ -50,6 +54,19 @@ def test_dense_vectors_are_stored_beside_the_others(
         assert page.dense is not None
         expected = dense.encode_pages([page_store.get(page.page_ref)])[0]
         np.testing.assert_allclose(page.dense, expected, atol=1e-3)
+
+
+def test_pages_are_looked_at_once_for_both_kinds_of_vectors(
+    nodes: list[BaseNode], server: QdrantServer
+) -> None:
+    dense = load_encoder("nano", device="cpu")
+    late = load_encoder("nano-colqwen2", device="cpu")
+    late.encode_pages([Image.new("RGB", (28, 28))])  # nothing is left to be made once
+    dense.encode_queries(["a"])
+    with mock.patch.object(VisionTower, "__call__", autospec=True) as tower:
+        tower.side_effect = TOWER
+        ColQwen2Retriever.from_documents(nodes, index=server, encoder=late, recall=dense)
+    assert tower.call_count == len(nodes)
 
 
 async def test_only_pages_that_the_dense_model_finds_are_compared(

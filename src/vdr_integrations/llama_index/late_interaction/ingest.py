@@ -17,7 +17,7 @@ from vdr_integrations.llama_index.page_nodes import PAGE_KEY, TEXT_KEY, page_ref
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
+    from vdr_integrations.encoders import MultiVectorEncoder, PairedEncoder
     from vdr_integrations.index import LateInteractionIndex, StoredPage
     from vdr_integrations.index.late_interaction import StagedDocument
     from vdr_integrations.pages import PageStore
@@ -52,14 +52,14 @@ class PageIngest:
     Attributes:
         index: Written to, document by document.
         encoder: The one that made the index.
-        dense: Its dense encoder, in an index that holds dense vectors too.
+        pair: It and the dense encoder, in an index that holds dense vectors too.
         store: Where the pages' images are.
         batch_pages: Pages in memory at a time.
     """
 
     index: LateInteractionIndex
     encoder: MultiVectorEncoder
-    dense: DenseEncoder | None
+    pair: PairedEncoder | None
     store: PageStore
     batch_pages: int
 
@@ -78,7 +78,7 @@ class PageIngest:
             PageReferenceError: An image is not in the store.
             EncodingError: The encoder cannot go on; finished documents are in the index.
         """
-        if self.index.dense_manifest is not None and self.dense is None:
+        if self.index.dense_manifest is not None and self.pair is None:
             raise OptionError(
                 f"index {self.index.path} holds dense vectors too; give the encoder that makes "
                 f"them as recall."
@@ -140,8 +140,10 @@ class PageIngest:
         if not entries:
             return
         images = [self.store.get(entry.record.page_ref) for entry in entries]
-        matrices = self.encoder.encode_pages(images)
-        dense = [None] * len(images) if self.dense is None else self.dense.encode_pages(images)
+        if self.pair is None:
+            dense, matrices = [None] * len(images), self.encoder.encode_pages(images)
+        else:
+            dense, matrices = self.pair.encode_pages(images)
         for entry, image, matrix, vector in zip(entries, images, matrices, dense, strict=True):
             grid = self.encoder.page_layout(image.height, image.width)
             record = replace(entry.record, grid=grid)

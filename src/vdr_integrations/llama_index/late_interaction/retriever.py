@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self, Unpack
 
+from vdr_integrations.encoders import PairedEncoder
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import LateInteractionIndex, Manifest
 from vdr_integrations.llama_index.late_interaction.grids import node_grids, node_heatmap
@@ -183,10 +184,14 @@ class ColQwen2Retriever(PageSearch):
         if batch_pages < 1:
             raise OptionError(f"batch_pages must be at least 1, found {batch_pages}.")
         index = self._index.get()
+        encoder = self._choice.load(self._handle, index)
+        pair = None
+        if self._recall is not None:
+            pair = PairedEncoder(dense=self._recall.encoder(index), multi_vector=encoder)
         ingest = PageIngest(
             index=index,
-            encoder=self._choice.load(self._handle, index),
-            dense=None if self._recall is None else self._recall.encoder(index),
+            encoder=encoder,
+            pair=pair,
             store=self._store,
             batch_pages=batch_pages,
         )

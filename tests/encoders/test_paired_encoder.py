@@ -1,0 +1,149 @@
+"""Two encoders that look at a page once."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from pathlib import Path
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.tiny_checkpoint import write_tiny_checkpoint
+from tests.tiny_colqwen2 import copy_processor, write_adapter, write_base
+
+from vdr_integrations import (
+    DenseEncoder,
+    MultiVectorEncoder,
+    PairedEncoder,
+    load_encoder,
+    open_pdf,
+)
+from vdr_integrations.encoders.vision_tower import VisionTower
+from vdr_integrations.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vdr_integrations.types import PageInput
+
+DEMO = Path(__file__).parents[2] / "demo" / "documents"
+
+
+def pair(dense: Path | str, late: Path | str, *, late_visual_tokens: int = 768) -> PairedEncoder:
+    encoders = (
+        load_encoder(str(dense), device="cpu"),
+        load_encoder(str(late), device="cpu", max_visual_tokens=late_visual_tokens),
+    )
+    assert isinstance(encoders[0], DenseEncoder)
+    assert isinstance(encoders[1], MultiVectorEncoder)
+    return PairedEncoder(dense=encoders[0], multi_vector=encoders[1])
+
+
+def looks(pair: PairedEncoder, pages: Sequence[PageInput]) -> int:
+    """How often a vision tower runs while pages are encoded; vectors must be each one's own."""
+    alone = pair.dense.encode_pages(pages), pair.multi_vector.encode_pages(pages)
+    with mock.patch.object(VisionTower, "__call__", autospec=True) as tower:
+        tower.side_effect = TOWER
+        both = pair.encode_pages(iter(pages))
+    np.testing.assert_array_equal(both.dense, alone[0])
+    assert len(both.tokens) == len(pages)
+    for tokens, own in zip(both.tokens, alone[1], strict=True):
+        np.testing.assert_array_equal(tokens, own)
+    return tower.call_count
+
+
+TOWER = VisionTower.__call__
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("paired")
+    write_base(root / "colqwen2-base")
+    write_adapter(root / "colqwen2-v1.0", base="../colqwen2-base")
+    copy_processor(root / "colqwen2-base", root / "colqwen2-v1.0")
+    write_tiny_checkpoint(root / "vdr-2b-multi-v1")
+    write_tiny_checkpoint(root / "other" / "vdr-2b-multi-v1", seed=4)
+    return root
+
+
+@pytest.fixture
+def images() -> list[Image.Image]:
+    rng = np.random.default_rng(0)
+    sides = [(84, 112), (112, 84), (84, 112), (56, 84), *[(56, 56)] * 9]
+    return [Image.fromarray(rng.integers(0, 256, (*s, 3), np.uint8)) for s in sides]
+
+
+def test_nano_looks_once_at_a_page_of_a_pdf_for_both_heads() -> None:
+    both = pair("nano", "nano-colqwen2")
+    assert both.shares_vision
+    with open_pdf(DEMO / "library-report.en.pdf") as document:
+        assert looks(both, [document[0], document[3]]) == 2
+
+
+def test_an_adapter_of_the_decoder_shares_the_tower_of_its_base(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    assert both.shares_vision
+    assert looks(both, images) == len(images)
+
+
+def test_models_with_towers_of_their_own_look_each_for_itself(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "other" / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    assert not both.shares_vision
+    assert looks(both, images) == 2 * len(images)
+
+
+def test_towers_in_different_formats_are_not_shared(folders: Path) -> None:
+    dense = load_encoder(str(folders / "vdr-2b-multi-v1"), device="cpu", dtype="bfloat16")
+    late = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0").multi_vector
+    assert not PairedEncoder(dense=dense, multi_vector=late).shares_vision
+
+
+def test_a_page_that_two_budgets_show_differently_is_looked_at_twice(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0", late_visual_tokens=6)
+    assert both.shares_vision
+    larger = [image for image in images if image.width * image.height > 6 * 28**2]
+    assert looks(both, images) == len(images) + len(larger)
+
+
+def test_without_blocking_the_vectors_are_the_same(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    expected = both.encode_pages(images)
+    found = asyncio.run(both.aencode_pages(images))
+    np.testing.assert_array_equal(found.dense, expected.dense)
+    for tokens, own in zip(found.tokens, expected.tokens, strict=True):
+        np.testing.assert_array_equal(tokens, own)
+
+
+def test_no_pages_give_no_vectors(folders: Path) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    dense, tokens = both.encode_pages([])
+    assert dense.shape == (0, both.dense.dimension)
+    assert tokens == []
+
+
+def test_what_is_no_page_is_refused_and_the_pair_goes_on(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    with pytest.raises(OptionError, match="int"):
+        both.encode_pages([*images, 7])  # pyright: ignore[reportArgumentType]
+    assert len(both.encode_pages(images[:1]).tokens) == 1
+
+
+def test_a_pair_crosses_processes(folders: Path, images: list[Image.Image]) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    other = pickle.loads(pickle.dumps(both))  # our own
+    np.testing.assert_array_equal(
+        other.encode_pages(images[:1]).dense, both.encode_pages(images[:1]).dense
+    )
