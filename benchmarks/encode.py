@@ -12,7 +12,7 @@ import torch
 from benchmarks.arguments import arguments
 from benchmarks.card_path import CardPath
 from benchmarks.full_size import checkpoint_folder
-from benchmarks.sample_pages import sample_pages
+from benchmarks.sample_pages import sample_pages, sample_questions
 from benchmarks.timing import compare, machine
 from vdr_integrations import load_encoder
 
@@ -25,7 +25,7 @@ def run(folder: Path, *, pairs: int) -> None:
     card = CardPath(folder, dtype=torch.bfloat16)
     encoder = load_encoder(str(folder), device="cpu", dtype="bfloat16")
     [image] = sample_pages(1)
-    query = "What was the revenue of the third quarter of last year?"
+    query, *_ = queries = sample_questions(16)
     work = {
         "one page, 768 visual tokens at most": (
             lambda: encoder.encode_pages([image]),
@@ -36,8 +36,8 @@ def run(folder: Path, *, pairs: int) -> None:
             lambda: card.encode_queries([query], encoder.dimension),
         ),
         "16 queries": (
-            lambda: encoder.encode_queries([query] * 16),
-            lambda: card.encode_queries([query] * 16, encoder.dimension),
+            lambda: encoder.encode_queries(queries),
+            lambda: card.encode_queries(queries, encoder.dimension),
         ),
     }
     for what, (ours, theirs) in work.items():

@@ -1,13 +1,14 @@
-"""Pages of the bundled demo documents, rendered at 200 dpi as a user of the card would."""
+"""Pages of the bundled demo documents at 200 dpi, as a user of the card renders them; questions."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pymupdf
 from PIL import Image
 
-__all__ = ["sample_pages"]
+__all__ = ["sample_pages", "sample_questions"]
 
 DOCUMENTS = Path(__file__).resolve().parent.parent / "demo" / "documents"
 
@@ -23,3 +24,9 @@ def sample_pages(count: int) -> list[Image.Image]:
     if len(images) < count:
         raise SystemExit(f"{DOCUMENTS} holds {len(images)} PDFs, {count} are needed")
     return images
+
+
+def sample_questions(count: int) -> list[str]:
+    """Questions of the demo, of different lengths and languages."""
+    known = json.loads((DOCUMENTS.parent / "questions.json").read_text(encoding="utf-8"))
+    return [one["question"] for one in known[:count]]

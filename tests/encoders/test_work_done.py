@@ -53,6 +53,18 @@ def test_what_all_queries_begin_with_is_computed_once(full_size: tuple[Backbone,
     assert again.waits == 0
 
 
+def test_queries_of_different_lengths_cost_what_each_costs_alone(
+    full_size: tuple[Backbone, int],
+) -> None:
+    backbone, _ = full_size
+    queries = [query_of(tokens) for tokens in (3, 12, 40, 60)]
+    backbone.query_states(queries[:1])  # what all begin with
+    alone = sum(counted(lambda q=q: backbone.query_states([q])).flops for q in queries)
+    together = counted(lambda: backbone.query_states(queries))
+    assert together.flops <= 1.02 * alone  # padded in every layer: 2.1
+    assert together.waits == 0
+
+
 def test_what_takes_the_place_of_a_freed_array_is_counted() -> None:
     def work() -> list[torch.Tensor]:
         kept: list[torch.Tensor] = []

@@ -111,7 +111,7 @@ class Backbone:
             visual = self._visual_tokens(some)
             embedded[start : start + len(some), cut : cut + visual_tokens] = visual
         positions = [self._positions(tokens, page.grid) for page in pages]
-        return self._states(embedded, np.stack(positions, axis=1), attention_mask=None)
+        return self._states(embedded, np.stack(positions, axis=1), is_token=None)
 
     @torch.inference_mode()
     def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
@@ -150,7 +150,7 @@ class Backbone:
         mask = None
         if min(lengths) != longest:
             mask = np.arange(longest)[None] >= longest - np.array(lengths)[:, None]
-        return self._states(embedded, positions, attention_mask=mask, prefix=prefix), lengths
+        return self._states(embedded, positions, is_token=mask, prefix=prefix), lengths
 
     def _prefix_of(self, queries: Sequence[PreparedQuery]) -> Prefix | None:
         """What all of them begin with, where one is known and its own states are not wanted."""
@@ -239,14 +239,13 @@ class Backbone:
         embedded: torch.Tensor,
         positions: NDArray[np.int64],
         *,
-        attention_mask: NDArray[np.bool_] | None,
+        is_token: NDArray[np.bool_] | None,
         prefix: Prefix | None = None,
     ) -> torch.Tensor:
-        mask = None if attention_mask is None else torch.from_numpy(attention_mask).to(self.device)
         return self._decoder(
             embedded,
             torch.from_numpy(positions).to(self.device),
-            is_token=mask,
+            is_token=is_token,
             last_only=self._projection is None,
             prefix=prefix,
         )

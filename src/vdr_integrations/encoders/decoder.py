@@ -1,7 +1,7 @@
 """Qwen2-VL's text decoder over loaded weights, for inference alone.
 
-No kept states, in the last layer only the tokens that are read, and no cache but that of a
-beginning that many sequences share.
+No kept states, in the last layer only the tokens that are read, padding for attention alone, and no
+cache but that of a beginning that many sequences share.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.nn.functional as fn
 
+from vdr_integrations.encoders.packed_sequences import PackedSequences
 from vdr_integrations.encoders.products import Products, choose_products
 from vdr_integrations.encoders.rotary import RotaryTables, rotate_, text_tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Decoder", "Prefix"]
 
@@ -55,7 +59,7 @@ class Decoder:
         embedded: torch.Tensor,
         positions: torch.Tensor,
         *,
-        is_token: torch.Tensor | None,
+        is_token: NDArray[np.bool_] | None,
         last_only: bool,
         prefix: Prefix | None = None,
     ) -> torch.Tensor:
@@ -64,21 +68,38 @@ class Decoder:
         Args:
             embedded: (sequences, tokens, hidden size), padded on the left; changed in place.
             positions: int (3, sequences, tokens).
-            is_token: bool (sequences, tokens), False for padding; None where there is none.
+            is_token: bool (sequences, tokens), False for padding, which costs nothing but in
+                attention; None where there is none.
             last_only: Give the last token's state alone.
             prefix: What stands before every sequence.
 
         Returns:
             (sequences, tokens or 1, hidden size).
         """
+        packed, mask = None, None
+        if is_token is not None:
+            packed = PackedSequences(is_token, embedded.device)
+            embedded = packed.packed(embedded)
+            positions = packed.packed(positions.permute(1, 2, 0)).permute(2, 0, 1)
+        if packed is not None or prefix is not None:
+            mask = _mask(embedded, packed, prefix)
         tables = self._tables(positions)
-        mask = _mask(embedded, is_token, prefix)
         seen = [None] * len(self._layers) if prefix is None else prefix.layers
+        last = len(self._layers) - 1
         x = embedded
-        for layer, before in zip(self._layers[:-1], seen, strict=False):
-            x = layer(x, tables, mask, before=before)
-        x = self._layers[-1](x, tables, mask, before=seen[-1], last_only=last_only)
-        return self._norm(x)
+        for n, (layer, before) in enumerate(zip(self._layers, seen, strict=True)):
+            x = layer(
+                x,
+                tables,
+                mask,
+                packed=packed,
+                before=before,
+                last_only=last_only and n == last,
+            )
+        x = self._norm(x)
+        if packed is None:
+            return x
+        return x.transpose(0, 1) if last_only else packed.padded(x)
 
     def prefix(self, embedded: torch.Tensor, positions: torch.Tensor) -> Prefix:
         """Keys and values of tokens that sequences will begin with.
@@ -128,14 +149,20 @@ class _Layer:
         tables: RotaryTables,
         mask: torch.Tensor | None,
         *,
+        packed: PackedSequences | None = None,
         before: tuple[torch.Tensor, torch.Tensor] | None = None,
         last_only: bool = False,
     ) -> torch.Tensor:
-        """(sequences, tokens, width), changed in place; with ``last_only`` its last token."""
-        kept = x[:, -1:].contiguous() if last_only else x
-        products = self._products.over(x.shape[1])
+        """(sequences, tokens, width), changed in place; with ``last_only`` its last token.
+
+        Packed sequences are (1, all tokens, width), their last tokens (1, sequences, width).
+        """
+        kept = _last(x, packed).contiguous() if last_only else x
+        products = self._products.over(x.shape[1] if packed is None else packed.longest)
         if self._attends:
-            seen = self._attention(x, tables, mask, products, before=before, last_only=last_only)
+            seen = self._attention(
+                x, tables, mask, products, packed=packed, before=before, last_only=last_only
+            )
             products.add_(kept, seen, self._out)
         if self._computes:
             for part in kept.view(-1, kept.shape[-1]).split(_TOKENS_PER_MLP_PASS):
@@ -159,21 +186,24 @@ class _Layer:
         mask: torch.Tensor | None,
         products: Products,
         *,
+        packed: PackedSequences | None,
         before: tuple[torch.Tensor, torch.Tensor] | None,
         last_only: bool,
     ) -> torch.Tensor:
         normed = self._norms[0](x)
         asking, turn = normed, tables
         if last_only:
-            asking = normed[:, -1:]
-            turn = RotaryTables(tables.cos[:, -1:], tables.sin[:, -1:])
+            asking = _last(normed, packed)
+            turn = RotaryTables(_last(tables.cos, packed), _last(tables.sin, packed))
             mask = None if mask is None else mask[:, :, -1:]
-        query = products.linear(asking, self._projections[0])
-        query = rotate_(self._heads(query), turn).transpose(1, 2)
-        key, value = self._pair(normed, tables, products)
+        query = rotate_(self._heads(products.linear(asking, self._projections[0])), turn)
+        if packed is not None:
+            query = query.transpose(0, 1) if last_only else packed.padded(query)
+        query = query.transpose(1, 2)
+        key, value = self._pair(normed, tables, products, packed)
         if before is not None:
             key, value = (
-                torch.cat([known.expand(len(x), -1, -1, -1), part], dim=2)
+                torch.cat([known.expand(len(query), -1, -1, -1), part], dim=2)
                 for known, part in zip(before, (key, value), strict=True)
             )
         if self._shared > 1:
@@ -181,15 +211,25 @@ class _Layer:
         seen = products.attention(
             query, key, value, mask=mask, is_causal=mask is None and not last_only
         )
-        return seen.transpose(1, 2).reshape(*asking.shape[:2], -1)
+        seen = seen.transpose(1, 2)
+        if packed is not None and not last_only:
+            seen = packed.packed(seen)
+        return seen.reshape(*asking.shape[:2], -1)
 
     def _pair(
-        self, normed: torch.Tensor, tables: RotaryTables, products: Products
+        self,
+        normed: torch.Tensor,
+        tables: RotaryTables,
+        products: Products,
+        packed: PackedSequences | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         key, value = (
             self._heads(products.linear(normed, linear)) for linear in self._projections[1:]
         )
-        return rotate_(key, tables).transpose(1, 2), value.transpose(1, 2)
+        key = rotate_(key, tables)
+        if packed is not None:
+            key, value = packed.padded(key), packed.padded(value)
+        return key.transpose(1, 2), value.transpose(1, 2)
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:2], -1, self._head_dimension)
@@ -199,20 +239,21 @@ def _is_anything(weight: torch.Tensor) -> bool:
     return bool(weight[0].any()) or bool(weight.any())
 
 
+def _last(x: torch.Tensor, packed: PackedSequences | None) -> torch.Tensor:
+    """The last token of every sequence."""
+    return x[:, -1:] if packed is None else x[:, packed.ends]
+
+
 def _mask(
-    embedded: torch.Tensor, is_token: torch.Tensor | None, prefix: Prefix | None
-) -> torch.Tensor | None:
-    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens); None for plain causality."""
+    embedded: torch.Tensor, packed: PackedSequences | None, prefix: Prefix | None
+) -> torch.Tensor:
+    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens)."""
+    if packed is not None:
+        among = packed.causal()[:, None]
+    else:
+        tokens = embedded.shape[1]
+        every = torch.ones(tokens, tokens, dtype=torch.bool, device=embedded.device)
+        among = every.tril()[None, None]
     if prefix is None:
-        return None if is_token is None else _causal(is_token)
-    if is_token is None:
-        is_token = torch.ones(1, embedded.shape[1], dtype=torch.bool, device=embedded.device)
-    among = _causal(is_token)
+        return among
     return torch.cat([among.new_ones(*among.shape[:3], prefix.tokens), among], dim=3)
-
-
-def _causal(is_token: torch.Tensor) -> torch.Tensor:
-    """Who sees whom, bool (sequences, 1, tokens, tokens); padding sees itself, or it were NaN."""
-    tokens = is_token.shape[1]
-    every = torch.ones(tokens, tokens, dtype=torch.bool, device=is_token.device)
-    return (every.tril() & is_token[:, None] | every.tril().triu())[:, None]

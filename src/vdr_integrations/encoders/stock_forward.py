@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vdr_integrations.encoders.decoder import Prefix
 
 __all__ = ["StockDecoder", "StockVisionTower"]
@@ -49,15 +52,16 @@ class StockDecoder:
         embedded: torch.Tensor,
         positions: torch.Tensor,
         *,
-        is_token: torch.Tensor | None,
+        is_token: NDArray[np.bool_] | None,
         last_only: bool,
         prefix: Prefix | None = None,
     ) -> torch.Tensor:
         """See ``Decoder``; there is no prefix here."""
         assert prefix is None  # noqa: S101  # this class makes none
+        mask = None if is_token is None else torch.from_numpy(is_token).to(embedded.device)
         states = self._decoder(
             inputs_embeds=embedded,
-            attention_mask=is_token,
+            attention_mask=mask,
             position_ids=positions,
             use_cache=False,
         ).last_hidden_state

@@ -1,0 +1,47 @@
+"""Sequences of different lengths in one pass: padded where they attend, and nowhere else."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["PackedSequences"]
+
+
+class PackedSequences:
+    """Where the tokens of sequences stand, one after the other and padded on the left.
+
+    Everything but attention treats tokens one by one, so padding would be multiplied for nothing.
+
+    Attributes:
+        ends: int (sequences,): the last token of each, counted without padding.
+        longest: Tokens of the longest.
+    """
+
+    def __init__(self, is_token: NDArray[np.bool_], device: torch.device) -> None:
+        """Take bool (sequences, longest), False for padding; nothing waits for the device."""
+        self._shape = is_token.shape
+        self.longest: int = is_token.shape[1]
+        self._places = torch.from_numpy(np.flatnonzero(is_token)).to(device)
+        self.ends = torch.from_numpy(is_token.sum(axis=1).cumsum() - 1).to(device)
+        self._is_token = torch.from_numpy(is_token).to(device)
+
+    def packed(self, x: torch.Tensor) -> torch.Tensor:
+        """(sequences, longest, ...) to (1, all tokens, ...)."""
+        return x.flatten(0, 1)[self._places][None]
+
+    def padded(self, x: torch.Tensor) -> torch.Tensor:
+        """(1, all tokens, ...) to (sequences, longest, ...), zero where there is no token."""
+        rows = x.new_zeros(math.prod(self._shape), *x.shape[2:])
+        return rows.index_copy_(0, self._places, x[0]).view(*self._shape, *x.shape[2:])
+
+    def causal(self) -> torch.Tensor:
+        """Who sees whom, bool (sequences, longest, longest); padding sees itself, or NaN."""
+        every = torch.ones(self.longest, self.longest, dtype=torch.bool, device=self.ends.device)
+        return (every.tril() & self._is_token[:, None]) | every.tril().triu()
