@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unittest import mock
@@ -21,12 +23,17 @@ from vdr_integrations import (
     load_encoder,
     open_pdf,
 )
+from vdr_integrations.encoders.backbone import Backbone
+from vdr_integrations.encoders.prepared import KeptVisualTokens
 from vdr_integrations.encoders.vision_tower import VisionTower
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.prepared import PreparedPage
     from vdr_integrations.types import PageInput
 
 DEMO = Path(__file__).parents[2] / "demo" / "documents"
@@ -105,13 +112,18 @@ def test_towers_in_different_formats_are_not_shared(folders: Path) -> None:
     assert not PairedEncoder(dense=dense, multi_vector=late).shares_vision
 
 
-def test_a_page_that_two_budgets_show_differently_is_looked_at_twice(
+def test_with_pixel_budgets_of_their_own_models_look_each_for_itself(
     folders: Path, images: list[Image.Image]
 ) -> None:
     both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0", late_visual_tokens=6)
-    assert both.shares_vision
-    larger = [image for image in images if image.width * image.height > 6 * 28**2]
-    assert looks(both, images) == len(images) + len(larger)
+    assert looks(both, images) == 2 * len(images)
+
+
+def test_a_page_below_the_minimum_of_one_model_alone_is_looked_at_twice(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    assert looks(both, [Image.new("RGB", (28, 28)), *images]) == 2 + len(images)
 
 
 def test_without_blocking_the_vectors_are_the_same(
@@ -147,3 +159,67 @@ def test_a_pair_crosses_processes(folders: Path, images: list[Image.Image]) -> N
     np.testing.assert_array_equal(
         other.encode_pages(images[:1]).dense, both.encode_pages(images[:1]).dense
     )
+
+
+def test_pages_whose_visual_tokens_were_kept_share_a_pass_with_others(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    kept, other = (both.dense.prepare_page(images[n]) for n in (0, 2))
+    alone = both.dense.core.backbone.pages([kept, other])
+    kept = replace(kept, kept=KeptVisualTokens())
+    both.multi_vector.core.backbone.pages([kept])
+    with mock.patch.object(VisionTower, "__call__", autospec=True) as tower:
+        tower.side_effect = TOWER
+        mixed = both.dense.core.backbone.pages([kept, other])
+    assert [len(call.args[1]) for call in tower.call_args_list] == [other.patch_count]
+    np.testing.assert_allclose(np.stack(mixed), np.stack(alone), atol=1e-5)
+
+
+def test_towers_are_compared_once_for_all_pairs_of_two_models(folders: Path) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    assert both.shares_vision
+    with mock.patch.object(Backbone, "has_tower_of", side_effect=AssertionError):
+        assert PairedEncoder(dense=both.dense, multi_vector=both.multi_vector).shares_vision
+
+
+def test_a_cancelled_call_leaves_the_second_model_alone(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    held, goes_on = threading.Event(), threading.Event()
+    late = both.multi_vector.core.backbone
+    pages = late.pages
+
+    def hold(some: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
+        held.set()
+        assert goes_on.wait(60)
+        return pages(some)
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(both.aencode_pages(images))
+        assert await asyncio.to_thread(held.wait, 60)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with (
+        mock.patch.object(late, "pages", side_effect=hold),
+        mock.patch.object(both.dense.core.backbone, "pages") as dense,
+    ):
+        asyncio.run(cancelled())
+        goes_on.set()
+        both.multi_vector.encode_queries(["after what was left of it"])
+        dense.assert_not_called()
+    assert len(both.encode_pages(images).tokens) == len(images)
+
+
+def test_what_goes_wrong_in_either_model_reaches_the_caller(
+    folders: Path, images: list[Image.Image]
+) -> None:
+    both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
+    for encoder in (both.dense, both.multi_vector):
+        broken = mock.patch.object(encoder.core.backbone, "pages", side_effect=ValueError("broken"))
+        with broken, pytest.raises(ValueError, match="broken"):
+            both.encode_pages(images)
+    assert len(both.encode_pages(images).tokens) == len(images)

@@ -110,13 +110,16 @@ def test_an_error_reaches_its_caller_and_the_next_request_runs() -> None:
     assert doubler.submit([3]).result(10)[0][0] == 6
 
 
-def test_a_request_cancelled_before_its_turn_is_never_run_and_its_neighbours_are() -> None:
+@pytest.mark.parametrize("items", [[2], [2, 3]], ids=["one item", "two items"])
+def test_a_request_cancelled_before_its_turn_is_never_run_and_its_neighbours_are(
+    items: list[int],
+) -> None:
     run = Recorder()
     run.go_on.clear()
     doubler = worker(run)
     first = doubler.submit([1])
     assert run.entered.wait(10)
-    cancelled, kept = doubler.submit([2]), doubler.submit([4])
+    cancelled, kept = doubler.submit(items), doubler.submit([4])
     assert cancelled.cancel()
     run.go_on.set()
     assert kept.result(10)[0][0] == 8

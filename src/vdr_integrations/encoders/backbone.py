@@ -115,7 +115,7 @@ class Backbone:
 
     @torch.inference_mode()
     def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
-        """Queries of any lengths, padded on the left and masked.
+        """Queries of any lengths.
 
         Returns:
             float32 (hidden size,) for each; with a projection (tokens, dimension).
@@ -159,6 +159,8 @@ class Backbone:
         after = self._query_tokens.after
         if any(query.tokens.after[: len(after)] != after for query in queries):
             return None
+        if any(len(query.tokens.after) == len(after) for query in queries):
+            return None  # nothing of its own, whose last state would be the vector
         return self._query_prefix
 
     @cached_property
@@ -186,16 +188,22 @@ class Backbone:
         return self._positions(tokens, self._query_image.grid)
 
     def _visual_tokens(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
-        """(pages, visual tokens, hidden size), made now unless all of them were kept."""
-        kept = [page.kept for page in pages if page.kept is not None]
-        known = [one.tokens for one in kept if one.tokens is not None]
-        if len(known) == len(pages):
-            return torch.stack(known)
-        visual = self._visual(pages).view(len(pages), -1, self.hidden_size)
-        for page, tokens in zip(pages, visual, strict=True):
-            if page.kept is not None:
-                page.kept.tokens = tokens
-        return visual
+        """(pages, visual tokens, hidden size): those that were kept, the others made now."""
+        missing = [page for page in pages if page.kept is None or page.kept.tokens is None]
+        made = self._visual(missing).view(len(missing), -1, self.hidden_size) if missing else ()
+        unkept, every = iter(made), list[torch.Tensor]()
+        for page in pages:
+            tokens = None if page.kept is None else page.kept.tokens
+            if tokens is None:
+                tokens = next(unkept)
+                if page.kept is not None:
+                    page.kept.tokens = tokens
+            every.append(tokens)
+        return (
+            made
+            if isinstance(made, torch.Tensor) and len(missing) == len(pages)
+            else torch.stack(every)
+        )
 
     def has_tower_of(self, other: Backbone) -> bool:
         """Whether both make the same visual tokens of a page: equal weights, computed alike."""

@@ -68,7 +68,7 @@ class Decoder:
         Args:
             embedded: (sequences, tokens, hidden size), padded on the left; changed in place.
             positions: int (3, sequences, tokens).
-            is_token: bool (sequences, tokens), False for padding, which costs nothing but in
+            is_token: bool (sequences, tokens), False for padding, which layers leave out but in
                 attention; None where there is none.
             last_only: Give the last token's state alone.
             prefix: What stands before every sequence.

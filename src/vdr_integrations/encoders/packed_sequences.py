@@ -25,7 +25,7 @@ class PackedSequences:
     """
 
     def __init__(self, is_token: NDArray[np.bool_], device: torch.device) -> None:
-        """Take bool (sequences, longest), False for padding; nothing waits for the device."""
+        """Take bool (sequences, longest), on the host, False for padding."""
         self._shape = is_token.shape
         self.longest: int = is_token.shape[1]
         self._places = torch.from_numpy(np.flatnonzero(is_token)).to(device)
@@ -39,7 +39,8 @@ class PackedSequences:
     def padded(self, x: torch.Tensor) -> torch.Tensor:
         """(1, all tokens, ...) to (sequences, longest, ...), zero where there is no token."""
         rows = x.new_zeros(math.prod(self._shape), *x.shape[2:])
-        return rows.index_copy_(0, self._places, x[0]).view(*self._shape, *x.shape[2:])
+        rows[self._places] = x[0]
+        return rows.view(*self._shape, *x.shape[2:])
 
     def causal(self) -> torch.Tensor:
         """Who sees whom, bool (sequences, longest, longest); padding sees itself, or NaN."""

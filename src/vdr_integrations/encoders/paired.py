@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from vdr_integrations.encoders.pipeline import arun_in_windows, run_in_windows
 from vdr_integrations.encoders.prepared import KeptVisualTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.dense import DenseEncoder
     from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
-    from vdr_integrations.encoders.prepared import PreparedPage
+    from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.shared_model import SharedModel
+    from vdr_integrations.encoders.worker import ModelWorker
     from vdr_integrations.types import PageInput
 
+    _Worker = ModelWorker[PreparedPage | PreparedQuery]
+    _Rows = Future[list[NDArray[np.float32]]]
     _PairedRow = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 __all__ = ["PairedEncoder", "PairedVectors"]
@@ -50,11 +56,12 @@ class PairedVectors(NamedTuple):
 class PairedEncoder:
     """A dense and a late-interaction encoder that look at a page once.
 
-    Where both have the same vision tower, in the same format on the same device, a page goes
-    through it once; that is most of its work (72 % with the 2B models, shared research). It serves
-    checkpoints that were trained over one frozen tower, as ``nano`` and ``nano-colqwen2`` are, and
-    an index that recalls by dense vectors and compares by late interaction. Vectors are those that
-    either encoder gives alone; queries are encoded by either of them.
+    Where both have the same vision tower, in the same format on the same device, and the same pixel
+    budget (but for a minimum, which pages seldom meet), a page goes through it once; that is most
+    of its work (72 % with the 2B models, shared research). It serves checkpoints that were trained
+    over one frozen tower, as ``nano`` and ``nano-colqwen2`` are, and an index that recalls by dense
+    vectors and compares by late interaction. Vectors are those that either encoder gives alone;
+    queries are encoded by either of them.
 
     Attributes:
         dense: The encoder of one vector a page.
@@ -66,10 +73,10 @@ class PairedEncoder:
         self.dense = dense
         self.multi_vector = multi_vector
 
-    @cached_property
+    @property
     def shares_vision(self) -> bool:
-        """Whether one pass of the vision tower serves both; weights are compared once."""
-        return self.multi_vector.core.backbone.has_tower_of(self.dense.core.backbone)
+        """Whether one pass of the vision tower serves both; two models are compared once."""
+        return _have_one_tower(self.multi_vector.core, self.dense.core)
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
@@ -101,33 +108,31 @@ class PairedEncoder:
 
     @contextmanager
     def _steps(self, *, show_progress: bool) -> Generator[dict[str, Any]]:
-        # Two models at once would only take turns on one device, and threads from one another.
-        in_turn = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vdr-paired")
+        turns = _Turns(first=self.multi_vector.core.worker, then=self.dense.core.worker)
         try:
             yield {
                 "prepare": self._prepare_page,
-                "submit": partial(in_turn.submit, self._encode),
+                "submit": turns.submit,
                 "what": "pages",
                 "show_progress": show_progress,
             }
         finally:
-            in_turn.shutdown(wait=False, cancel_futures=True)
+            turns.stop()
 
     def _prepare_page(self, page: PageInput) -> _PairedPage:
-        prepared = self.multi_vector.prepare_page(page)
-        other = prepared
-        if self.dense.pixel_budget != self.multi_vector.pixel_budget:
-            other = self.dense.prepare_page(page)
-        if not self.shares_vision or not prepared.shows_what(other):
-            return _PairedPage(other, prepared)
-        shared = replace(prepared, kept=KeptVisualTokens())
-        return _PairedPage(shared, shared)
+        if self._shows_both(prepared := self.dense.prepare_page(page)):
+            if self.shares_vision:
+                prepared = replace(prepared, kept=KeptVisualTokens())
+            return _PairedPage(prepared, prepared)
+        return _PairedPage(prepared, self.multi_vector.prepare_page(page))
 
-    def _encode(self, window: Sequence[_PairedPage]) -> list[_PairedRow]:
-        tokens = self.multi_vector.core.worker.submit([page.multi_vector for page in window])
-        made = tokens.result()
-        dense = self.dense.core.worker.submit([page.dense for page in window]).result()
-        return [*zip(dense, made, strict=True)]
+    def _shows_both(self, page: PreparedPage) -> bool:
+        """Whether what the dense encoder sees of a page is what the other one would see."""
+        own, other = self.dense.pixel_budget, self.multi_vector.pixel_budget
+        least = other.min_visual_tokens
+        if replace(own, min_visual_tokens=least) != other or own.min_visual_tokens > least:
+            return False
+        return own == other or page.patch_count >= least * self.dense.core.merge_size**2
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle both encoders' options."""
@@ -142,3 +147,77 @@ class PairedEncoder:
             self.dense.finish([dense for dense, _ in done]),
             self.multi_vector.finish([tokens for _, tokens in done]),
         )
+
+
+class _Turns:
+    """Windows one after the other, and each by one model after the other.
+
+    Two models at once would only take turns on one device, and threads from one another.
+    """
+
+    def __init__(self, *, first: _Worker, then: _Worker) -> None:
+        self._first, self._then = first, then
+        self._last: Future[list[_PairedRow]] | None = None
+        self._running: _Rows | None = None
+        self._stopped = False
+
+    def submit(self, window: Sequence[_PairedPage]) -> Future[list[_PairedRow]]:
+        """Rows of both models for a window, when those before it are done."""
+        result: Future[list[_PairedRow]] = Future()
+        before, self._last = self._last, result
+
+        def begin(_before: object) -> None:
+            if not self._stopped and result.set_running_or_notify_cancel():
+                pages = [page.multi_vector for page in window]
+                self._run(self._first, pages, go_on, result)
+
+        def go_on(tokens: list[NDArray[np.float32]]) -> None:
+            def finish(dense: list[NDArray[np.float32]]) -> None:
+                result.set_result([*zip(dense, tokens, strict=True)])
+
+            if not self._stopped:
+                self._run(self._then, [page.dense for page in window], finish, result)
+
+        if before is None:
+            begin(None)
+        else:
+            before.add_done_callback(begin)
+        return result
+
+    def stop(self) -> None:
+        """Nobody waits any more: what has not begun does not begin."""
+        self._stopped = True
+        if self._running is not None:
+            self._running.cancel()
+
+    def _run(
+        self,
+        worker: _Worker,
+        pages: Sequence[PreparedPage],
+        then: Callable[[list[NDArray[np.float32]]], None],
+        result: Future[list[_PairedRow]],
+    ) -> None:
+        def done(rows: _Rows) -> None:
+            if rows.cancelled():
+                return
+            error = rows.exception()
+            if error is not None:
+                result.set_exception(error)
+            else:
+                then(rows.result())
+
+        self._running = worker.submit(pages)
+        self._running.add_done_callback(done)
+
+
+_compared: WeakKeyDictionary[SharedModel, WeakKeyDictionary[SharedModel, bool]]
+_compared = WeakKeyDictionary()
+_comparing = threading.Lock()
+
+
+def _have_one_tower(one: SharedModel, other: SharedModel) -> bool:
+    with _comparing:
+        known = _compared.setdefault(one, WeakKeyDictionary())
+        if other not in known:
+            known[other] = one.backbone.has_tower_of(other.backbone)
+        return known[other]

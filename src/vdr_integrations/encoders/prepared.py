@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from vdr_integrations.encoders.patches import patchify
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from numpy.typing import NDArray
     from PIL import Image
@@ -50,12 +49,6 @@ class PreparedPage:
         """Page of an RGB image that is inside the pixel budget already."""
         grid = (image.height // patch_size, image.width // patch_size)
         return cls(patchify(image, patch_size=patch_size, merge_size=merge_size), grid)
-
-    def shows_what(self, other: PreparedPage) -> bool:
-        """Whether it is the same picture."""
-        return self is other or (
-            self.grid == other.grid and bool(np.array_equal(self.patches, other.patches))
-        )
 
     @property
     def patch_count(self) -> int:

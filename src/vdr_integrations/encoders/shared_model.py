@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ModelOptions", "SharedModel", "shared_model"]
 
 _QUERY_TOKENS_PER_BATCH = 16_384
-_SHORT_QUERY = 64
+_SHORT_QUERY_TOKENS = 127
 _VISUAL_TOKENS_PER_BATCH = {"cuda": 32 * 768, "mps": 4 * 768}
 
 
@@ -159,9 +159,9 @@ class SharedModel:
 def _group(item: PreparedPage | PreparedQuery) -> Hashable:
     if isinstance(item, PreparedPage):
         return PreparedPage, item.patch_count
-    # Padding costs nothing but attention, which is little in short queries; of long ones those of
-    # the same power of two go together.
-    return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY).bit_length()
+    # Padding is for attention alone, which is little of a short query; longer ones go with those of
+    # the same power of two.
+    return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY_TOKENS).bit_length()
 
 
 _loaded: WeakValueDictionary[Hashable, SharedModel] = WeakValueDictionary()

@@ -32,11 +32,11 @@ class _Request(Generic[Item]):
     results: dict[int, NDArray[np.float32]] = field(
         default_factory=dict[int, "NDArray[np.float32]"]
     )
-    started: bool = False
+    started: bool | None = None
 
     def start(self) -> bool:
         """Whether anybody still waits; from the first True on, it cannot be cancelled."""
-        if not self.started:
+        if self.started is None:  # asked for every item; a future may be told once
             self.started = self.future.set_running_or_notify_cancel()
         return self.started and not self.future.done()
 
