@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 
 from vdr_integrations import PageImage, PixelBudget, load_encoder
+from vdr_integrations.encoders import Checkpoint
+from vdr_integrations.encoders.prompts import VDR_PAGE_PROMPT, VDR_QUERY_PROMPT
 from vdr_integrations.errors import InvalidVectorError, OptionError, QueryTooLongError
 
 if TYPE_CHECKING:
@@ -229,3 +231,17 @@ def test_an_encoder_pickles_as_the_options_it_was_loaded_with(encoder: DenseEnco
     again = pickle.loads(data)
     assert again._model is encoder._model
     assert copy.deepcopy(encoder)._model is encoder._model
+
+
+def test_an_empty_query_behind_a_prompt_that_ends_with_it_has_a_vector_of_its_own(
+    tiny_checkpoint: Path,
+) -> None:
+    prompt = VDR_QUERY_PROMPT.partition("{query}")[0] + "{query}"
+    described = Checkpoint(
+        model=str(tiny_checkpoint), page_prompt=VDR_PAGE_PROMPT, query_prompt=prompt
+    )
+    encoder = load_encoder(str(tiny_checkpoint), device="cpu", checkpoint=described)
+    alone = np.concatenate([encoder.encode_queries([text]) for text in ("revenue", "", "a b c")])
+    together = encoder.encode_queries(["revenue", "", "a b c"])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
+    assert together[1] @ together[0] < 1 - 1e-4
