@@ -15,6 +15,7 @@ from training.labels import PageCodes, character_slots
 from training.nano import SCALE, Nano, without_constants
 from training.pages import A4, Style, make_page
 from training.read import ReadConfig, Reader, rate_at
+from training.resume import keep, resume
 from training.vision import CELL, PATCH
 
 if TYPE_CHECKING:
@@ -150,12 +151,8 @@ def train_aligned(out: Path, model: Nano, codes: CharCodes, config: AlignConfig)
         betas=(0.9, 0.95),
         weight_decay=0.01,
     )
-    path, start = out / "align.pt", 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        learner.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+    path = out / "align.pt"
+    start = resume(path, learner, optimizer)
     for block in model.visual.blocks:
         block.compile(dynamic=False)
     loader = DataLoader(
@@ -183,8 +180,7 @@ def train_aligned(out: Path, model: Nano, codes: CharCodes, config: AlignConfig)
             )
             log = []
         if step % 100 == 99 or step + 1 == config.steps:
-            state = {"model": learner.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save({**state, "step": step + 1}, path)
+            keep(path, learner, optimizer, step=step + 1)
 
 
 def load_aligned(out: Path, model: Nano) -> None:

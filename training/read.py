@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from training.canvas import NUM_CLASSES
 from training.labels import HALVES, SLOTS, character_slots
 from training.pages import Style, make_page
+from training.resume import keep, resume
 from training.vision import Vision, cell_order
 
 if TYPE_CHECKING:
@@ -118,12 +119,8 @@ def train_reader(out: Path, config: ReadConfig) -> Vision:
     optimizer = torch.optim.AdamW(
         reader.parameters(), lr=config.rate, betas=(0.9, 0.95), weight_decay=0.01
     )
-    path, start = out / "read.pt", 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        reader.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+    path = out / "read.pt"
+    start = resume(path, reader, optimizer)
     for block in reader.vision.blocks:
         block.compile(dynamic=False)
     loader = DataLoader(Crops(config, start), batch_size=None, num_workers=1, prefetch_factor=8)
@@ -146,8 +143,7 @@ def train_reader(out: Path, config: ReadConfig) -> Vision:
             )
             losses, scores = [], []
         if step % 200 == 199 or step + 1 == config.steps:
-            state = {"model": reader.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save({**state, "step": step + 1}, path)
+            keep(path, reader, optimizer, step=step + 1)
     return reader.vision
 
 

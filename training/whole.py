@@ -20,6 +20,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 from training.pages import Style, make_page
 from training.read import ReadConfig, rate_at
+from training.resume import keep, resume
 from training.vision import CELL
 
 if TYPE_CHECKING:
@@ -101,12 +102,8 @@ def train_whole(out: Path, model: Nano, config: WholeConfig) -> None:
     sharpen(student)
     learned = [*student.patch_embed.parameters(), *student.blocks.parameters()]
     optimizer = torch.optim.AdamW(learned, betas=(0.9, 0.95), weight_decay=0.0)
-    path, start = out / "whole.pt", 0
-    if path.exists():
-        state = torch.load(path, weights_only=True)
-        student.load_state_dict(state["model"])
-        optimizer.load_state_dict(state["optimizer"])
-        start = state["step"]
+    path = out / "whole.pt"
+    start = resume(path, student, optimizer)
     if start >= config.steps:
         return
 
@@ -139,5 +136,4 @@ def train_whole(out: Path, model: Nano, config: WholeConfig) -> None:
             )
             log = []
         if step % 100 == 99 or step + 1 == config.steps:
-            state = {"model": student.state_dict(), "optimizer": optimizer.state_dict()}
-            torch.save({**state, "step": step + 1}, path)
+            keep(path, student, optimizer, step=step + 1)

@@ -13,6 +13,7 @@ from unittest import mock
 import numpy as np
 import pytest
 from PIL import Image
+from tests.looks import watched_tower
 from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import copy_processor, write_adapter, write_base
 
@@ -25,7 +26,6 @@ from vdr_integrations import (
 )
 from vdr_integrations.encoders.backbone import Backbone
 from vdr_integrations.encoders.prepared import KeptVisualTokens
-from vdr_integrations.encoders.vision_tower import VisionTower
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -52,17 +52,13 @@ def pair(dense: Path | str, late: Path | str, *, late_visual_tokens: int = 768) 
 def looks(pair: PairedEncoder, pages: Sequence[PageInput]) -> int:
     """How often a vision tower runs while pages are encoded; vectors must be each one's own."""
     alone = pair.dense.encode_pages(pages), pair.multi_vector.encode_pages(pages)
-    with mock.patch.object(VisionTower, "__call__", autospec=True) as tower:
-        tower.side_effect = TOWER
+    with watched_tower() as tower:
         both = pair.encode_pages(iter(pages))
     np.testing.assert_array_equal(both.dense, alone[0])
     assert len(both.tokens) == len(pages)
     for tokens, own in zip(both.tokens, alone[1], strict=True):
         np.testing.assert_array_equal(tokens, own)
     return tower.call_count
-
-
-TOWER = VisionTower.__call__
 
 
 @pytest.fixture(scope="module")
@@ -169,8 +165,7 @@ def test_pages_whose_visual_tokens_were_kept_share_a_pass_with_others(
     alone = both.dense.core.backbone.pages([kept, other])
     kept = replace(kept, kept=KeptVisualTokens())
     both.multi_vector.core.backbone.pages([kept])
-    with mock.patch.object(VisionTower, "__call__", autospec=True) as tower:
-        tower.side_effect = TOWER
+    with watched_tower() as tower:
         mixed = both.dense.core.backbone.pages([kept, other])
     assert [len(call.args[1]) for call in tower.call_args_list] == [other.patch_count]
     np.testing.assert_allclose(np.stack(mixed), np.stack(alone), atol=1e-5)

@@ -189,21 +189,18 @@ class Backbone:
 
     def _visual_tokens(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
         """(pages, visual tokens, hidden size): those that were kept, the others made now."""
-        missing = [page for page in pages if page.kept is None or page.kept.tokens is None]
-        made = self._visual(missing).view(len(missing), -1, self.hidden_size) if missing else ()
-        unkept, every = iter(made), list[torch.Tensor]()
-        for page in pages:
-            tokens = None if page.kept is None else page.kept.tokens
-            if tokens is None:
-                tokens = next(unkept)
-                if page.kept is not None:
-                    page.kept.tokens = tokens
-            every.append(tokens)
-        return (
-            made
-            if isinstance(made, torch.Tensor) and len(missing) == len(pages)
-            else torch.stack(every)
-        )
+        kept = ((n, page.visual_tokens) for n, page in enumerate(pages))
+        found = {n: tokens for n, tokens in kept if tokens is not None}
+        missing = [n for n in range(len(pages)) if n not in found]
+        if missing:
+            made = self._visual([pages[n] for n in missing])
+            made = made.view(len(missing), -1, self.hidden_size)
+            for n, tokens in zip(missing, made, strict=True):
+                pages[n].keep(tokens)
+            if not found:
+                return made
+            found.update(zip(missing, made, strict=True))
+        return torch.stack([found[n] for n in range(len(pages))])
 
     def has_tower_of(self, other: Backbone) -> bool:
         """Whether both make the same visual tokens of a page: equal weights, computed alike."""

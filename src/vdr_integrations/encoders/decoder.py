@@ -76,13 +76,12 @@ class Decoder:
         Returns:
             (sequences, tokens or 1, hidden size).
         """
-        packed, mask = None, None
+        packed = None
         if is_token is not None:
             packed = PackedSequences(is_token, embedded.device)
             embedded = packed.packed(embedded)
             positions = packed.packed(positions.permute(1, 2, 0)).permute(2, 0, 1)
-        if packed is not None or prefix is not None:
-            mask = _mask(embedded, packed, prefix)
+        mask = _mask(embedded, packed, prefix)
         tables = self._tables(positions)
         seen = [None] * len(self._layers) if prefix is None else prefix.layers
         last = len(self._layers) - 1
@@ -246,14 +245,15 @@ def _last(x: torch.Tensor, packed: PackedSequences | None) -> torch.Tensor:
 
 def _mask(
     embedded: torch.Tensor, packed: PackedSequences | None, prefix: Prefix | None
-) -> torch.Tensor:
-    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens)."""
+) -> torch.Tensor | None:
+    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens); None for plain causality."""
+    if packed is None and prefix is None:
+        return None
+    tokens = embedded.shape[1] if packed is None else packed.longest
+    among = torch.ones(1, tokens, tokens, dtype=torch.bool, device=embedded.device).tril()
     if packed is not None:
-        among = packed.causal()[:, None]
-    else:
-        tokens = embedded.shape[1]
-        every = torch.ones(tokens, tokens, dtype=torch.bool, device=embedded.device)
-        among = every.tril()[None, None]
+        among = packed.masked(among)
+    among = among[:, None]
     if prefix is None:
         return among
     return torch.cat([among.new_ones(*among.shape[:3], prefix.tokens), among], dim=3)

@@ -42,7 +42,10 @@ class PackedSequences:
         rows[self._places] = x[0]
         return rows.view(*self._shape, *x.shape[2:])
 
-    def causal(self) -> torch.Tensor:
-        """Who sees whom, bool (sequences, longest, longest); padding sees itself, or NaN."""
-        every = torch.ones(self.longest, self.longest, dtype=torch.bool, device=self.ends.device)
-        return (every.tril() & self._is_token[:, None]) | every.tril().triu()
+    def masked(self, causal: torch.Tensor) -> torch.Tensor:
+        """Who sees whom, bool (sequences, longest, longest): as in ``causal``, but no padding.
+
+        Padding sees itself, or it were NaN.
+        """
+        itself = torch.eye(self.longest, dtype=torch.bool, device=causal.device)
+        return (causal & self._is_token[:, None]) | itself

@@ -51,6 +51,16 @@ class PreparedPage:
         return cls(patchify(image, patch_size=patch_size, merge_size=merge_size), grid)
 
     @property
+    def visual_tokens(self) -> torch.Tensor | None:
+        """Those that were kept, (visual tokens, hidden size) on the device."""
+        return None if self.kept is None else self.kept.tokens
+
+    def keep(self, visual_tokens: torch.Tensor) -> None:
+        """Keep them, where there is room."""
+        if self.kept is not None:
+            self.kept.tokens = visual_tokens
+
+    @property
     def patch_count(self) -> int:
         """Patches; four to a visual token."""
         return self.grid[0] * self.grid[1]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from unittest import mock
 
 import numpy as np
 import pytest
 from llama_index.core.schema import QueryBundle
 from PIL import Image
+from tests.looks import watched_tower
 from tests.pdfs import write_pdf
 
 from vdr_integrations import DenseEncoder, load_encoder
-from vdr_integrations.encoders.vision_tower import VisionTower
 from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.llama_index import ColQwen2Retriever, VDREmbedding
 
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from vdr_integrations.index import LateInteractionIndex, QdrantServer
     from vdr_integrations.llama_index import PDFPageReader
 
-TOWER = VisionTower.__call__
 QUERY = "How did revenue change?"
 
 
@@ -63,8 +61,7 @@ def test_pages_are_looked_at_once_for_both_kinds_of_vectors(
     late = load_encoder("nano-colqwen2", device="cpu")
     late.encode_pages([Image.new("RGB", (28, 28))])  # nothing is left to be made once
     dense.encode_queries(["a"])
-    with mock.patch.object(VisionTower, "__call__", autospec=True) as tower:
-        tower.side_effect = TOWER
+    with watched_tower() as tower:
         ColQwen2Retriever.from_documents(nodes, index=server, encoder=late, recall=dense)
     assert tower.call_count == len(nodes)
 
