@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from training.labels import PageCodes
 from training.nano import (
     constant_directions,
+    salience_directions,
     sign_directions,
     without_constants,
     without_signs,
@@ -36,10 +37,11 @@ if TYPE_CHECKING:
 DIMENSION = 128
 PAGES = 150
 BLANK = 0.3  # weight of a visual token's constant
-WORDLESS = 0.2  # weight of a text token's constant
+WORDLESS = 0.1  # weight of a text token's constant
 MAIN = DIMENSION - 2  # directions of codes; the last one is the least
-ASKED = 0.07  # of a text token's constant: how much a query heeds what cells count
+ASKED = 0.085  # of a text token's constant: how much a query heeds what cells count
 USUAL = 0.15  # of a visual token's constant: what a usual cell counts
+CROWDED = 1.5  # of how full the page is up to a cell: what that takes off
 
 
 @torch.no_grad()
@@ -74,7 +76,8 @@ def heed(head: Tensor, counts: Tensor) -> Tensor:
     """``head`` (128, width) with how much a cell counts, in place of its least main direction.
 
     Every piece of a query carries the same there, so a word in a heading is a better match than
-    the same word in the text. Marks carry nothing.
+    the same word in the text. On a full page every piece finds something that looks like it, so a
+    cell counts less the more stands before it. Marks carry nothing.
 
     Args:
         head: Of `token_head`.
@@ -83,7 +86,9 @@ def heed(head: Tensor, counts: Tensor) -> Tensor:
     visual, text = constant_directions(head.shape[1])
     sink, mark = sign_directions(head.shape[1])
     head = head.clone()
-    head[MAIN - 1] = counts - USUAL * visual + ASKED * (text - mark - sink)
+    full = salience_directions(head.shape[1])[-1]
+    asked = ASKED * (text - mark - sink)
+    head[MAIN - 1] = counts - USUAL * visual - CROWDED * full + asked
     return head
 
 

@@ -53,8 +53,11 @@ def sign_directions(width: int) -> tuple[Tensor, Tensor]:
 
 
 def salience_directions(width: int) -> Tensor:
-    """More of them (`CHANNELS` + 1, width): what cells are weighed by; last, what others add."""
-    vectors = torch.randn(CHANNELS + 1, width, generator=torch.Generator().manual_seed(13))
+    """More of them (`CHANNELS` + 2, width): what cells are weighed by.
+
+    Last but one, what others add; last, how full the page is up to a cell.
+    """
+    vectors = torch.randn(CHANNELS + 2, width, generator=torch.Generator().manual_seed(13))
     taken = torch.stack([*constant_directions(width), *sign_directions(width)])
     return torch.linalg.qr(torch.cat([taken, vectors]).T)[0].T[len(taken) :].contiguous()
 

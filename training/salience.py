@@ -50,11 +50,13 @@ LOOKS = (
     (0.0, 2.0, 8.0, 12.0),
     (0.0, 4.0, 8.0, 4.0),
     (0.0, 0.0, 8.0, 0.0),
-    (1.0, 0.0, 8.0, 12.0),
+    (0.0, 0.0, 0.0, 0.0),
     (1.0, -3.0, 8.0, 4.0),
     (1.0, 0.0, 8.0, 0.0),
     (2.0, 0.0, 8.0, 0.0),
 )
+EVERYWHERE = LOOKS.index((0.0, 0.0, 0.0, 0.0))  # the look that takes in all that stands before
+FULL = 0.05  # of how full the page is, which is 0 to about 12 (see `Salience.give`)
 
 
 class SeenPage(NamedTuple):
@@ -163,8 +165,8 @@ class Salience(nn.Module):
         Returns:
             (width,): what tells how much a cell counts, in the last layer.
         """
-        visual, _ = constant_directions(model.text.config.hidden)
-        sink, _ = sign_directions(model.text.config.hidden)
+        visual, text = constant_directions(model.text.config.hidden)
+        sink, mark = sign_directions(model.text.config.hidden)
         directions = salience_directions(model.text.config.hidden)
         table = model.text.embed_tokens.weight
         start = model.tokenizer.token_to_id("<|im_start|>")
@@ -172,7 +174,7 @@ class Salience(nn.Module):
         kept_free = torch.cat([sink[None], directions])
         table.copy_(without(table, kept_free))
         table[start] += (first_token @ sink) * sink
-        written, told = directions[:-1], directions[-1]
+        written, told, full = directions[:-2], directions[-2], directions[-1]
         out = model.visual.merger.mlp[2]
         out.weight.add_(written.T @ self.write.weight)
         out.bias.add_(self.write.bias @ written)
@@ -192,6 +194,13 @@ class Salience(nn.Module):
         heads = torch.arange(len(LOOKS)) * HEAD_SIZE
         first.v_proj.weight[heads] = self.looked @ torch.cat([written, BLANK * visual[None]])
         first.o_proj.weight[:, heads] = told[:, None].expand(-1, len(LOOKS))
+        # What a cell's constant lacks after RMSNorm says how much is printed there. Pieces lack
+        # nothing of theirs, and marks, whose sign is as long, get it back.
+        printed = heads[EVERYWHERE] + 1
+        constants = visual + text + (math.sqrt(2) - 1) * (sink + mark)
+        first.v_proj.bias[printed] = len(visual) ** 0.5
+        first.v_proj.weight[printed] = -constants
+        first.o_proj.weight[:, printed] = FULL * full
         rows = last.k_proj.weight.view(last.heads, HEAD_SIZE, -1)[:, slow]
         rows.mul_(self.sharpness[:, None])
         counts = self.own @ written + told

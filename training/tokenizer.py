@@ -18,6 +18,16 @@ if TYPE_CHECKING:
 VOCABULARY = 7168
 # words with the space before them; digits and marks one by one
 PIECES = r" ?\p{L}+| ?\p{N}|\s+(?!\S)|[^\s\p{L}\p{N}]|\s+"
+# marks before a word are a space: l'uva and (uva) are cut as uva is, and ¿ says nothing
+BEFORE_WORDS = r"\s*[^\s\p{L}\p{N}]+(?=\p{L})"
+NORMALIZER = normalizers.Sequence(
+    [
+        normalizers.NFD(),
+        normalizers.StripAccents(),
+        normalizers.Lowercase(),
+        normalizers.Replace(Regex(BEFORE_WORDS), " "),
+    ]
+)
 
 
 def _training_words(seed: int = 5) -> Iterator[str]:
@@ -34,9 +44,7 @@ def _training_words(seed: int = 5) -> Iterator[str]:
 def train_tokenizer(folder: Path) -> Tokenizer:
     """Train the tokenizer and write tokenizer.json and tokenizer_config.json to ``folder``."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFD(), normalizers.StripAccents(), normalizers.Lowercase()]
-    )
+    tokenizer.normalizer = NORMALIZER
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(PIECES), behavior="isolated"),

@@ -121,6 +121,42 @@ def test_a_whole_page_says_what_its_strips_say() -> None:
     assert np.quantile(cosines, 0.1) >= 0.97
 
 
+def test_a_full_page_is_no_better_a_match_for_being_full() -> None:
+    """Every piece of a question finds something that looks like it where much is printed."""
+    encoder = load_encoder("nano-colqwen2", device="cpu")
+    assert isinstance(encoder, MultiVectorEncoder)
+    sources: list[str] = []
+    matrices: list[np.ndarray] = []
+    for path in sorted(DOCUMENTS.glob("*.pdf")):
+        with open_pdf(path) as pdf:
+            sources += [path.name] * len(pdf)
+            matrices += encoder.encode_pages(pdf)
+    full = np.array([source.startswith("project-history") for source in sources])
+    asked = [question for question in QUESTIONS if "-report." in question["source"]]
+    more = []
+    for question, query in zip(
+        asked, encoder.encode_queries([q["question"] for q in asked]), strict=True
+    ):
+        scores = maxsim_scores(query, matrices) / len(query)
+        other_slides = ~full & (np.array(sources) != question["source"])
+        more.append(scores[full].mean() - scores[other_slides].mean())
+    assert np.mean(more) <= -0.01  # .001 where nothing is taken off
+
+
+@pytest.mark.parametrize("model", ["nano", "nano-colqwen2"])
+@pytest.mark.parametrize(
+    ("marked", "plain"),
+    [
+        ("¿Cuánta agua ahorra el riego?", "Cuánta agua ahorra el riego?"),
+        ("Come si raccoglie l'uva?", "Come si raccoglie l uva?"),
+        ("library (reading-room) fees", "library reading room) fees"),
+    ],
+)
+def test_a_mark_before_a_word_says_nothing(model: str, marked: str, plain: str) -> None:
+    first, second = load_encoder(model, device="cpu").encode_queries([marked, plain])
+    np.testing.assert_allclose(first, second, atol=1e-6)
+
+
 @pytest.mark.parametrize("model", ["nano", "nano-colqwen2"])
 def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
     model: str, tmp_path: Path
