@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -111,6 +112,46 @@ def test_exhaustive_is_for_both_kinds(
         found = hits_of(vdr(*search))
         assert hits_of(vdr(*search, "--exhaustive")) == found
         assert len(hits_of(vdr(*search, "--exhaustive", "-k", 2))) == 2
+
+
+def test_an_index_with_recall_keeps_dense_vectors_and_brings_candidates_by_them(
+    vdr: Callable[..., Result], docs: Path, colqwen2: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    docs = shutil.copytree(docs, tmp_path / "docs")
+    index = ["--index", tmp_path / "ix"]
+    new = ["--late-interaction", *model_options(colqwen2), "--recall", tiny_checkpoint]
+    done = vdr("index", docs, *index, *new)
+    assert done.stdout == "2 added, 0 changed, 0 unchanged, 0 removed; 3 pages encoded\n"
+    plain = hits_of(vdr("search", QUESTION, *index, "--json"))
+    assert hits_of(vdr("search", QUESTION, *index, "--recall", "--json")) == plain
+    facts = json.loads(vdr("info", *index, "--json").stdout)
+    assert (facts["model"], facts["recall"]) == (str(colqwen2), str(tiny_checkpoint))
+    with LateInteractionIndex.open(tmp_path / "ix") as opened:
+        for page in opened.get(opened.page_ids(), with_vectors=True):
+            assert page.dense is not None
+    (docs / "b.png").unlink()
+    write_png(docs / "d.png", "teal")
+    again = vdr("index", docs, *index)
+    assert again.stdout == "1 added, 0 changed, 1 unchanged, 1 removed; 1 pages encoded\n"
+
+
+def test_recall_is_refused_where_there_are_no_dense_vectors_to_recall_by(
+    vdr: Callable[..., Result], built: Path, docs: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    dense = tmp_path / "dense"
+    options = ["--index", dense, *model_options(tiny_checkpoint)]
+    assert vdr("index", docs, *options).exit_code == 0
+    for done, message in (
+        (vdr("search", QUESTION, "--index", built, "--recall"), "made without dense vectors"),
+        (vdr("search", QUESTION, "--index", dense, "--recall"), "keeps one vector a page"),
+        (vdr("index", docs, "--index", built, "--recall", tiny_checkpoint), "leave --recall out"),
+        (vdr("index", docs, "--index", dense, "--recall", tiny_checkpoint), "--recall out"),
+        (vdr("index", docs, "--index", tmp_path / "new", "--recall", "nano"), "late-interaction"),
+        (vdr("search", "?", "--index", built, "--recall", "--exhaustive"), "exclude each other"),
+    ):
+        assert done.exit_code == 1
+        assert message in " ".join(done.stderr.split())
+    assert not (tmp_path / "new").exists()
 
 
 def test_several_questions_come_from_stdin_and_hits_are_lines(

@@ -93,6 +93,14 @@ def index_command(
     compression: Annotated[
         str | None, typer.Option(help=f"Of a new late-interaction index. {COMPRESSION_HELP}")
     ] = None,
+    recall: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Of a new late-interaction index: keep this model's one vector of a page too, to "
+            "bring candidates by (search --recall).",
+        ),
+    ] = None,
     revision: Annotated[
         str | None, typer.Option(help="Branch, tag or commit of the model on the hub.")
     ] = None,
@@ -139,7 +147,9 @@ def index_command(
         from vdr_integrations.apps.indexes import Kind
 
         kind = Kind(
-            late_interaction, None if compression is None else parse_compression(compression)
+            late_interaction,
+            None if compression is None else parse_compression(compression),
+            recall,
         )
         report = _update(
             index,
@@ -178,6 +188,13 @@ def search_command(
             help="Compare every page of a late-interaction index; a dense one always does.",
         ),
     ] = False,
+    recall: Annotated[
+        bool,
+        typer.Option(
+            "--recall",
+            help="Bring candidates by the dense vectors of an index that was made with --recall.",
+        ),
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
     ] = False,
@@ -210,6 +227,8 @@ def search_command(
             raise OptionError("--report -: the hits go to stdout; name a file for the report.")
         if thumbnails and as_json:
             raise OptionError("--thumbnails and --json exclude each other; choose one.")
+        if recall and exhaustive:
+            raise OptionError("--recall and --exhaustive exclude each other; choose one.")
         protocol = terminal_protocol() if thumbnails else None
         questions, password = asked_questions(question), password_in(password_env)
         with (
@@ -219,7 +238,7 @@ def search_command(
             drawn = None
             if protocol is not None:
                 drawn = thumbnail_text(opened, protocol, password=password)
-            found = search(opened, settings, questions, k=k, exhaustive=exhaustive)
+            found = search(opened, settings, questions, k=k, exhaustive=exhaustive, recall=recall)
             for asked, hits in zip(questions, found, strict=True):
                 keep(asked, hits)
                 if as_json:

@@ -15,8 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
-    from vdr_integrations.apps.settings import Encoder, ModelSettings
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.apps.settings import ModelSettings
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
     from vdr_integrations.index import Compression
+    from vdr_integrations.index.page_encoding import SyncEncoder
     from vdr_integrations.types import Hit
 
 __all__ = ["Index", "Kind", "index_to_write", "opened_index", "search"]
@@ -31,33 +36,45 @@ class Kind:
     Attributes:
         late_interaction: One vector a token; else one a page.
         compression: Of token vectors; None where the caller said nothing.
+        recall: Model whose vector of each page lies beside those of its tokens; None likewise.
     """
 
     late_interaction: bool = False
     compression: Compression | None = None
+    recall: str | None = None
 
     def check_new(self) -> None:
         """Refuse options that a new index of this kind does not have.
 
         Raises:
-            OptionError: Compression without late interaction.
+            OptionError: Compression or recall without late interaction.
         """
-        if self.compression is not None and not self.late_interaction:
+        if self.late_interaction:
+            return
+        if self.compression is not None:
             raise OptionError("--compression is of token vectors; add --late-interaction.")
+        if self.recall is not None:
+            raise OptionError("--recall is for token vectors; add --late-interaction.")
 
     def check(self, index: Index) -> None:
-        """Refuse an index that is of another kind, or compressed otherwise.
+        """Refuse an index that is of another kind, compressed otherwise, or without dense vectors.
 
         Raises:
             OptionError: It is.
         """
-        late = isinstance(index, LateInteractionIndex)
-        if not late and (self.late_interaction or self.compression is not None):
+        if not isinstance(index, LateInteractionIndex):
+            if self.late_interaction or self.compression is not None or self.recall is not None:
+                raise OptionError(
+                    f"index {index.path} keeps one vector a page; leave --late-interaction, "
+                    f"--compression and --recall out, or index into another folder."
+                )
+            return
+        if self.recall is not None and index.dense_manifest is None:
             raise OptionError(
-                f"index {index.path} keeps one vector a page; leave --late-interaction and "
-                f"--compression out, or index into another folder."
+                f"index {index.path} was made without dense vectors; leave --recall out, or index "
+                f"into another folder."
             )
-        if late and self.compression not in {None, index.compression}:
+        if self.compression not in {None, index.compression}:
             raise OptionError(
                 f"index {index.path} was made with --compression "
                 f"{compression_words(index.compression)}; leave --compression out, or index into "
@@ -85,7 +102,7 @@ def opened_index(path: Path) -> Generator[Index]:
 @contextmanager
 def index_to_write(
     path: Path, settings: ModelSettings, kind: Kind
-) -> Generator[tuple[Index, Encoder]]:
+) -> Generator[tuple[Index, SyncEncoder]]:
     """The index in a folder, or a new one, and its encoder; closed at the end.
 
     A new index is made when its model is loaded: a model that does not load leaves no folder.
@@ -103,12 +120,18 @@ def index_to_write(
             index, encoder = stack.enter_context(_new_index(path, settings, kind))
         else:
             kind.check(index)
-            encoder = _encoder(index, settings)
+            encoder = _encoder(index, settings, kind)
         yield index, encoder
 
 
 def search(
-    index: Index, settings: ModelSettings, questions: Sequence[str], *, k: int, exhaustive: bool
+    index: Index,
+    settings: ModelSettings,
+    questions: Sequence[str],
+    *,
+    k: int,
+    exhaustive: bool,
+    recall: bool = False,
 ) -> Iterator[list[Hit]]:
     """The hits of each question, best first.
 
@@ -118,15 +141,20 @@ def search(
         questions: In plain words.
         k: At most this many hits each.
         exhaustive: Compare every page; a dense index always does.
+        recall: Bring candidates by the dense vectors beside those of tokens.
 
     Raises:
         IndexMismatchError: Another model made the index.
+        OptionError: Recall, and the index keeps one kind of vectors.
     """
     if isinstance(index, LateInteractionIndex):
         late, _, _ = settings.load_late(index.manifest)
         index.manifest.check(late, index_path=index.path)
-        for matrix in late.encode_queries(questions):
-            yield index.search(matrix, k=k, exhaustive=exhaustive)
+        dense = _dense_queries(index, settings, questions) if recall else [None] * len(questions)
+        for matrix, vector in zip(late.encode_queries(questions), dense, strict=True):
+            yield index.search(matrix, k=k, exhaustive=exhaustive, dense_query=vector)
+    elif recall:
+        raise OptionError(f"index {index.path} keeps one vector a page; leave --recall out.")
     else:
         dense, _, _ = settings.load_dense(index.manifest)
         index.manifest.check(dense, index_path=index.path)
@@ -134,14 +162,38 @@ def search(
             yield index.search(vector, k=k)
 
 
-def _encoder(index: Index, settings: ModelSettings) -> Encoder:
-    late = isinstance(index, LateInteractionIndex)
-    load = settings.load_late if late else settings.load_dense
-    return load(index.manifest)[0]
+def _dense_queries(
+    index: LateInteractionIndex, settings: ModelSettings, questions: Sequence[str]
+) -> NDArray[np.float32]:
+    if index.dense_manifest is None:
+        raise OptionError(
+            f"index {index.path} was made without dense vectors; leave --recall out, or index "
+            f"into another folder with --recall MODEL."
+        )
+    dense, _, _ = settings.load_recall(None, index.dense_manifest)
+    index.dense_manifest.check(dense, index_path=index.path)
+    return dense.encode_queries(questions)
+
+
+def _encoder(index: Index, settings: ModelSettings, kind: Kind) -> SyncEncoder:
+    if not isinstance(index, LateInteractionIndex):
+        return settings.load_dense(index.manifest)[0]
+    late, _, _ = settings.load_late(index.manifest)
+    if index.dense_manifest is None:
+        return late
+    return _pair(late, settings.load_recall(kind.recall, index.dense_manifest)[0])
+
+
+def _pair(late: MultiVectorEncoder, dense: DenseEncoder) -> PairedEncoder:
+    from vdr_integrations.encoders import PairedEncoder
+
+    return PairedEncoder(dense=dense, multi_vector=late)
 
 
 @contextmanager
-def _new_index(path: Path, settings: ModelSettings, kind: Kind) -> Generator[tuple[Index, Encoder]]:
+def _new_index(
+    path: Path, settings: ModelSettings, kind: Kind
+) -> Generator[tuple[Index, SyncEncoder]]:
     if kind.late_interaction:
         encoder, model, revision = settings.load_late()
         manifest = Manifest.of(encoder, model=model, revision=revision)
@@ -149,10 +201,20 @@ def _new_index(path: Path, settings: ModelSettings, kind: Kind) -> Generator[tup
             "page": encoder.checkpoint.page_prompt,
             "query": encoder.checkpoint.query_prompt,
         }
+        beside: Manifest | None = None
+        both: SyncEncoder = encoder
+        if kind.recall is not None:
+            dense, model, revision = settings.load_recall(kind.recall)
+            beside = Manifest.of(dense, model=model, revision=revision)
+            both = _pair(encoder, dense)
         with LateInteractionIndex.create(
-            path, manifest=manifest, compression=kind.compression, prompts=prompts
+            path,
+            manifest=manifest,
+            dense_manifest=beside,
+            compression=kind.compression,
+            prompts=prompts,
         ) as index:
-            yield index, encoder
+            yield index, both
     else:
         encoder, model, revision = settings.load_dense()
         manifest = Manifest.of(encoder, model=model, revision=revision)

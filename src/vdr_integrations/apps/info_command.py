@@ -63,6 +63,7 @@ def _facts(index: Index, folder: Path) -> dict[str, Any]:
         "dimension": manifest.dimension,
         "max_visual_tokens": manifest.max_visual_tokens,
         "compression": None if dense else compression_words(index.compression),
+        "recall": None if dense or not index.dense_manifest else index.dense_manifest.model,
         "pages": index.count_pages(),
         "skipped_pages": sum(len(one.skipped) for one in documents),
         "bytes": sum(_disk_bytes(file) for file in folder.rglob("*") if file.is_file()),

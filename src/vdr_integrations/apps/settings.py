@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -71,6 +71,21 @@ class ModelSettings:
                 f"choose a ColQwen2 model such as {DEFAULT_LATE_MODEL}."
             )
         return MultiVectorHandle().get(options), options.model, options.revision
+
+    def load_recall(
+        self, model: str | None, manifest: Manifest | None = None
+    ) -> tuple[DenseEncoder, str, str | None]:
+        """The encoder of the dense vectors that lie beside token vectors, likewise.
+
+        Args:
+            model: None takes that of ``manifest``.
+            manifest: Of the index's dense vectors, where there are any.
+
+        Raises:
+            OptionError: The model gives one vector a token.
+            CheckpointError: It cannot be loaded.
+        """
+        return replace(self, model=model, revision=None, dimension=None).load_dense(manifest)
 
     def _options(self, manifest: Manifest | None, *, default: str) -> EncoderOptions:
         from vdr_integrations.encoders import EncoderOptions

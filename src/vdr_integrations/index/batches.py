@@ -10,9 +10,9 @@ from vdr_integrations.errors import DeviceMemoryError, InvalidVectorError, PageE
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.draft import Draft
-    from vdr_integrations.types import PageImage, PatchGrid
+    from vdr_integrations.index.page_encoding import PageEncoding
+    from vdr_integrations.types import PageImage
 
 __all__ = ["PageBatches"]
 
@@ -26,8 +26,8 @@ class PageBatches:
         pages_encoded: Pages that got a vector.
     """
 
-    def __init__(self, encoder: DenseEncoder | MultiVectorEncoder, *, batch_pages: int) -> None:
-        self._encoder = encoder
+    def __init__(self, encoding: PageEncoding, *, batch_pages: int) -> None:
+        self._encoding = encoding
         self._batch_pages = batch_pages
         self._waiting: list[tuple[Draft, int, PageImage]] = []
         self._drafts: deque[Draft] = deque()
@@ -67,7 +67,7 @@ class PageBatches:
         if not waiting:
             return
         try:
-            vectors = self._encoder.encode_pages([image for _, _, image in waiting])
+            pages = self._encoding.encode([image for _, _, image in waiting])
         except (InvalidVectorError, DeviceMemoryError) as error:
             if len(waiting) == 1:
                 draft, page_number, _ = waiting[0]
@@ -79,16 +79,9 @@ class PageBatches:
                 self._waiting = [entry]
                 self.encode()
             return
-        for (draft, page_number, image), vector in zip(waiting, vectors, strict=True):
-            draft.take(page_number, vector, grid=self._grid(image))
+        for (draft, page_number, _), page in zip(waiting, pages, strict=True):
+            draft.take(page_number, page)
         self.pages_encoded += len(waiting)
-
-    def _grid(self, image: PageImage) -> PatchGrid | None:
-        from vdr_integrations.encoders import MultiVectorEncoder
-
-        if not isinstance(self._encoder, MultiVectorEncoder):
-            return None
-        return self._encoder.page_layout(image.height, image.width)
 
     def finished(self) -> Iterator[Draft]:
         """Documents that are complete, in the order in which they began."""

@@ -16,12 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from vdr_integrations.index.page_encoding import EncodedPage
     from vdr_integrations.index.sinks import PageSink
     from vdr_integrations.pages import PagePrinter
-    from vdr_integrations.types import PatchGrid
 
 __all__ = ["Draft"]
 
@@ -96,12 +93,10 @@ class Draft:
         )
         return page.image
 
-    def take(
-        self, page_number: int, vectors: NDArray[np.float32], *, grid: PatchGrid | None
-    ) -> None:
+    def take(self, page_number: int, page: EncodedPage) -> None:
         """Put a page that was encoded into the sink."""
         record = self.records.pop(page_number)
-        self.sink.add(replace(record, grid=grid), vectors)
+        self.sink.add(replace(record, grid=page.grid), page.vectors, dense=page.dense)
         self.encoded.add(page_number)
 
     def commit(self) -> None:

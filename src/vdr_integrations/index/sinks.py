@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
 
-__all__ = ["PageIndex", "PageSink", "StagingIndex", "sink_for"]
+__all__ = ["PageIndex", "PageSink", "RecallIndex", "StagingIndex", "sink_for"]
 
 
 class PageIndex(Protocol):
@@ -57,8 +57,14 @@ class PageIndex(Protocol):
 class PageSink(Protocol):
     """Takes the pages of one document in any order; nothing is found before the commit."""
 
-    def add(self, page: PageRecord, vectors: NDArray[np.float32]) -> None:
-        """Take a page."""
+    def add(
+        self,
+        page: PageRecord,
+        vectors: NDArray[np.float32],
+        *,
+        dense: NDArray[np.float32] | None = None,
+    ) -> None:
+        """Take a page; ``dense`` is its one vector beside those of its tokens."""
         ...
 
     def commit(self, document: DocumentRecord) -> None:
@@ -79,6 +85,13 @@ class StagingIndex(Protocol):
         ...
 
 
+@runtime_checkable
+class RecallIndex(Protocol):
+    """An index that can keep a dense vector of each page beside those of its tokens."""
+
+    dense_manifest: Manifest | None
+
+
 def sink_for(index: PageIndex, source: str) -> PageSink:
     """Where the pages of a document go."""
     if isinstance(index, StagingIndex):
@@ -93,7 +106,14 @@ class _Collected:
         self._index = index
         self._pages: dict[int, tuple[PageRecord, NDArray[np.float32]]] = {}
 
-    def add(self, page: PageRecord, vectors: NDArray[np.float32]) -> None:
+    def add(
+        self,
+        page: PageRecord,
+        vectors: NDArray[np.float32],
+        *,
+        dense: NDArray[np.float32] | None = None,
+    ) -> None:
+        del dense  # only a StagingIndex keeps token vectors, and these beside them
         self._pages[page.page_number] = (page, vectors)
 
     def commit(self, document: DocumentRecord) -> None:

@@ -12,6 +12,7 @@ from vdr_integrations.errors import DocumentOpenError, OptionError, PageError
 from vdr_integrations.index.batches import PageBatches
 from vdr_integrations.index.draft import Draft
 from vdr_integrations.index.file_state import read_file_state, surely_unchanged
+from vdr_integrations.index.page_encoding import PageEncoding
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
@@ -20,7 +21,7 @@ from vdr_integrations.pages.files import refuse_shortage
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
-    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
+    from vdr_integrations.index.page_encoding import SyncEncoder
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.sinks import PageIndex
     from vdr_integrations.pages.drawn_page import DrawnPage
@@ -34,7 +35,7 @@ alone, but encodes none meanwhile (benchmarks/render_ahead.py). Charts and scans
 
 def sync_index(
     index: PageIndex,
-    encoder: DenseEncoder | MultiVectorEncoder,
+    encoder: SyncEncoder,
     paths: Iterable[str | Path],
     *,
     password: str | None = None,
@@ -52,7 +53,8 @@ def sync_index(
 
     Args:
         index: A dense or late-interaction index; kept locked against other writers meanwhile.
-        encoder: The one that made the index.
+        encoder: The one that made the index; for one with dense vectors beside those of tokens
+            a ``PairedEncoder`` of both that did.
         paths: PDFs, images and folders, which are searched through.
         password: For encrypted PDFs.
         batch_pages: Pages handed to the encoder at once, at least 1.
@@ -68,8 +70,8 @@ def sync_index(
         looked into (no permission, a failing disk) keeps them: nobody knows that it changed.
 
     Raises:
-        OptionError: An option is out of range, or ``page_timeout_s`` given where pages are drawn in
-            this process.
+        OptionError: An option is out of range, ``page_timeout_s`` given where pages are drawn in
+            this process, or a pair of encoders with two pixel budgets.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.
@@ -78,15 +80,16 @@ def sync_index(
     """
     if batch_pages < 1:
         raise OptionError(f"batch_pages must be at least 1, found {batch_pages}.")
-    index.manifest.check(encoder, index_path=index.path)
+    encoding = PageEncoding(encoder)
+    encoding.check(index)
     with index.writing():
         run = _Run(
             index,
-            encoder,
+            encoding,
             password=password,
             batch_pages=batch_pages,
             printer=PagePrinter(
-                workers=_workers(encoder) if render_workers is None else render_workers,
+                workers=_workers(encoding) if render_workers is None else render_workers,
                 page_timeout_s=page_timeout_s,
             ),
             on_progress=on_progress,
@@ -100,7 +103,7 @@ class _Run:
     def __init__(
         self,
         index: PageIndex,
-        encoder: DenseEncoder | MultiVectorEncoder,
+        encoding: PageEncoding,
         *,
         password: str | None,
         batch_pages: int,
@@ -108,11 +111,11 @@ class _Run:
         on_progress: Callable[[SyncProgress], None] | None,
     ) -> None:
         self._index = index
-        self._budget = encoder.pixel_budget
+        self._budget = encoding.pixel_budget
         self._password = password
         self._on_progress = on_progress
         self._printer = printer
-        self._batches = PageBatches(encoder, batch_pages=batch_pages)
+        self._batches = PageBatches(encoding, batch_pages=batch_pages)
         self._report = SyncReport()
         self._known = {document.source: document for document in index.documents()}
         self._done = 0
@@ -264,8 +267,8 @@ class _Run:
             )
 
 
-def _workers(encoder: DenseEncoder | MultiVectorEncoder) -> int:
-    if encoder.device.type != "cuda":
+def _workers(encoding: PageEncoding) -> int:
+    if encoding.device.type != "cuda":
         return 0  # the model needs all cores there are
     return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1)
 

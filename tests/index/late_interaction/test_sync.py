@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.index.documents import write_pdf, write_png
+from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import write_base
 
-from vdr_integrations import MultiVectorEncoder, load_encoder, open_pdf
-from vdr_integrations.errors import EncodingError, IndexMismatchError
+from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder, load_encoder, open_pdf
+from vdr_integrations.errors import EncodingError, IndexMismatchError, OptionError
 from vdr_integrations.index import (
     Compression,
     DenseIndex,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tests.index.late_interaction.conftest import Location
 
-    from vdr_integrations import DenseEncoder
     from vdr_integrations.types import PageInput
 
 
@@ -39,6 +39,31 @@ def multi_vector(tmp_path_factory: pytest.TempPathFactory) -> MultiVectorEncoder
     encoder = load_encoder(str(folder), device="cpu", max_visual_tokens=16)
     assert isinstance(encoder, MultiVectorEncoder)
     return encoder
+
+
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory: pytest.TempPathFactory) -> DenseEncoder:
+    folder = tmp_path_factory.mktemp("dense") / "vdr-2b-multi-v1"
+    write_tiny_checkpoint(folder)
+    encoder = load_encoder(str(folder), device="cpu", max_visual_tokens=16)
+    assert isinstance(encoder, DenseEncoder)
+    return encoder
+
+
+@pytest.fixture
+def pair(dense: DenseEncoder, multi_vector: MultiVectorEncoder) -> PairedEncoder:
+    return PairedEncoder(dense=dense, multi_vector=multi_vector)
+
+
+@pytest.fixture
+def recalling(location: Location, pair: PairedEncoder) -> Iterator[LateInteractionIndex]:
+    with LateInteractionIndex.create(
+        location,
+        manifest=Manifest.of(pair.multi_vector),
+        dense_manifest=Manifest.of(pair.dense),
+        compression=Compression(vectors="float32"),
+    ) as made:
+        yield made
 
 
 @pytest.fixture
@@ -139,3 +164,58 @@ def test_an_index_opens_with_its_encoder(
 ) -> None:
     late.close()
     LateInteractionIndex.open(location, encoder=multi_vector).close()
+
+
+def test_a_pair_of_encoders_keeps_a_vector_of_each_page_beside_those_of_its_tokens(
+    recalling: LateInteractionIndex, pair: PairedEncoder, docs: Path
+) -> None:
+    assert sync_index(recalling, pair, [docs]).pages_encoded == 3
+    source = f"{docs.as_posix()}/a.pdf"
+    with open_pdf(docs / "a.pdf") as document:
+        images = [page.to_image(pair.multi_vector.pixel_budget) for page in document]
+    pages = recalling.get(recalling.page_ids({"source": source}), with_vectors=True)
+    vectors, matrices = pair.dense.encode_pages(images), pair.multi_vector.encode_pages(images)
+    for page, vector, matrix, image in zip(pages, vectors, matrices, images, strict=True):
+        assert page.dense == pytest.approx(vector, abs=1e-5)
+        assert page.vectors == pytest.approx(matrix, abs=1e-5)
+        assert page.grid == pair.multi_vector.page_layout(image.height, image.width)
+    query = pair.multi_vector.encode_queries(["apples"])[0]
+    assert recalling.search(query, dense_query=vectors[1]) == recalling.search(query)
+    assert sync_index(recalling, pair, [docs]).pages_encoded == 0
+
+
+def test_token_vectors_alone_do_not_go_into_an_index_with_dense_ones(
+    recalling: LateInteractionIndex, pair: PairedEncoder, docs: Path
+) -> None:
+    with pytest.raises(IndexMismatchError, match="give a PairedEncoder of both encoders"):
+        sync_index(recalling, pair.multi_vector, [docs])
+    assert recalling.count_pages() == 0
+
+
+def test_a_pair_does_not_go_into_an_index_that_keeps_one_kind(
+    late: LateInteractionIndex, pair: PairedEncoder, docs: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(IndexMismatchError, match="was made without dense vectors"):
+        sync_index(late, pair, [docs])
+    index = DenseIndex.create(tmp_path / "dense", manifest=Manifest.of(pair.dense))
+    with pytest.raises(IndexMismatchError, match="cannot be used with"):
+        sync_index(index, pair, [docs])
+
+
+def test_another_dense_encoder_is_refused(
+    recalling: LateInteractionIndex, pair: PairedEncoder, docs: Path
+) -> None:
+    other = load_encoder(pair.dense.name, device="cpu", max_visual_tokens=16, dimension=32)
+    assert isinstance(other, DenseEncoder)
+    with pytest.raises(IndexMismatchError, match="dimension 32"):
+        sync_index(recalling, PairedEncoder(dense=other, multi_vector=pair.multi_vector), [docs])
+
+
+def test_a_pair_with_two_pixel_budgets_is_refused(
+    recalling: LateInteractionIndex, pair: PairedEncoder, docs: Path
+) -> None:
+    """Pages are drawn once, and would be scaled a second time for one of them."""
+    other = load_encoder(pair.dense.name, device="cpu", max_visual_tokens=32)
+    assert isinstance(other, DenseEncoder)
+    with pytest.raises(OptionError, match="same max_visual_tokens, found 32 and 16"):
+        sync_index(recalling, PairedEncoder(dense=other, multi_vector=pair.multi_vector), [docs])

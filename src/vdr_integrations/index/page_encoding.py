@@ -1,0 +1,107 @@
+"""What encodes the pages of a sync: an encoder of either kind, or both at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from vdr_integrations.errors import IndexMismatchError, OptionError
+from vdr_integrations.index.sinks import RecallIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
+    from vdr_integrations.index.sinks import PageIndex
+    from vdr_integrations.types import PageImage, PatchGrid, PixelBudget
+
+    SyncEncoder: TypeAlias = DenseEncoder | MultiVectorEncoder | PairedEncoder
+
+__all__ = ["EncodedPage", "PageEncoding"]
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPage:
+    """What an index keeps of a page's picture.
+
+    Attributes:
+        vectors: float32 (dimension,), or (tokens, dimension) of late interaction.
+        dense: float32 (dense dimension,) beside token vectors.
+        grid: Of the visual tokens among them.
+    """
+
+    vectors: NDArray[np.float32]
+    dense: NDArray[np.float32] | None = None
+    grid: PatchGrid | None = None
+
+
+class PageEncoding:
+    """One or both encoders, once they fit an index.
+
+    Attributes:
+        device: Where pages are encoded.
+        pixel_budget: What pages are drawn for.
+    """
+
+    def __init__(self, encoder: SyncEncoder) -> None:
+        """Take an encoder.
+
+        Raises:
+            OptionError: A pair that sees pages in two sizes.
+        """
+        from vdr_integrations.encoders import MultiVectorEncoder, PairedEncoder
+
+        self._pair = encoder if isinstance(encoder, PairedEncoder) else None
+        self._encoder = encoder.multi_vector if isinstance(encoder, PairedEncoder) else encoder
+        self._late = self._encoder if isinstance(self._encoder, MultiVectorEncoder) else None
+        self.device: torch.device = self._encoder.device
+        self.pixel_budget: PixelBudget = self._encoder.pixel_budget
+        if self._pair is not None:
+            own, other = self.pixel_budget, self._pair.dense.pixel_budget
+            if replace(other, min_visual_tokens=own.min_visual_tokens) != own:
+                raise OptionError(
+                    f"pages are drawn once for both encoders; load them with the same "
+                    f"max_visual_tokens, found {other.max_visual_tokens} and "
+                    f"{own.max_visual_tokens}."
+                )
+
+    def check(self, index: PageIndex) -> None:
+        """Refuse an index that was not made by these encoders.
+
+        Raises:
+            IndexMismatchError: It was not, or does not keep what they give.
+        """
+        index.manifest.check(self._encoder, index_path=index.path)
+        dense = index.dense_manifest if isinstance(index, RecallIndex) else None
+        if self._pair is None:
+            if dense is not None:
+                raise IndexMismatchError(
+                    f"index {index.path} keeps a dense vector of {dense.model} beside the token "
+                    f"vectors of a page; give a PairedEncoder of both encoders."
+                )
+        elif dense is None:
+            raise IndexMismatchError(
+                f"index {index.path} was made without dense vectors; give the MultiVectorEncoder "
+                f"alone, or make an index with dense_manifest."
+            )
+        else:
+            dense.check(self._pair.dense, index_path=index.path)
+
+    def encode(self, images: Sequence[PageImage]) -> list[EncodedPage]:
+        """Encode pages; order is kept.
+
+        Raises:
+            EncodingError: See ``encode_pages``.
+        """
+        if self._late is None:
+            return [EncodedPage(vector) for vector in self._encoder.encode_pages(images)]
+        grids = [self._late.page_layout(image.height, image.width) for image in images]
+        if self._pair is None:
+            dense, tokens = [None] * len(images), self._late.encode_pages(images)
+        else:
+            dense, tokens = self._pair.encode_pages(images)
+        return [EncodedPage(*page) for page in zip(tokens, dense, grids, strict=True)]
