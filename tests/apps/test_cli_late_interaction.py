@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from tests.index.documents import write_pdf, write_png
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+SEARCH = LateInteractionIndex.search
 QUESTION = "How did the revenue change in 2023, and why?"
 HIT_KEYS = {
     "source",
@@ -123,7 +125,14 @@ def test_an_index_with_recall_keeps_dense_vectors_and_brings_candidates_by_them(
     done = vdr("index", docs, *index, *new)
     assert done.stdout == "2 added, 0 changed, 0 unchanged, 0 removed; 3 pages encoded\n"
     plain = hits_of(vdr("search", QUESTION, *index, "--json"))
-    assert hits_of(vdr("search", QUESTION, *index, "--recall", "--json")) == plain
+    dense = load_encoder(str(tiny_checkpoint), max_visual_tokens=16)
+    moved = shutil.copytree(tiny_checkpoint, tmp_path / "moved" / tiny_checkpoint.name)
+    for option in (["--recall"], ["--recall-model", moved]):
+        with mock.patch.object(LateInteractionIndex, "search", autospec=True) as search:
+            search.side_effect = SEARCH
+            assert hits_of(vdr("search", QUESTION, *index, *option, "--json")) == plain
+        [vector] = [call.kwargs["dense_query"] for call in search.call_args_list]
+        assert vector == pytest.approx(dense.encode_queries([QUESTION])[0])
     facts = json.loads(vdr("info", *index, "--json").stdout)
     assert (facts["model"], facts["recall"]) == (str(colqwen2), str(tiny_checkpoint))
     with LateInteractionIndex.open(tmp_path / "ix") as opened:
@@ -133,6 +142,25 @@ def test_an_index_with_recall_keeps_dense_vectors_and_brings_candidates_by_them(
     write_png(docs / "d.png", "teal")
     again = vdr("index", docs, *index)
     assert again.stdout == "1 added, 0 changed, 1 unchanged, 1 removed; 1 pages encoded\n"
+
+
+def test_the_dense_model_of_an_index_with_recall_is_named_and_shortened_by_options(
+    vdr: Callable[..., Result], docs: Path, colqwen2: Path, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    new = ["--late-interaction", *model_options(colqwen2), "--dimension", "32"]
+    index = ["--index", tmp_path / "ix"]
+    assert vdr("index", docs, *index, *new, "--recall", tiny_checkpoint).exit_code == 0
+    with LateInteractionIndex.open(tmp_path / "ix") as opened:
+        assert opened.dense_manifest is not None
+        assert opened.dense_manifest.dimension == 32
+    for name in ("nano-colqwen2", ""):
+        done = vdr("index", docs, "--index", tmp_path / "no", *new, "--recall", name)
+        assert done.exit_code == 1
+        assert "--recall takes a model of one vector a page" in " ".join(done.stderr.split())
+    done = vdr("index", docs, *index, "--recall", "nano")
+    assert done.exit_code == 1
+    assert "cannot be used with nano" in " ".join(done.stderr.split())
+    assert not (tmp_path / "no").exists()
 
 
 def test_recall_is_refused_where_there_are_no_dense_vectors_to_recall_by(

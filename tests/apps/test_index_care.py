@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from vdr_integrations.apps.commands import app
 from vdr_integrations.index import DenseIndex, LateInteractionIndex
-from vdr_integrations.index.late_interaction.engine import POOLED, TOKENS
+from vdr_integrations.index.late_interaction.engine import DENSE, POOLED, TOKENS
 from vdr_integrations.index.late_interaction.filters import Where
 
 if TYPE_CHECKING:
@@ -317,6 +317,32 @@ def test_verify_finds_altered_token_vectors(vdr: Callable[..., Result], late: Pa
     found = shown(done)
     assert "altered vectors" in found["problems"][0]
     assert (found["documents"], found["pages"]) == (2, 1)
+
+
+def test_verify_finds_dense_vectors_that_are_spoilt_or_gone(
+    vdr: Callable[..., Result], tmp_path: Path
+) -> None:
+    files = write_pdf(tmp_path / "docs" / "a.pdf", ["apples", "pears"])
+    folder = ["--index", tmp_path / "both"]
+    models = ["--late-interaction", "--model", "nano-colqwen2", "--recall", "nano"]
+    made = vdr("index", files, *folder, *models)
+    assert made.exit_code == 0
+    assert vdr("verify", *folder).exit_code == 0
+    with LateInteractionIndex.open(tmp_path / "both") as index:
+        points, _ = index._engine.scroll(Where.equal(kind="page"), limit=2)
+        halved, gone = index._engine.retrieve(
+            [point.id for point in points], vectors=[TOKENS, POOLED, DENSE]
+        )
+        halved.vectors[DENSE] = halved.vectors[DENSE] * np.float32(0.5)
+        index._engine.delete([gone.id])
+        del gone.vectors[DENSE]
+        index._engine.upsert([halved, gone])
+    done = vdr("verify", *folder, "--json")
+    assert done.exit_code == 1
+    problems = " ".join(shown(done)["problems"])
+    assert "dense vector: the length of a vector is 0.5, not 1." in problems
+    assert "dense vector: it is gone." in problems
+    assert shown(done)["pages"] == 0
 
 
 def test_verify_reports_an_index_that_cannot_be_opened(

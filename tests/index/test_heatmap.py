@@ -26,7 +26,7 @@ from vdr_integrations.index import (
     sync_index,
 )
 from vdr_integrations.index.page_pictures import keep_pictures, page_picture
-from vdr_integrations.index.query_words import query_words
+from vdr_integrations.index.query_words import QueryWord, query_words, tokens_of_word
 from vdr_integrations.pages import open_pdf
 from vdr_integrations.types import Hit, PageImage, PixelBudget
 
@@ -91,6 +91,24 @@ def test_the_words_of_a_question_are_told_from_its_prompt(
     tokens: tuple[str, ...], prompt: str | None, words: list[tuple[str, tuple[int, ...]]]
 ) -> None:
     assert query_words(tokens, prompt=prompt) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "asked", "tokens"),
+    [
+        ((("l", (1,)), ("uva", (2, 3))), "L'uva", [(1, 2, 3)]),
+        ((("l'uva", (1, 2)), ("uva", (3,))), "uva", [(3,)]),
+        ((("e", (1,)), ("mail", (2,)), ("e", (3,))), "e-mail", [(1, 2)]),
+        ((("quienes", (1, 2)),), "¿Quiénes", [(1, 2)]),
+        ((("blue", (1,)), ("Blue", (4,))), "blue", [(1,), (4,)]),
+        ((("blue", (1,)),), "?", []),
+        ((("blue", (1,)),), "blu", []),
+    ],
+)
+def test_a_word_is_found_however_a_tokenizer_cuts_and_spells_it(
+    words: tuple[tuple[str, tuple[int, ...]], ...], asked: str, tokens: list[tuple[int, ...]]
+) -> None:
+    assert tokens_of_word([QueryWord(*word) for word in words], asked) == tokens
 
 
 def test_colour_lies_where_a_word_matches_and_nowhere_else(heat: HeatMap) -> None:

@@ -98,7 +98,7 @@ def index_command(
         typer.Option(
             metavar="MODEL",
             help="Of a new late-interaction index: keep this model's one vector of a page too, to "
-            "bring candidates by (search --recall).",
+            "bring candidates by (search --recall); --dimension is then of it.",
         ),
     ] = None,
     revision: Annotated[
@@ -195,6 +195,10 @@ def search_command(
             help="Bring candidates by the dense vectors of an index that was made with --recall.",
         ),
     ] = False,
+    recall_model: Annotated[
+        str | None,
+        typer.Option(help="Where the model of these vectors is now. (default: as it was indexed)"),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
     ] = False,
@@ -227,7 +231,7 @@ def search_command(
             raise OptionError("--report -: the hits go to stdout; name a file for the report.")
         if thumbnails and as_json:
             raise OptionError("--thumbnails and --json exclude each other; choose one.")
-        if recall and exhaustive:
+        if (recall or recall_model is not None) and exhaustive:
             raise OptionError("--recall and --exhaustive exclude each other; choose one.")
         protocol = terminal_protocol() if thumbnails else None
         questions, password = asked_questions(question), password_in(password_env)
@@ -238,7 +242,15 @@ def search_command(
             drawn = None
             if protocol is not None:
                 drawn = thumbnail_text(opened, protocol, password=password)
-            found = search(opened, settings, questions, k=k, exhaustive=exhaustive, recall=recall)
+            found = search(
+                opened,
+                settings,
+                questions,
+                k=k,
+                exhaustive=exhaustive,
+                recall=recall or recall_model is not None,
+                recall_model=recall_model,
+            )
             for asked, hits in zip(questions, found, strict=True):
                 keep(asked, hits)
                 if as_json:

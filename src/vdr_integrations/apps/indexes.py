@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.apps.compression_option import compression_words
@@ -132,6 +132,7 @@ def search(
     k: int,
     exhaustive: bool,
     recall: bool = False,
+    recall_model: str | None = None,
 ) -> Iterator[list[Hit]]:
     """The hits of each question, best first.
 
@@ -142,16 +143,19 @@ def search(
         k: At most this many hits each.
         exhaustive: Compare every page; a dense index always does.
         recall: Bring candidates by the dense vectors beside those of tokens.
+        recall_model: Where the model that made these is now; None: as it was indexed.
 
     Raises:
         IndexMismatchError: Another model made the index.
         OptionError: Recall, and the index keeps one kind of vectors.
     """
     if isinstance(index, LateInteractionIndex):
+        vectors: Sequence[NDArray[np.float32] | None] = [None] * len(questions)
+        if recall:
+            vectors = [*_dense_queries(index, settings, questions, model=recall_model)]
         late, _, _ = settings.load_late(index.manifest)
         index.manifest.check(late, index_path=index.path)
-        dense = _dense_queries(index, settings, questions) if recall else [None] * len(questions)
-        for matrix, vector in zip(late.encode_queries(questions), dense, strict=True):
+        for matrix, vector in zip(late.encode_queries(questions), vectors, strict=True):
             yield index.search(matrix, k=k, exhaustive=exhaustive, dense_query=vector)
     elif recall:
         raise OptionError(f"index {index.path} keeps one vector a page; leave --recall out.")
@@ -163,14 +167,18 @@ def search(
 
 
 def _dense_queries(
-    index: LateInteractionIndex, settings: ModelSettings, questions: Sequence[str]
+    index: LateInteractionIndex,
+    settings: ModelSettings,
+    questions: Sequence[str],
+    *,
+    model: str | None,
 ) -> NDArray[np.float32]:
     if index.dense_manifest is None:
         raise OptionError(
             f"index {index.path} was made without dense vectors; leave --recall out, or index "
             f"into another folder with --recall MODEL."
         )
-    dense, _, _ = settings.load_recall(None, index.dense_manifest)
+    dense, _, _ = settings.load_recall(model, index.dense_manifest)
     index.dense_manifest.check(dense, index_path=index.path)
     return dense.encode_queries(questions)
 
@@ -178,9 +186,9 @@ def _dense_queries(
 def _encoder(index: Index, settings: ModelSettings, kind: Kind) -> SyncEncoder:
     if not isinstance(index, LateInteractionIndex):
         return settings.load_dense(index.manifest)[0]
-    late, _, _ = settings.load_late(index.manifest)
     if index.dense_manifest is None:
-        return late
+        return settings.load_late(index.manifest)[0]
+    late, _, _ = replace(settings, dimension=None).load_late(index.manifest)
     return _pair(late, settings.load_recall(kind.recall, index.dense_manifest)[0])
 
 
@@ -195,7 +203,8 @@ def _new_index(
     path: Path, settings: ModelSettings, kind: Kind
 ) -> Generator[tuple[Index, SyncEncoder]]:
     if kind.late_interaction:
-        encoder, model, revision = settings.load_late()
+        for_late = settings if kind.recall is None else replace(settings, dimension=None)
+        encoder, model, revision = for_late.load_late()
         manifest = Manifest.of(encoder, model=model, revision=revision)
         prompts = {
             "page": encoder.checkpoint.page_prompt,

@@ -77,15 +77,25 @@ class ModelSettings:
     ) -> tuple[DenseEncoder, str, str | None]:
         """The encoder of the dense vectors that lie beside token vectors, likewise.
 
+        The caller's dimension is its; model and revision are of the other encoder.
+
         Args:
             model: None takes that of ``manifest``.
             manifest: Of the index's dense vectors, where there are any.
 
         Raises:
-            OptionError: The model gives one vector a token.
+            OptionError: The model gives one vector a token, or none is named.
             CheckpointError: It cannot be loaded.
         """
-        return replace(self, model=model, revision=None, dimension=None).load_dense(manifest)
+        name = manifest.model if model is None and manifest is not None else model
+        if not name or _is_multi_vector(_whole_name(name)):
+            raise OptionError(
+                f"--recall takes a model of one vector a page, such as {DEFAULT_MODEL}, found "
+                f"{name!r}."
+            )
+        same = manifest is not None and _whole_name(name) == manifest.model
+        revision = manifest.revision if same and manifest is not None else None
+        return replace(self, model=name, revision=revision).load_dense(manifest)
 
     def _options(self, manifest: Manifest | None, *, default: str) -> EncoderOptions:
         from vdr_integrations.encoders import EncoderOptions

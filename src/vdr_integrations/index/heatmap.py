@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.heat_colours import is_dark, over_page, overlay
-from vdr_integrations.index.query_words import QueryWord, query_words
+from vdr_integrations.index.query_words import QueryWord, query_words, tokens_of_word
 from vdr_integrations.index.regions import Region, relevance, strongest_regions
 from vdr_integrations.types import PageImage
 
@@ -166,8 +166,7 @@ class HeatMap:
                 f"{self.label}: the question has the tokens 0 to {len(self.tokens) - 1}, found "
                 f"{token}."
             )
-        asked = token.strip().casefold()
-        same = [word.tokens for word in self.words if word.text.casefold() == asked]
+        same = tokens_of_word(self.words, token)
         if not same:
             raise OptionError(
                 f"{self.label}: {token!r} is no word of the question; it has "

@@ -48,11 +48,7 @@ class PageEncoding:
     """
 
     def __init__(self, encoder: SyncEncoder) -> None:
-        """Take an encoder.
-
-        Raises:
-            OptionError: A pair that sees pages in two sizes.
-        """
+        """Take an encoder; see :meth:`check`."""
         from vdr_integrations.encoders import MultiVectorEncoder, PairedEncoder
 
         self._pair = encoder if isinstance(encoder, PairedEncoder) else None
@@ -60,20 +56,18 @@ class PageEncoding:
         self._late = self._encoder if isinstance(self._encoder, MultiVectorEncoder) else None
         self.device: torch.device = self._encoder.device
         self.pixel_budget: PixelBudget = self._encoder.pixel_budget
-        if self._pair is not None:
-            own, other = self.pixel_budget, self._pair.dense.pixel_budget
-            if replace(other, min_visual_tokens=own.min_visual_tokens) != own:
-                raise OptionError(
-                    f"pages are drawn once for both encoders; load them with the same "
-                    f"max_visual_tokens, found {other.max_visual_tokens} and "
-                    f"{own.max_visual_tokens}."
-                )
+        if self._pair is not None:  # either one enlarges what is smaller than it takes
+            least = min(
+                self.pixel_budget.min_visual_tokens, self._pair.dense.pixel_budget.min_visual_tokens
+            )
+            self.pixel_budget = replace(self.pixel_budget, min_visual_tokens=least)
 
     def check(self, index: PageIndex) -> None:
         """Refuse an index that was not made by these encoders.
 
         Raises:
             IndexMismatchError: It was not, or does not keep what they give.
+            OptionError: It was, by a pair that sees pages in two sizes.
         """
         index.manifest.check(self._encoder, index_path=index.path)
         dense = index.dense_manifest if isinstance(index, RecallIndex) else None
@@ -90,6 +84,14 @@ class PageEncoding:
             )
         else:
             dense.check(self._pair.dense, index_path=index.path)
+            drawn, other = self.pixel_budget, self._pair.dense.pixel_budget
+            if replace(other, min_visual_tokens=drawn.min_visual_tokens) != drawn:
+                raise OptionError(
+                    f"index {index.path} was made with two pixel budgets "
+                    f"({drawn.max_visual_tokens} visual tokens a page, and "
+                    f"{other.max_visual_tokens} for dense vectors), and files are drawn once for "
+                    f"both; make an index with one."
+                )
 
     def encode(self, images: Sequence[PageImage]) -> list[EncodedPage]:
         """Encode pages; order is kept.

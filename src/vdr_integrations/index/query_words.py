@@ -10,7 +10,7 @@ from vdr_integrations.encoders import prompts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["QueryWord", "query_words"]
+__all__ = ["QueryWord", "query_words", "tokens_of_word"]
 
 _QUERY = "{query}"
 _KNOWN_PROMPTS = (
@@ -63,6 +63,42 @@ def query_words(tokens: Sequence[str], *, prompt: str | None = None) -> list[Que
             text = "".join(piece.text for piece in pieces)
             words.append(QueryWord(_bare(text), tuple(piece.number for piece in pieces)))
     return words
+
+
+def tokens_of_word(words: Sequence[QueryWord], asked: str) -> list[tuple[int, ...]]:
+    """The tokens of a word wherever a question has it, blind to case, accents and marks.
+
+    Tokenizers differ in what they keep of these: l'uva is one word to some and two to others.
+
+    Args:
+        words: Of :func:`query_words`.
+        asked: A word, as it was asked or as a tokenizer gives it.
+
+    Returns:
+        None where the question does not have it.
+    """
+    wanted = _spelled(asked)
+    spelled = [_spelled(word.text) for word in words]
+    found: list[tuple[int, ...]] = []
+    for first in range(len(words)):
+        said: list[str] = []
+        for last in range(first, len(words)):
+            said += spelled[last]
+            if len(said) >= len(wanted):
+                if said == wanted:
+                    found.append(tuple(n for word in words[first : last + 1] for n in word.tokens))
+                break
+    return found
+
+
+def _spelled(text: str) -> list[str]:
+    """Letters and digits without case and accents, cut where there are others."""
+    plain = "".join(
+        character
+        for character in unicodedata.normalize("NFD", text.casefold())
+        if not unicodedata.combining(character)
+    )
+    return "".join(c if _is_said(c) else " " for c in plain).split()
 
 
 def _around(joined: str, prompt: str | None) -> tuple[str, str]:

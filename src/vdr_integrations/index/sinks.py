@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from vdr_integrations.errors import OptionError
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -113,7 +115,10 @@ class _Collected:
         *,
         dense: NDArray[np.float32] | None = None,
     ) -> None:
-        del dense  # only a StagingIndex keeps token vectors, and these beside them
+        if dense is not None:
+            raise OptionError(
+                f"{type(self._index).__name__} keeps one vector a page; leave dense out."
+            )
         self._pages[page.page_number] = (page, vectors)
 
     def commit(self, document: DocumentRecord) -> None:

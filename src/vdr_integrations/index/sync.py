@@ -71,7 +71,7 @@ def sync_index(
 
     Raises:
         OptionError: An option is out of range, ``page_timeout_s`` given where pages are drawn in
-            this process, or a pair of encoders with two pixel budgets.
+            this process, or an index of a pair of encoders with two pixel budgets.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.

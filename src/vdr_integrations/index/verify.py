@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.late_interaction import LateInteractionIndex
+    from vdr_integrations.index.late_interaction import LateInteractionIndex, StoredPage
     from vdr_integrations.index.records import DocumentRecord
 
     Index: TypeAlias = DenseIndex | LateInteractionIndex
@@ -127,19 +127,38 @@ def _checked(index: Index, document: DocumentRecord) -> tuple[int, list[str]]:
             found, bad = _judged(
                 document, [(page.page_number, page.vectors)], dimension=index.manifest.dimension
             )
-            right += found
-            wrong += bad
+            dense = _dense_problem(index, document, page)
+            right += found if dense is None else 0
+            wrong += bad if dense is None else [*bad, dense]
     except IndexFormatError as error:
         wrong.append(str(error))
     return right, wrong
 
 
+def _dense_problem(
+    index: LateInteractionIndex, document: DocumentRecord, page: StoredPage
+) -> str | None:
+    """What is wrong with the vector that lies beside those of a page's tokens, if it should."""
+    if index.dense_manifest is None:
+        return None
+    where = f"{document.source} page {page.page_number}, dense vector"
+    if page.dense is None:
+        return f"{where}: it is gone."
+    pages = [(page.page_number, page.dense[None])]
+    _, wrong = _judged(document, pages, dimension=index.dense_manifest.dimension, what=where)
+    return wrong[0] if wrong else None
+
+
 def _judged(
-    document: DocumentRecord, pages: list[tuple[int, NDArray[np.float32]]], *, dimension: int
+    document: DocumentRecord,
+    pages: list[tuple[int, NDArray[np.float32]]],
+    *,
+    dimension: int,
+    what: str | None = None,
 ) -> tuple[int, list[str]]:
     wrong: list[str] = []
     for number, matrix in pages:
-        where = f"{document.source} page {number}"
+        where = what or f"{document.source} page {number}"
         if matrix.ndim != 2 or matrix.shape[1] != dimension or not len(matrix):
             wrong.append(f"{where}: its vectors have the shape {matrix.shape}.")
             continue

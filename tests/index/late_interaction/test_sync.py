@@ -5,12 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from tests.index.documents import write_pdf, write_png
+from tests.looks import watched_tower
 from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import write_base
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder, load_encoder, open_pdf
-from vdr_integrations.errors import EncodingError, IndexMismatchError, OptionError
+from vdr_integrations.errors import (
+    EncodingError,
+    IndexMismatchError,
+    InvalidVectorError,
+    OptionError,
+)
 from vdr_integrations.index import (
     Compression,
     DenseIndex,
@@ -211,11 +218,56 @@ def test_another_dense_encoder_is_refused(
         sync_index(recalling, PairedEncoder(dense=other, multi_vector=pair.multi_vector), [docs])
 
 
-def test_a_pair_with_two_pixel_budgets_is_refused(
-    recalling: LateInteractionIndex, pair: PairedEncoder, docs: Path
+def test_an_index_with_two_pixel_budgets_is_refused(
+    location: Location, multi_vector: MultiVectorEncoder, dense: DenseEncoder, docs: Path
 ) -> None:
     """Pages are drawn once, and would be scaled a second time for one of them."""
-    other = load_encoder(pair.dense.name, device="cpu", max_visual_tokens=32)
+    other = load_encoder(dense.name, device="cpu", max_visual_tokens=32)
     assert isinstance(other, DenseEncoder)
-    with pytest.raises(OptionError, match="same max_visual_tokens, found 32 and 16"):
-        sync_index(recalling, PairedEncoder(dense=other, multi_vector=pair.multi_vector), [docs])
+    pair = PairedEncoder(dense=other, multi_vector=multi_vector)
+    manifests = Manifest.of(multi_vector), Manifest.of(other)
+    with (
+        LateInteractionIndex.create(
+            location, manifest=manifests[0], dense_manifest=manifests[1]
+        ) as index,
+        pytest.raises(OptionError, match=r"two pixel budgets \(16 .* and 32 for dense"),
+    ):
+        sync_index(index, pair, [docs])
+
+
+def test_a_page_of_which_one_vector_is_unusable_is_left_out(
+    recalling: LateInteractionIndex,
+    pair: PairedEncoder,
+    docs: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finish = pair.dense.finish
+    batches: list[int] = []
+
+    def spoil(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        batches.append(len(rows))
+        if batches in ([3], [3, 1, 1]):
+            raise InvalidVectorError("it has no direction.")
+        return finish(rows)
+
+    monkeypatch.setattr(pair.dense, "finish", spoil)
+    report = sync_index(recalling, pair, [docs])
+    (failure,) = report.failed
+    assert (failure.source, failure.page_number) == (f"{docs.as_posix()}/a.pdf", 2)
+    assert (report.pages_encoded, recalling.count_pages()) == (2, 2)
+
+
+def test_a_pair_looks_at_a_page_once(docs: Path, tmp_path: Path) -> None:
+    dense = load_encoder("nano", device="cpu")
+    late = load_encoder("nano-colqwen2", device="cpu")
+    pair = PairedEncoder(dense=dense, multi_vector=late)
+    dense.encode_queries(["a"])  # nothing is left to be made once
+    late.encode_pages([Image.new("RGB", (28, 28))])
+    with (
+        LateInteractionIndex.create(
+            tmp_path / "nano", manifest=Manifest.of(late), dense_manifest=Manifest.of(dense)
+        ) as index,
+        watched_tower() as tower,
+    ):
+        assert sync_index(index, pair, [docs], batch_pages=1).pages_encoded == 3
+    assert tower.call_count == 3

@@ -66,6 +66,18 @@ def test_pages_are_looked_at_once_for_both_kinds_of_vectors(
     assert tower.call_count == len(nodes)
 
 
+def test_an_index_notes_what_loads_the_dense_model_again(
+    nodes: list[BaseNode], encoder: MultiVectorEncoder, tiny_checkpoint: Path, server: QdrantServer
+) -> None:
+    recall = VDREmbedding(
+        model_name=str(tiny_checkpoint), revision="v1", device="cpu", max_visual_tokens=64
+    )
+    made = ColQwen2Retriever.from_documents(nodes, index=server, encoder=encoder, recall=recall)
+    manifest = made._index.get().dense_manifest
+    assert manifest is not None
+    assert (manifest.model, manifest.revision) == (str(tiny_checkpoint), "v1")
+
+
 async def test_only_pages_that_the_dense_model_finds_are_compared(
     encoder: MultiVectorEncoder,
     dense: DenseEncoder,

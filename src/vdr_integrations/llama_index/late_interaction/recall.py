@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index import Manifest
 from vdr_integrations.llama_index.embedding import VDREmbedding
 
 if TYPE_CHECKING:
@@ -47,6 +48,17 @@ class DenseRecall:
             return _checked(self.model, index)
         model = self.model
         return _checked(model._handle.get(model._options()), index)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # its own package
+
+    def manifest(self) -> Manifest:
+        """Of a new index: what loads the encoder again.
+
+        Raises:
+            CheckpointError: It cannot be loaded.
+        """
+        encoder = self.encoder(None)
+        if not isinstance(self.model, VDREmbedding):
+            return Manifest.of(encoder)
+        return Manifest.of(encoder, model=self.model.model_name, revision=self.model.revision)
 
     async def aencoder(self, index: LateInteractionIndex | None) -> DenseEncoder:
         """:meth:`encoder`, loading outside the event loop."""

@@ -207,14 +207,13 @@ class ColQwen2Retriever(PageSearch):
 
     def _create(self, compression: Compression | None) -> LateInteractionIndex:
         encoder = self._choice.load(self._handle, None)
-        dense = None if self._recall is None else self._recall.encoder(None)
         checkpoint = encoder.checkpoint
         return LateInteractionIndex.create(
             self._index.location,
             manifest=Manifest.of(
                 encoder, model=self._choice.model_name, revision=self._choice.revision
             ),
-            dense_manifest=None if dense is None else Manifest.of(dense),
+            dense_manifest=None if self._recall is None else self._recall.manifest(),
             compression=compression,
             prompts={"page": checkpoint.page_prompt, "query": checkpoint.query_prompt},
         )
