@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from vdr_integrations import load_encoder
 from vdr_integrations.errors import (
     IndexFormatError,
     IndexLockedError,
@@ -284,3 +285,13 @@ def sql(folder: Path, statement: str) -> None:
     connection.execute(statement)
     connection.commit()
     connection.close()
+
+
+def test_a_model_in_a_folder_is_noted_by_its_absolute_path(
+    tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_checkpoint.parent)
+    encoder = load_encoder(tiny_checkpoint.name, max_visual_tokens=16)
+    for manifest in (Manifest.of(encoder), Manifest.of(encoder, model=tiny_checkpoint.name)):
+        assert manifest.model == str(tiny_checkpoint.resolve())
+    assert Manifest.of(load_encoder("nano", device="cpu")).model == "nano"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.manifest import whole_name
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, EncoderOptions, MultiVectorEncoder
@@ -88,19 +88,19 @@ class ModelSettings:
             CheckpointError: It cannot be loaded.
         """
         name = manifest.model if model is None and manifest is not None else model
-        if not name or _is_multi_vector(_whole_name(name)):
+        if not name or _is_multi_vector(whole_name(name)):
             raise OptionError(
                 f"--recall takes a model of one vector a page, such as {DEFAULT_MODEL}, found "
                 f"{name!r}."
             )
-        same = manifest is not None and _whole_name(name) == manifest.model
+        same = manifest is not None and whole_name(name) == manifest.model
         revision = manifest.revision if same and manifest is not None else None
         return replace(self, model=name, revision=revision).load_dense(manifest)
 
     def _options(self, manifest: Manifest | None, *, default: str) -> EncoderOptions:
         from vdr_integrations.encoders import EncoderOptions
 
-        model, revision = _whole_name(self.model or default), self.revision
+        model, revision = whole_name(self.model or default), self.revision
         dimension, max_visual_tokens = self.dimension, self.max_visual_tokens
         if manifest is not None:
             if self.model is None:
@@ -128,11 +128,3 @@ def _is_multi_vector(model: str) -> bool:
     from vdr_integrations.encoders.checkpoint import checkpoint_for
 
     return checkpoint_for(model).is_multi_vector
-
-
-def _whole_name(model: str) -> str:
-    """A folder's absolute path, so that the index can be used from anywhere; names as they are."""
-    from vdr_integrations.encoders import KNOWN_CHECKPOINTS
-
-    path = Path(model)
-    return str(path.resolve()) if model not in KNOWN_CHECKPOINTS and path.is_dir() else model

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from vdr_integrations.encoders.checkpoint import checkpoint_for
+from vdr_integrations.encoders.checkpoint import KNOWN_CHECKPOINTS, checkpoint_for
 from vdr_integrations.errors import IndexMismatchError, UnknownCheckpointError
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vdr_integrations.encoders.encoder import PageEncoder
 
-__all__ = ["Manifest"]
+__all__ = ["Manifest", "whole_name"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,13 @@ class Manifest:
 
         Args:
             encoder: Makes the vectors.
-            model: What ``load_encoder`` was given; the encoder's own name when left out.
+            model: What ``load_encoder`` was given; the encoder's own name when left out. Of a
+                folder its absolute path is kept, so that the index can be used from anywhere.
             revision: What ``load_encoder`` was given.
         """
         return cls(
             fingerprint=encoder.fingerprint,
-            model=encoder.name if model is None else model,
+            model=whole_name(encoder.name if model is None else model),
             revision=revision,
             dimension=encoder.dimension,
             max_visual_tokens=encoder.pixel_budget.max_visual_tokens,
@@ -84,6 +84,12 @@ class Manifest:
             f"their vectors do not compare. Use the model and settings of the index, "
             f"or index into another folder."
         )
+
+
+def whole_name(model: str) -> str:
+    """A folder's absolute path; names of checkpoints as they are."""
+    path = Path(model)
+    return str(path.resolve()) if model not in KNOWN_CHECKPOINTS and path.is_dir() else model
 
 
 def _describe(model: str, dimension: int, max_visual_tokens: int, fingerprint: str) -> str:
