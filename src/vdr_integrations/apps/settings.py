@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.manifest import whole_name
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, EncoderOptions, MultiVectorEncoder
@@ -87,6 +86,8 @@ class ModelSettings:
             OptionError: The model gives one vector a token, or none is named.
             CheckpointError: It cannot be loaded.
         """
+        from vdr_integrations.index.manifest import whole_name
+
         name = manifest.model if model is None and manifest is not None else model
         if not name or _is_multi_vector(whole_name(name)):
             raise OptionError(
@@ -99,6 +100,7 @@ class ModelSettings:
 
     def _options(self, manifest: Manifest | None, *, default: str) -> EncoderOptions:
         from vdr_integrations.encoders import EncoderOptions
+        from vdr_integrations.index.manifest import whole_name
 
         model, revision = whole_name(self.model or default), self.revision
         dimension, max_visual_tokens = self.dimension, self.max_visual_tokens
