@@ -23,17 +23,14 @@ from vdr_integrations.apps.options import (
     DtypeOption,
     IndexOption,
     JsonOption,
-    ModelPlaceOption,
     PasswordOption,
     password_in,
 )
-from vdr_integrations.apps.output_files import STDOUT
-from vdr_integrations.apps.questions import STDIN, asked_questions
 from vdr_integrations.apps.rm_command import rm_command
+from vdr_integrations.apps.search_command import search_command
 from vdr_integrations.apps.settings import DEFAULT_LATE_MODEL, DEFAULT_MODEL, ModelSettings
 from vdr_integrations.apps.show_command import show_command
 from vdr_integrations.apps.verify_command import verify_command
-from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from vdr_integrations.apps.indexes import Kind
@@ -172,94 +169,7 @@ def index_command(
         raise typer.Exit(ExitCode.PARTIAL if report.indexed else ExitCode.ERROR)
 
 
-@app.command("search")
-def search_command(
-    question: Annotated[
-        str,
-        typer.Argument(help="What to look for, in plain words; '-' reads one question a line."),
-    ],
-    *,
-    index: IndexOption,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 5,
-    exhaustive: Annotated[
-        bool,
-        typer.Option(
-            "--exhaustive",
-            help="Compare every page of a late-interaction index; a dense one always does.",
-        ),
-    ] = False,
-    recall: Annotated[
-        bool,
-        typer.Option(
-            "--recall",
-            help="Bring candidates by the dense vectors of an index that was made with --recall.",
-        ),
-    ] = False,
-    recall_model: Annotated[
-        str | None,
-        typer.Option(help="Where the model of these vectors is now. (default: as it was indexed)"),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
-    ] = False,
-    report: Annotated[
-        Path | None,
-        typer.Option(
-            "--report",
-            help="Write an HTML file too: the pages, and where the words match. In one piece, to "
-            "be passed on.",
-        ),
-    ] = None,
-    thumbnails: Annotated[
-        bool,
-        typer.Option("--thumbnails", help="Draw small pictures of the pages in the terminal."),
-    ] = False,
-    password_env: PasswordOption = None,
-    model: ModelPlaceOption = None,
-    device: DeviceOption = None,
-    dtype: DtypeOption = "auto",
-    debug: DebugOption = False,
-) -> None:
-    """Find the pages that answer a question."""
-    settings = ModelSettings(model=model, device=device, dtype=dtype)
-    with reported(debug=debug):
-        from vdr_integrations.apps.indexes import opened_index, search
-        from vdr_integrations.apps.report import reporting
-        from vdr_integrations.apps.thumbnails import terminal_protocol, thumbnail_text
-
-        if report == STDOUT:
-            raise OptionError("--report -: the hits go to stdout; name a file for the report.")
-        if thumbnails and as_json:
-            raise OptionError("--thumbnails and --json exclude each other; choose one.")
-        if (recall or recall_model is not None) and exhaustive:
-            raise OptionError("--recall and --exhaustive exclude each other; choose one.")
-        protocol = terminal_protocol() if thumbnails else None
-        questions, password = asked_questions(question), password_in(password_env)
-        with (
-            opened_index(index) as opened,
-            reporting(report, opened, settings, password=password) as keep,
-        ):
-            drawn = None
-            if protocol is not None:
-                drawn = thumbnail_text(opened, protocol, password=password)
-            found = search(
-                opened,
-                settings,
-                questions,
-                k=k,
-                exhaustive=exhaustive,
-                recall=recall or recall_model is not None,
-                recall_model=recall_model,
-            )
-            for asked, hits in zip(questions, found, strict=True):
-                keep(asked, hits)
-                if as_json:
-                    display.show_hits_as_json(hits)
-                else:
-                    heading = asked if question == STDIN else None
-                    display.show_hits(hits, question=heading, thumbnail=drawn)
-
-
+app.command("search")(search_command)
 app.command("show")(show_command)
 app.command("heatmap")(heatmap_command)
 app.command("info")(info_command)

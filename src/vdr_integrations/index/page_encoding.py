@@ -43,6 +43,7 @@ class PageEncoding:
     """One or both encoders, once they fit an index.
 
     Attributes:
+        is_paired: Whether there are both.
         device: Where pages are encoded.
         pixel_budget: What pages are drawn for.
     """
@@ -54,6 +55,7 @@ class PageEncoding:
         self._pair = encoder if isinstance(encoder, PairedEncoder) else None
         self._encoder = encoder.multi_vector if isinstance(encoder, PairedEncoder) else encoder
         self._late = self._encoder if isinstance(self._encoder, MultiVectorEncoder) else None
+        self.is_paired = self._pair is not None
         self.device: torch.device = self._encoder.device
         self.pixel_budget: PixelBudget = self._encoder.pixel_budget
         if self._pair is not None:  # either one enlarges what is smaller than it takes

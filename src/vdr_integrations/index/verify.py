@@ -111,8 +111,12 @@ def _checked(index: Index, document: DocumentRecord) -> tuple[int, list[str]]:
     try:
         if isinstance(index, DenseIndex):
             numbers, matrix = index.vectors_of(document.source)
-            pages = [(number, matrix[row : row + 1]) for row, number in enumerate(numbers)]
-            right, wrong = _judged(document, pages, dimension=index.manifest.dimension)
+            for row, number in enumerate(numbers):
+                page = matrix[row : row + 1]
+                where = f"{document.source} page {number}"
+                problem = _problem(where, page, dimension=index.manifest.dimension)
+                right += problem is None
+                wrong += [] if problem is None else [problem]
             indexed = document.total_pages - len(document.skipped)
             if len(numbers) != indexed:
                 wrong.append(f"{document.source}: {len(numbers)} of {indexed} pages are there.")
@@ -123,50 +127,37 @@ def _checked(index: Index, document: DocumentRecord) -> tuple[int, list[str]]:
             except IndexFormatError as error:
                 wrong.append(str(error))
                 continue
-            assert page.vectors is not None  # noqa: S101  # they were asked for
-            found, bad = _judged(
-                document, [(page.page_number, page.vectors)], dimension=index.manifest.dimension
-            )
-            dense = _dense_problem(index, document, page)
-            right += found if dense is None else 0
-            wrong += bad if dense is None else [*bad, dense]
+            found = _late_problems(index, document, page)
+            right += not found
+            wrong += found
     except IndexFormatError as error:
         wrong.append(str(error))
     return right, wrong
 
 
-def _dense_problem(
+def _late_problems(
     index: LateInteractionIndex, document: DocumentRecord, page: StoredPage
-) -> str | None:
-    """What is wrong with the vector that lies beside those of a page's tokens, if it should."""
-    if index.dense_manifest is None:
-        return None
-    where = f"{document.source} page {page.page_number}, dense vector"
-    if page.dense is None:
-        return f"{where}: it is gone."
-    pages = [(page.page_number, page.dense[None])]
-    _, wrong = _judged(document, pages, dimension=index.dense_manifest.dimension, what=where)
-    return wrong[0] if wrong else None
+) -> list[str]:
+    assert page.vectors is not None  # noqa: S101  # they were asked for
+    where = f"{document.source} page {page.page_number}"
+    problems = [_problem(where, page.vectors, dimension=index.manifest.dimension)]
+    if index.dense_manifest is not None:
+        where = f"{where}, dense vector"
+        if page.dense is None:
+            problems.append(f"{where}: it is gone.")
+        else:
+            dimension = index.dense_manifest.dimension
+            problems.append(_problem(where, page.dense[None], dimension=dimension))
+    return [problem for problem in problems if problem is not None]
 
 
-def _judged(
-    document: DocumentRecord,
-    pages: list[tuple[int, NDArray[np.float32]]],
-    *,
-    dimension: int,
-    what: str | None = None,
-) -> tuple[int, list[str]]:
-    wrong: list[str] = []
-    for number, matrix in pages:
-        where = what or f"{document.source} page {number}"
-        if matrix.ndim != 2 or matrix.shape[1] != dimension or not len(matrix):
-            wrong.append(f"{where}: its vectors have the shape {matrix.shape}.")
-            continue
-        lengths = np.linalg.norm(matrix.astype(np.float64), axis=1)
-        off = np.flatnonzero(~(np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE))  # true for NaN too
-        if off.size:
-            wrong.append(f"{where}: the length of a vector is {lengths[off[0]]:g}, not 1.")
-    return len(pages) - len(wrong), wrong
+def _problem(where: str, matrix: NDArray[np.float32], *, dimension: int) -> str | None:
+    """What is wrong with vectors, if anything is."""
+    if matrix.ndim != 2 or matrix.shape[1] != dimension or not len(matrix):
+        return f"{where}: its vectors have the shape {matrix.shape}."
+    lengths = np.linalg.norm(matrix.astype(np.float64), axis=1)
+    off = np.flatnonzero(~(np.abs(lengths - 1.0) <= _LENGTH_TOLERANCE))  # true for NaN too
+    return f"{where}: the length of a vector is {lengths[off[0]]:g}, not 1." if off.size else None
 
 
 def _file_state(document: DocumentRecord) -> Literal["changed", "gone", "unreadable"] | None:

@@ -17,9 +17,9 @@ from vdr_integrations.llama_index.page_nodes import PAGE_KEY, TEXT_KEY, page_ref
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vdr_integrations.encoders import MultiVectorEncoder, PairedEncoder
     from vdr_integrations.index import LateInteractionIndex, StoredPage
     from vdr_integrations.index.late_interaction import StagedDocument
+    from vdr_integrations.index.page_encoding import PageEncoding
     from vdr_integrations.pages import PageStore
 
 __all__ = ["PageIngest"]
@@ -51,15 +51,13 @@ class PageIngest:
 
     Attributes:
         index: Written to, document by document.
-        encoder: The one that made the index.
-        pair: It and the dense encoder, in an index that holds dense vectors too.
+        encoding: By the encoder that made the index; both, if it holds dense vectors too.
         store: Where the pages' images are.
         batch_pages: Pages in memory at a time.
     """
 
     index: LateInteractionIndex
-    encoder: MultiVectorEncoder
-    pair: PairedEncoder | None
+    encoding: PageEncoding
     store: PageStore
     batch_pages: int
 
@@ -78,7 +76,7 @@ class PageIngest:
             PageReferenceError: An image is not in the store.
             EncodingError: The encoder cannot go on; finished documents are in the index.
         """
-        if self.index.dense_manifest is not None and self.pair is None:
+        if self.index.dense_manifest is not None and not self.encoding.is_paired:
             raise OptionError(
                 f"index {self.index.path} holds dense vectors too; give the encoder that makes "
                 f"them as recall."
@@ -140,14 +138,9 @@ class PageIngest:
         if not entries:
             return
         images = [self.store.get(entry.record.page_ref) for entry in entries]
-        if self.pair is None:
-            dense, matrices = [None] * len(images), self.encoder.encode_pages(images)
-        else:
-            dense, matrices = self.pair.encode_pages(images)
-        for entry, image, matrix, vector in zip(entries, images, matrices, dense, strict=True):
-            grid = self.encoder.page_layout(image.height, image.width)
-            record = replace(entry.record, grid=grid)
-            staged.add(record, matrix, dense=vector, metadata=entry.metadata)
+        for entry, page in zip(entries, self.encoding.encode(images), strict=True):
+            record = replace(entry.record, grid=page.grid)
+            staged.add(record, page.vectors, dense=page.dense, metadata=entry.metadata)
 
 
 def _entry(node: BaseNode) -> _Entry:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 from vdr_integrations.encoders import PairedEncoder
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import LateInteractionIndex, Manifest
+from vdr_integrations.index.page_encoding import PageEncoding
 from vdr_integrations.llama_index.late_interaction.grids import node_grids, node_heatmap
 from vdr_integrations.llama_index.late_interaction.ingest import PageIngest
 from vdr_integrations.llama_index.late_interaction.queries import (
@@ -185,13 +186,12 @@ class ColQwen2Retriever(PageSearch):
             raise OptionError(f"batch_pages must be at least 1, found {batch_pages}.")
         index = self._index.get()
         encoder = self._choice.load(self._handle, index)
-        pair = None
+        both = encoder
         if self._recall is not None:
-            pair = PairedEncoder(dense=self._recall.encoder(index), multi_vector=encoder)
+            both = PairedEncoder(dense=self._recall.encoder(index), multi_vector=encoder)
         ingest = PageIngest(
             index=index,
-            encoder=encoder,
-            pair=pair,
+            encoding=PageEncoding(both),
             store=self._store,
             batch_pages=batch_pages,
         )
