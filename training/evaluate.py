@@ -83,13 +83,14 @@ def main() -> None:
     parser.add_argument("--late", type=str, help="folder of the ColQwen2 format")
     parser.add_argument("--share", type=float, nargs="*", default=[1.0, 1 / 3])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dtype", default="float32", help="the same figures on every CPU")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    known = KNOWN_CHECKPOINTS
-    encoder = load_encoder(arguments.checkpoint, checkpoint=known["nano"])
+    known, dtype = KNOWN_CHECKPOINTS, arguments.dtype
+    encoder = load_encoder(arguments.checkpoint, checkpoint=known["nano"], dtype=dtype)
     late = None
     if arguments.late:
-        late = load_encoder(arguments.late, checkpoint=known["nano-colqwen2"])
+        late = load_encoder(arguments.late, checkpoint=known["nano-colqwen2"], dtype=dtype)
     lines = []
     for path in arguments.pdfs:
         sections = read_sections(path)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 from safetensors import safe_open
+from tests.cpus import AMX, SLOW
 
 from vdr_integrations.apps import doctor
 from vdr_integrations.encoders import hardware
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.cpus import Cpu
     from typer.testing import Result
 
 GB = 1_000_000_000
@@ -103,25 +105,37 @@ def test_it_says_where_models_and_pages_are_kept(
 
 
 @pytest.mark.parametrize(
-    ("total", "free", "problems", "advice"),
+    ("cpu", "total_and_free", "problems", "advice"),
     [
-        (64 * GB, 60 * GB, 0, ""),
-        (64 * GB, 8 * GB, 0, "are free now"),
-        (8 * GB, 7 * GB, 0, "--dtype bfloat16 halves that"),
-        (4 * GB, 3 * GB, 1, ""),
+        (SLOW[0], (64 * GB, 60 * GB), 0, ""),
+        (SLOW[0], (64 * GB, 8 * GB), 0, "are free now"),
+        (SLOW[0], (8 * GB, 7 * GB), 0, "--dtype bfloat16 halves that"),
+        (SLOW[0], (4 * GB, 3 * GB), 1, ""),
+        (AMX, (8 * GB, 7 * GB), 0, ""),
+        (AMX, (4 * GB, 3 * GB), 0, "--dtype int8 halves that"),
+        (AMX, (2 * GB, 1 * GB), 1, ""),
     ],
 )
 def test_memory_is_compared_with_the_weights(
-    monkeypatch: pytest.MonkeyPatch, total: int, free: int, problems: int, advice: str
+    monkeypatch: pytest.MonkeyPatch,
+    cpu: Cpu,
+    total_and_free: tuple[int, int],
+    problems: int,
+    advice: str,
 ) -> None:
-    """Only the machine is made up: 2.2 billion float32 numbers are 8.8 GB."""
+    """Only the machine is made up: 2.2 billion numbers."""
+    cpu.pretend(monkeypatch)
+    device = Device("cpu", "made up", *total_and_free)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
-    monkeypatch.setattr(hardware, "devices", lambda: [Device("cpu", "made up", total, free)])
+    monkeypatch.setattr(hardware, "devices", lambda: [device])
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     found = doctor.diagnose("llamaindex/vdr-2b-multi-v1")
-    about_memory = [one for one in found["advice"] if "8.8 GB as float32" in one]
-    assert len([one for one in found["problems"] if "8.8 GB as float32" in one]) == problems
+    weights = "4.4 GB as bfloat16" if cpu is AMX else "8.8 GB as float32"
+    about_memory = [one for one in found["advice"] if weights in one]
+    too_much = [one for one in found["problems"] if weights in one]
+    assert len(too_much) == problems
+    assert all("take a larger device" in one for one in too_much)
     assert bool(about_memory) == bool(advice)
     assert advice in "".join(about_memory)
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from tests.cpus import AMX, SLOW, ZEN_4
 
 from vdr_integrations import load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint
@@ -28,6 +29,8 @@ from vdr_integrations.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from tests.cpus import Cpu
 
     from vdr_integrations import DenseEncoder
 
@@ -192,13 +195,46 @@ def test_a_device_that_torch_does_not_know_is_refused(tiny_checkpoint: Path) -> 
         load_encoder(str(tiny_checkpoint), device="gpu")
 
 
-def test_dtypes_are_known_by_name_and_auto_is_float32_on_a_cpu() -> None:
+def test_dtypes_are_known_by_name() -> None:
     cpu = torch.device("cpu")
-    assert choose_dtype("auto", cpu) is torch.float32
     assert choose_dtype("bf16", cpu) is choose_dtype(torch.bfloat16, cpu) is torch.bfloat16
-    assert choose_dtype("int8", cpu) is choose_dtype("fp8", cpu) is torch.float32
+    assert choose_dtype("fp32", cpu) is choose_dtype(torch.float32, cpu) is torch.float32
     with pytest.raises(OptionError, match="int4"):
         choose_dtype("int4", cpu)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "dtype"),
+    [(AMX, torch.bfloat16), (ZEN_4, torch.bfloat16), *((one, torch.float32) for one in SLOW)],
+    ids=str,
+)
+@pytest.mark.parametrize("asked", ["auto", "int8"])
+def test_weights_published_in_bfloat16_stay_so_where_the_cpu_is_faster_with_it(
+    folder: Path, cpu: Cpu, dtype: torch.dtype, asked: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cpu.pretend(monkeypatch)
+    assert load_encoder(str(folder), device="cpu", dtype=asked).dtype is torch.float32
+    publish_in_bfloat16(folder)
+    assert load_encoder(str(folder), device="cpu", dtype=asked).dtype is dtype
+    assert load_encoder(str(folder), device="cpu", dtype="float32").dtype is torch.float32
+
+
+def test_without_a_word_on_the_cpu_it_is_float32(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_in_bfloat16(folder)
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)  # torch < 2.11
+    assert load_encoder(str(folder), device="cpu").dtype is torch.float32
+    AMX.pretend(monkeypatch)
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert load_encoder(str(folder), device="cpu").dtype is torch.float32
+
+
+def publish_in_bfloat16(folder: Path) -> None:
+    rewrite(folder, lambda weights: weights.update({k: v.bfloat16() for k, v in weights.items()}))
+    config = folder / "config.json"
+    facts = json.loads(config.read_text(encoding="utf-8"))
+    config.write_text(json.dumps(facts | {"dtype": "bfloat16"}), encoding="utf-8")
 
 
 def test_flash_attention_is_refused_where_it_cannot_run() -> None:

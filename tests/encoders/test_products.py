@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import shutil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.cpus import AMX, SLOW, ZEN_4, Cpu
 from torch import nn
 
 from vdr_integrations import load_encoder
@@ -23,27 +24,10 @@ TOKENS = 200
 WEIGHT = torch.zeros(1, dtype=torch.bfloat16)
 
 
-class Cpu(NamedTuple):
-    cpu_name: str
-    amx_bf16: bool
-    avx512_bf16: bool
-
-
-SLOW = [Cpu("Intel Xeon", False, True), Cpu("Intel(R) Core(TM) i7", False, False)]
-SLOW.append(Cpu("AMD Ryzen 5", False, False))
-FAST = Cpu("Intel Xeon", True, True)
-IN_BLOCKS = Cpu("AMD EPYC 9004", False, True)
-
-
 @pytest.fixture
 def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Cpu], None]:
     """Let torch say that this is another CPU."""
-
-    def be(cpu: Cpu) -> None:
-        monkeypatch.setattr("platform.machine", lambda: "x86_64")
-        monkeypatch.setattr(torch.cpu, "get_capabilities", cpu._asdict, raising=False)
-
-    return be
+    return lambda cpu: cpu.pretend(monkeypatch)
 
 
 def numbers(*shape: int, seed: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
@@ -102,7 +86,7 @@ def test_long_sequences_of_bfloat16_are_multiplied_in_float32_on_slow_cpus(
 
 
 def test_cpus_that_multiply_bfloat16_fast_do_so(on: Callable[[Cpu], None]) -> None:
-    on(FAST)
+    on(AMX)
     assert type(choose_products(WEIGHT).over(TOKENS)) is Products
 
 
@@ -111,7 +95,7 @@ def test_cpus_that_multiply_bfloat16_fast_do_so(on: Callable[[Cpu], None]) -> No
 def test_attention_in_blocks_is_rounded_as_stock_transformers_rounds_it(
     tokens: int, on: Callable[[Cpu], None]
 ) -> None:
-    on(IN_BLOCKS)
+    on(ZEN_4)
     in_blocks = choose_products(WEIGHT).over(tokens)
     assert type(in_blocks) is not Products
     query, key, value = (numbers(2, 4, tokens, 24, seed=seed) for seed in (5, 6, 7))
@@ -130,7 +114,7 @@ def test_attention_in_blocks_is_rounded_as_stock_transformers_rounds_it(
 def test_attention_in_blocks_leaves_masks_and_short_sequences_to_torch(
     on: Callable[[Cpu], None],
 ) -> None:
-    on(IN_BLOCKS)
+    on(ZEN_4)
     in_blocks = choose_products(WEIGHT)
     for tokens, is_causal, mask in ((20, False, None), (200, True, None), (200, False, 150)):
         query, key, value = (numbers(1, 4, tokens, 24, seed=seed) for seed in (5, 6, 7))
@@ -165,6 +149,6 @@ def test_vectors_of_bfloat16_weights_stay_near_those_of_float32_either_way(
         assert (together[1:] * alone).sum() > 0.99999
         return float(1 - (together * exact).sum(axis=1).min())
 
-    distances = {distance(cpu) for cpu in (FAST, SLOW[0], IN_BLOCKS)}
+    distances = {distance(cpu) for cpu in (AMX, SLOW[0], ZEN_4)}
     assert len(distances) == 3
     assert max(distances) < 1e-4

@@ -63,7 +63,7 @@ def check(encoder: DenseEncoder | MultiVectorEncoder, *, model: str) -> None:
 def main() -> None:
     """Record the scores of both bundled checkpoints."""
     record = {
-        model: scores(load_encoder(model, device="cpu")).round(5).tolist()
+        model: scores(load_encoder(model, device="cpu", dtype="float32")).round(5).tolist()
         for model in ("nano", "nano-colqwen2")
     }
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")

@@ -48,7 +48,7 @@ def test_both_formats_are_at_most_25_megabytes_of_standard_files() -> None:
 
 
 def test_it_gives_the_vectors_that_stock_transformers_gives_with_the_cards_code() -> None:
-    encoder, card = load_encoder("nano", device="cpu"), CardPath(NANO_FOLDER)
+    encoder, card = load_encoder("nano", device="cpu", dtype="float32"), CardPath(NANO_FOLDER)
     queries = ["How many librarians work there?", "Wie viel Nitrat enthält das Trinkwasser?"]
     with open_pdf(DOCUMENTS / "wine-report.it.pdf") as pdf:
         pages = [page.render(encoder.pixel_budget) for page in pdf]
@@ -64,8 +64,8 @@ def test_questions_about_generated_slides_find_their_page_among_three_of_25(
     share: float, among_three: float
 ) -> None:
     """A third of the dimensions too. By lot it would be 0.12."""
-    full = load_encoder("nano", device="cpu").dimension
-    encoder = load_encoder("nano", device="cpu", dimension=round(full * share))
+    full = load_encoder("nano", device="cpu", dtype="float32").dimension
+    encoder = load_encoder("nano", device="cpu", dtype="float32", dimension=round(full * share))
     asked = [question for question in QUESTIONS if "-report." in question["source"]]
     places: list[tuple[str, int]] = []
     vectors: list[np.ndarray] = []
@@ -83,7 +83,7 @@ def test_questions_about_generated_slides_find_their_page_among_three_of_25(
 
 
 def test_questions_about_generated_slides_find_their_page_by_late_interaction() -> None:
-    encoder = load_encoder("nano-colqwen2", device="cpu")
+    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
     assert isinstance(encoder, MultiVectorEncoder)
     asked = [question for question in QUESTIONS if "-report." in question["source"]]
     places: list[tuple[str, int]] = []
@@ -102,7 +102,7 @@ def test_questions_about_generated_slides_find_their_page_by_late_interaction() 
 
 def test_a_whole_page_says_what_its_strips_say() -> None:
     """Reading a character takes the patches beside it, and a page has 2,900 others."""
-    encoder = load_encoder("nano-colqwen2", device="cpu")
+    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
     assert isinstance(encoder, MultiVectorEncoder)
     with open_pdf(DOCUMENTS / "project-history-excerpt.en.pdf") as pdf:
         page = pdf[1].render(encoder.pixel_budget)
@@ -123,7 +123,7 @@ def test_a_whole_page_says_what_its_strips_say() -> None:
 
 def test_a_full_page_is_no_better_a_match_for_being_full() -> None:
     """Every piece of a question finds something that looks like it where much is printed."""
-    encoder = load_encoder("nano-colqwen2", device="cpu")
+    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
     assert isinstance(encoder, MultiVectorEncoder)
     sources: list[str] = []
     matrices: list[np.ndarray] = []
@@ -153,7 +153,9 @@ def test_a_full_page_is_no_better_a_match_for_being_full() -> None:
     ],
 )
 def test_a_mark_before_a_word_says_nothing(model: str, marked: str, plain: str) -> None:
-    first, second = load_encoder(model, device="cpu").encode_queries([marked, plain])
+    first, second = load_encoder(model, device="cpu", dtype="float32").encode_queries(
+        [marked, plain]
+    )
     np.testing.assert_allclose(first, second, atol=1e-6)
 
 
@@ -164,7 +166,7 @@ def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
     """Every topic heads one page and is mentioned on most others."""
     minutes = tmp_path / "minutes.pdf"
     minutes.write_bytes(_minutes_of_a_council())
-    encoder = load_encoder(model, device="cpu")
+    encoder = load_encoder(model, device="cpu", dtype="float32")
     with open_pdf(minutes) as pdf:
         pages = encoder.encode_pages(pdf)
     scores = np.stack(

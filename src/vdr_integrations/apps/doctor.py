@@ -175,10 +175,13 @@ def _advise(
     device = next(one for one in hardware["devices"] if one["device"] == chosen["device"])
     total, free = device["memory_bytes"], device["free_bytes"]
     where = f"{weights['name']} takes {bytes_in_words(needed)} as {chosen['dtype']}"
-    half = "--dtype bfloat16 halves that" if chosen["dtype_bytes"] == 4 else "take a larger device"
+    smaller = "bfloat16" if chosen["dtype_bytes"] == 4 else "int8"
+    half = f"--dtype {smaller} halves that"
     if total is not None and needed * _ROOM > total:
-        (advice if needed * _ROOM / 2 <= total and chosen["dtype_bytes"] == 4 else problems).append(
-            f"{where}, and {chosen['device']} has {bytes_in_words(total)} in all; {half}."
+        fits = needed * _ROOM / 2 <= total
+        (advice if fits else problems).append(
+            f"{where}, and {chosen['device']} has {bytes_in_words(total)} in all; "
+            f"{half if fits else 'take a larger device'}."
         )
     elif free is not None and needed * _ROOM > free:
         advice.append(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["ADAPTER_CONFIG", "PROJECTION", "Adapter", "read_adapter"]
+__all__ = ["ADAPTER_CONFIG", "PROJECTION", "Adapter", "read_adapter", "read_base"]
 
 PROJECTION = "custom_text_proj"
 """colpali-engine's name of the projection to token vectors."""
@@ -49,6 +49,16 @@ class Adapter:
     replacements: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
 
 
+def read_base(config_file: Path) -> Adapter:
+    """An adapter without its weights: what it is an adapter of, from ``adapter_config.json``."""
+    facts: dict[str, Any] = json.loads(config_file.read_text(encoding="utf-8"))
+    return Adapter(
+        folder=config_file.parent,
+        base=str(facts["base_model_name_or_path"]),
+        base_revision=facts.get("revision"),
+    )
+
+
 def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter:
     """Read an adapter; nothing is run and no pickle is read.
 
@@ -70,11 +80,7 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
             f"{name} is an adapter with {', '.join(wrong) or facts.get('peft_type')}; only plain "
             f"LoRA is understood. Merge it with peft and load the merged folder."
         )
-    adapter = Adapter(
-        folder=config_file.parent,
-        base=str(facts["base_model_name_or_path"]),
-        base_revision=facts.get("revision"),
-    )
+    adapter = read_base(config_file)
     pairs: dict[str, dict[str, torch.Tensor]] = {}
     unknown: list[str] = []
     for key, tensor in load_file(weights_file).items():

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vdr_integrations.encoders.cpu import bfloat16_on_this_cpu
 from vdr_integrations.encoders.packed_weights import PACKINGS
 from vdr_integrations.errors import OptionError
 
@@ -58,10 +59,11 @@ def choose_packing(dtype: str | torch.dtype) -> Packing | None:
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The format asked for, or the device's best.
+    """The format asked for, or the device's best for weights that are published in bfloat16.
 
-    ``"auto"`` is bfloat16 on Ampere and later, float16 on older GPUs and Metal, float32 on a CPU;
-    so are sums over weights of 8 bits.
+    ``"auto"`` is bfloat16 on Ampere and later, and on a CPU that multiplies it faster than float32
+    (AMX, AMD's AVX512-BF16); float16 on older GPUs and Metal; float32 on other CPUs. So are sums
+    over weights of 8 bits.
 
     Raises:
         OptionError: Not bfloat16, float16, float32, int8 or float8.
@@ -75,7 +77,9 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
         if device.type == "cuda":
             major, _ = torch.cuda.get_device_capability(device)
             return torch.bfloat16 if major >= 8 else torch.float16
-        return torch.float16 if device.type == "mps" else torch.float32
+        if device.type == "mps":
+            return torch.float16
+        return torch.bfloat16 if bfloat16_on_this_cpu().is_faster else torch.float32
     raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join((*_DTYPES, *PACKINGS))}.")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
+
+import torch
 
 from vdr_integrations.encoders.checkpoint import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.dense import DenseEncoder
@@ -12,13 +15,12 @@ from vdr_integrations.encoders.device import (
     choose_dtype,
     choose_packing,
 )
+from vdr_integrations.encoders.loading import stored_dtype
 from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
 from vdr_integrations.encoders.shared_model import ModelOptions
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    import torch
-
     from vdr_integrations.encoders.checkpoint import Checkpoint
 
 __all__ = ["load_encoder"]
@@ -87,9 +89,11 @@ def load_encoder(
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
-            later GPUs, float16 on older ones and on Metal, float32 on a CPU. ``"int8"`` and
-            ``"float8"`` keep weights in 8 bits and compute as with "auto": half the memory of
-            bfloat16, vectors that differ a little (docs/performance.md).
+            later GPUs, float16 on older ones and on Metal; on a CPU it is bfloat16 where the
+            weights are published in it and the CPU multiplies it faster (AMX, AMD's AVX512-BF16),
+            else float32. ``"int8"`` and ``"float8"`` keep weights in 8 bits and compute as with
+            "auto": half the memory of bfloat16, vectors that differ a little
+            (docs/performance.md).
         attn_implementation: None or ``"sdpa"`` for this package's own pass over torch's own
             kernels; ``"flash_attention_2"`` or ``"eager"`` for transformers' modules.
         dimension: Matryoshka: how many leading components are kept, before normalising. None
@@ -133,5 +137,8 @@ def load_encoder(
         local_files_only=local_files_only,
         batch_visual_tokens=batch_visual_tokens,
     )
+    is_chosen_here = chosen_device.type == "cpu" and (dtype == "auto" or packing is not None)
+    if is_chosen_here and chosen_dtype is torch.bfloat16:
+        options = replace(options, dtype=stored_dtype(options.files))
     kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
     return kind(options, dimension=dimension, max_visual_tokens=max_visual_tokens)

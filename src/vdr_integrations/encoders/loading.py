@@ -17,7 +17,7 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, PROJECTION, read_adapter
+from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, PROJECTION, read_adapter, read_base
 from vdr_integrations.encoders.packed_weights import pack
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.projection import TokenProjection
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoint_files import CheckpointFiles, WeightsSource
     from vdr_integrations.encoders.packed_weights import Packing
 
-__all__ = ["LoadedWeights", "load_weights"]
+__all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
 
 _Loose = Any
 """transformers annotates its models and configurations too loosely to be of help."""
@@ -130,6 +130,22 @@ def load_weights(
         sources=tuple(sources),
         max_tokens=config.get_text_config().max_position_embeddings,
     )
+
+
+def stored_dtype(files: CheckpointFiles) -> torch.dtype:
+    """What a checkpoint's configuration says that its weights are in; of an adapter, its base's.
+
+    Returns:
+        bfloat16, or float32 for all that a CPU is no faster with.
+
+    Raises:
+        CheckpointError: As :func:`load_weights`.
+    """
+    with _explained(files):
+        adapted = files.optional(ADAPTER_CONFIG)
+        base = _base_of(files, read_base(adapted)) if adapted else files
+        config: _Loose = AutoConfig.from_pretrained(base.model, **base.options())
+    return torch.bfloat16 if config.dtype == torch.bfloat16 else torch.float32
 
 
 def _with_projection(

@@ -9,11 +9,12 @@ end: faster, and no less exact.
 from __future__ import annotations
 
 import math
-import platform
 from typing import Any
 
 import torch
 import torch.nn.functional as fn
+
+from vdr_integrations.encoders.cpu import Bfloat16OnCpu, bfloat16_on_this_cpu
 
 __all__ = ["Products", "choose_products"]
 
@@ -161,19 +162,14 @@ class _ByLength(Products):
 
 
 def choose_products(weight: torch.Tensor) -> Products:
-    """What is fastest for a model with such weights on this machine.
-
-    Without AMX, Intel's CPUs multiply float32 faster: with AVX512-BF16 one has measured 75 GFLOP/s
-    a core beside 130, and below that bfloat16 is emulated. AMD's with AVX512-BF16 (Zen 4) has
-    measured 210 beside 90, and no more than in float32 in torch's attention.
-    """
-    on_cpu = weight.device.type == "cpu" and platform.machine().lower() in {"x86_64", "amd64"}
-    # torch < 2.11 does not say what the CPU has.
-    known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
-    if not on_cpu or weight.dtype != torch.bfloat16 or not known or known.get("amx_bf16"):
+    """What is fastest for a model with such weights on this machine."""
+    if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
         return Products()
-    is_intel = "intel" in str(known.get("cpu_name", "")).lower()
-    return _ByLength() if is_intel or not known.get("avx512_bf16") else _AttentionInBlocks()
+    kinds = {
+        Bfloat16OnCpu.FASTER_BUT_FOR_ATTENTION: _AttentionInBlocks,
+        Bfloat16OnCpu.SLOWER: _ByLength,
+    }
+    return kinds.get(bfloat16_on_this_cpu(), Products)()
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:
