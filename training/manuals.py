@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pymupdf
 
+from training.figures import make_figure
 from training.lexicon import split_words, weight
 from training.roff import chapters
 
@@ -49,6 +50,8 @@ SCREENS = ((720, 405), (720, 540), (842, 595))
 CHAPTER_WORDS = (250, 900)
 SLIDE_WORDS = (25, 90)
 DECKS = 0.25  # share of manuals that are slides
+FIGURED = 3  # every so many manuals, one has figures
+FIGURES = (0.08, 0.4)  # how often one follows a paragraph there
 
 
 class Manual(NamedTuple):
@@ -79,7 +82,7 @@ def own_heading(rng: np.random.Generator, text: str) -> str | None:
 class _Body:
     """The manual as HTML, its headings by id."""
 
-    def __init__(self, rng: np.random.Generator, *, is_deck: bool) -> None:
+    def __init__(self, rng: np.random.Generator, *, is_deck: bool, is_figured: bool) -> None:
         self.rng = rng
         self.length = SLIDE_WORDS if is_deck else CHAPTER_WORDS
         self.breaks = is_deck
@@ -88,6 +91,16 @@ class _Body:
         self.numbers = [0, 0]
         self.is_numbered = rng.random() < 0.7
         self.marks = float(rng.choice([0.0, 0.02, 0.05]))
+        self.drawn = rng.spawn(1)[0]  # so that manuals without figures are as they were
+        self.often = float(self.drawn.uniform(*FIGURES)) if is_figured else 0.0
+        self.figures: list[bytes] = []
+
+    def figure(self) -> None:
+        """A drawing, as wide as the text or not."""
+        width, height = self.drawn.uniform((200, 80), (900, 420)).astype(int)
+        share = self.drawn.uniform(0.3, 1.0)
+        self.parts.append(f'<p><img src="figure{len(self.figures)}.png" width="{share:.0%}"></p>')
+        self.figures.append(make_figure(self.drawn, int(width), int(height)))
 
     def marked(self, words: Sequence[str]) -> str:
         """Words as HTML, some of them in bold print."""
@@ -128,15 +141,19 @@ class _Body:
                     if own is not None:
                         self.heading(2, own)
                 self.parts.append(f"<p>{self.marked(text.split()[: self.length[1]])}</p>")
+                if self.drawn.random() < self.often:
+                    self.figure()
             left -= len(text.split())
         if self.breaks:
             self.parts.append('<p class="end"></p>')
 
 
-def make_manual(rng: np.random.Generator, parts: Sequence[Chapter], language: str) -> Manual:
+def make_manual(
+    rng: np.random.Generator, parts: Sequence[Chapter], language: str, *, is_figured: bool = False
+) -> Manual:
     """Set chapters as a PDF in a style of its own: a manual, or slides in large print."""
     is_deck = rng.random() < DECKS
-    body = _Body(rng, is_deck=is_deck)
+    body = _Body(rng, is_deck=is_deck, is_figured=is_figured)
     for part in parts:
         body.chapter(part)
     names = [name for name in FAMILIES if _font(FAMILIES[name][0])]
@@ -146,6 +163,8 @@ def make_manual(rng: np.random.Generator, parts: Sequence[Chapter], language: st
     archive = pymupdf.Archive()
     for font in {*family, *heads, mono}:
         archive.add(_font(font).read_bytes(), font)
+    for number, figure in enumerate(body.figures):
+        archive.add(figure, f"figure{number}.png")
     size = float(rng.uniform(14.0, 24.0) if is_deck else rng.uniform(9.0, 12.0))
     faces = zip(("body", "strong", "head", "mono"), (*family, heads[1], mono), strict=True)
     css = "".join(f"@font-face {{font-family: {n}; src: url({f});}}" for n, f in faces)
@@ -229,7 +248,7 @@ def manuals(root: Path, language: str, *, seed: int, count: int) -> Iterator[Man
     rng = np.random.default_rng((seed, sum(language.encode())))
     known = chapters(root, language)
     order: list[int] = []
-    for _ in range(count):
+    for number in range(count):
         wanted = int(rng.integers(5, 11))
         while len(order) < wanted:
             start = rng.permutation(len(known))
@@ -240,4 +259,5 @@ def manuals(root: Path, language: str, *, seed: int, count: int) -> Iterator[Man
             picked = list(range(first, min(len(known), first + wanted)))
         else:
             picked, order = order[:wanted], order[wanted:]
-        yield make_manual(rng, [known[i] for i in picked], language)
+        is_figured = number % FIGURED == FIGURED - 1
+        yield make_manual(rng, [known[i] for i in picked], language, is_figured=is_figured)

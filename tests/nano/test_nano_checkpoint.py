@@ -140,7 +140,7 @@ def test_a_full_page_is_no_better_a_match_for_being_full() -> None:
         scores = maxsim_scores(query, matrices) / len(query)
         other_slides = ~full & (np.array(sources) != question["source"])
         more.append(scores[full].mean() - scores[other_slides].mean())
-    assert np.mean(more) <= -0.01  # .001 where nothing is taken off
+    assert np.mean(more) <= 0
 
 
 @pytest.mark.parametrize("model", ["nano", "nano-colqwen2"])
@@ -176,6 +176,35 @@ def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
         ]
     )
     assert (scores.argmax(axis=1) == np.arange(len(TOPICS))).sum() >= len(TOPICS) - 1
+
+
+def test_what_a_page_says_is_found_beside_a_drawing_without_a_word(tmp_path: Path) -> None:
+    """Notes and staves would be taken for print, and for large print."""
+    encoder = load_encoder("nano", device="cpu", dtype="float32")
+    plain = _minutes_of_a_council()
+    vectors: list[np.ndarray] = []
+    for name, pdf in (("plain.pdf", plain), ("music.pdf", _with_music(plain))):
+        (tmp_path / name).write_bytes(pdf)
+        with open_pdf(tmp_path / name) as document:
+            vectors.append(encoder.encode_pages(document))
+    assert (vectors[0] * vectors[1]).sum(axis=1).min() > 0.5
+    found = (encoder.encode_queries(TOPICS) @ vectors[1].T).argmax(axis=1)
+    assert (found == np.arange(len(TOPICS))).sum() >= len(TOPICS) - 1
+
+
+def _with_music(pdf: bytes) -> bytes:
+    """The same pages with three staves below the text."""
+    with pymupdf.open("pdf", pdf) as document:
+        for number in range(document.page_count):
+            page = document[number]
+            for top in (560, 640, 720):
+                for y in range(top, top + 35, 7):
+                    page.draw_line((70, y), (525, y), width=0.8)
+                for note in range(22):
+                    x, y = 90 + 20 * note, top + 3.5 * ((3 * note**2 + 5 * number) % 9)
+                    page.draw_oval((x - 4, y - 3, x + 4, y + 3), fill=(0, 0, 0))
+                    page.draw_line((x + 4, y), (x + 4, y - 24), width=1.2)
+        return document.tobytes()
 
 
 def _minutes_of_a_council() -> bytes:
