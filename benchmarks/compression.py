@@ -65,9 +65,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("manuals", type=Path, nargs="+")
     parser.add_argument("--model", default="nano-colqwen2")
+    parser.add_argument("--dtype", default="float32", help="the same figures on every CPU")
     options = parser.parse_args()
     print(machine())
-    encoder = load_encoder(options.model)
+    encoder = load_encoder(options.model, dtype=options.dtype)
     if not isinstance(encoder, MultiVectorEncoder):
         parser.error(f"{options.model} is no late-interaction checkpoint")
     manuals = [_encoded(encoder, path) for path in options.manuals]

@@ -221,11 +221,12 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--model", default="nano-colqwen2")
+    parser.add_argument("--dtype", default="float32", help="the same figures on every CPU")
     parser.add_argument(
         "--sizes", type=int, nargs="+", default=_SIZES_PT, help="of print, in points"
     )
     chosen = parser.parse_args()
-    encoder = load_encoder(chosen.model)
+    encoder = load_encoder(chosen.model, dtype=chosen.dtype)
     results: dict[str, list[tuple[bool, bool, bool]]] = {
         "the word, asked alone": [],
         "all words of a question": [],

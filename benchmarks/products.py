@@ -16,6 +16,7 @@ from benchmarks.timing import compare, machine
 from vdr_integrations.encoders.products import Products, choose_products
 
 _PATCHES = 2944  # of an A4 page, by the heads of the 2B model's vision tower and of nano's
+_PAGE_TOKENS = 768  # of its prompt, by the heads of their decoders
 _TOKENS = (16, 32, 64, 128, 256, 768, 3072)
 
 
@@ -33,14 +34,21 @@ def main() -> None:
         print("this CPU multiplies bfloat16 fast: the package does so")
         return
     with torch.inference_mode():
-        for heads, head_dimension in ((VISION["num_heads"], width // VISION["num_heads"]), (3, 64)):
-            operands = torch.randn(3, 1, heads, _PATCHES, head_dimension).to(torch.bfloat16)
+        decoder = TEXT["num_attention_heads"]
+        for tokens, heads, head_dimension, is_causal in (
+            (_PATCHES, VISION["num_heads"], width // VISION["num_heads"], False),
+            (_PATCHES, 3, 64, False),
+            (_PAGE_TOKENS, decoder, hidden // decoder, True),
+            (_PAGE_TOKENS, 8, 64, True),
+        ):
+            operands = torch.randn(3, 1, heads, tokens, head_dimension).to(torch.bfloat16)
             timed = compare(
-                partial(wide.attention, *operands),
-                partial(Products().attention, *operands),
+                partial(wide.attention, *operands, is_causal=is_causal),
+                partial(Products().attention, *operands, is_causal=is_causal),
                 pairs=options.pairs,
             )
-            print(f"attention, {_PATCHES} x {heads} x {head_dimension}: {timed}", flush=True)
+            kind = "causal attention" if is_causal else "attention"
+            print(f"{kind}, {tokens} x {heads} x {head_dimension}: {timed}", flush=True)
         if type(wide).linear is Products.linear:
             print("this CPU multiplies matrices of bfloat16 fast: the package does so")
             return

@@ -26,6 +26,9 @@ _BLOCK = 512
 """Queries whose scores are computed together, a head a thread, where attention is done block by
 block: they stay in the cache (benchmarks/products.py)."""
 
+_CAUSAL_BLOCK, _CAUSAL_HEADS = 128, 32
+"""The same of a decoder, whose sequences are shorter: more heads together, to fill them."""
+
 _Linear = Any
 """``nn.Linear``, or what stands in for it."""
 
@@ -129,26 +132,56 @@ class _AttentionInBlocks(Products):
         is_causal: bool = False,
     ) -> torch.Tensor:
         sequences, heads, tokens, width = query.shape
-        if mask is not None or is_causal or tokens < _FEWEST_TOKENS:
+        if mask is not None or tokens < _FEWEST_TOKENS:
             return super().attention(query, key, value, mask=mask, is_causal=is_causal)
-        scaled = (query * width**-0.5).reshape(-1, tokens, width)
+        queries = (query * width**-0.5).reshape(-1, tokens, width)
         # Read in place, transposed, they would take twice as long.
         keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
         values = value.reshape(-1, value.shape[2], width)
-        seen = torch.empty_like(scaled)
-        at_once = min(torch.get_num_threads(), len(scaled))
-        scratch = scaled.new_empty(at_once * _BLOCK * keys.shape[2])
-        for head in range(0, len(scaled), at_once):
-            some = slice(head, head + at_once)
-            for start in range(0, tokens, _BLOCK):
-                rows = slice(start, start + _BLOCK)
-                block = scaled[some, rows]
-                shape = (*block.shape[:2], keys.shape[2])
-                scores = scratch[: math.prod(shape)].view(shape)
-                torch.bmm(block, keys[some], out=scores)
-                torch.softmax(scores, dim=-1, out=scores)
-                seen[some, rows] = torch.bmm(scores, values[some])
-        return seen.view(sequences, heads, tokens, width)
+        attend = _causal_attention if is_causal else _full_attention
+        return attend(queries, keys, values).view(sequences, heads, tokens, width)
+
+
+def _full_attention(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> torch.Tensor:
+    """What scaled queries (heads, tokens, width) see; keys are (heads, width, tokens)."""
+    seen = torch.empty_like(queries)
+    at_once = min(torch.get_num_threads(), len(queries))
+    scratch = queries.new_empty(at_once * _BLOCK * keys.shape[2])
+    for head in range(0, len(queries), at_once):
+        some = slice(head, head + at_once)
+        for start in range(0, queries.shape[1], _BLOCK):
+            rows = slice(start, start + _BLOCK)
+            scores = _scores(queries[some, rows], keys[some], scratch)
+            torch.softmax(scores, dim=-1, out=scores)
+            seen[some, rows] = torch.bmm(scores, values[some])
+    return seen
+
+
+def _causal_attention(
+    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
+) -> torch.Tensor:
+    """The same where nothing sees what stands after it: half of the scores are never computed."""
+    seen = torch.empty_like(queries)
+    tokens = queries.shape[1]
+    scratch = queries.new_empty(min(_CAUSAL_HEADS, len(queries)) * _CAUSAL_BLOCK * tokens)
+    later = queries.new_full((_CAUSAL_BLOCK, _CAUSAL_BLOCK), -math.inf).triu_(1)
+    for head in range(0, len(queries), _CAUSAL_HEADS):
+        some = slice(head, head + _CAUSAL_HEADS)
+        for start in range(0, tokens, _CAUSAL_BLOCK):
+            end = min(start + _CAUSAL_BLOCK, tokens)
+            scores = _scores(queries[some, start:end], keys[some, :, :end], scratch)
+            scores[:, :, start:].add_(later[: end - start, : end - start])
+            torch.softmax(scores, dim=-1, out=scores)
+            seen[some, start:end] = torch.bmm(scores, values[some, :end])
+    return seen
+
+
+def _scores(queries: torch.Tensor, keys: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
+    """Products (heads, queries, keys), in memory that is used over and over."""
+    shape = (*queries.shape[:2], keys.shape[2])
+    return torch.bmm(queries, keys, out=scratch[: math.prod(shape)].view(shape))
 
 
 class _ByLength(Products):
