@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -226,6 +227,31 @@ def test_a_kind_of_adapter_that_would_be_merged_wrongly_is_refused(
     write_adapter(folder, base=str(layouts.base), **{key: value})
     with pytest.raises(CheckpointError, match="only plain LoRA"):
         load(folder)
+
+
+@pytest.mark.parametrize("dtype", ["auto", "float32"])
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("{", "no JSON"),
+        ("[]", "a list"),
+        ("{}", "base_model_name_or_path=None"),
+        ('{"base_model_name_or_path": null}', "base_model_name_or_path=None"),
+        ('{"base_model_name_or_path": ""}', "base_model_name_or_path=''"),
+        ('{"base_model_name_or_path": ["a"]}', "base_model_name_or_path=['a']"),
+    ],
+)
+def test_an_adapter_that_does_not_say_what_it_adapts_is_refused_by_name(
+    layouts: Layouts, tmp_path: Path, written: str, found: str, dtype: str
+) -> None:
+    folder = tmp_path / "colqwen2-v1.0"
+    write_adapter(folder, base=str(layouts.base))
+    (folder / "adapter_config.json").write_text(written)
+    with pytest.raises(CheckpointError, match=re.escape(found)) as refused:
+        load_encoder(str(folder), device="cpu", dtype=dtype)
+    assert "adapter_config.json" in str(refused.value)
+    assert str(folder) in str(refused.value)
+    assert "Download" in str(refused.value)
 
 
 @pytest.mark.parametrize("extra", ["visual.blocks.0.attn.qkv.lora_A.weight", "lm_head.weight"])

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from safetensors.torch import load_file
 
@@ -23,6 +23,7 @@ PROJECTION = "custom_text_proj"
 """colpali-engine's name of the projection to token vectors."""
 
 ADAPTER_CONFIG = "adapter_config.json"
+_BASE = "base_model_name_or_path"
 _UNSUPPORTED = {"use_dora": False, "fan_in_fan_out": False, "bias": "none"}
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d+\.(?:self_attn|mlp)\.\w+)$")
 _PREFIX = "base_model.model."
@@ -49,13 +50,40 @@ class Adapter:
     replacements: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
 
 
-def read_base(config_file: Path) -> Adapter:
-    """An adapter without its weights: what it is an adapter of, from ``adapter_config.json``."""
-    facts: dict[str, Any] = json.loads(config_file.read_text(encoding="utf-8"))
-    return Adapter(
-        folder=config_file.parent,
-        base=str(facts["base_model_name_or_path"]),
-        base_revision=facts.get("revision"),
+def read_base(config_file: Path, *, name: str) -> Adapter:
+    """An adapter without its weights: what it is an adapter of, from ``adapter_config.json``.
+
+    Args:
+        config_file: ``adapter_config.json``.
+        name: What errors call the checkpoint.
+
+    Raises:
+        CheckpointError: A file that does not say it.
+    """
+    return _unweighed(_facts(config_file, name), config_file.parent)
+
+
+def _unweighed(facts: dict[str, Any], folder: Path) -> Adapter:
+    return Adapter(folder=folder, base=facts[_BASE], base_revision=facts.get("revision"))
+
+
+def _facts(config_file: Path, name: str) -> dict[str, Any]:
+    try:
+        facts: Any = json.loads(config_file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        found = f"is no JSON ({error})"
+    else:
+        if isinstance(facts, dict):
+            known = cast("dict[str, Any]", facts)
+            base = known.get(_BASE)
+            if base and isinstance(base, str):
+                return known
+            found = f"has {_BASE}={base!r}, which must name a checkpoint or its folder"
+        else:
+            found = f"holds a {type(facts).__name__} in place of an object"
+    raise CheckpointError(
+        f"{name} is an adapter whose {config_file.name} {found}. Download the checkpoint again, "
+        f"or save the adapter again with peft."
     )
 
 
@@ -68,10 +96,11 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
         name: What errors call the checkpoint.
 
     Raises:
-        CheckpointError: A kind of adapter that is not understood.
+        CheckpointError: A kind of adapter that is not understood, or a file that does not say what
+            it is an adapter of.
         CheckpointWeightsError: Weights of modules that no Qwen2-VL retriever has, or half a pair.
     """
-    facts: dict[str, Any] = json.loads(config_file.read_text(encoding="utf-8"))
+    facts = _facts(config_file, name)
     wrong = [
         f"{key}={facts[key]!r}" for key, ok in _UNSUPPORTED.items() if facts.get(key, ok) != ok
     ]
@@ -80,7 +109,7 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
             f"{name} is an adapter with {', '.join(wrong) or facts.get('peft_type')}; only plain "
             f"LoRA is understood. Merge it with peft and load the merged folder."
         )
-    adapter = read_base(config_file)
+    adapter = _unweighed(facts, config_file.parent)
     pairs: dict[str, dict[str, torch.Tensor]] = {}
     unknown: list[str] = []
     for key, tensor in load_file(weights_file).items():

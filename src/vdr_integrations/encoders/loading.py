@@ -143,7 +143,7 @@ def stored_dtype(files: CheckpointFiles) -> torch.dtype:
     """
     with _explained(files):
         adapted = files.optional(ADAPTER_CONFIG)
-        base = _base_of(files, read_base(adapted)) if adapted else files
+        base = _base_of(files, read_base(adapted, name=files.model)) if adapted else files
         config: _Loose = AutoConfig.from_pretrained(base.model, **base.options())
     return torch.bfloat16 if config.dtype == torch.bfloat16 else torch.float32
 
