@@ -115,6 +115,33 @@ def test_a_checkpoint_in_the_hubs_cache_is_found_offline_with_its_commit(
     assert encoder.encode_queries(["a"]).shape == (1, 64)
 
 
+LFS_POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4665\nsize 4418050848\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("model.safetensors", LFS_POINTER),
+        ("model.safetensors", ""),
+        ("config.json", '{"model_type": "qwen2_vl", "hidden_size": "x"}'),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "[]"),
+        ("preprocessor_config.json", "[]"),
+        ("preprocessor_config.json", '{"image_mean": null}'),
+        ("preprocessor_config.json", '{"image_mean": "grey"}'),
+        ("preprocessor_config.json", '{"image_mean": [0.5]}'),
+        ("preprocessor_config.json", '{"image_std": [0.3, 0.0, 0.3]}'),
+        ("preprocessor_config.json", '{"image_std": [0.3, NaN, 0.3]}'),
+    ],
+)
+def test_a_damaged_file_is_an_error_that_names_the_checkpoint(
+    folder: Path, file: str, content: str
+) -> None:
+    (folder / file).write_text(content)
+    with pytest.raises(CheckpointError, match=re.escape(str(folder))):
+        load_encoder(str(folder), device="cpu")
+
+
 def test_pickled_weights_are_not_read(folder: Path) -> None:
     torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()

@@ -18,6 +18,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, PROJECTION, read_adapter, read_base
+from vdr_integrations.encoders.normalisation import read_normalisation
 from vdr_integrations.encoders.packed_weights import pack
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.projection import TokenProjection
@@ -37,8 +38,6 @@ __all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
 _Loose = Any
 """transformers annotates its models and configurations too loosely to be of help."""
 
-_CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-_CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 _NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
 _SHOWN = 6
 
@@ -99,7 +98,7 @@ def load_weights(
         # Adapters are published with the processor's files, as ColQwen2's are, or without.
         whose = files if files.optional("tokenizer_config.json") else base
         tokenizer = AutoTokenizer.from_pretrained(whose.model, **whose.options())
-        normalisation = _normalisation(whose)
+        normalisation = read_normalisation(whose)
         sources = [] if adapter is None else [files.source(ADAPTER_CONFIG)]
         sources.append(base.source("config.json"))
         loading: dict[str, _Loose] = {
@@ -262,19 +261,14 @@ def _base_of(files: CheckpointFiles, adapter: Adapter) -> CheckpointFiles:
     return replace(files, model=model, revision=adapter.base_revision)
 
 
-def _normalisation(files: CheckpointFiles) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    path = files.optional("preprocessor_config.json")
-    facts = json.loads(path.read_text(encoding="utf-8")) if path else {}
-    return tuple(facts.get("image_mean", _CLIP_MEAN)), tuple(facts.get("image_std", _CLIP_STD))
-
-
 @contextmanager
 def _explained(files: CheckpointFiles) -> Generator[None]:
     try:
         yield
     except CheckpointError:
         raise
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:
+        # Files that are cut short, or pointers of git-lfs, end in errors of many libraries.
         raise CheckpointError(
             f"{files.model} (revision {files.revision or 'main'}) could not be loaded: {error}"
         ) from error
