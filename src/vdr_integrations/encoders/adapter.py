@@ -70,17 +70,15 @@ def _unweighed(facts: dict[str, Any], folder: Path) -> Adapter:
 def _facts(config_file: Path, name: str) -> dict[str, Any]:
     try:
         facts: Any = json.loads(config_file.read_text(encoding="utf-8"))
+        found = f"holds a {type(facts).__name__} in place of an object"
     except ValueError as error:
-        found = f"is no JSON ({error})"
-    else:
-        if isinstance(facts, dict):
-            known = cast("dict[str, Any]", facts)
-            base = known.get(_BASE)
-            if base and isinstance(base, str):
-                return known
-            found = f"has {_BASE}={base!r}, which must name a checkpoint or its folder"
-        else:
-            found = f"holds a {type(facts).__name__} in place of an object"
+        facts, found = None, f"is no JSON ({error})"
+    if isinstance(facts, dict):
+        known = cast("dict[str, Any]", facts)
+        base = known.get(_BASE)
+        if base and isinstance(base, str):
+            return known
+        found = f"has {_BASE}={base!r}, which must name a checkpoint or its folder"
     raise CheckpointError(
         f"{name} is an adapter whose {config_file.name} {found}. Download the checkpoint again, "
         f"or save the adapter again with peft."

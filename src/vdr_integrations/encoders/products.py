@@ -138,50 +138,28 @@ class _AttentionInBlocks(Products):
         # Read in place, transposed, they would take twice as long.
         keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
         values = value.reshape(-1, value.shape[2], width)
-        attend = _causal_attention if is_causal else _full_attention
-        return attend(queries, keys, values).view(sequences, heads, tokens, width)
-
-
-def _full_attention(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
-) -> torch.Tensor:
-    """What scaled queries (heads, tokens, width) see; keys are (heads, width, tokens)."""
-    seen = torch.empty_like(queries)
-    at_once = min(torch.get_num_threads(), len(queries))
-    scratch = queries.new_empty(at_once * _BLOCK * keys.shape[2])
-    for head in range(0, len(queries), at_once):
-        some = slice(head, head + at_once)
-        for start in range(0, queries.shape[1], _BLOCK):
-            rows = slice(start, start + _BLOCK)
-            scores = _scores(queries[some, rows], keys[some], scratch)
-            torch.softmax(scores, dim=-1, out=scores)
-            seen[some, rows] = torch.bmm(scores, values[some])
-    return seen
-
-
-def _causal_attention(
-    queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor
-) -> torch.Tensor:
-    """The same where nothing sees what stands after it: half of the scores are never computed."""
-    seen = torch.empty_like(queries)
-    tokens = queries.shape[1]
-    scratch = queries.new_empty(min(_CAUSAL_HEADS, len(queries)) * _CAUSAL_BLOCK * tokens)
-    later = queries.new_full((_CAUSAL_BLOCK, _CAUSAL_BLOCK), -math.inf).triu_(1)
-    for head in range(0, len(queries), _CAUSAL_HEADS):
-        some = slice(head, head + _CAUSAL_HEADS)
-        for start in range(0, tokens, _CAUSAL_BLOCK):
-            end = min(start + _CAUSAL_BLOCK, tokens)
-            scores = _scores(queries[some, start:end], keys[some, :, :end], scratch)
-            scores[:, :, start:].add_(later[: end - start, : end - start])
-            torch.softmax(scores, dim=-1, out=scores)
-            seen[some, start:end] = torch.bmm(scores, values[some, :end])
-    return seen
-
-
-def _scores(queries: torch.Tensor, keys: torch.Tensor, scratch: torch.Tensor) -> torch.Tensor:
-    """Products (heads, queries, keys), in memory that is used over and over."""
-    shape = (*queries.shape[:2], keys.shape[2])
-    return torch.bmm(queries, keys, out=scratch[: math.prod(shape)].view(shape))
+        seen = torch.empty_like(queries)
+        if is_causal:
+            at_once, block = min(_CAUSAL_HEADS, len(queries)), _CAUSAL_BLOCK
+        else:
+            at_once, block = min(torch.get_num_threads(), len(queries)), _BLOCK
+        scratch = queries.new_empty(at_once * block * keys.shape[2])
+        later = queries.new_full((block, block), -math.inf).triu_(1) if is_causal else None
+        for head in range(0, len(queries), at_once):
+            some = slice(head, head + at_once)
+            for start in range(0, tokens, block):
+                end = min(start + block, tokens)
+                # A causal block sees nothing after itself: half of the scores are never computed.
+                known = keys.shape[2] if later is None else end
+                part = queries[some, start:end]
+                shape = (*part.shape[:2], known)
+                scores = scratch[: math.prod(shape)].view(shape)
+                torch.bmm(part, keys[some, :, :known], out=scores)
+                if later is not None:
+                    scores[:, :, start:].add_(later[: end - start, : end - start])
+                torch.softmax(scores, dim=-1, out=scores)
+                seen[some, start:end] = torch.bmm(scores, values[some, :known])
+        return seen.view(sequences, heads, tokens, width)
 
 
 class _ByLength(Products):
