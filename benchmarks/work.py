@@ -30,6 +30,12 @@ def main() -> None:
         for which in ("first query", "any other"):
             work = counted(lambda: backbone.query_states([query]))
             print(f"{which}, {_QUERY_TOKENS} tokens of its own: {work.flops / 1e9:.0f} GFLOP")
+    with full_size_backbone(is_elsewhere=True) as (backbone, _):
+        pages = [page_of(32, 24)] * 32
+        sent = counted(lambda: backbone.page_states(pages)).copies
+        backbone.query_states([query])
+        asked = counted(lambda: backbone.query_states([query])).copies
+        print(f"copies to the device: {sent} for 32 pages, {asked} for a query")
 
 
 if __name__ == "__main__":

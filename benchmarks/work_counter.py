@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -50,6 +50,7 @@ class WorkCounter(TorchDispatchMode):
         live_bytes: Of tensors made since it was entered.
         peak_bytes: The most of them.
         waits: Calls that bring a value from the device to Python.
+        copies: Calls that send numbers from one device to another.
     """
 
     def __init__(self) -> None:
@@ -59,6 +60,7 @@ class WorkCounter(TorchDispatchMode):
         self.live_bytes = 0
         self.peak_bytes = 0
         self.waits = 0
+        self.copies = 0
         self.calls: Counter[str] = Counter()
         self._known: dict[int, tuple[StorageWeakRef, int]] = {}
         self._given: dict[int, StorageWeakRef] = {}  # held, or another storage has its number
@@ -72,8 +74,10 @@ class WorkCounter(TorchDispatchMode):
     ) -> Any:  # noqa: ANN401
         """Count a call and make it."""
         self._forget()
+        devices: set[torch.device] = set()
         for given in tree_leaves((args, kwargs)):
             if isinstance(given, torch.Tensor):
+                devices.add(given.device)
                 ref = StorageWeakRef(given.untyped_storage())
                 if ref.cdata not in self._known:
                     self._given.setdefault(ref.cdata, ref)
@@ -88,6 +92,8 @@ class WorkCounter(TorchDispatchMode):
             self.flops += flop_registry[known](*args, **(kwargs or {}), out_val=out)
         self.waits += name.endswith(("_local_scalar_dense", "is_nonzero", "equal"))
         made = [found for found in tree_leaves(out) if isinstance(found, torch.Tensor)]
+        devices.update(found.device for found in made)
+        self.copies += len(devices) > 1
         if (
             not func.is_view
             and not name.startswith("prim")
@@ -112,24 +118,30 @@ class WorkCounter(TorchDispatchMode):
 
 
 @contextmanager
-def full_size_backbone() -> Generator[tuple[Backbone, int]]:
-    """vdr-2b-multi-v1's backbone in bf16 on fake tensors, and the bytes of its weights."""
+def full_size_backbone(*, is_elsewhere: bool = False) -> Generator[tuple[Backbone, int]]:
+    """vdr-2b-multi-v1's backbone in bf16 on fake tensors, and the bytes of its weights.
+
+    Args:
+        is_elsewhere: Its weights are on a device that is not the host, so that what is sent there
+            can be counted: torch's "meta" device, whose tensors have no contents either.
+    """
     config: Any = Qwen2VLConfig(text_config=dict(TEXT), vision_config=dict(VISION))
     config._attn_implementation = "sdpa"  # noqa: SLF001
     with (
-        FakeTensorMode(allow_non_fake_inputs=True),
+        nullcontext() if is_elsewhere else FakeTensorMode(allow_non_fake_inputs=True),
         mock.patch.object(decoder, "_is_anything", return_value=True),
         # Not what this CPU would do instead: the work is that of a GPU.
         mock.patch.object(torch.cpu, "get_capabilities", dict, create=True),
     ):
         torch.set_default_dtype(torch.bfloat16)
         try:
-            model: Any = Qwen2VLModel(config).eval().requires_grad_(False)
+            with torch.device("meta") if is_elsewhere else nullcontext():
+                model: Any = Qwen2VLModel(config).eval().requires_grad_(False)
         finally:
             torch.set_default_dtype(torch.float32)
         embedding = model.visual.patch_embed
         embedding_bytes = BytePatchEmbedding(embedding.proj.weight, mean=_HALF, std=_HALF)
-        model.visual.patch_embed = embedding_bytes
+        model.visual.patch_embed = embedding_bytes.to(model.device)
         weights = sum(p.numel() * p.element_size() for p in model.parameters())
         weights += sum(b.numel() * b.element_size() for b in embedding_bytes.buffers())
         yield (

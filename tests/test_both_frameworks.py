@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
+from tests.hub_cache import cached_repository
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.encoders.device import _DTYPES
@@ -62,13 +63,14 @@ def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
     assert set(re.findall(r'``"(\w+)"``', described[2])) == accepted
 
 
-def test_both_frameworks_share_one_model(tiny_checkpoint: Path, page_store: PageStore) -> None:
+def models() -> int:
     from transformers import Qwen2VLModel
 
-    def models() -> int:
-        gc.collect()
-        return sum(type(thing) is Qwen2VLModel for thing in gc.get_objects())
+    gc.collect()
+    return sum(type(thing) is Qwen2VLModel for thing in gc.get_objects())
 
+
+def test_both_frameworks_share_one_model(tiny_checkpoint: Path, page_store: PageStore) -> None:
     llama_index = VDREmbedding(model_name=str(tiny_checkpoint), device="cpu", dtype="bfloat16")
     langchain = VDREmbeddings(model=str(tiny_checkpoint), device="cpu", dtype="bfloat16")
     before = models()
@@ -78,3 +80,20 @@ def test_both_frameworks_share_one_model(tiny_checkpoint: Path, page_store: Page
     assert (
         load_encoder(str(tiny_checkpoint), device="cpu", dtype="bfloat16").dtype is torch.bfloat16
     )
+
+
+def test_both_frameworks_share_one_model_of_the_hub_whatever_token_and_revision_they_name(
+    tiny_checkpoint: Path, tmp_path: Path, page_store: PageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_some")
+    name, cache = "llamaindex/vdr-2b-multi-v1", tmp_path / "hub"
+    cached_repository(cache, name, tiny_checkpoint, commit="1" * 40)
+    before = models()
+    llama_index = VDREmbedding(model_name=name, cache_dir=str(cache), device="cpu")
+    langchain = [
+        VDREmbeddings(model=name, cache_dir=str(cache), revision=revision, device="cpu")
+        for revision in ("main", "1" * 40)
+    ]
+    found = [llama_index.get_query_embedding("a"), *(one.embed_query("a") for one in langchain)]
+    assert found[0] == found[1] == found[2]
+    assert models() == before + 1

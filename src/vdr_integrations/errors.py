@@ -18,6 +18,7 @@
     ├── EncodingError                         the model could not give a vector
     │   ├── QueryTooLongError (ValueError)
     │   ├── InvalidVectorError                a vector with NaN, infinity or zero norm
+    │   ├── ForkedProcessError (RuntimeError) a model that did not survive a fork
     │   └── DeviceMemoryError (MemoryError)   one page alone does not fit the device
     ├── ResourceError (OSError)               this machine is short of processes or open files
     └── IndexStoreError                       an index folder cannot be used
@@ -43,6 +44,7 @@ __all__ = [
     "DocumentPasswordError",
     "EmptyDocumentError",
     "EncodingError",
+    "ForkedProcessError",
     "ImageDecodeError",
     "ImageTooLargeError",
     "IndexFormatError",
@@ -166,6 +168,10 @@ class QueryTooLongError(EncodingError, ValueError):
 
 class InvalidVectorError(EncodingError):
     """The model gave NaN, infinity or a zero vector."""
+
+
+class ForkedProcessError(EncodingError, RuntimeError):
+    """The process was forked with a model in it that cannot be used after a fork."""
 
 
 class DeviceMemoryError(EncodingError, MemoryError):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.work_counter import counted, full_size_backbone, page_of, query_of
+from tests.looks import watched_tower
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -20,6 +21,12 @@ BATCH = 32
 @pytest.fixture(scope="module")
 def full_size() -> Generator[tuple[Backbone, int]]:
     with full_size_backbone() as backbone:
+        yield backbone
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Generator[Backbone]:
+    with full_size_backbone(is_elsewhere=True) as (backbone, _):
         yield backbone
 
 
@@ -63,6 +70,43 @@ def test_queries_of_different_lengths_cost_what_each_costs_alone(
     together = counted(lambda: backbone.query_states(queries))
     assert together.flops <= 1.02 * alone  # padded in every layer: 2.0
     assert together.waits == 0
+
+
+@pytest.mark.parametrize(
+    ("batch", "page", "at_most"),
+    [
+        (BATCH, (32, 24), 1 + 8),  # one of tokens and positions, one of patches for each pass
+        (384, (2, 3), 1 + 1),  # thumbnails are one pass
+        (4, (128, 128), 1 + 4),  # pages of 16,384 visual tokens are a pass each
+    ],
+)
+def test_little_more_than_patches_is_sent_to_the_device(
+    elsewhere: Backbone, batch: int, page: tuple[int, int], at_most: int
+) -> None:
+    pages = [page_of(*page)] * batch
+    assert counted(lambda: elsewhere.page_states(pages)).copies <= at_most
+
+
+def test_queries_are_sent_to_the_device_in_one_copy_and_their_lengths_in_another(
+    elsewhere: Backbone,
+) -> None:
+    query = query_of(12)
+    elsewhere.query_states([query])  # what all begin with
+    assert counted(lambda: elsewhere.query_states([query])).copies == 1
+    several = [query, query_of(3), query_of(40)]
+    assert counted(lambda: elsewhere.query_states(several)).copies == 2
+
+
+def test_a_pass_of_the_vision_tower_has_few_patches_whatever_the_pages(
+    elsewhere: Backbone,
+) -> None:
+    for batch, page in ((BATCH, (32, 24)), (384, (2, 3)), (4, (128, 128))):
+        pages = [page_of(*page)] * batch
+        with watched_tower() as tower:
+            elsewhere.page_states(pages)
+        patches = [len(call.args[1]) for call in tower.call_args_list]
+        assert sum(patches) == batch * pages[0].patch_count
+        assert max(patches) <= max(12_288, pages[0].patch_count)
 
 
 def test_what_takes_the_place_of_a_freed_array_is_counted() -> None:

@@ -17,12 +17,20 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["ADAPTER_CONFIG", "PROJECTION", "Adapter", "read_adapter", "read_base"]
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "PROJECTION",
+    "Adapter",
+    "read_adapter",
+    "read_base",
+]
 
 PROJECTION = "custom_text_proj"
 """colpali-engine's name of the projection to token vectors."""
 
 ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _BASE = "base_model_name_or_path"
 _UNSUPPORTED = {"use_dora": False, "fan_in_fan_out": False, "bias": "none"}
 _LAYER = re.compile(r"(?:^|\.)layers\.(\d+\.(?:self_attn|mlp)\.\w+)$")
@@ -46,6 +54,7 @@ class Adapter:
     folder: Path
     base: str
     base_revision: str | None
+    deciding_facts: dict[str, Any] = field(default_factory=dict[str, "Any"])
     updates: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
     replacements: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
 
@@ -64,7 +73,12 @@ def read_base(config_file: Path, *, name: str) -> Adapter:
 
 
 def _unweighed(facts: dict[str, Any], folder: Path) -> Adapter:
-    return Adapter(folder=folder, base=facts[_BASE], base_revision=facts.get("revision"))
+    return Adapter(
+        folder=folder,
+        base=facts[_BASE],
+        base_revision=facts.get("revision"),
+        deciding_facts={k: facts.get(k) for k in ("r", "lora_alpha", "use_rslora")},
+    )
 
 
 def _facts(config_file: Path, name: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 
 from vdr_integrations.encoders.decoder import Decoder, Prefix
 from vdr_integrations.encoders.patches import patch_positions, rope_positions
+from vdr_integrations.encoders.staging import Staging
 from vdr_integrations.encoders.stock_forward import StockDecoder, StockVisionTower
 from vdr_integrations.encoders.vision_tower import VisionTower
 
@@ -27,9 +28,10 @@ _Qwen2VLModel = Any
 
 __all__ = ["Backbone"]
 
-_IMAGES_PER_VISION_PASS = 4
-"""Enough patches to fill a GPU (12,000), few enough that a batch of 32 stays near the weights' own
-memory (shared research: 6.2 GB at 8 images, 5.1 GB at 4, full 2B model)."""
+_PATCHES_PER_VISION_PASS = 4 * 4 * 768
+"""Enough to fill a GPU, few enough that a batch of 32 pages stays near the weights' own memory
+(shared research: 6.2 GB with 8 pages of 768 visual tokens in a pass, 5.1 GB with 4, full 2B model).
+A single page may have more."""
 
 
 class Backbone:
@@ -68,6 +70,7 @@ class Backbone:
         else:
             self._vision = StockVisionTower(model.visual)
             self._decoder = StockDecoder(model.language_model)
+        self._staging = Staging(self.device)
         self._projection = projection
         self._page_tokens = page_tokens
         self._query_tokens = query_tokens
@@ -105,13 +108,19 @@ class Backbone:
         cut = len(tokens.before)
         visual_tokens = pages[0].patch_count // self.merge_size**2
         ids = np.array([*tokens.before, *[0] * visual_tokens, *tokens.after])
-        embedded = self._embedded(np.tile(ids, (len(pages), 1)))
-        for start in range(0, len(pages), _IMAGES_PER_VISION_PASS):
-            some = pages[start : start + _IMAGES_PER_VISION_PASS]
-            visual = self._visual_tokens(some)
-            embedded[start : start + len(some), cut : cut + visual_tokens] = visual
-        positions = [self._positions(tokens, page.grid) for page in pages]
-        return self._states(embedded, np.stack(positions, axis=1), is_token=None)
+        places = [patch_positions(page.grid, merge_size=self.merge_size) for page in pages]
+        ids, positions, places = self._staging.integers(
+            np.tile(ids, (len(pages), 1)),
+            np.stack([self._positions(tokens, page.grid) for page in pages], axis=1),
+            np.stack(places),
+        )
+        embedded = self._embedded(ids)
+        at_once = max(1, _PATCHES_PER_VISION_PASS // pages[0].patch_count)
+        for start in range(0, len(pages), at_once):
+            some = slice(start, start + at_once)
+            visual = self._visual_tokens(pages[some], places[some])
+            embedded[some, cut : cut + visual_tokens] = visual
+        return self._states(embedded, positions, is_token=None)
 
     @torch.inference_mode()
     def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
@@ -143,6 +152,7 @@ class Backbone:
             every = (*tokens.before, *[0] * len(visual), *tokens.after)
             ids[row, padding:] = every[known:]
             positions[:, row, padding:] = found
+        ids, positions = self._staging.integers(ids, positions)
         embedded = self._embedded(ids)
         if prefix is None:
             for row, start in enumerate(image_at):
@@ -167,19 +177,23 @@ class Backbone:
     def _query_prefix(self) -> Prefix:
         # System prompt, black square and "Query:": most of a query's tokens, always the same.
         tokens, visual = self._query_tokens, self._query_visual
-        embedded = self._embedded(np.array([[*tokens.before, *[0] * len(visual), *tokens.after]]))
+        ids, positions = self._staging.integers(
+            np.array([[*tokens.before, *[0] * len(visual), *tokens.after]]),
+            self._query_positions(tokens)[:, None],
+        )
+        embedded = self._embedded(ids)
         start = len(tokens.before)
         embedded[0, start : start + len(visual)] = visual
-        positions = torch.from_numpy(np.array(self._query_positions(tokens))).to(self.device)
         assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of looked
-        return self._decoder.prefix(embedded, positions[:, None])
+        return self._decoder.prefix(embedded, positions)
 
     @cached_property
     def _query_visual(self) -> torch.Tensor:
         # The black square of every query is the same; its features are computed once.
         if self._query_image is None:
             return torch.empty(0, self.hidden_size, device=self.device, dtype=self.dtype)
-        return self._visual([self._query_image])
+        places = patch_positions(self._query_image.grid, merge_size=self.merge_size)
+        return self._visual([self._query_image], self._staging.rows([places])[None])
 
     def _query_positions(self, tokens: PromptTokens) -> NDArray[np.int64]:
         if self._query_image is None:
@@ -187,13 +201,13 @@ class Backbone:
             return np.broadcast_to(np.arange(length), (3, length))
         return self._positions(tokens, self._query_image.grid)
 
-    def _visual_tokens(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
+    def _visual_tokens(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
         """(pages, visual tokens, hidden size): those that were kept, the others made now."""
         kept = ((n, page.visual_tokens) for n, page in enumerate(pages))
         found = {n: tokens for n, tokens in kept if tokens is not None}
         missing = [n for n in range(len(pages)) if n not in found]
         if missing:
-            made = self._visual([pages[n] for n in missing])
+            made = self._visual([pages[n] for n in missing], places[missing] if found else places)
             made = made.view(len(missing), -1, self.hidden_size)
             for n, tokens in zip(missing, made, strict=True):
                 pages[n].keep(tokens)
@@ -222,14 +236,10 @@ class Backbone:
         tower = self._model.visual
         return {**dict(tower.named_parameters()), **dict(tower.named_buffers())}
 
-    def _visual(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
-        patches = np.concatenate([page.patches for page in pages])
-        positions = [patch_positions(page.grid, merge_size=self.merge_size) for page in pages]
-        return self._vision(
-            torch.from_numpy(patches).to(self.device),
-            torch.from_numpy(np.concatenate(positions)).to(self.device),
-            len(pages),
-        )
+    def _visual(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
+        """Visual tokens of pages whose patches lie at ``places`` (pages, patches, 2)."""
+        patches = self._staging.rows([page.patches for page in pages])
+        return self._vision(patches, places.flatten(0, 1), len(pages))
 
     def _positions(self, tokens: PromptTokens, grid: tuple[int, int]) -> NDArray[np.int64]:
         return rope_positions(
@@ -242,22 +252,22 @@ class Backbone:
     def _states(
         self,
         embedded: torch.Tensor,
-        positions: NDArray[np.int64],
+        positions: torch.Tensor,
         *,
         is_token: NDArray[np.bool_] | None,
         prefix: Prefix | None = None,
     ) -> torch.Tensor:
         return self._decoder(
             embedded,
-            torch.from_numpy(positions).to(self.device),
+            positions,
             is_token=is_token,
             last_only=self._projection is None,
             prefix=prefix,
         )
 
-    def _embedded(self, ids: NDArray[np.int64]) -> torch.Tensor:
+    def _embedded(self, ids: torch.Tensor) -> torch.Tensor:
         """(sequences, tokens, hidden size) of its own, which may be written to."""
-        return self._model.language_model.embed_tokens(torch.from_numpy(ids).to(self.device))
+        return self._model.language_model.embed_tokens(ids)
 
     def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:
         if self._projection is None:

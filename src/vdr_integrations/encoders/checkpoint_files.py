@@ -1,72 +1,135 @@
-"""Files of a checkpoint, in a folder or on the hub, as transformers finds them."""
+"""Files of a checkpoint, in a folder or on the hub, all of one commit."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from transformers.utils.hub import cached_file, extract_commit_hash
 
-__all__ = ["CheckpointFiles", "WeightsSource"]
+from vdr_integrations.errors import CheckpointError
 
+__all__ = ["CheckpointFiles", "CheckpointFolder"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WeightsSource:
-    """Where weights were read from.
-
-    Attributes:
-        model: Hub id or folder.
-        revision: Commit of the hub repository, None for a folder.
-        folder: Folder that the configuration was read from.
-    """
-
-    model: str
-    revision: str | None
-    folder: Path
+_WEIGHTS = "model.safetensors"
+_WEIGHTS_INDEX = "model.safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFiles:
-    """Where files come from; the options mean what they mean to transformers."""
+    """Where files come from; the options mean what they mean to transformers.
+
+    They say how files are fetched and nothing of what is in them.
+    """
 
     model: str
     revision: str | None = None
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     cache_dir: str | None = None
     local_files_only: bool = False
 
-    def options(self) -> dict[str, Any]:
-        """Keyword arguments of ``from_pretrained``."""
-        return {
-            "revision": self.revision or "main",
-            "token": self.token,
-            "cache_dir": self.cache_dir,
-            "local_files_only": self.local_files_only,
-        }
+    def folder_with(self, name: str) -> CheckpointFolder | None:
+        """The folder that has the file ``name``; None where the checkpoint has no such file.
 
-    def path(self, name: str) -> Path:
-        """The file, downloaded if need be.
+        On the hub the branch is looked up once, here: whatever is read from the folder later is of
+        the same commit.
 
         Raises:
-            OSError: The checkpoint has no such file, or it cannot be fetched.
+            OSError: The hub cannot be reached, or refuses.
         """
-        return Path(str(cached_file(self.model, name, **self.options())))
+        path = self.find(name)
+        if path is None:
+            return None
+        is_local = Path(self.model).is_dir()
+        commit = None if is_local else extract_commit_hash(str(path), None)
+        pinned = self if commit is None else replace(self, revision=commit)
+        return CheckpointFolder(files=pinned, path=path.parent, commit=commit)
+
+    def find(self, name: str) -> Path | None:
+        """The file, downloaded if need be; None where the checkpoint has no such file.
+
+        Raises:
+            OSError: The hub cannot be reached, or refuses.
+        """
+        found = cached_file(
+            self.model,
+            name,
+            revision=self.revision or "main",
+            token=self.token,
+            cache_dir=self.cache_dir,
+            local_files_only=self.local_files_only,
+            _raise_exceptions_for_missing_entries=False,
+        )
+        return Path(found) if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFolder:
+    """A checkpoint's folder on this machine, filled from the hub as files are asked for.
+
+    Attributes:
+        files: Where they come from.
+        path: The folder.
+        commit: Of the hub repository; None for a folder of the user's.
+    """
+
+    files: CheckpointFiles
+    path: Path
+    commit: str | None
+
+    def file(self, name: str) -> Path:
+        """The file.
+
+        Raises:
+            CheckpointError: The checkpoint has no such file.
+            OSError: It cannot be fetched.
+        """
+        found = self.files.find(name)
+        if found is None:
+            raise CheckpointError(
+                f"{self.files.model} has no {name}. Download the checkpoint again."
+            )
+        return found
 
     def optional(self, name: str) -> Path | None:
         """The file, or None where the checkpoint has no such file."""
-        path = cached_file(
-            self.model, name, _raise_exceptions_for_missing_entries=False, **self.options()
-        )
-        return Path(path) if path else None
+        return self.files.find(name)
 
-    def source(self, name: str) -> WeightsSource:
-        """Commit and folder, as the place of the file ``name`` tells them.
+    def facts(self, name: str) -> dict[str, Any]:
+        """A JSON file that holds an object; empty where there is no such file.
 
         Raises:
-            OSError: The checkpoint has no such file, or it cannot be fetched.
+            CheckpointError: It holds something else.
         """
-        path = self.path(name)
-        return WeightsSource(
-            model=self.model, revision=extract_commit_hash(str(path), None), folder=path.parent
-        )
+        path = self.optional(name)
+        if path is None:
+            return {}
+        try:
+            facts: Any = json.loads(path.read_text(encoding="utf-8"))
+            found = f"holds a {type(facts).__name__} in place of an object"
+        except ValueError as error:
+            facts, found = None, f"is no JSON ({error})"
+        if isinstance(facts, dict):
+            return facts
+        raise CheckpointError(f"{self.files.model}: {name} {found}. Download the checkpoint again.")
+
+    def weights(self) -> list[Path]:
+        """The safetensors files that hold the model, those that transformers would read.
+
+        Raises:
+            CheckpointError: There are none, or the index of several is damaged.
+            OSError: One cannot be fetched.
+        """
+        if (single := self.optional(_WEIGHTS)) is not None:
+            return [single]
+        shards: Any = self.facts(_WEIGHTS_INDEX).get("weight_map")
+        if not isinstance(shards, dict) or not all(
+            isinstance(name, str) and Path(name).name == name for name in shards.values()
+        ):
+            raise CheckpointError(
+                f"{self.files.model} has no {_WEIGHTS} and no {_WEIGHTS_INDEX} that names its "
+                f"parts. Download the checkpoint again; weights in pickles are not read."
+            )
+        return [self.file(name) for name in sorted(set(shards.values()))]

@@ -13,7 +13,12 @@ import torch.nn.functional as fn
 
 from vdr_integrations.encoders.packed_sequences import PackedSequences
 from vdr_integrations.encoders.products import Products, choose_products
-from vdr_integrations.encoders.rotary import RotaryTables, rotate_, text_tables
+from vdr_integrations.encoders.rotary import (
+    RotaryTables,
+    inverse_frequencies,
+    rotate_,
+    text_tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +53,12 @@ class Decoder:
         """Take over transformers' ``Qwen2VLTextModel``."""
         config = decoder.config
         products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
+        self._products = products
         self._layers = [_Layer(layer, products) for layer in decoder.layers]
         self._norm = decoder.norm
-        self._head_dimension: int = config.hidden_size // config.num_attention_heads
-        self._theta: float = config.rope_parameters["rope_theta"]
+        head_dimension = config.hidden_size // config.num_attention_heads
+        theta: float = config.rope_parameters["rope_theta"]
+        self._inverse = inverse_frequencies(head_dimension, theta, self._norm.weight.device)
         self._sections: Sequence[int] = config.rope_parameters["mrope_section"]
 
     def __call__(
@@ -81,7 +88,7 @@ class Decoder:
             packed = PackedSequences(is_token, embedded.device)
             embedded = packed.packed(embedded)
             positions = packed.packed(positions.permute(1, 2, 0)).permute(2, 0, 1)
-        mask = _mask(embedded, packed, prefix)
+        mask = _mask(embedded, packed, prefix, self._products)
         tables = self._tables(positions)
         seen = [None] * len(self._layers) if prefix is None else prefix.layers
         last = len(self._layers) - 1
@@ -116,12 +123,7 @@ class Decoder:
         return Prefix(found, embedded.shape[1])
 
     def _tables(self, positions: torch.Tensor) -> RotaryTables:
-        return text_tables(
-            positions,
-            head_dimension=self._head_dimension,
-            theta=self._theta,
-            sections=self._sections,
-        )
+        return text_tables(positions, self._inverse, sections=self._sections)
 
 
 class _Layer:
@@ -137,7 +139,6 @@ class _Layer:
         self._projections: Sequence[Any] = (attention.q_proj, attention.k_proj, attention.v_proj)
         self._out = attention.o_proj
         self._head_dimension: int = attention.head_dim
-        self._shared: int = attention.num_key_value_groups
         self._gate, self._up, self._down = mlp.gate_proj, mlp.up_proj, mlp.down_proj
         self._attends = _is_anything(self._out.weight)
         self._computes = _is_anything(self._down.weight)
@@ -194,7 +195,8 @@ class _Layer:
         if last_only:
             asking = _last(normed, packed)
             turn = RotaryTables(_last(tables.cos, packed), _last(tables.sin, packed))
-            mask = None if mask is None else mask[:, :, -1:]
+            # The last of all tokens sees every other one.
+            mask = None if mask is None or packed is None else mask[:, :, -1:]
         query = rotate_(self._heads(products.linear(asking, self._projections[0])), turn)
         if packed is not None:
             query = query.transpose(0, 1) if last_only else packed.padded(query)
@@ -205,8 +207,6 @@ class _Layer:
                 torch.cat([known.expand(len(query), -1, -1, -1), part], dim=2)
                 for known, part in zip(before, (key, value), strict=True)
             )
-        if self._shared > 1:
-            key, value = (part.repeat_interleave(self._shared, dim=1) for part in (key, value))
         seen = products.attention(
             query, key, value, mask=mask, is_causal=mask is None and not last_only
         )
@@ -244,16 +244,20 @@ def _last(x: torch.Tensor, packed: PackedSequences | None) -> torch.Tensor:
 
 
 def _mask(
-    embedded: torch.Tensor, packed: PackedSequences | None, prefix: Prefix | None
+    embedded: torch.Tensor,
+    packed: PackedSequences | None,
+    prefix: Prefix | None,
+    products: Products,
 ) -> torch.Tensor | None:
     """Who sees whom, bool (sequences or 1, 1, tokens, all tokens); None for plain causality."""
-    if packed is None and prefix is None:
-        return None
-    tokens = embedded.shape[1] if packed is None else packed.longest
+    known = 0 if prefix is None else prefix.tokens
+    if packed is None:
+        if prefix is None:
+            return None
+        return products.causal_mask(embedded.shape[1], known=known, device=embedded.device)
+    tokens = packed.longest
     among = torch.ones(1, tokens, tokens, dtype=torch.bool, device=embedded.device).tril()
-    if packed is not None:
-        among = packed.masked(among)
-    among = among[:, None]
+    among = packed.masked(among)[:, None]
     if prefix is None:
         return among
-    return torch.cat([among.new_ones(*among.shape[:3], prefix.tokens), among], dim=3)
+    return torch.cat([among.new_ones(*among.shape[:3], known), among], dim=3)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from vdr_integrations.encoders import forks
 from vdr_integrations.encoders.cpu import bfloat16_on_this_cpu
 from vdr_integrations.encoders.packed_weights import PACKINGS
-from vdr_integrations.errors import OptionError
+from vdr_integrations.errors import ForkedProcessError, OptionError
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.packed_weights import Packing
@@ -30,12 +31,16 @@ _ATTENTION = ("sdpa", "flash_attention_2", "eager")
 def choose_device(device: str | torch.device | None) -> torch.device:
     """The device asked for; None or ``"auto"``: CUDA, else MPS, else CPU.
 
+    ``"cuda"`` without a number is the GPU that is current in this thread
+    (``torch.cuda.set_device``), as it is to torch.
+
     Raises:
         OptionError: A device that torch does not know or does not see here.
+        ForkedProcessError: CUDA, in a process forked from one that used it.
     """
     if device is None or device == "auto":
         if torch.cuda.is_available():
-            return torch.device("cuda", torch.cuda.current_device())
+            return _cuda(None)
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
@@ -47,40 +52,67 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         count = torch.cuda.device_count()
         if not torch.cuda.is_available() or (chosen.index or 0) >= count:
             raise OptionError(f"device={device!r} asked for, and torch sees {count} CUDA devices.")
-        return torch.device("cuda", chosen.index or 0)
+        return _cuda(chosen.index)
     if chosen.type == "mps" and not torch.backends.mps.is_available():
         raise OptionError("device='mps' asked for, and torch sees no Metal device.")
     return chosen
 
 
-def choose_packing(dtype: str | torch.dtype) -> Packing | None:
-    """How weights are packed, where ``dtype`` asks for that; sums then have the dtype "auto"."""
-    return PACKINGS.get(dtype) if isinstance(dtype, str) else None
+def _cuda(number: int | None) -> torch.device:
+    if forks.gpu_was_in_use():
+        raise ForkedProcessError(
+            f"device='cuda' cannot be used: CUDA was in use before this process was forked, and "
+            f"does not survive that. {forks.ADVICE} device='cpu' works here."
+        )
+    return torch.device("cuda", torch.cuda.current_device() if number is None else number)
+
+
+def choose_packing(dtype: str | torch.dtype, device: torch.device) -> Packing | None:
+    """How weights are packed, where ``dtype`` asks for that; sums then have the dtype "auto".
+
+    Raises:
+        OptionError: A format that the device does not have.
+    """
+    packing = PACKINGS.get(dtype) if isinstance(dtype, str) else None
+    if packing == "float8" and device.type == "mps":
+        raise OptionError(
+            f"dtype={dtype!r} on device='mps': Metal has no numbers of that format. Use "
+            f"dtype='int8', which takes as little memory, or leave dtype out."
+        )
+    return packing
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
     """The format asked for, or the device's best for weights that are published in bfloat16.
 
-    ``"auto"`` is bfloat16 on Ampere and later, and on a CPU that multiplies it faster than float32
-    (AMX, AMD's AVX512-BF16); float16 on older GPUs and Metal; float32 on other CPUs. So are sums
-    over weights of 8 bits.
+    ``"auto"`` is bfloat16 on GPUs that have it (NVIDIA's from Ampere on, AMD's, Metal from macOS 14
+    on) and on a CPU that multiplies it faster than float32 (AMX, AMD's AVX512-BF16), float32
+    elsewhere. It is never float16, whose largest number (65,504) Qwen2-VL exceeds: vectors would be
+    NaN. So are sums over weights of 8 bits.
 
     Raises:
-        OptionError: Not bfloat16, float16, float32, int8 or float8.
+        OptionError: Not bfloat16, float16, float32, int8 or float8, or one that the device lacks.
     """
-    if isinstance(dtype, torch.dtype):
-        if dtype in _DTYPES.values():
-            return dtype
-    elif dtype in _DTYPES:
-        return _DTYPES[dtype]
-    elif dtype == "auto" or dtype in PACKINGS:
-        if device.type == "cuda":
-            major, _ = torch.cuda.get_device_capability(device)
-            return torch.bfloat16 if major >= 8 else torch.float16
-        if device.type == "mps":
-            return torch.float16
-        return torch.bfloat16 if bfloat16_on_this_cpu().is_faster else torch.float32
+    chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if chosen is not None and chosen in _DTYPES.values():
+        if chosen is torch.bfloat16 and device.type == "mps" and not _has_bfloat16(device):
+            raise OptionError(
+                f"dtype={dtype!r} on device='mps' needs macOS 14 or later. Leave dtype out: it is "
+                f"float32 here."
+            )
+        return chosen
+    if dtype == "auto" or dtype in PACKINGS:
+        return torch.bfloat16 if _has_bfloat16(device) else torch.float32
     raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join((*_DTYPES, *PACKINGS))}.")
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    """Whether a device multiplies bfloat16, a CPU faster than float32."""
+    if device.type == "cuda":
+        return torch.version.hip is not None or _is_ampere(device)
+    if device.type == "mps":
+        return torch.backends.mps.is_macos_or_newer(14, 0)
+    return bfloat16_on_this_cpu().is_faster
 
 
 def choose_attention(

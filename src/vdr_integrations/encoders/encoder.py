@@ -3,50 +3,65 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
+from vdr_integrations.encoders.checkpoint_contents import read_contents
 from vdr_integrations.encoders.fingerprint import encoder_fingerprint
-from vdr_integrations.encoders.pipeline import arun_in_windows, run_in_windows
+from vdr_integrations.encoders.pipeline import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.shared_model import shared_model
 from vdr_integrations.errors import OptionError, QueryTooLongError
 from vdr_integrations.types import PixelBudget, as_page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
 
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders.checkpoint_contents import CheckpointContents
     from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
     from vdr_integrations.encoders.shared_model import ModelOptions, SharedModel
     from vdr_integrations.types import PageInput
 
-__all__ = ["PageEncoder"]
+    _PageSteps = Steps[PageInput, PreparedPage, NDArray[np.float32]]
+    _QuerySteps = Steps[str, PreparedQuery, NDArray[np.float32]]
 
-Raw = TypeVar("Raw")
+__all__ = ["PageEncoder"]
 
 
 class PageEncoder:
     """A checkpoint with the options that decide what its vectors mean.
 
     Cheap itself: the weights belong to a shared model, and encoders that differ only in
-    ``dimension`` or pixel budget use the same. Safe to call from any number of threads and event
-    loops.
+    ``dimension``, pixel budget, batch budget or in where the files came from use the same. Safe to
+    call from any number of threads and event loops.
 
     Attributes:
         name: The model as it was asked for.
         checkpoint: Prompts, pooling and where they come from.
         dimension: Components of every vector.
         pixel_budget: What pages are fitted to.
+        batch_visual_tokens: Visual tokens of pages that go through the model together.
+        revision: Commit of the hub repository; None for a local folder.
+        fingerprint: SHA-256: vectors may be compared if it is equal, whatever device, dtype, folder
+            or commit made them.
     """
 
     def __init__(
-        self, options: ModelOptions, *, dimension: int | None, max_visual_tokens: int
+        self,
+        options: ModelOptions,
+        *,
+        dimension: int | None,
+        max_visual_tokens: int,
+        batch_visual_tokens: int | None,
+        contents: CheckpointContents | None = None,
     ) -> None:
         """Load or share the model; see ``load_encoder`` for the options."""
-        model, checkpoint = shared_model(options), options.checkpoint
+        contents = contents or read_contents(options.files)
+        model, checkpoint = shared_model(options, contents), options.checkpoint
         self.name = checkpoint.model
         self.checkpoint = checkpoint
         self.dimension = self._checked_dimension(dimension, full=model.dimension)
@@ -61,6 +76,16 @@ class PageEncoder:
                 f"max_visual_tokens={max_visual_tokens} with a prompt of {prompt} tokens; "
                 f"{checkpoint.model} takes {model.max_tokens} in all."
             )
+        self.batch_visual_tokens = (
+            model.pages_budget if batch_visual_tokens is None else batch_visual_tokens
+        )
+        self.revision = contents.own.commit
+        self.fingerprint = encoder_fingerprint(
+            checkpoint,
+            contents=model.contents_digest,
+            budget=self.pixel_budget,
+            dimension=self.dimension,
+        )
         self._model = model
         self._options = options
 
@@ -79,21 +104,6 @@ class PageEncoder:
         """Number format of the weights; vectors are float32 whatever it is."""
         return self._model.backbone.dtype
 
-    @property
-    def revision(self) -> str | None:
-        """Commit of the hub repository; None for a local folder."""
-        return self._model.revision
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """SHA-256: vectors may be compared if it is equal, whatever device and dtype made them."""
-        return encoder_fingerprint(
-            self.checkpoint,
-            weights=self._model.weights_digest,
-            budget=self.pixel_budget,
-            dimension=self.dimension,
-        )
-
     def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
         if dimension is not None and not 1 <= dimension <= full:
             raise OptionError(
@@ -104,30 +114,27 @@ class PageEncoder:
     def _query_results(
         self, texts: Iterable[str], *, show_progress: bool
     ) -> list[NDArray[np.float32]]:
-        steps = self._steps(self._prepare_query, "queries", show_progress=show_progress)
-        return run_in_windows(_texts(texts), **steps)
+        return run_in_windows(_texts(texts), self._query_steps(show_progress=show_progress))
 
     def _page_results(
         self, pages: Iterable[PageInput], *, show_progress: bool
     ) -> list[NDArray[np.float32]]:
-        steps = self._steps(self.prepare_page, "pages", show_progress=show_progress)
-        return run_in_windows(pages, **steps)
+        return run_in_windows(pages, self._page_steps(show_progress=show_progress))
 
     async def _aquery_results(
         self, texts: Iterable[str], *, show_progress: bool
     ) -> list[NDArray[np.float32]]:
-        steps = self._steps(self._prepare_query, "queries", show_progress=show_progress)
-        return await arun_in_windows(_texts(texts), **steps)
+        steps = self._query_steps(show_progress=show_progress)
+        return await arun_in_windows(_texts(texts), steps)
 
     async def _apage_results(
         self, pages: Iterable[PageInput], *, show_progress: bool
     ) -> list[NDArray[np.float32]]:
-        steps = self._steps(self.prepare_page, "pages", show_progress=show_progress)
-        return await arun_in_windows(pages, **steps)
+        return await arun_in_windows(pages, self._page_steps(show_progress=show_progress))
 
     def _prepare_query(self, text: str) -> PreparedQuery:
         query = self._model.prepare_query(text)
-        tokens = self._model.query_tokens(query)
+        tokens = self._model.cost(query)
         if tokens > self._model.max_tokens:
             raise QueryTooLongError(
                 f"a text of {len(text)} characters has {tokens} tokens with its prompt; "
@@ -151,19 +158,29 @@ class PageEncoder:
             )
         return self._model.prepare_image(image)
 
-    def _steps(
-        self,
-        prepare: Callable[[Raw], PreparedPage | PreparedQuery],
-        what: str,
-        *,
-        show_progress: bool,
-    ) -> dict[str, Any]:
-        return {
-            "prepare": prepare,
-            "submit": self._model.worker.submit,
-            "what": what,
-            "show_progress": show_progress,
-        }
+    def submit_pages(self, pages: Sequence[PreparedPage]) -> Future[list[NDArray[np.float32]]]:
+        """What the model gives for pages, for this package's own use."""
+        return self._model.worker.submit(pages, budget=self.batch_visual_tokens)
+
+    def _page_steps(self, *, show_progress: bool) -> _PageSteps:
+        return Steps(
+            prepare=self.prepare_page,
+            submit=self.submit_pages,
+            cost=self._model.cost,
+            budget=self.batch_visual_tokens,
+            what="pages",
+            show_progress=show_progress,
+        )
+
+    def _query_steps(self, *, show_progress: bool) -> _QuerySteps:
+        return Steps(
+            prepare=self._prepare_query,
+            submit=self._model.worker.submit,
+            cost=self._model.cost,
+            budget=self._model.queries_budget,
+            what="queries",
+            show_progress=show_progress,
+        )
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the options; whoever unpickles loads or shares the weights.
@@ -173,8 +190,10 @@ class PageEncoder:
         options = {
             "dimension": self.dimension,
             "max_visual_tokens": self.pixel_budget.max_visual_tokens,
+            "batch_visual_tokens": self.batch_visual_tokens,
         }
-        return partial(type(self), replace(self._options, token=None), **options), ()
+        files = replace(self._options.files, token=None)
+        return partial(type(self), replace(self._options, files=files), **options), ()
 
     def __repr__(self) -> str:
         """Model, dimension, device and dtype."""

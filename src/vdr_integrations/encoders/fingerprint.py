@@ -1,68 +1,51 @@
-"""A short name for "the same vectors": model, prompts, pooling, pixels, dimension."""
+"""A short name for "the same vectors": files' contents, prompts, pooling, pixels, dimension."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.encoders.digests import digest_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vdr_integrations.encoders.checkpoint import Checkpoint
     from vdr_integrations.types import PixelBudget
 
-__all__ = ["encoder_fingerprint", "weights_digest"]
+__all__ = ["encoder_fingerprint", "meaning_of"]
 
-_FORMAT = 1
-_WHOLE_BELOW_BYTES = 64 * 1024**2
-_SAMPLES = 64
-_SAMPLE_BYTES = 64 * 1024
-
-
-def weights_digest(folder: Path) -> str:
-    """SHA-256 over the safetensors files of a folder, of samples where they are large.
-
-    A file below 64 MiB is read whole; of a larger one the length, the head and 64 evenly spread
-    blocks of 64 KiB: any fine-tuning changes nearly every block, and 4.4 GB need not be read.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(folder.glob("*.safetensors")):
-        size = path.stat().st_size
-        digest.update(f"{path.name}:{size}".encode())
-        with path.open("rb") as file:
-            if size <= _WHOLE_BELOW_BYTES:
-                digest.update(file.read())
-                continue
-            for n in range(_SAMPLES):
-                file.seek(n * (size - _SAMPLE_BYTES) // (_SAMPLES - 1))
-                digest.update(file.read(_SAMPLE_BYTES))
-    return digest.hexdigest()
+_FORMAT = 2
 
 
 def encoder_fingerprint(
-    checkpoint: Checkpoint, *, weights: str, budget: PixelBudget, dimension: int
+    checkpoint: Checkpoint, *, contents: str, budget: PixelBudget, dimension: int
 ) -> str:
     """SHA-256, hexadecimal: equal if vectors may be compared, different if they may not.
 
-    Device, dtype and attention are left out: they change the last digits, not the meaning. So is
-    the path that a checkpoint was loaded from: the weights tell.
+    Device, dtype and attention are left out: they change the last digits, not the meaning. So are
+    names, folders and commits: what is in the files tells.
 
     Args:
         checkpoint: Prompts and pooling.
-        weights: Digest of the weights' files.
+        contents: Digest of what is in the checkpoint's files, see ``CheckpointContents``.
         budget: What pages are fitted to.
         dimension: Components kept.
     """
+    return digest_of(
+        meaning_of(checkpoint)
+        | {
+            "format": _FORMAT,
+            "contents": contents,
+            "pixel_budget": asdict(budget),
+            "dimension": dimension,
+        }
+    )
+
+
+def meaning_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Of a description, what decides vectors: prompts and pooling."""
     facts = asdict(checkpoint)
-    del facts["model"], facts["source"]
-    if not checkpoint.is_multi_vector:
-        del facts["token_dimension"]  # says nothing about dense vectors
-    facts |= {
-        "format": _FORMAT,
-        "weights": weights,
-        "pixel_budget": asdict(budget),
-        "dimension": dimension,
-    }
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    for said_elsewhere in ("model", "source", "min_visual_tokens"):
+        del facts[said_elsewhere]
+    # Says nothing where the other kind of vectors is made.
+    del facts["query_image_side_px" if checkpoint.is_multi_vector else "token_dimension"]
+    return facts

@@ -7,6 +7,7 @@ import threading
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
+from vdr_integrations.encoders.forks import PerProcess
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -47,11 +48,11 @@ class _Handle(ABC, Generic[Encoder]):
     def __init__(self) -> None:
         """Hold nothing yet."""
         self._encoders: dict[EncoderOptions, Encoder] = {}
-        self._loading = threading.Lock()
+        self._loading = PerProcess(threading.Lock)
 
     def get(self, options: EncoderOptions) -> Encoder:
         """The encoder of ``options``, loaded at most once however many threads ask."""
-        with self._loading:
+        with self._loading.value:
             encoder = self._encoders.get(options)
             if encoder is None:
                 encoder = self._encoders[options] = self._load(options)

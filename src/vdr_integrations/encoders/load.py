@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
 import torch
 
 from vdr_integrations.encoders.checkpoint import BUNDLED, checkpoint_for
+from vdr_integrations.encoders.checkpoint_contents import read_contents
 from vdr_integrations.encoders.dense import DenseEncoder
 from vdr_integrations.encoders.device import (
     choose_attention,
@@ -17,7 +17,7 @@ from vdr_integrations.encoders.device import (
 )
 from vdr_integrations.encoders.loading import stored_dtype
 from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
-from vdr_integrations.encoders.shared_model import ModelOptions
+from vdr_integrations.encoders.shared_model import ModelOptions, files_of
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def load_encoder(
     cache_dir: str | None = None,
     local_files_only: bool = False,
 ) -> DenseEncoder | MultiVectorEncoder:
-    """Load a Qwen2-VL retriever; equal options give the same weights in memory.
+    """Load a Qwen2-VL retriever; the same files give the same weights in memory.
+
+    Weights are loaded once for a device, dtype and attention, whatever name, revision, folder or
+    token their files were found by, and shared by all encoders over them.
 
     A checkpoint that pools one vector a page gives a :class:`DenseEncoder`, a ColQwen2 one a
     :class:`MultiVectorEncoder`.
@@ -87,13 +90,14 @@ def load_encoder(
         model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
             ``"nano"`` (bundled, 24 MB, for trying things out), or a local folder.
         revision: Branch, tag or commit on the hub.
-        device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
+        device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
+            ``"mps"``, ``"cpu"``; None takes the best there is.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
-            later GPUs, float16 on older ones and on Metal; on a CPU it is bfloat16 where the
-            weights are published in it and the CPU multiplies it faster (AMX, AMD's AVX512-BF16),
-            else float32. ``"int8"`` and ``"float8"`` keep weights in 8 bits and compute as with
-            "auto": half the memory of bfloat16, vectors that differ a little
-            (docs/performance.md).
+            later GPUs and on Metal from macOS 14 on, float32 on older ones (float16 overflows in
+            Qwen2-VL); on a CPU it is bfloat16 where the weights are published in it and the CPU
+            multiplies it faster (AMX, AMD's AVX512-BF16), else float32. ``"int8"`` and ``"float8"``
+            (not on Metal) keep weights in 8 bits and compute as with "auto": half the memory of
+            bfloat16, vectors that differ a little (docs/performance.md).
         attn_implementation: None or ``"sdpa"`` for this package's own pass over torch's own
             kernels; ``"flash_attention_2"`` or ``"eager"`` for transformers' modules.
         dimension: Matryoshka: how many leading components are kept, before normalising. None
@@ -112,33 +116,44 @@ def load_encoder(
         UnknownCheckpointError: Neither known nor described.
         CheckpointError: Files are missing or of another architecture.
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
+        ForkedProcessError: A GPU that was in use before this process was forked.
     """
     chosen_device = choose_device(device)
     chosen_dtype = choose_dtype(dtype, chosen_device)
     known = checkpoint_for(model, described=checkpoint)
-    packing = choose_packing(dtype)
+    packing = choose_packing(dtype, chosen_device)
     if packing is not None and known.model in BUNDLED:
         # What its prompt adds is taken back to the last digit: cosines of queries fall to 0.5.
         raise OptionError(
             f"dtype={dtype!r}: {known.model} does not work with weights of 8 bits, and has only "
             f"24 MB of them; leave dtype out."
         )
+    files = files_of(
+        known.model,
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+    )
+    contents = read_contents(files)
+    is_chosen_here = chosen_device.type == "cpu" and (dtype == "auto" or packing is not None)
+    if is_chosen_here and chosen_dtype is torch.bfloat16:
+        chosen_dtype = stored_dtype(contents)
     options = ModelOptions(
         checkpoint=known,
-        revision=revision,
+        files=files,
         device=chosen_device,
         dtype=chosen_dtype,
         packing=packing,
         attn_implementation=choose_attention(
             attn_implementation, device=chosen_device, dtype=chosen_dtype
         ),
-        token=token,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-        batch_visual_tokens=batch_visual_tokens,
     )
-    is_chosen_here = chosen_device.type == "cpu" and (dtype == "auto" or packing is not None)
-    if is_chosen_here and chosen_dtype is torch.bfloat16:
-        options = replace(options, dtype=stored_dtype(options.files))
     kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
-    return kind(options, dimension=dimension, max_visual_tokens=max_visual_tokens)
+    return kind(
+        options,
+        dimension=dimension,
+        max_visual_tokens=max_visual_tokens,
+        batch_visual_tokens=batch_visual_tokens,
+        contents=contents,
+    )

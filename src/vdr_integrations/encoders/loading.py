@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import threading
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,7 +17,13 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, PROJECTION, read_adapter, read_base
+from vdr_integrations.encoders.adapter import (
+    ADAPTER_CONFIG,
+    ADAPTER_WEIGHTS,
+    PROJECTION,
+    read_adapter,
+)
+from vdr_integrations.encoders.checkpoint_contents import NOT_NEEDED, explained
 from vdr_integrations.encoders.normalisation import read_normalisation
 from vdr_integrations.encoders.packed_weights import pack
 from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
@@ -30,7 +36,8 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from vdr_integrations.encoders.adapter import Adapter
-    from vdr_integrations.encoders.checkpoint_files import CheckpointFiles, WeightsSource
+    from vdr_integrations.encoders.checkpoint_contents import CheckpointContents
+    from vdr_integrations.encoders.checkpoint_files import CheckpointFolder
     from vdr_integrations.encoders.packed_weights import Packing
 
 __all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
@@ -38,11 +45,10 @@ __all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
 _Loose = Any
 """transformers annotates its models and configurations too loosely to be of help."""
 
-_NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
 _SHOWN = 6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class LoadedWeights:
     """A checkpoint in memory.
 
@@ -50,19 +56,21 @@ class LoadedWeights:
         model: The backbone without its language-model head, patch embedding over bytes.
         projection: To token vectors; None for a dense checkpoint.
         tokenizer: The fast tokenizer's core.
-        sources: The checkpoint, and the base of an adapter.
         max_tokens: Positions that the checkpoint was made for.
+        digest: Of all in its files that decides vectors.
+        in_use: Held while the model computes: one thread at a time.
     """
 
     model: _Loose
     projection: TokenProjection | None
     tokenizer: Tokenizer
-    sources: tuple[WeightsSource, ...]
     max_tokens: int
+    digest: str
+    in_use: threading.Lock = field(default_factory=threading.Lock)
 
 
 def load_weights(
-    files: CheckpointFiles,
+    contents: CheckpointContents,
     *,
     device: torch.device,
     dtype: torch.dtype,
@@ -73,7 +81,7 @@ def load_weights(
     """Load a Qwen2-VL checkpoint without remote code.
 
     Args:
-        files: Of the checkpoint: whole, an adapter over another, or transformers' own ColQwen2.
+        contents: Of the checkpoint: whole, an adapter over another, or transformers' own ColQwen2.
         device: Where the weights go.
         dtype: Their format.
         packing: Keep matrices in 8 bits; they are read as bfloat16 then, which is how they were
@@ -85,36 +93,34 @@ def load_weights(
         CheckpointError: Files are missing or are those of another architecture.
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
     """
-    with _explained(files):
-        adapter = None if token_dimension is None else _adapter(files)
-        base = files if adapter is None else _base_of(files, adapter)
-        config: _Loose = AutoConfig.from_pretrained(base.model, **base.options())
+    base = contents.base
+    with explained(contents.own.files):
+        config: _Loose = AutoConfig.from_pretrained(base.path, local_files_only=True)
         allowed = {"qwen2_vl"} if token_dimension is None else {"qwen2_vl", "colqwen2"}
         if config.model_type not in allowed:
             raise CheckpointError(
-                f"{base.model} is a {config.model_type!r} checkpoint; "
+                f"{base.files.model} is a {config.model_type!r} checkpoint; "
                 f"{' and '.join(map(repr, sorted(allowed)))} are understood here."
             )
-        # Adapters are published with the processor's files, as ColQwen2's are, or without.
-        whose = files if files.optional("tokenizer_config.json") else base
-        tokenizer = AutoTokenizer.from_pretrained(whose.model, **whose.options())
-        normalisation = read_normalisation(whose)
-        sources = [] if adapter is None else [files.source(ADAPTER_CONFIG)]
-        sources.append(base.source("config.json"))
+        tokenizer = AutoTokenizer.from_pretrained(contents.tokenizer.path, local_files_only=True)
+        normalisation = read_normalisation(contents.tokenizer)
+        adapter = _adapter(contents)
         loading: dict[str, _Loose] = {
             "dtype": torch.bfloat16 if packing else dtype,
             "attn_implementation": attn_implementation,
         }
+        projection = None
         if token_dimension is None:
             backbone = _read(Qwen2VLForConditionalGeneration, base, config, **loading).model
-            projection = None
         else:
             backbone, projection = _with_projection(base, config, adapter, **loading)
             if projection.dimension != token_dimension:
                 raise CheckpointError(
-                    f"{files.model} projects to {projection.dimension} components a token; its "
+                    f"{contents.name} projects to {projection.dimension} components a token; its "
                     f"description says token_dimension={token_dimension}."
                 )
+        if adapter is not None:
+            _apply(adapter, backbone, projection, name=base.files.model)
     if packing:
         pack(backbone, packing)
         backbone.to(dtype)
@@ -126,12 +132,12 @@ def load_weights(
         model=backbone.to(device).eval().requires_grad_(requires_grad=False),
         projection=None if projection is None else projection.to(device, dtype),
         tokenizer=tokenizer.backend_tokenizer,
-        sources=tuple(sources),
         max_tokens=config.get_text_config().max_position_embeddings,
+        digest=contents.digest,
     )
 
 
-def stored_dtype(files: CheckpointFiles) -> torch.dtype:
+def stored_dtype(contents: CheckpointContents) -> torch.dtype:
     """What a checkpoint's configuration says that its weights are in; of an adapter, its base's.
 
     Returns:
@@ -140,62 +146,55 @@ def stored_dtype(files: CheckpointFiles) -> torch.dtype:
     Raises:
         CheckpointError: As :func:`load_weights`.
     """
-    with _explained(files):
-        adapted = files.optional(ADAPTER_CONFIG)
-        base = _base_of(files, read_base(adapted, name=files.model)) if adapted else files
-        config: _Loose = AutoConfig.from_pretrained(base.model, **base.options())
+    with explained(contents.own.files):
+        config: _Loose = AutoConfig.from_pretrained(contents.base.path, local_files_only=True)
     return torch.bfloat16 if config.dtype == torch.bfloat16 else torch.float32
 
 
 def _with_projection(
-    files: CheckpointFiles, config: _Loose, adapter: Adapter | None, **loading: _Loose
+    folder: CheckpointFolder, config: _Loose, adapter: Adapter | None, **loading: _Loose
 ) -> tuple[_Loose, TokenProjection]:
     if config.model_type == "colqwen2":
-        whole = _read(ColQwen2ForRetrieval, files, config, **loading)
+        whole = _read(ColQwen2ForRetrieval, folder, config, **loading)
         linear = whole.embedding_proj_layer
         backbone, tensors = whole.vlm, {"weight": linear.weight.data, "bias": linear.bias.data}
     else:
         # colpali-engine keeps the projection among Qwen2-VL's own tensors.
         names = {part: f"{PROJECTION}.{part}" for part in ("weight", "bias")}
         whole = _read(
-            Qwen2VLForConditionalGeneration, files, config, not_needed=names.values(), **loading
+            Qwen2VLForConditionalGeneration, folder, config, not_needed=names.values(), **loading
         )
-        backbone, tensors = whole.model, _tensors(files, names)
+        backbone, tensors = whole.model, _tensors(folder, names)
     tensors |= adapter.replacements if adapter else {}
     missing = {"weight", "bias"} - set(tensors)
     if missing:
         raise CheckpointWeightsError(
-            f"{files.model} has no {PROJECTION} ({', '.join(sorted(missing))} missing): it is no "
-            f"late-interaction checkpoint, or an adapter belongs over it."
+            f"{folder.files.model} has no {PROJECTION} ({', '.join(sorted(missing))} missing): it "
+            f"is no late-interaction checkpoint, or an adapter belongs over it."
         )
-    projection = TokenProjection(tensors["weight"], tensors["bias"])
-    if adapter is not None:
-        _apply(adapter, backbone, projection, name=files.model)
-    return backbone, projection
+    return backbone, TokenProjection(tensors["weight"], tensors["bias"])
 
 
-def _tensors(files: CheckpointFiles, names: dict[str, str]) -> dict[str, torch.Tensor]:
+def _tensors(folder: CheckpointFolder, names: dict[str, str]) -> dict[str, torch.Tensor]:
     """Single tensors of a checkpoint by their names; those it does not have are left out."""
-    index = files.optional("model.safetensors.index.json")
-    shards = dict.fromkeys(names.values(), "model.safetensors")
-    if index is not None:
-        known = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        shards = {name: known[name] for name in names.values() if name in known}
     found: dict[str, torch.Tensor] = {}
-    for part, name in names.items():
-        if name in shards:
-            with safe_open(files.path(shards[name]), framework="pt") as file:
-                if name in file.keys():  # noqa: SIM118  # no mapping
-                    found[part] = file.get_tensor(name)
+    for path in folder.weights():
+        with safe_open(path, framework="pt") as file:
+            known = set(file.keys())
+            found |= {part: file.get_tensor(name) for part, name in names.items() if name in known}
     return found
 
 
 @torch.no_grad()
-def _apply(adapter: Adapter, backbone: _Loose, projection: TokenProjection, *, name: str) -> None:
+def _apply(
+    adapter: Adapter, backbone: _Loose, projection: TokenProjection | None, *, name: str
+) -> None:
     modules = dict(backbone.language_model.named_modules())
+    if projection is not None:
+        modules[PROJECTION] = projection
     try:
         for target, update in adapter.updates.items():
-            weight = (projection if target == PROJECTION else modules[target]).weight
+            weight = modules[target].weight
             weight.copy_(weight.float() + update.view_as(weight))
     except (KeyError, RuntimeError) as error:
         raise CheckpointWeightsError(
@@ -205,7 +204,7 @@ def _apply(adapter: Adapter, backbone: _Loose, projection: TokenProjection, *, n
 
 def _read(
     kind: _Loose,
-    files: CheckpointFiles,
+    folder: CheckpointFolder,
     config: _Loose,
     *,
     dtype: torch.dtype,
@@ -216,17 +215,17 @@ def _read(
     # is dropped (0.37 TFLOP and 241 MB of logits a page).
     with _quiet_loading():
         loaded: _Loose = kind.from_pretrained(
-            files.model,
+            folder.path,
             config=config,
             dtype=dtype,
             attn_implementation=attn_implementation,
             use_safetensors=True,
             ignore_mismatched_sizes=True,  # reported below, by name, instead of in a log
             output_loading_info=True,
-            **files.options(),
+            local_files_only=True,
         )
     model, report = loaded
-    spare = _NOT_NEEDED.union(not_needed)
+    spare = NOT_NEEDED.union(not_needed)
     problems = {
         "missing": set(report["missing_keys"]) - spare,
         "unexpected": set(report["unexpected_keys"]) - spare,
@@ -235,7 +234,7 @@ def _read(
     found = [f"{_some(keys)} {what}" for what, keys in problems.items() if keys]
     if found:
         raise CheckpointWeightsError(
-            f"the weights of {files.model} do not fit Qwen2-VL as its config.json describes it: "
+            f"the weights of {folder.files.model} do not fit Qwen2-VL as its config.json says: "
             f"{'; '.join(found)}. The vectors would be noise. Download the checkpoint again, or "
             f"check that it was saved whole and un-adapted."
         )
@@ -247,31 +246,11 @@ def _some(keys: set[str]) -> str:
     return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
 
 
-def _adapter(files: CheckpointFiles) -> Adapter | None:
-    config = files.optional(ADAPTER_CONFIG)
-    if config is None:
+def _adapter(contents: CheckpointContents) -> Adapter | None:
+    if not contents.is_adapter:
         return None
-    return read_adapter(config, files.path("adapter_model.safetensors"), name=files.model)
-
-
-def _base_of(files: CheckpointFiles, adapter: Adapter) -> CheckpointFiles:
-    # A local adapter may name its base relative to itself.
-    beside = adapter.folder / adapter.base
-    model = str(beside.resolve()) if beside.is_dir() else adapter.base
-    return replace(files, model=model, revision=adapter.base_revision)
-
-
-@contextmanager
-def _explained(files: CheckpointFiles) -> Generator[None]:
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except Exception as error:
-        # Files that are cut short, or pointers of git-lfs, end in errors of many libraries.
-        raise CheckpointError(
-            f"{files.model} (revision {files.revision or 'main'}) could not be loaded: {error}"
-        ) from error
+    own = contents.own
+    return read_adapter(own.file(ADAPTER_CONFIG), own.file(ADAPTER_WEIGHTS), name=contents.name)
 
 
 @contextmanager

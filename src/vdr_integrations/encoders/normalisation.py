@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders.checkpoint_files import CheckpointFiles
+    from vdr_integrations.encoders.checkpoint_files import CheckpointFolder
 
 __all__ = ["read_normalisation"]
 
@@ -18,14 +17,13 @@ _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 """CLIP's, which Qwen2-VL's image processor takes where nothing is said."""
 
 
-def read_normalisation(files: CheckpointFiles) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def read_normalisation(folder: CheckpointFolder) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation of red, green and blue, of values from 0 to 1.
 
     Raises:
         CheckpointError: Not three finite numbers each, or a deviation that is not above 0.
     """
-    path = files.optional("preprocessor_config.json")
-    facts = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    facts = folder.facts("preprocessor_config.json")
     mean, deviation = (
         tuple(map(float, facts.get(key, usual)))
         for key, usual in (("image_mean", _CLIP_MEAN), ("image_std", _CLIP_STD))
@@ -36,7 +34,7 @@ def read_normalisation(files: CheckpointFiles) -> tuple[tuple[float, ...], tuple
         and min(deviation) > 0
     ):
         raise CheckpointError(
-            f"{files.model}: preprocessor_config.json has image_mean={list(mean)} and "
+            f"{folder.files.model}: preprocessor_config.json has image_mean={list(mean)} and "
             f"image_std={list(deviation)}; three finite numbers each are needed, deviations above "
             f"0. Download the checkpoint again."
         )

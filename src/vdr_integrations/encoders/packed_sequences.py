@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from vdr_integrations.encoders.staging import Staging
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -28,9 +30,10 @@ class PackedSequences:
         """Take bool (sequences, longest), on the host, False for padding."""
         self._shape = is_token.shape
         self.longest: int = is_token.shape[1]
-        self._places = torch.from_numpy(np.flatnonzero(is_token)).to(device)
-        self.ends = torch.from_numpy(is_token.sum(axis=1).cumsum() - 1).to(device)
-        self._is_token = torch.from_numpy(is_token).to(device)
+        self._places, self.ends, numbered = Staging(device).integers(
+            np.flatnonzero(is_token), is_token.sum(axis=1).cumsum() - 1, is_token.astype(np.int64)
+        )
+        self._is_token = numbered.bool()
 
     def packed(self, x: torch.Tensor) -> torch.Tensor:
         """(sequences, longest, ...) to (1, all tokens, ...)."""

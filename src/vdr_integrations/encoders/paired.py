@@ -10,8 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from vdr_integrations.encoders.pipeline import arun_in_windows, run_in_windows
+from vdr_integrations.encoders import forks
+from vdr_integrations.encoders.pipeline import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.prepared import KeptVisualTokens
+from vdr_integrations.errors import VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -21,14 +23,14 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.dense import DenseEncoder
     from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
-    from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.prepared import PreparedPage
     from vdr_integrations.encoders.shared_model import SharedModel
-    from vdr_integrations.encoders.worker import ModelWorker
     from vdr_integrations.types import PageInput
 
-    _Worker = ModelWorker[PreparedPage | PreparedQuery]
     _Rows = Future[list[NDArray[np.float32]]]
+    _Submit = Callable[[Sequence[PreparedPage]], _Rows]
     _PairedRow = tuple[NDArray[np.float32], NDArray[np.float32]]
+    _PairedSteps = Steps[PageInput, "_PairedPage", _PairedRow]
 
 __all__ = ["PairedEncoder", "PairedVectors"]
 
@@ -97,25 +99,27 @@ class PairedEncoder:
             DeviceMemoryError: A page that does not fit the device even alone.
         """
         with self._steps(show_progress=show_progress) as steps:
-            return self._finish(run_in_windows(pages, **steps))
+            return self._finish(run_in_windows(pages, steps))
 
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> PairedVectors:
         """As :meth:`encode_pages`, without blocking the event loop."""
         with self._steps(show_progress=show_progress) as steps:
-            return self._finish(await arun_in_windows(pages, **steps))
+            return self._finish(await arun_in_windows(pages, steps))
 
     @contextmanager
-    def _steps(self, *, show_progress: bool) -> Generator[dict[str, Any]]:
-        turns = _Turns(first=self.multi_vector.core.worker, then=self.dense.core.worker)
+    def _steps(self, *, show_progress: bool) -> Generator[_PairedSteps]:
+        turns = _Turns(first=self.multi_vector.submit_pages, then=self.dense.submit_pages)
         try:
-            yield {
-                "prepare": self._prepare_page,
-                "submit": turns.submit,
-                "what": "pages",
-                "show_progress": show_progress,
-            }
+            yield Steps(
+                prepare=self._prepare_page,
+                submit=turns.submit,
+                cost=lambda page: self.dense.core.cost(page.dense),
+                budget=max(self.dense.batch_visual_tokens, self.multi_vector.batch_visual_tokens),
+                what="pages",
+                show_progress=show_progress,
+            )
         finally:
             turns.stop()
 
@@ -155,7 +159,7 @@ class _Turns:
     Two models at once would only take turns on one device, and threads from one another.
     """
 
-    def __init__(self, *, first: _Worker, then: _Worker) -> None:
+    def __init__(self, *, first: _Submit, then: _Submit) -> None:
         self._first, self._then = first, then
         self._last: Future[list[_PairedRow]] | None = None
         self._running: _Rows | None = None
@@ -192,7 +196,7 @@ class _Turns:
 
     def _run(
         self,
-        worker: _Worker,
+        submit: _Submit,
         pages: Sequence[PreparedPage],
         then: Callable[[list[NDArray[np.float32]]], None],
         result: Future[list[_PairedRow]],
@@ -206,18 +210,32 @@ class _Turns:
             else:
                 then(rows.result())
 
-        self._running = worker.submit(pages)
-        self._running.add_done_callback(done)
+        try:
+            self._running = submit(pages)
+        except VdrError as error:  # in a callback nobody would hear of it
+            result.set_exception(error)
+        else:
+            self._running.add_done_callback(done)
 
 
-_compared: WeakKeyDictionary[SharedModel, WeakKeyDictionary[SharedModel, bool]]
-_compared = WeakKeyDictionary()
-_comparing = threading.Lock()
+class _Compared:
+    """Which models have one tower."""
+
+    def __init__(self) -> None:
+        self.comparing = threading.Lock()
+        self.found: WeakKeyDictionary[SharedModel, WeakKeyDictionary[SharedModel, bool]]
+        self.found = WeakKeyDictionary()
+
+
+_compared = forks.PerProcess(_Compared)
 
 
 def _have_one_tower(one: SharedModel, other: SharedModel) -> bool:
-    with _comparing:
-        known = _compared.setdefault(one, WeakKeyDictionary())
+    compared = _compared.value
+    with forks.uninterrupted(), compared.comparing:
+        known = compared.found.setdefault(one, WeakKeyDictionary())
         if other not in known:
-            known[other] = one.backbone.has_tower_of(other.backbone)
+            known[other] = forks.in_a_thread_of_its_own(
+                lambda: one.backbone.has_tower_of(other.backbone)
+            )
         return known[other]

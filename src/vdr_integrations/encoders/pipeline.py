@@ -1,54 +1,68 @@
-"""Preparing a few items while the model works on those before them."""
+"""Preparing items while the model works on those before them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tqdm.auto import tqdm
+
+from vdr_integrations.encoders.forks import PerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-__all__ = ["arun_in_windows", "run_in_windows"]
+__all__ = ["Steps", "arun_in_windows", "run_in_windows"]
 
 Raw = TypeVar("Raw")
 Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
 
-WINDOW = 8
-"""Items prepared at once: two windows of patches in flight are 29 MB at 768 visual tokens."""
+_FEWEST = 8
+"""Items in a window at least, so that preparing and encoding overlap where the model takes them one
+by one: two windows of patches in flight are 29 MB at 768 visual tokens."""
 
-_preparing = ThreadPoolExecutor(max_workers=2, thread_name_prefix="vdr-prepare")
+_preparing = PerProcess(lambda: ThreadPoolExecutor(max_workers=2, thread_name_prefix="vdr-prepare"))
 
 
-def run_in_windows(
-    items: Iterable[Raw],
-    *,
-    prepare: Callable[[Raw], Prepared],
-    submit: Callable[[Sequence[Prepared]], Future[list[Result]]],
-    what: str,
-    show_progress: bool,
-) -> list[Result]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps(Generic[Raw, Prepared, Result]):
+    """What happens to items.
+
+    Attributes:
+        prepare: One item; runs in the caller's thread.
+        submit: Hands a window of items to the model.
+        cost: Size of an item, in the unit of ``budget``.
+        budget: What the model takes in one batch. A window has so much, so that like items become
+            one batch, and no more than that and a few items are in memory.
+        what: Plural noun for the progress bar.
+        show_progress: A bar on stderr.
+    """
+
+    prepare: Callable[[Raw], Prepared]
+    submit: Callable[[Sequence[Prepared]], Future[list[Result]]]
+    cost: Callable[[Prepared], int]
+    budget: int
+    what: str
+    show_progress: bool
+
+
+def run_in_windows(items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]) -> list[Result]:
     """The model's results for all items, a window at a time, in their order.
 
     Args:
         items: Any iterable; read as the model gets to it.
-        prepare: Runs in the caller's thread.
-        submit: Hands a window to the model.
-        what: Plural noun for the progress bar.
-        show_progress: A bar on stderr.
+        steps: What happens to them.
     """
     done: list[Result] = []
     running: deque[Future[list[Result]]] = deque()
-    source = iter(items)
-    with _bar(items, what, show=show_progress) as bar:
-        while window := _prepared(source, prepare):
-            running.append(submit(window))
+    windows = _Windows(iter(items), steps)
+    with _bar(items, steps) as bar:
+        while window := windows.next():
+            running.append(steps.submit(window))
             if len(running) > 1:
                 done += _counted(running.popleft().result(), bar)
         for results in running:
@@ -57,21 +71,16 @@ def run_in_windows(
 
 
 async def arun_in_windows(
-    items: Iterable[Raw],
-    *,
-    prepare: Callable[[Raw], Prepared],
-    submit: Callable[[Sequence[Prepared]], Future[list[Result]]],
-    what: str,
-    show_progress: bool,
+    items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]
 ) -> list[Result]:
     """As :func:`run_in_windows`; items are read and prepared in a thread of this module's own."""
     done: list[Result] = []
     running: deque[asyncio.Future[list[Result]]] = deque()
-    prepare_next = partial(_prepared, iter(items), prepare)
+    windows = _Windows(iter(items), steps)
     loop = asyncio.get_running_loop()
-    with _bar(items, what, show=show_progress) as bar:
-        while window := await loop.run_in_executor(_preparing, prepare_next):
-            running.append(asyncio.wrap_future(submit(window)))
+    with _bar(items, steps) as bar:
+        while window := await loop.run_in_executor(_preparing.value, windows.next):
+            running.append(asyncio.wrap_future(steps.submit(window)))
             if len(running) > 1:
                 done += _counted(await running.popleft(), bar)
         while running:
@@ -79,8 +88,28 @@ async def arun_in_windows(
     return done
 
 
-def _prepared(source: Iterator[Raw], prepare: Callable[[Raw], Prepared]) -> list[Prepared]:
-    return [prepare(item) for item in islice(source, WINDOW)]
+class _Windows(Generic[Raw, Prepared]):
+    """Prepared items, a batch's worth at a time."""
+
+    def __init__(self, source: Iterator[Raw], steps: Steps[Raw, Prepared, Any]) -> None:
+        self._source = source
+        self._steps = steps
+        self._left_over: list[Prepared] = []  # one at most, that had no room
+
+    def next(self) -> list[Prepared]:
+        """The next window; empty at the end."""
+        window, self._left_over = self._left_over, []
+        spent = sum(map(self._steps.cost, window))
+        for raw in self._source:
+            item = self._steps.prepare(raw)
+            spent += self._steps.cost(item)
+            if spent > self._steps.budget and len(window) >= _FEWEST:
+                self._left_over = [item]
+                break
+            window.append(item)
+            if spent >= self._steps.budget and len(window) >= _FEWEST:
+                break
+        return window
 
 
 def _counted(results: list[Result], bar: tqdm[Any]) -> list[Result]:
@@ -88,6 +117,8 @@ def _counted(results: list[Result], bar: tqdm[Any]) -> list[Result]:
     return results
 
 
-def _bar(items: Iterable[Raw], what: str, *, show: bool) -> tqdm[Any]:
+def _bar(items: Iterable[Any], steps: Steps[Any, Any, Any]) -> tqdm[Any]:
     total = getattr(items, "__len__", lambda: None)()
-    return tqdm(total=total, desc=f"Encoding {what}", unit="", disable=not show)
+    return tqdm(
+        total=total, desc=f"Encoding {steps.what}", unit="", disable=not steps.show_progress
+    )

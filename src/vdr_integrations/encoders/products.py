@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as fn
+from torch.nn.attention.bias import CausalBias, causal_lower_right
 
 from vdr_integrations.encoders.cpu import Bfloat16OnCpu, bfloat16_on_this_cpu
 
@@ -69,14 +70,69 @@ class Products:
         mask: torch.Tensor | None = None,
         is_causal: bool = False,
     ) -> torch.Tensor:
-        """What queries (sequences, heads, tokens, head dimension) see."""
-        operands = (self._operand(part) for part in (query, key, value))
-        seen = fn.scaled_dot_product_attention(*operands, attn_mask=mask, is_causal=is_causal)
-        return seen.to(query.dtype)
+        """What queries (sequences, heads, tokens, head dimension) see.
+
+        Args:
+            query: As said.
+            key: Likewise, or of fewer heads, each for several of the queries'.
+            value: As ``key``.
+            mask: Who sees whom.
+            is_causal: Nobody sees what comes later; without a mask.
+        """
+        original = query.dtype
+        query, key, value = (self._operand(part) for part in (query, key, value))
+        key, value = (_for_all_heads(part, query.shape[1]) for part in (key, value))
+        seen = fn.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=is_causal
+        )
+        return seen.to(original)
+
+    def causal_mask(self, tokens: int, *, known: int, device: torch.device) -> torch.Tensor:
+        """Who sees whom among tokens behind others that all of them see.
+
+        Args:
+            tokens: How many there are.
+            known: Tokens before them.
+            device: Where it is used.
+
+        Returns:
+            What :meth:`attention` takes as a mask.
+        """
+        seen = torch.ones(tokens, known + tokens, dtype=torch.bool, device=device)
+        return seen.tril(known)[None, None]
 
     def _operand(self, x: torch.Tensor) -> torch.Tensor:
         """``x`` in the format that is multiplied."""
         return x
+
+
+class _FlashProducts(Products):
+    """Products on a GPU with flash kernels, which share heads and know causality by themselves."""
+
+    def attention(
+        self,
+        query: torch.Tensor,
+        key: torch.Tensor,
+        value: torch.Tensor,
+        *,
+        mask: torch.Tensor | None = None,
+        is_causal: bool = False,
+    ) -> torch.Tensor:
+        if mask is not None and not isinstance(mask, CausalBias):
+            # Other kernels take masks, and want a key for every head.
+            return super().attention(query, key, value, mask=mask, is_causal=is_causal)
+        return fn.scaled_dot_product_attention(
+            query,
+            key,
+            value,
+            attn_mask=mask,
+            is_causal=is_causal,
+            enable_gqa=key.shape[1] != query.shape[1],
+        )
+
+    def causal_mask(self, tokens: int, *, known: int, device: torch.device) -> torch.Tensor:
+        del device  # it is no matrix
+        return causal_lower_right(tokens, known + tokens)
 
 
 class _Float32Products(Products):
@@ -134,6 +190,7 @@ class _AttentionInBlocks(Products):
         sequences, heads, tokens, width = query.shape
         if mask is not None or tokens < _FEWEST_TOKENS:
             return super().attention(query, key, value, mask=mask, is_causal=is_causal)
+        key, value = (_for_all_heads(part, heads) for part in (key, value))
         queries = (query * width**-0.5).reshape(-1, tokens, width)
         # Read in place, transposed, they would take twice as long.
         keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
@@ -174,6 +231,11 @@ class _ByLength(Products):
 
 def choose_products(weight: torch.Tensor) -> Products:
     """What is fastest for a model with such weights on this machine."""
+    if weight.device.type == "cuda" and torch.cuda.is_available():
+        has_flash = weight.dtype != torch.float32 and (
+            torch.version.hip is None and torch.cuda.get_device_capability(weight.device) >= (8, 0)
+        )
+        return _FlashProducts() if has_flash else Products()
     if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
         return Products()
     kinds = {
@@ -181,6 +243,11 @@ def choose_products(weight: torch.Tensor) -> Products:
         Bfloat16OnCpu.SLOWER: _ByLength,
     }
     return kinds.get(bfloat16_on_this_cpu(), Products)()
+
+
+def _for_all_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
+    """Keys or values (sequences, heads, tokens, head dimension), repeated where several share."""
+    return x if x.shape[1] == heads else x.repeat_interleave(heads // x.shape[1], dim=1)
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:

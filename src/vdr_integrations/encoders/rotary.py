@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["RotaryTables", "rotate_", "text_tables", "vision_tables"]
+__all__ = ["RotaryTables", "inverse_frequencies", "rotate_", "text_tables", "vision_tables"]
 
 
 class RotaryTables(NamedTuple):
@@ -24,30 +24,41 @@ class RotaryTables(NamedTuple):
     sin: torch.Tensor
 
 
-def vision_tables(positions: torch.Tensor, *, head_dimension: int, theta: float) -> RotaryTables:
+def inverse_frequencies(components: int, theta: float, device: torch.device) -> torch.Tensor:
+    """How fast each pair of components turns; the same for every page, so it is kept.
+
+    Args:
+        components: That turn with one number.
+        theta: Base of the frequencies.
+        device: Where it is used.
+
+    Returns:
+        float32 (components / 2,).
+    """
+    powers = torch.arange(0, components, 2, dtype=torch.float32) / components
+    return (1.0 / theta**powers).to(device)
+
+
+def vision_tables(positions: torch.Tensor, inverse: torch.Tensor) -> RotaryTables:
     """Tables of patches: the first half of the pairs turns with the row, the other the column.
 
     Args:
         positions: int (patches, 2): row and column.
-        head_dimension: Of the vision tower.
-        theta: Base of the frequencies.
+        inverse: Frequencies of half of a head's components.
     """
-    inverse = _inverse_frequencies(head_dimension // 2, theta).to(positions.device)
     return _tables((positions[:, :, None].float() * inverse).flatten(1))
 
 
 def text_tables(
-    positions: torch.Tensor, *, head_dimension: int, theta: float, sections: Sequence[int]
+    positions: torch.Tensor, inverse: torch.Tensor, *, sections: Sequence[int]
 ) -> RotaryTables:
     """Tables of M-RoPE (arXiv 2409.12191, section 2.1).
 
     Args:
         positions: int (3, sequences, tokens): time, row and column.
-        head_dimension: Of the decoder.
-        theta: Base of the frequencies.
+        inverse: Frequencies of a head's components.
         sections: How many pairs turn with each of the three.
     """
-    inverse = _inverse_frequencies(head_dimension, theta).to(positions.device)
     angles = positions[..., None].float() * inverse
     parts = angles.split([*sections], dim=-1)
     return _tables(torch.cat([part[n % 3] for n, part in enumerate(parts)], dim=-1))
@@ -67,10 +78,6 @@ def rotate_(x: torch.Tensor, tables: RotaryTables) -> torch.Tensor:
     first.mul_(tables.cos).addcmul_(second, tables.sin, value=-1)
     second.mul_(tables.cos).add_(crossed)
     return x if wide is x else x.copy_(wide)
-
-
-def _inverse_frequencies(dimension: int, theta: float) -> torch.Tensor:
-    return 1.0 / theta ** (torch.arange(0, dimension, 2, dtype=torch.float32) / dimension)
 
 
 def _tables(angles: torch.Tensor) -> RotaryTables:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from dataclasses import dataclass, field
-from functools import cached_property
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
+import torch
 from PIL import Image
 
+from vdr_integrations.encoders import forks
 from vdr_integrations.encoders.backbone import Backbone
 from vdr_integrations.encoders.checkpoint import BUNDLED
 from vdr_integrations.encoders.checkpoint_files import CheckpointFiles
-from vdr_integrations.encoders.fingerprint import weights_digest
+from vdr_integrations.encoders.cpu import bfloat16_on_this_cpu
+from vdr_integrations.encoders.device_memory import release_cached_memory
+from vdr_integrations.encoders.digests import digest_of
+from vdr_integrations.encoders.fingerprint import meaning_of
 from vdr_integrations.encoders.loading import load_weights
 from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
 from vdr_integrations.encoders.tokens import TokenizedPrompts
@@ -22,75 +26,70 @@ from vdr_integrations.encoders.worker import ModelWorker
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
-    import torch
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.checkpoint import Checkpoint
+    from vdr_integrations.encoders.checkpoint_contents import CheckpointContents
+    from vdr_integrations.encoders.loading import LoadedWeights
     from vdr_integrations.encoders.packed_weights import Packing
 
 __all__ = ["ModelOptions", "SharedModel", "shared_model"]
 
-_QUERY_TOKENS_PER_BATCH = 16_384
+QUERY_TOKENS_PER_BATCH = {"cuda": 16_384}
+_QUERY_TOKENS_ELSEWHERE = 4_096
 _SHORT_QUERY_TOKENS = 127
 _VISUAL_TOKENS_PER_BATCH = {"cuda": 32 * 768, "mps": 4 * 768}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """Everything that decides which weights are in memory, where and how."""
+    """Which checkpoint, where its files come from, and how its weights are kept in memory."""
 
     checkpoint: Checkpoint
-    revision: str | None
+    files: CheckpointFiles
     device: torch.device
     dtype: torch.dtype
     packing: Packing | None
     attn_implementation: str
-    token: str | None = field(repr=False)
-    cache_dir: str | None
-    local_files_only: bool
-    batch_visual_tokens: int | None
 
-    @property
-    def files(self) -> CheckpointFiles:
-        """Where the files are; ``nano`` and its like are in the package."""
-        model = self.checkpoint.model
-        return CheckpointFiles(
-            model=str(BUNDLED.get(model, model)),
-            revision=self.revision,
-            token=self.token,
-            cache_dir=self.cache_dir,
-            local_files_only=self.local_files_only,
-        )
+
+def files_of(
+    model: str,
+    *,
+    revision: str | None,
+    token: str | None,
+    cache_dir: str | None,
+    local_files_only: bool,
+) -> CheckpointFiles:
+    """Where the files of a checkpoint are; ``nano`` and its like are in the package."""
+    return CheckpointFiles(
+        model=str(BUNDLED.get(model, model)),
+        revision=revision,
+        token=token,
+        cache_dir=cache_dir,
+        local_files_only=local_files_only,
+    )
 
 
 class SharedModel:
-    """Weights, tokenizer and the thread that owns them."""
+    """Weights with the prompts of a checkpoint, and the thread that runs them."""
 
-    def __init__(self, options: ModelOptions) -> None:
-        weights = load_weights(
-            options.files,
-            device=options.device,
-            dtype=options.dtype,
-            packing=options.packing,
-            attn_implementation=options.attn_implementation,
-            token_dimension=(
-                options.checkpoint.token_dimension if options.checkpoint.is_multi_vector else None
-            ),
-        )
+    def __init__(self, weights: LoadedWeights, options: ModelOptions) -> None:
+        checkpoint = options.checkpoint
         vision = weights.model.config.vision_config
         self.patch_size: int = vision.patch_size
         self.merge_size: int = vision.spatial_merge_size
         self.max_tokens = weights.max_tokens
-        self.revision = weights.sources[0].revision
         self.dimension: int = weights.model.config.text_config.hidden_size
         if weights.projection is not None:
             self.dimension = weights.projection.dimension
-        self.prompts = TokenizedPrompts(options.checkpoint, weights.tokenizer)
+        self.prompts = TokenizedPrompts(checkpoint, weights.tokenizer)
         self._query_image: PreparedPage | None = None
-        if not options.checkpoint.is_multi_vector:
-            side = options.checkpoint.query_image_side_px
+        if not checkpoint.is_multi_vector:
+            side = checkpoint.query_image_side_px
             self._query_image = self.prepare_image(Image.new("RGB", (side, side)))
         self.backbone = Backbone(
             weights.model,
@@ -99,25 +98,34 @@ class SharedModel:
             query_image=self._query_image,
             projection=weights.projection,
         )
-        self._options = options
-        self._sources = weights.sources
+        self._weights = weights
+        self._device = options.device
         self.worker: ModelWorker[PreparedPage | PreparedQuery] = ModelWorker(
             self._run,
             group=_group,
-            cost=self._cost,
+            cost=self.cost,
             budget=self._budget,
-            name=options.checkpoint.model,
+            name=checkpoint.model,
+            device=str(options.device),
+            release_memory=lambda: release_cached_memory(options.device),
         )
 
-    @cached_property
-    def weights_digest(self) -> str:
-        """What the weights are: the hub's commit, or a digest of the files."""
-        return "+".join(
-            weights_digest(source.folder)
-            if source.revision is None
-            else f"{source.model}@{source.revision}"
-            for source in self._sources
-        )
+    @property
+    def contents_digest(self) -> str:
+        """Of all in the checkpoint's files that decides vectors."""
+        return self._weights.digest
+
+    @property
+    def pages_budget(self) -> int:
+        """Visual tokens in one pass, where the caller says nothing."""
+        # On a CPU one page fills the machine, and alone its vector is the same to the last bit
+        # whatever else is being encoded.
+        return _VISUAL_TOKENS_PER_BATCH.get(self._device.type, 0)
+
+    @property
+    def queries_budget(self) -> int:
+        """Tokens of queries in one pass."""
+        return QUERY_TOKENS_PER_BATCH.get(self._device.type, _QUERY_TOKENS_ELSEWHERE)
 
     def prepare_image(self, image: Image.Image) -> PreparedPage:
         """Page of an RGB image that is inside the pixel budget already."""
@@ -129,31 +137,30 @@ class SharedModel:
         """Query with its prompt around it."""
         return PreparedQuery(self.prompts.query(text))
 
-    def query_tokens(self, query: PreparedQuery) -> int:
-        """Length of a query's sequence, prompt and black square included."""
+    def cost(self, item: PreparedPage | PreparedQuery) -> int:
+        """Visual tokens of a page; tokens of a query, its prompt and black square included."""
+        if isinstance(item, PreparedPage):
+            return item.patch_count // self.merge_size**2
         patches = 0 if self._query_image is None else self._query_image.patch_count
         image = patches // self.merge_size**2
-        return len(query.tokens.before) + image + len(query.tokens.after)
+        return len(item.tokens.before) + image + len(item.tokens.after)
 
     def _run(self, items: Sequence[PreparedPage | PreparedQuery]) -> Sequence[NDArray[np.float32]]:
         pages = [item for item in items if isinstance(item, PreparedPage)]
-        if pages:
-            return self.backbone.pages(pages)
-        return self.backbone.queries([item for item in items if isinstance(item, PreparedQuery)])
-
-    def _cost(self, item: PreparedPage | PreparedQuery) -> int:
-        if isinstance(item, PreparedPage):
-            return item.patch_count // self.merge_size**2
-        return self.query_tokens(item)
+        with self._weights.in_use, _chosen(self._device):
+            if pages:
+                return self.backbone.pages(pages)
+            queries = [item for item in items if isinstance(item, PreparedQuery)]
+            return self.backbone.queries(queries)
 
     def _budget(self, group: Hashable) -> int:
-        if isinstance(group, tuple) and group[0] is PreparedQuery:
-            return _QUERY_TOKENS_PER_BATCH
-        if self._options.batch_visual_tokens is not None:
-            return self._options.batch_visual_tokens
-        # On a CPU one page fills the machine, and alone its vector is the same to the last bit
-        # whatever else is being encoded.
-        return _VISUAL_TOKENS_PER_BATCH.get(self._options.device.type, 0)
+        is_query = isinstance(group, tuple) and group[0] is PreparedQuery
+        return self.queries_budget if is_query else self.pages_budget
+
+
+def _chosen(device: torch.device) -> AbstractContextManager[object]:
+    """Makes a GPU the current one of this thread."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _group(item: PreparedPage | PreparedQuery) -> Hashable:
@@ -164,20 +171,58 @@ def _group(item: PreparedPage | PreparedQuery) -> Hashable:
     return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY_TOKENS).bit_length()
 
 
-_loaded: WeakValueDictionary[Hashable, SharedModel] = WeakValueDictionary()
-_loading = threading.Lock()
+class _Known:
+    """What is in memory, for as long as somebody uses it."""
+
+    def __init__(self) -> None:
+        self.loading = threading.Lock()
+        self.weights: WeakValueDictionary[Hashable, LoadedWeights] = WeakValueDictionary()
+        self.models: WeakValueDictionary[Hashable, SharedModel] = WeakValueDictionary()
 
 
-def shared_model(options: ModelOptions) -> SharedModel:
+_known = forks.PerProcess(_Known)
+
+
+def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedModel:
     """The model of these options, loaded if nobody in this process holds it yet.
 
-    It is freed when the last encoder that uses it is. A forked child loads its own: neither
-    threads nor CUDA survive a fork.
+    Weights are the same if all in the files that decides vectors is, with device, format, packing
+    and attention; where the files came from makes no difference. They are freed with the last
+    encoder that uses them. A forked child goes on with its parent's, where they are on a CPU.
+
+    Raises:
+        CheckpointError: Files that cannot be loaded.
+        ForkedProcessError: This process was forked in the middle of a computation.
     """
-    key = (os.getpid(), options)
-    with _loading:
-        model = _loaded.get(key)
+    checkpoint = options.checkpoint
+    token_dimension = checkpoint.token_dimension if checkpoint.is_multi_vector else None
+    of_weights = (
+        contents.digest,
+        options.device,
+        options.dtype,
+        options.packing,
+        options.attn_implementation,
+        token_dimension,
+    )
+    of_model = (of_weights, digest_of(meaning_of(checkpoint)), bfloat16_on_this_cpu())
+    forks.check_usable(checkpoint.model)
+    known = _known.value
+
+    def make() -> SharedModel:
+        weights = known.weights.get(of_weights)
+        if weights is None:
+            weights = known.weights[of_weights] = load_weights(
+                contents,
+                device=options.device,
+                dtype=options.dtype,
+                packing=options.packing,
+                attn_implementation=options.attn_implementation,
+                token_dimension=token_dimension,
+            )
+        return SharedModel(weights, options)
+
+    with forks.uninterrupted(), known.loading:
+        model = known.models.get(of_model)
         if model is None:
-            model = SharedModel(options)
-            _loaded[key] = model
+            model = known.models[of_model] = forks.in_a_thread_of_its_own(make)
         return model

@@ -13,7 +13,12 @@ import torch
 import torch.nn.functional as fn
 
 from vdr_integrations.encoders.products import Products, choose_products
-from vdr_integrations.encoders.rotary import RotaryTables, rotate_, vision_tables
+from vdr_integrations.encoders.rotary import (
+    RotaryTables,
+    inverse_frequencies,
+    rotate_,
+    vision_tables,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +43,8 @@ class VisionTower:
         self._merger = tower.merger.mlp
         self._products = choose_products(tower.merger.mlp[0].weight)
         config = tower.config
-        self._head_dimension: int = config.embed_dim // config.num_heads
+        per_axis = config.embed_dim // config.num_heads // 2
+        self._inverse = inverse_frequencies(per_axis, _THETA, self._norm.weight.device)
         self._merged: int = config.embed_dim * config.spatial_merge_size**2
 
     def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
@@ -53,7 +59,7 @@ class VisionTower:
             (images * visual tokens, hidden size of the decoder).
         """
         x = self._embed(patches)
-        tables = vision_tables(positions, head_dimension=self._head_dimension, theta=_THETA)
+        tables = vision_tables(positions, self._inverse)
         products = self._products.over(len(x) // images)
         for block in self._blocks:
             x = block(x, tables, images, products)

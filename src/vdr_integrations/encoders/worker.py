@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-import torch
-
-from vdr_integrations.errors import DeviceMemoryError
+from vdr_integrations.encoders import forks
+from vdr_integrations.encoders.device_memory import is_out_of_memory
+from vdr_integrations.errors import (
+    DeviceMemoryError,
+    EncodingError,
+    ForkedProcessError,
+    ResourceError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -22,12 +29,18 @@ __all__ = ["ModelWorker"]
 
 Item = TypeVar("Item")
 
+_FIRST_SUCCESSES = 8
+_MOST_SUCCESSES = 1024
+"""Full batches after which more is tried, at first and at most. It doubles with every attempt that
+failed, so that a device that is too small for good is seldom overtaxed."""
+
 
 @dataclass(slots=True)
 class _Request(Generic[Item]):
     """One caller's items and where their rows go."""
 
     items: Sequence[Item]
+    owner: ModelWorker[Item]  # which lives as long as somebody waits
     future: Future[list[NDArray[np.float32]]] = field(default_factory=Future)
     results: dict[int, NDArray[np.float32]] = field(
         default_factory=dict[int, "NDArray[np.float32]"]
@@ -54,19 +67,46 @@ class _Request(Generic[Item]):
 class _Ticket(Generic[Item]):
     request: _Request[Item]
     position: int
+    group: Hashable
+    cost: int
+    allowed: int  # that a batch with it may cost; alone it may cost more
 
     @property
     def item(self) -> Item:
         return self.request.items[self.position]
 
 
+@dataclass(slots=True)
+class _Cap:
+    """How many items a batch may have since the device ran out of memory."""
+
+    items: int
+    successes: int = 0
+    successes_wanted: int = _FIRST_SUCCESSES
+
+    def lower(self, items: int) -> None:
+        self.successes_wanted = min(2 * self.successes_wanted, _MOST_SUCCESSES)
+        self.items, self.successes = items, 0
+
+    def note_success(self, items: int) -> None:
+        if items < self.items:
+            return  # no proof
+        self.successes += 1
+        if self.successes >= self.successes_wanted:
+            self.items, self.successes = 2 * self.items, 0
+
+
 class ModelWorker(Generic[Item]):
     """Gathers what is waiting into batches of like items and runs them one after the other.
 
-    The thread lives while there is work, so an idle encoder costs nothing and is freed like any
-    other object. Batches start with whoever waited longest and are filled with items of the same
-    group, whoever sent them. Running out of memory halves the batch, now and for the rest of the
-    process.
+    Batches start with whoever waited longest and are filled with items of the same group, whoever
+    sent them. Running out of memory halves the batches of a group; when they have gone well for a
+    while, larger ones are tried again.
+
+    The thread ends with the work, so an idle encoder costs nothing. On a GPU it stays, since the
+    plans that cuDNN made belong to it. Either way a worker is freed like any other object.
+
+    A forked child gets an empty queue and a thread of its own, or on a GPU an error.
     """
 
     def __init__(
@@ -77,6 +117,8 @@ class ModelWorker(Generic[Item]):
         cost: Callable[[Item], int],
         budget: Callable[[Hashable], int],
         name: str,
+        device: str = "cpu",
+        release_memory: Callable[[], None] = lambda: None,
     ) -> None:
         """Describe the work.
 
@@ -85,100 +127,232 @@ class ModelWorker(Generic[Item]):
                 worker's thread alone.
             group: Items may share a batch if this is equal.
             cost: Size of an item, in the unit of ``budget``.
-            budget: How much a batch of a group may cost; a single item may cost more.
+            budget: How much a batch of a group may cost where a request says nothing; a single
+                item may cost more.
             name: What errors call the model.
+            device: Where it runs.
+            release_memory: Called after the device ran out of memory, before the next attempt.
         """
         self._run = run
         self._group = group
         self._cost = cost
         self._budget = budget
         self._name = name
-        self._most_items: dict[Hashable, int] = {}
-        self._lock = threading.Lock()
-        self._waiting: deque[_Ticket[Item]] = deque()
-        self._working = False
+        self._device = device
+        self._release_memory = release_memory
+        self._is_on_cpu = device == "cpu"
+        self._caps: dict[Hashable, _Cap] = {}
+        self._is_lost = False
+        self._queue: _Queue[Item] = _Queue()
+        self._end_of_thread = _closing(self, self._queue)
+        forks.renew_after_fork(self)
 
-    def submit(self, items: Sequence[Item]) -> Future[list[NDArray[np.float32]]]:
+    def submit(
+        self, items: Sequence[Item], *, budget: int | None = None
+    ) -> Future[list[NDArray[np.float32]]]:
         """What ``run`` gives for ``items``, in their order, as soon as their turn has come.
 
         Cancelling the future before its first batch takes the request out of the queue; later it
         only stops the waiting. Neither touches other requests.
+
+        Args:
+            items: What to encode.
+            budget: How much a batch with any of them may cost; None for the worker's own.
+
+        Raises:
+            ForkedProcessError: The model did not survive a fork.
+            ResourceError: This machine starts no more threads.
         """
-        request = _Request(items)
+        self._check_usable()
+        request = _Request(items, self)
         if not items:
             request.future.set_result([])
             return request.future
-        with self._lock:
-            self._waiting.extend(_Ticket(request, n) for n in range(len(items)))
-            if not self._working:
-                self._working = True
-                threading.Thread(target=self._work, name="vdr-encoder", daemon=True).start()
+        tickets: list[_Ticket[Item]] = []
+        for position, item in enumerate(items):  # here, where what goes wrong reaches the caller
+            group = self._group(item)
+            allowed = self._budget(group) if budget is None else budget
+            tickets.append(_Ticket(request, position, group, self._cost(item), allowed))
+        queue = self._queue
+        with queue.changed:
+            queue.waiting.extend(tickets)
+            if queue.thread is None:
+                try:
+                    queue.thread = threading.Thread(
+                        target=_serve,
+                        args=(queue, weakref.ref(self), not self._is_on_cpu),
+                        name="vdr-encoder",
+                        daemon=True,
+                    )
+                    queue.thread.start()
+                except RuntimeError as error:  # the only one that start() raises
+                    queue.thread = None
+                    for _ in tickets:
+                        queue.waiting.pop()
+                    raise ResourceError(
+                        f"{self._name}: this machine starts no more threads ({error}). Raise the "
+                        f"limit (ulimit -u, or the container's), or run fewer threads."
+                    ) from error
+            else:
+                queue.changed.notify()
         return request.future
 
-    def _work(self) -> None:
-        while batch := self._next_batch():
+    def after_fork(self) -> None:
+        """Leave queue and thread to the parent."""
+        self._is_lost = not self._is_on_cpu
+        self._end_of_thread.detach()  # its lock may be locked for ever
+        self._queue = _Queue()
+        self._end_of_thread = _closing(self, self._queue)
+
+    def _check_usable(self) -> None:
+        if self._is_lost:
+            raise ForkedProcessError(
+                f"{self._name} was on {self._device} before this process was forked, and no GPU "
+                f"can be used after a fork. {forks.ADVICE}"
+            )
+        forks.check_usable(self._name)
+
+    def do_a_batch(self) -> None:
+        """Run the next batch; called from the worker's thread, which outlives any error."""
+        # Forks wait for a CPU, which goes on in the child; a GPU is lost to it anyway.
+        with forks.uninterrupted() if self._is_on_cpu else nullcontext():
+            batch = self._next_batch()
+            if not batch:
+                return
             try:
                 self._encode(batch)
             except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
-                for ticket in batch:
-                    ticket.request.fail(error)
+                self._fail(batch, error)
+            except BaseException as error:  # noqa: BLE001  # such as an exit, or a panic in Rust
+                found = EncodingError(
+                    f"{self._name} stopped with {type(error).__name__}: {error}. "
+                    f"Other requests go on."
+                )
+                found.__cause__ = error
+                self._fail(batch, found)
+
+    @staticmethod
+    def _fail(batch: list[_Ticket[Item]], error: Exception) -> None:
+        for ticket in batch:
+            ticket.request.fail(error)
 
     def _next_batch(self) -> list[_Ticket[Item]]:
-        with self._lock:
+        with self._queue.changed:
             batch: list[_Ticket[Item]] = []
             left: deque[_Ticket[Item]] = deque()
-            group: Hashable = None
-            room = most = 0
-            for ticket in self._waiting:
+            room = spent = most = 0
+            for ticket in self._queue.waiting:
+                if ticket.request.future.cancelled():
+                    continue
+                if batch:
+                    total = spent + ticket.cost
+                    fits = (
+                        len(batch) < most
+                        and ticket.group == batch[0].group
+                        and total <= min(room, ticket.allowed)
+                    )
+                    if not fits:
+                        left.append(ticket)
+                        continue
                 if not ticket.request.start():
                     continue
                 if not batch:
-                    group = self._group(ticket.item)
-                    room = max(self._budget(group), self._cost(ticket.item))
-                    most = self._most_items.get(group, len(self._waiting))
-                cost = self._cost(ticket.item)
-                if len(batch) < most and cost <= room and self._group(ticket.item) == group:
-                    batch.append(ticket)
-                    room -= cost
-                else:
-                    left.append(ticket)
-            self._waiting = left
-            self._working = bool(batch)
+                    cap = self._caps.get(ticket.group)
+                    most = len(self._queue.waiting) if cap is None else cap.items
+                    room = ticket.allowed
+                batch.append(ticket)
+                spent += ticket.cost
+                room = min(room, ticket.allowed)
+            self._queue.waiting = left
             return batch
 
     def _encode(self, batch: list[_Ticket[Item]]) -> None:
-        results = self._results_if_they_fit([ticket.item for ticket in batch])
+        group = batch[0].group
+        results, problem = self._results_if_they_fit([ticket.item for ticket in batch])
         if results is not None:
             for ticket, result in zip(batch, results, strict=True):
                 ticket.request.deliver(ticket.position, result)
+            if (cap := self._caps.get(group)) is not None:
+                cap.note_success(len(batch))
             return
         if len(batch) == 1:
             raise DeviceMemoryError(
-                f"{self._name}: one item alone does not fit the device's memory. Lower "
-                f"max_visual_tokens, use a 16-bit dtype, or another device."
+                f"{self._name}: one item alone does not fit the memory of {self._device} "
+                f"({problem}). Lower max_visual_tokens, use a 16-bit dtype, or another device."
             )
         half = len(batch) // 2
-        self._most_items[self._group(batch[0].item)] = half
+        self._caps.setdefault(group, _Cap(half)).lower(half)
         self._encode(batch[:half])
         self._encode(batch[half:])
 
-    def _results_if_they_fit(self, items: list[Item]) -> Sequence[NDArray[np.float32]] | None:
+    def _results_if_they_fit(
+        self, items: list[Item]
+    ) -> tuple[Sequence[NDArray[np.float32]] | None, str]:
         try:
-            return self._run(items)
+            return self._run(items), ""
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
+            lines = str(error).splitlines()
+            problem = lines[0] if lines else type(error).__name__
         # Here, not in the handler: its traceback would keep the failed batch's tensors alive.
-        if torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        return None
+        self._release_memory()
+        return None, problem
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
-    # CUDA has a class of its own; Metal and the CPU's allocator raise plain RuntimeErrors.
-    said = str(error).lower()
-    return (
-        isinstance(error, (torch.OutOfMemoryError, MemoryError))
-        or "out of memory" in said
-        or "can't allocate memory" in said
-    )
+class _Queue(Generic[Item]):
+    """What waits for a worker's thread; all that the thread holds while there is no work."""
+
+    def __init__(self) -> None:
+        self.changed = threading.Condition()
+        self.waiting: deque[_Ticket[Item]] = deque()
+        self.thread: threading.Thread | None = None
+        self.is_closed = False
+
+    def close(self) -> None:
+        """Let the thread end; nobody can send anything any more."""
+        with self.changed:
+            self.is_closed = True
+            self.changed.notify()
+
+    def give_up(self, error: Exception) -> None:
+        """Let nobody wait for a thread that is gone."""
+        with self.changed:
+            waiting, self.waiting = self.waiting, deque()
+            self.thread = None
+        for ticket in waiting:
+            ticket.request.fail(error)
+
+    def has_work(self, *, stays: bool) -> bool:
+        """Whether there is any; with ``stays`` not until there is, or the worker is gone."""
+        with self.changed:
+            if stays:
+                self.changed.wait_for(lambda: self.waiting or self.is_closed)
+            if self.waiting:
+                return True
+            self.thread = None
+            return False
+
+
+def _closing(worker: ModelWorker[Item], queue: _Queue[Item]) -> weakref.finalize[..., Any]:
+    """Close the queue when the worker is freed; at the process's end threads end anyway."""
+    closing = weakref.finalize(worker, queue.close)
+    closing.atexit = False
+    return closing
+
+
+def _serve(
+    queue: _Queue[Item],
+    worker: weakref.ref[ModelWorker[Item]],
+    stays: bool,  # noqa: FBT001  # arguments of a thread
+) -> None:
+    try:
+        while queue.has_work(stays=stays):
+            one = worker()
+            if one is None:  # and so is whoever waited
+                return
+            one.do_a_batch()
+            del one
+    except BaseException as error:
+        queue.give_up(EncodingError(f"the model's thread ended: {error!r}. Encode again."))
+        raise

@@ -1,0 +1,208 @@
+"""What a fork does to threads, locks and torch, and how this package gets through it.
+
+A forked child has one thread. Locks that other threads held stay locked for ever, queues have
+nobody who works on them, and torch's thread pools (OpenMP's) are those of threads that are gone: a
+product in a thread that had a pool waits for ever. A GPU's context does not survive at all.
+
+So a fork waits until what this package computes is done (:func:`uninterrupted`), a child gets new
+locks, pools and queues (:class:`PerProcess`, :func:`renew_after_fork`), and torch works there in
+threads that are new (:func:`in_a_thread_of_its_own`). What cannot go on is refused by name
+(:func:`check_usable`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from weakref import WeakSet
+
+from vdr_integrations.errors import ForkedProcessError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+__all__ = [
+    "PerProcess",
+    "check_usable",
+    "gpu_was_in_use",
+    "in_a_thread_of_its_own",
+    "renew_after_fork",
+    "uninterrupted",
+    "was_forked",
+]
+
+T = TypeVar("T")
+
+WAIT_S = 60.0
+"""How long a fork waits for a batch that is being computed. A page takes seconds on a CPU."""
+
+ADVICE = (
+    "Load the model in each process after it has started (gunicorn: without --preload, or in "
+    "post_fork; Celery: in worker_process_init), or start processes with "
+    "multiprocessing.get_context('spawn')."
+)
+
+
+class _Renewed(Protocol):
+    """What a forked child must have anew."""
+
+    def after_fork(self) -> None:
+        """Forget what belongs to the parent's threads; called while there is one thread."""
+
+
+class _Work:
+    """Counts threads that a fork must not cut off."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._running = 0
+        self._is_forking = False
+        self._own = threading.local()
+
+    def begin(self) -> None:
+        depth = getattr(self._own, "depth", 0)
+        if depth == 0:
+            with self._changed:
+                self._changed.wait_for(lambda: not self._is_forking)
+                self._running += 1
+        self._own.depth = depth + 1
+
+    def end(self) -> None:
+        self._own.depth -= 1
+        if self._own.depth == 0:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def stop(self) -> bool:
+        """Let nothing begin; whether what had begun came to its end in time."""
+        own = 1 if getattr(self._own, "depth", 0) else 0
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_forking)
+            self._is_forking = True
+            return self._changed.wait_for(lambda: self._running == own, WAIT_S)
+
+    def go_on(self) -> None:
+        with self._changed:
+            self._is_forking = False
+            self._changed.notify_all()
+
+
+class _State:
+    """Of this process.
+
+    Attributes:
+        work: What is being computed.
+        was_forked: Whether a parent that had imported this module was copied.
+        was_cut_off: Whether that happened in the middle of a computation.
+        gpu_was_in_use: Whether torch had a context on a GPU.
+    """
+
+    def __init__(self) -> None:
+        self.work = _Work()
+        self.was_forked = False
+        self.was_cut_off = False
+        self.gpu_was_in_use = False
+        self._is_quiet = True
+
+    def before(self) -> None:
+        self._is_quiet = self.work.stop()
+
+    def in_parent(self) -> None:
+        self.work.go_on()
+
+    def in_child(self) -> None:
+        self.work = _Work()
+        self.was_forked = True
+        self.was_cut_off = self.was_cut_off or not self._is_quiet
+        torch = sys.modules.get("torch")
+        self.gpu_was_in_use = self.gpu_was_in_use or (
+            torch is not None and torch.cuda._is_in_bad_fork()  # noqa: SLF001  # is_initialized() is False here
+        )
+        for renewed in list(_renewed):
+            renewed.after_fork()
+
+
+_renewed: WeakSet[_Renewed] = WeakSet()
+_state = _State()
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(
+        before=_state.before,
+        after_in_parent=_state.in_parent,
+        after_in_child=_state.in_child,
+    )
+
+
+def renew_after_fork(renewed: _Renewed) -> None:
+    """Call ``renewed.after_fork()`` in every forked child, as long as somebody holds it."""
+    _renewed.add(renewed)
+
+
+class PerProcess(Generic[T]):
+    """A lock, a pool or a cache of this process; a forked child gets one of its own.
+
+    Attributes:
+        value: What ``make`` gave in this process.
+    """
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """Make it."""
+        self._make = make
+        self.value = make()
+        renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Make another; the parent's is left to the parent."""
+        self.value = self._make()
+
+
+@contextmanager
+def uninterrupted() -> Generator[None]:
+    """Let forks wait until the block is done; blocks may lie in one another."""
+    work = _state.work
+    work.begin()
+    try:
+        yield
+    finally:
+        work.end()
+
+
+def was_forked() -> bool:
+    """Whether this process was forked from one that had imported this package's encoders."""
+    return _state.was_forked
+
+
+def gpu_was_in_use() -> bool:
+    """Whether it was forked from one that used CUDA, which cannot be used here any more."""
+    return _state.gpu_was_in_use
+
+
+def check_usable(name: str) -> None:
+    """Refuse to compute where a fork came in the middle of a computation.
+
+    Raises:
+        ForkedProcessError: torch's own locks may be locked for ever in this process.
+    """
+    if _state.was_cut_off:
+        raise ForkedProcessError(
+            f"{name} cannot be used: this process was forked while its parent was computing "
+            f"vectors, for longer than {WAIT_S:.0f} s, and torch may hang here. {ADVICE}"
+        )
+
+
+def in_a_thread_of_its_own(work: Callable[[], T]) -> T:
+    """Call ``work`` in a new thread, whose torch works whatever was forked, and wait for it."""
+    result: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(work())
+        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+            result.set_exception(error)
+
+    threading.Thread(target=run, name="vdr-load", daemon=True).start()
+    return result.result()
