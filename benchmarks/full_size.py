@@ -98,7 +98,7 @@ def write_random_checkpoint(
 
     Args:
         folder: Created.
-        text: Of the decoder's configuration.
+        text: Of the decoder's configuration; without ``vocab_size`` it has the tokenizer's tokens.
         vision: Of the vision tower's.
         tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
         std: Of the weights; None: by their number of inputs, without which all vectors of a small
@@ -109,7 +109,9 @@ def write_random_checkpoint(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, tokenizer)
-    ids = _special_ids(folder)
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = {token: tokens.token_to_id(token) for token in SPECIAL_TOKENS}
+    text = {"vocab_size": tokens.get_vocab_size(), **text}
     config = Qwen2VLConfig(
         text_config={**text, "bos_token_id": None, "eos_token_id": ids["<|endoftext|>"]},
         vision_config=dict(vision),
@@ -123,11 +125,6 @@ def write_random_checkpoint(
     model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR), encoding="utf-8")
     return folder
-
-
-def _special_ids(folder: Path) -> dict[str, int]:
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return {token: tokenizer.token_to_id(token) for token in SPECIAL_TOKENS}
 
 
 @torch.no_grad()
