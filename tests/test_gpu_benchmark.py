@@ -7,11 +7,16 @@ import os
 import subprocess
 import sys
 import tarfile
+import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
+from unittest.mock import Mock, call
 
 import pytest
+import torch
 from benchmarks.full_size import TEXT, VISION
+from benchmarks.gpu import memory, shortage
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.options import SECTIONS
 from benchmarks.gpu.report import Report
@@ -146,6 +151,31 @@ def test_work_is_repeated_until_its_time_is_over_and_done_once_at_least() -> Non
     assert list(Clock(0).while_left("abc")) == ["a"]
 
 
+def test_memory_is_the_drivers_less_that_of_others_and_of_other_models(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    free_and_total = [(int(70e9), int(80e9)), (int(60e9), int(80e9))]
+    monkeypatch.setattr(memory, "_used_by_others", Mock(return_value=int(1e9)))
+    monkeypatch.setattr(torch.cuda, "synchronize", Mock())
+    monkeypatch.setattr(torch.cuda, "mem_get_info", Mock(side_effect=free_and_total))
+    taken = memory.DriverMemory(torch.device("cuda", 0))
+    assert taken.taken() == 9e9
+    taken.hold("ours", int(5e9))
+    taken.hold("card", int(4e9))
+    assert taken.gigabytes("ours") == pytest.approx(80 - 60 - 1 - 4)
+
+
+def test_the_forced_shortage_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, limit = torch.device("cuda", 0), Mock()
+    monkeypatch.setattr(torch.cuda, "mem_get_info", Mock(return_value=(70e9, 80e9)))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", Mock(return_value=8e9))
+    monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limit)
+    bench: Any = SimpleNamespace(device=device, memory=Mock())
+    with pytest.raises(ValueError, match="whatever"), shortage._limited(bench, 0.5, int(4e9)):
+        raise ValueError("whatever")
+    assert limit.call_args_list == [call(0.125, device), call(1.0, device)]
+
+
 def test_the_work_of_a_page_is_what_the_pass_does() -> None:
     config = Qwen2VLConfig(text_config=dict(TEXT), vision_config=dict(VISION))
     with full_size_backbone() as (backbone, _):
@@ -160,8 +190,6 @@ def test_the_work_of_a_page_is_what_the_pass_does() -> None:
 
 
 def test_an_archive_holds_what_is_read_and_can_be_used_alone(tmp_path: Path) -> None:
-    import zipfile
-
     for name, files in {
         "needed-1.0": ["needed.py", "needed/tests/test_it.py", "needed.pyi"],
         "there_already-1.0": ["there.py"],

@@ -20,7 +20,7 @@ class DriverMemory:
     def __init__(self, device: torch.device) -> None:
         """Remember what others had taken; call it before anything is put on the device."""
         self._device = device
-        self._others = _used_by_others() if device.type == "cuda" else 0
+        self._others = _used_by_others(device) if device.type == "cuda" else 0
         self._held: dict[str, int] = {}
 
     def taken(self) -> int | None:
@@ -50,9 +50,10 @@ class DriverMemory:
         return (taken - sum(held for other, held in self._held.items() if other != name)) / 1e9
 
 
-def _used_by_others() -> int:
+def _used_by_others(device: torch.device) -> int:
     """Asked of ``nvidia-smi``: asking through torch would make a context, which counts."""
     asked = ["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+    asked.append(f"--id={device.index or 0}")
     try:
         said = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=20)  # noqa: S603
         return int(said.stdout.split()[0]) * 2**20
