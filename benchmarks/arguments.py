@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmarks.tokenizer import find_qwen2_tokenizer
+
 __all__ = ["arguments"]
 
 
@@ -19,8 +21,8 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument(
         "--tokenizer",
         type=Path,
-        default=Path("../shared/qwen2-tokenizer"),
-        help="folder with Qwen2's tokenizer.json",
+        default=find_qwen2_tokenizer(),
+        help="folder with Qwen2's tokenizer.json (default: where it is found, else one of bytes)",
     )
     parser.add_argument(
         "--layers", type=int, help="layers of each tower, for a quick run (default: all)"

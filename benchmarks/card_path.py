@@ -62,9 +62,11 @@ class CardPath:
         max_visual_tokens: int = 768,
         dtype: torch.dtype = torch.float32,
         device: str = "cpu",
+        model: Qwen2VLForConditionalGeneration | None = None,
     ) -> None:
-        """Load from a folder."""
-        model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
+        """Load from a folder; a model of it that is in memory already can be given."""
+        if model is None:
+            model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=dtype)
         self.model = model.to(device).eval()
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         self.pixels = {"min_pixels": 1 * 28 * 28, "max_pixels": max_visual_tokens * 28 * 28}
@@ -73,21 +75,26 @@ class CardPath:
     def encode_queries(self, queries: Sequence[str], dimension: int) -> NDArray[np.float32]:
         """float32 (queries, dimension)."""
         images = [Image.new("RGB", (56, 56)) for _ in queries]
-        return self._encode([QUERY_PROMPT % query for query in queries], images, dimension)
+        prepared = self._prepared([QUERY_PROMPT % query for query in queries], images)
+        return self.encode_prepared(prepared, dimension)
 
     def encode_documents(
         self, documents: Sequence[Image.Image], dimension: int
     ) -> NDArray[np.float32]:
         """float32 (documents, dimension)."""
+        return self.encode_prepared(self.prepare_documents(documents), dimension)
+
+    def prepare_documents(self, documents: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+        """Resized, cut into patches and tokenized, in the CPU's memory."""
         resized = [
             image.resize(smart_resize(image.height, image.width, **self.pixels))
             for image in documents
         ]
-        return self._encode([DOCUMENT_PROMPT] * len(documents), resized, dimension)
+        return self._prepared([DOCUMENT_PROMPT] * len(documents), resized)
 
-    def _encode(
-        self, prompts: Sequence[str], images: Sequence[Image.Image], dimension: int
-    ) -> NDArray[np.float32]:
+    def _prepared(
+        self, prompts: Sequence[str], images: Sequence[Image.Image]
+    ) -> dict[str, torch.Tensor]:
         pixels = self.image_processor(images=list(images), return_tensors="pt")
         counts = [int(grid.prod()) // 4 for grid in pixels["image_grid_thw"]]
         texts = [
@@ -95,15 +102,21 @@ class CardPath:
             for prompt, count in zip(prompts, counts, strict=True)
         ]
         tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
-        device = self.model.device
         is_image = tokens["input_ids"] == self.model.config.image_token_id
+        return {**tokens, **pixels, "mm_token_type_ids": is_image.int()}
+
+    def encode_prepared(
+        self, prepared: dict[str, torch.Tensor], dimension: int
+    ) -> NDArray[np.float32]:
+        """What is left to do for documents that :meth:`prepare_documents` prepared."""
+        device = self.model.device
         with torch.no_grad():
             output = self.model(
-                input_ids=tokens["input_ids"].to(device),
-                attention_mask=tokens["attention_mask"].to(device),
-                pixel_values=pixels["pixel_values"].to(device, self.model.dtype),
-                image_grid_thw=pixels["image_grid_thw"].to(device),
-                mm_token_type_ids=is_image.int().to(device),
+                input_ids=prepared["input_ids"].to(device),
+                attention_mask=prepared["attention_mask"].to(device),
+                pixel_values=prepared["pixel_values"].to(device, self.model.dtype),
+                image_grid_thw=prepared["image_grid_thw"].to(device),
+                mm_token_type_ids=prepared["mm_token_type_ids"].to(device),
                 use_cache=False,
                 return_dict=True,
                 output_hidden_states=True,

@@ -18,7 +18,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from benchmarks.card_path import smart_resize
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -45,12 +45,16 @@ class ColQwen2Path:
         *,
         max_visual_tokens: int = 768,
         query_end: str = "",
+        model: Qwen2VLForConditionalGeneration | None = None,
     ) -> None:
-        """Load a Qwen2-VL folder; the projection's weight and bias are given apart."""
-        self.model = Qwen2VLForConditionalGeneration.from_pretrained(
-            folder, dtype=torch.float32
-        ).eval()
-        self.weight, self.bias = projection
+        """Load a Qwen2-VL folder; the projection's weight and bias are given apart.
+
+        A model of the folder that is in memory already can be given; its device and dtype are kept.
+        """
+        if model is None:
+            model = Qwen2VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+        self.model = model.eval()
+        self.weight, self.bias = (part.to(model.device, model.dtype) for part in projection)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
         self.pixels = {"min_pixels": 4 * 28 * 28, "max_pixels": max_visual_tokens * 28 * 28}
         self.image_processor = Qwen2VLImageProcessorPil.from_pretrained(folder, **self.pixels)
@@ -59,10 +63,14 @@ class ColQwen2Path:
     def encode_queries(self, queries: Sequence[str]) -> list[NDArray[np.float32]]:
         """float32 (tokens, 128) for each query."""
         texts = [f"Query: {query}{QUERY_SUFFIX}{self.query_end}" for query in queries]
-        return self._encode(self.tokenizer(texts, padding="longest", return_tensors="pt"), {})
+        return self.encode_prepared(self.tokenizer(texts, padding="longest", return_tensors="pt"))
 
     def encode_pages(self, pages: Sequence[Image.Image]) -> list[NDArray[np.float32]]:
         """float32 (tokens, 128) for each page."""
+        return self.encode_prepared(self.prepare_pages(pages))
+
+    def prepare_pages(self, pages: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
+        """Resized, cut into patches and tokenized, in the CPU's memory."""
         resized = [
             page.resize(smart_resize(page.height, page.width, **self.pixels)) for page in pages
         ]
@@ -73,16 +81,18 @@ class ColQwen2Path:
         ]
         tokens = self.tokenizer(texts, padding="longest", return_tensors="pt")
         is_image = tokens["input_ids"] == self.model.config.image_token_id
-        return self._encode(tokens, {**pixels, "mm_token_type_ids": is_image.int()})
+        return {**tokens, **pixels, "mm_token_type_ids": is_image.int()}
 
     @torch.no_grad()
-    def _encode(
-        self, tokens: dict[str, torch.Tensor], more: dict[str, torch.Tensor]
-    ) -> list[NDArray[np.float32]]:
-        mask = tokens["attention_mask"]
-        states = self.model(
-            input_ids=tokens["input_ids"], attention_mask=mask, **more, output_hidden_states=True
-        ).hidden_states[-1]
+    def encode_prepared(self, prepared: Mapping[str, torch.Tensor]) -> list[NDArray[np.float32]]:
+        """What is left to do for pages that :meth:`prepare_pages` prepared."""
+        inputs = {
+            name: tensor.to(self.model.device, self.model.dtype if name == "pixel_values" else None)
+            for name, tensor in prepared.items()
+        }
+        mask = inputs["attention_mask"]
+        states = self.model(**inputs, output_hidden_states=True).hidden_states[-1]
         projected = torch.nn.functional.linear(states, self.weight, self.bias)
         projected = projected / projected.norm(dim=-1, keepdim=True) * mask.unsqueeze(-1)
-        return [row[kept.bool()].numpy() for row, kept in zip(projected, mask, strict=True)]
+        found = projected.float().cpu(), mask.cpu().bool()
+        return [row[kept].numpy() for row, kept in zip(*found, strict=True)]

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from tokenizers import Tokenizer
 from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+
+from benchmarks.tokenizer import SPECIAL_TOKENS, write_tokenizer
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator
 
-__all__ = ["checkpoint_folder", "write_full_size_checkpoint"]
+__all__ = ["checkpoint_folder", "write_full_size_checkpoint", "write_random_checkpoint"]
 
 # config.json of llamaindex/vdr-2b-multi-v1, which is Qwen/Qwen2-VL-2B-Instruct's.
 TEXT: dict[str, Any] = {
@@ -43,40 +45,111 @@ VISION: dict[str, Any] = {
 }
 
 
+# What all checkpoints of the family say: CLIP's normalisation and Qwen2-VL's patches.
+PREPROCESSOR: dict[str, Any] = {
+    "image_processor_type": "Qwen2VLImageProcessor",
+    "image_mean": [0.48145466, 0.4578275, 0.40821073],
+    "image_std": [0.26862954, 0.26130258, 0.27577711],
+    "patch_size": 14,
+    "temporal_patch_size": 2,
+    "merge_size": 2,
+}
+INITIAL_STD = 0.02
+"""``initializer_range`` of Qwen2-VL's configuration."""
+
+
 def write_full_size_checkpoint(
-    folder: Path, *, tokenizer: Path, layers: int | None = None, seed: int = 0
+    folder: Path,
+    *,
+    tokenizer: Path | None,
+    layers: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
 ) -> Path:
     """Write config, weights, tokenizer and preprocessor config.
 
     Args:
         folder: Created; named as a known checkpoint so that its prompts are known.
-        tokenizer: Folder with the real Qwen2 tokenizer.
+        tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
         layers: Layers of each tower; None for all (4.4 GB).
         seed: Of the random weights.
+        device: Where they are drawn: one thread of a CPU takes a minute for all.
     """
     text, vision = dict(TEXT), dict(VISION)
     if layers is not None:
         text["num_hidden_layers"] = vision["depth"] = layers
-    config = Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True)
-    torch.manual_seed(seed)
-    torch.set_default_dtype(torch.bfloat16)
+    return write_random_checkpoint(
+        folder, text=text, vision=vision, tokenizer=tokenizer, seed=seed, device=device
+    )
+
+
+def write_random_checkpoint(
+    folder: Path,
+    *,
+    text: dict[str, Any],
+    vision: dict[str, Any],
+    tokenizer: Path | None,
+    std: float | None = INITIAL_STD,
+    dtype: torch.dtype = torch.bfloat16,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Path:
+    """Write a folder of any size.
+
+    Args:
+        folder: Created.
+        text: Of the decoder's configuration; without ``vocab_size`` it has the tokenizer's tokens.
+        vision: Of the vision tower's.
+        tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
+        std: Of the weights; None: by their number of inputs, without which all vectors of a small
+            model look alike.
+        dtype: Of the weights.
+        seed: Of the random numbers.
+        device: Where they are drawn.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_tokenizer(folder, tokenizer)
+    tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids = {token: tokens.token_to_id(token) for token in SPECIAL_TOKENS}
+    text = {"vocab_size": tokens.get_vocab_size(), **text}
+    config = Qwen2VLConfig(
+        text_config={**text, "bos_token_id": None, "eos_token_id": ids["<|endoftext|>"]},
+        vision_config=dict(vision),
+        image_token_id=ids["<|image_pad|>"],
+        video_token_id=ids["<|video_pad|>"],
+        vision_start_token_id=ids["<|vision_start|>"],
+        vision_end_token_id=ids["<|vision_end|>"],
+        tie_word_embeddings=True,
+    )
+    model = _random_model(config, std=std, dtype=dtype, seed=seed, device=device)
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR), encoding="utf-8")
+    return folder
+
+
+@torch.no_grad()
+def _random_model(
+    config: Qwen2VLConfig, *, std: float | None, dtype: torch.dtype, seed: int, device: str
+) -> Qwen2VLForConditionalGeneration:
+    torch.set_default_dtype(dtype)
     try:
-        model = Qwen2VLForConditionalGeneration(config)
+        # Without contents: transformers would draw them first, on the CPU.
+        with torch.device("meta"):
+            model = Qwen2VLForConditionalGeneration(config)
     finally:
         torch.set_default_dtype(torch.float32)
-    model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(tokenizer / name, folder / name)
-    facts = {
-        "image_processor_type": "Qwen2VLImageProcessor",
-        "image_mean": [0.48145466, 0.4578275, 0.40821073],
-        "image_std": [0.26862954, 0.26130258, 0.27577711],
-        "patch_size": 14,
-        "temporal_patch_size": 2,
-        "merge_size": 2,
-    }
-    (folder / "preprocessor_config.json").write_text(json.dumps(facts), encoding="utf-8")
-    return folder
+    model.to_empty(device=device)
+    model.tie_weights()
+    generator = torch.Generator(device).manual_seed(seed)
+    for name, weight in model.named_parameters():
+        if weight.ndim > 1:
+            spread = weight[0].numel() ** -0.5 if std is None else std
+            weight.normal_(std=spread, generator=generator)
+        elif name.endswith("bias"):
+            weight.zero_() if std is not None else weight.normal_(std=0.1, generator=generator)
+        else:
+            weight.fill_(1.0)
+    return model
 
 
 @contextmanager

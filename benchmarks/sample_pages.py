@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import pymupdf
 from PIL import Image
 
 __all__ = ["sample_pages", "sample_questions"]
@@ -15,6 +14,8 @@ DOCUMENTS = Path(__file__).resolve().parent.parent / "demo" / "documents"
 
 def sample_pages(count: int) -> list[Image.Image]:
     """The page in the middle of each document, in turn."""
+    import pymupdf
+
     images: list[Image.Image] = []
     for path in sorted(DOCUMENTS.glob("*.pdf"))[:count]:
         with pymupdf.open(path) as document:

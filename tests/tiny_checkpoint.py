@@ -6,28 +6,18 @@ import json
 from typing import TYPE_CHECKING
 
 import torch
-from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
-from tokenizers.models import BPE
-from transformers import PreTrainedTokenizerFast, Qwen2VLConfig, Qwen2VLForConditionalGeneration
+from benchmarks.tokenizer import SPECIAL_TOKENS, byte_tokenizer, write_tokenizer
+from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPECIAL_TOKENS = [
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-]
 HIDDEN_SIZE = 64
 
 
 def write_tiny_checkpoint(folder: Path, *, seed: int = 0, hidden_size: int = HIDDEN_SIZE) -> Path:
     """Folder with config, safetensors, tokenizer and preprocessor config."""
-    tokenizer = _byte_tokenizer()
+    tokenizer = byte_tokenizer()
     vocabulary = tokenizer.get_vocab()
     ids = {token: vocabulary[token] for token in SPECIAL_TOKENS}
     config = Qwen2VLConfig(
@@ -71,12 +61,7 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0, hidden_size: int = HID
                 weight.normal_(std=0.1)
         model.tie_weights()
     model.save_pretrained(folder)
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="<|endoftext|>",
-        eos_token="<|endoftext|>",
-        additional_special_tokens=SPECIAL_TOKENS[1:],
-    ).save_pretrained(folder)
+    write_tokenizer(folder, None)
     preprocessor = {
         "image_processor_type": "Qwen2VLImageProcessor",
         "image_mean": [0.48145466, 0.4578275, 0.40821073],
@@ -89,13 +74,3 @@ def write_tiny_checkpoint(folder: Path, *, seed: int = 0, hidden_size: int = HID
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
     return folder
-
-
-def _byte_tokenizer() -> Tokenizer:
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(BPE(vocab={byte: n for n, byte in enumerate(alphabet)}, merges=[]))
-    tokenizer.normalizer = normalizers.NFC()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)
-    return tokenizer

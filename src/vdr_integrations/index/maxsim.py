@@ -7,6 +7,7 @@ would beat every negative similarity, and a page's score would depend on its nei
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
@@ -263,6 +264,13 @@ def _packed_scores(query: torch.Tensor, pages: Sequence[Matrix]) -> torch.Tensor
 
     lengths = torch.tensor([len(page) for page in pages], device=query.device)
     packed = torch.cat([_tensor(page) for page in pages]).to(query.device, query.dtype)
+    return _best_sums(query, packed, lengths)
+
+
+def _best_sums(query: torch.Tensor, packed: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """Scores of pages whose rows lie one after the other, all on one device."""
+    import torch
+
     if query.dtype == torch.bfloat16 and query.device.type == "cuda":
         fused = _fused_kernel()
         if fused is not None:
@@ -274,6 +282,7 @@ def _packed_scores(query: torch.Tensor, pages: Sequence[Matrix]) -> torch.Tensor
     return best.sum(1)
 
 
+@cache
 def _fused_kernel() -> Callable[..., torch.Tensor] | None:
     try:
         from late_interaction_kernels import (  # pyright: ignore[reportMissingImports]  # optional, NVIDIA only

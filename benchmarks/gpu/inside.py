@@ -1,0 +1,94 @@
+"""All that the benchmark touches of the package's insides."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from unittest import mock
+
+import torch
+
+from vdr_integrations.index import maxsim
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from vdr_integrations import DenseEncoder, MultiVectorEncoder
+    from vdr_integrations.encoders.prepared import PreparedPage
+
+    Encoder = DenseEncoder | MultiVectorEncoder
+
+__all__ = ["Batch", "batches", "packed_scores", "prepared", "taking_prepared", "tokens_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One pass of the model.
+
+    Attributes:
+        pages: In it.
+        fitted: Whether it fitted the device's memory.
+    """
+
+    pages: int
+    fitted: bool
+
+
+def prepared(encoder: Encoder, images: Sequence[Image.Image]) -> list[PreparedPage]:
+    """Pages as the model reads them, in the CPU's memory."""
+    return [encoder.prepare_page(image) for image in images]
+
+
+@contextmanager
+def taking_prepared(encoder: Encoder) -> Generator[None]:
+    """``encode_pages`` takes prepared pages, and does the rest as ever."""
+    with mock.patch.object(encoder, "prepare_page", lambda page: page):
+        yield
+
+
+@contextmanager
+def batches(encoder: Encoder, *, room: int | None = None) -> Generator[list[Batch]]:
+    """The passes over pages that are made meanwhile, in their order.
+
+    Args:
+        encoder: Whose.
+        room: Pages for which there is memory: more end as CUDA's shortage does. None: as it is.
+    """
+    seen: list[Batch] = []
+    backbone = encoder.core.backbone
+    pages = backbone.pages
+
+    def watched(some: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
+        try:
+            _pretend(len(some), room)
+            found = pages(some)
+        except torch.OutOfMemoryError:
+            seen.append(Batch(len(some), fitted=False))
+            raise
+        seen.append(Batch(len(some), fitted=True))
+        return found
+
+    with mock.patch.object(backbone, "pages", watched):
+        yield seen
+
+
+def _pretend(count: int, room: int | None) -> None:
+    if room is not None and count > room:
+        raise torch.OutOfMemoryError("out of memory, as the benchmark pretends")
+
+
+def tokens_of(encoder: Encoder, page: PreparedPage) -> tuple[int, int]:
+    """Visual tokens of a page, and tokens of the prompt around it."""
+    core = encoder.core
+    prompt = len(core.prompts.page.before) + len(core.prompts.page.after)
+    return page.patch_count // core.merge_size**2, prompt
+
+
+def packed_scores(query: torch.Tensor, packed: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+    """MaxSim of pages that are on the device already, packed one after the other."""
+    return maxsim._best_sums(query, packed, lengths)  # noqa: SLF001

@@ -1,0 +1,80 @@
+"""Qwen2's tokenizer where its folder is found, and one of single bytes where it is not."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tokenizers import Tokenizer
+
+__all__ = ["FOLDER", "SPECIAL_TOKENS", "byte_tokenizer", "find_qwen2_tokenizer", "write_tokenizer"]
+
+FOLDER = "qwen2-tokenizer"
+"""Name of the folder with Qwen2's ``tokenizer.json`` and ``tokenizer_config.json``."""
+
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+
+_FILES = ("tokenizer.json", "tokenizer_config.json")
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def find_qwen2_tokenizer() -> Path | None:
+    """The folder, among what Python imports from, or in ``shared`` in or beside the repository."""
+    return next((folder for folder in _places() if _is_whole(folder)), None)
+
+
+def write_tokenizer(folder: Path, source: Path | None) -> None:
+    """Put a tokenizer into a checkpoint's folder.
+
+    Args:
+        folder: Of the checkpoint.
+        source: Folder of Qwen2's; None for one of bytes, which gives prompts more tokens.
+    """
+    if source is not None:
+        for name in _FILES:
+            shutil.copy(source / name, folder / name)
+        return
+    from transformers import PreTrainedTokenizerFast
+
+    PreTrainedTokenizerFast(
+        tokenizer_object=byte_tokenizer(),
+        pad_token=SPECIAL_TOKENS[0],
+        eos_token=SPECIAL_TOKENS[0],
+        additional_special_tokens=list(SPECIAL_TOKENS[1:]),
+    ).save_pretrained(folder)
+
+
+def byte_tokenizer() -> Tokenizer:
+    """A token for each byte, and Qwen2-VL's special ones."""
+    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers
+    from tokenizers.models import BPE
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(BPE(vocab={byte: n for n, byte in enumerate(alphabet)}, merges=[]))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
+    return tokenizer
+
+
+def _places() -> Iterator[Path]:
+    yield from (Path(entry) / FOLDER for entry in sys.path)
+    yield from (above / "shared" / FOLDER for above in (_ROOT, _ROOT.parent))
+
+
+def _is_whole(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _FILES)
