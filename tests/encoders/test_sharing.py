@@ -107,8 +107,12 @@ def test_two_prompts_over_one_set_of_weights_may_be_used_at_once(hub: Path) -> N
         for word in ("Find", "Search", "Query")
     ]
     alone = [encoder.encode_queries(["a"]) for encoder in encoders]
+
+    def encode(encoder: DenseEncoder) -> np.ndarray:
+        return encoder.encode_queries(["a"])
+
     with ThreadPoolExecutor(6) as pool:
-        together = list(pool.map(lambda encoder: encoder.encode_queries(["a"]), encoders * 8))
+        together = list(pool.map(encode, encoders * 8))
     for n, found in enumerate(together):
         np.testing.assert_allclose(found, alone[n % 3], atol=1e-6)
 
