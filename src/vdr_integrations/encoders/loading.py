@@ -192,15 +192,16 @@ def _tensors(files: CheckpointFiles, names: dict[str, str]) -> dict[str, torch.T
 
 @torch.no_grad()
 def _apply(adapter: Adapter, backbone: _Loose, projection: TokenProjection, *, name: str) -> None:
-    modules = dict(backbone.language_model.named_modules())
-    try:
-        for target, update in adapter.updates.items():
-            weight = (projection if target == PROJECTION else modules[target]).weight
-            weight.copy_(weight.float() + update.view_as(weight))
-    except (KeyError, RuntimeError) as error:
-        raise CheckpointWeightsError(
-            f"the adapter does not fit its base {name}: {error}. Both must be of the same model."
-        ) from error
+    modules = dict(backbone.named_modules())
+    for target, update in adapter.updates.items():
+        module = projection if target == PROJECTION else modules.get(target)
+        if module is None or module.weight.shape != update.shape:
+            found = "has none" if module is None else f"has one of {tuple(module.weight.shape)}"
+            raise CheckpointWeightsError(
+                f"the adapter does not fit its base {name}: it changes a weight {target} of "
+                f"{tuple(update.shape)}, and the base {found}. Both must be of the same model."
+            )
+        module.weight.copy_(module.weight.float() + update)
 
 
 def _read(
