@@ -120,6 +120,14 @@ def write_adapter(
     return updates
 
 
+def rewrite_adapter(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change the weights of an adapter."""
+    path = folder / "adapter_model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
+
+
 def copy_processor(source: Path, target: Path) -> None:
     """Tokenizer and image processor of one folder into another."""
     AutoTokenizer.from_pretrained(source).save_pretrained(target)
