@@ -16,11 +16,28 @@ from transformers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 DIMENSION = 128
 RANK = 4
+ALPHA = 8
 ADAPTED = ("self_attn.q_proj", "self_attn.v_proj", "mlp.down_proj")
+VISION = {
+    **{
+        f"visual.blocks.{block}.{module}": shape
+        for block in range(2)
+        for module, shape in {
+            "attn.qkv": (96, 32),
+            "attn.proj": (32, 32),
+            "mlp.fc1": (64, 32),
+            "mlp.fc2": (32, 64),
+        }.items()
+    },
+    "visual.merger.mlp.0": (128, 128),
+    "visual.merger.mlp.2": (HIDDEN_SIZE, 128),
+}
+"""Matrices of the vision tower, in the names of 2024: rows and columns."""
 
 Projection = tuple[torch.Tensor, torch.Tensor]
 
@@ -43,8 +60,26 @@ def write_base(folder: Path, *, seed: int = 0) -> Projection:
     return weight, bias
 
 
-def write_adapter(folder: Path, *, base: str, **options: Any) -> dict[str, torch.Tensor]:
+def write_adapter(
+    folder: Path,
+    *,
+    base: str,
+    vision: bool = False,
+    rank_of: Callable[[str], int] = lambda _: RANK,
+    alpha_of: Callable[[str], float] = lambda _: ALPHA,
+    named: Callable[[str], str] = str,
+    **options: Any,
+) -> dict[str, torch.Tensor]:
     """As vidore/colqwen2-v1.0: LoRA pairs and the processor's files, no weights of its own.
+
+    Args:
+        folder: Where to.
+        base: What the configuration names.
+        vision: Adapt the vision tower too.
+        rank_of: Rank of a module's pair.
+        alpha_of: What its update is scaled by, before the division by the rank or its root.
+        named: What the adapter calls a module of the base.
+        options: Of the configuration.
 
     Returns:
         By module: what a merge adds to its weight.
@@ -59,23 +94,23 @@ def write_adapter(folder: Path, *, base: str, **options: Any) -> dict[str, torch
             shapes[f"model.layers.{layer}.{module}"] = (out, inner)
     tensors: dict[str, torch.Tensor] = {}
     updates: dict[str, torch.Tensor] = {}
-    alpha = 8
-    for module, (out, inner) in shapes.items():
+    for module, (out, inner) in {**shapes, **(VISION if vision else {})}.items():
+        rank = rank_of(module)
         pair = (
-            torch.randn(RANK, inner, generator=generator),
-            torch.randn(out, RANK, generator=generator),
+            torch.randn(rank, inner, generator=generator),
+            torch.randn(out, rank, generator=generator),
         )
         low, high = pair[0] / 10, pair[1] / 10
-        tensors[f"base_model.model.{module}.lora_A.weight"] = low
-        tensors[f"base_model.model.{module}.lora_B.weight"] = high
-        scale = alpha / (RANK**0.5 if options.get("use_rslora") else RANK)
+        tensors[f"base_model.model.{named(module)}.lora_A.weight"] = low
+        tensors[f"base_model.model.{named(module)}.lora_B.weight"] = high
+        scale = alpha_of(module) / (rank**0.5 if options.get("use_rslora") else rank)
         updates[module] = scale * high @ low
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = {
         "peft_type": "LORA",
         "base_model_name_or_path": base,
         "r": RANK,
-        "lora_alpha": alpha,
+        "lora_alpha": ALPHA,
         "bias": "none",
         "fan_in_fan_out": False,
         "use_dora": False,
@@ -83,6 +118,14 @@ def write_adapter(folder: Path, *, base: str, **options: Any) -> dict[str, torch
     }
     (folder / "adapter_config.json").write_text(json.dumps(config), encoding="utf-8")
     return updates
+
+
+def rewrite_adapter(folder: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    """Change the weights of an adapter."""
+    path = folder / "adapter_model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path)
 
 
 def copy_processor(source: Path, target: Path) -> None:

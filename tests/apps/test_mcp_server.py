@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 import subprocess
@@ -25,6 +26,7 @@ from mcp.shared.memory import create_connected_server_and_client_session
 from mcp.types import ImageContent, ResourceLink, TextContent
 from PIL import Image
 from pydantic import AnyUrl
+from tests.half_pairs import HALF_PAIRS
 from tests.isolation.test_each_framework_alone import run_python
 from tests.pdfs import encrypt_pdf, write_pdf
 
@@ -398,6 +400,80 @@ def test_over_stdio_a_child_process_answers_and_says_nothing_else(
     assert name == "vdr"
     for number, line in enumerate(first_lines, start=1):
         assert line.startswith(f"[1] report.pdf, page {number} of 3, score ")
+
+
+@pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
+async def test_half_a_surrogate_pair_is_an_error_of_the_call(index: Index, text: str) -> None:
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("search_pages", {"question": text}),
+        ("search_pages", {"question": "Apples", text: 1}),
+        ("list_documents", {"contains": text}),
+        ("view_page", {"page_ref": text}),
+        ("view_page", {"source": text, "page_number": 1}),
+    ]
+    async with client(index) as session:
+        for name, arguments in calls:
+            refused = await session.call_tool(name, arguments)
+            assert refused.isError
+            assert re.search("Correct it and call again|copy it from", text_of(refused))
+        assert not (await session.call_tool("search_pages", {"question": "Apples"})).isError
+
+
+def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
+    docs: Path, tmp_path: Path, page_store: object
+) -> None:
+    run = [sys.executable, "-m", "vdr_integrations"]
+    path = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
+    environment = {**os.environ, "PYTHONPATH": path, "VDR_INDEX": str(tmp_path / "ix")}
+    options = ["--model", "nano", "--max-visual-tokens", "300"]
+    subprocess.run([*run, "index", str(docs / "report.pdf"), *options], check=True, env=environment)
+    greeting = {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }
+    halves = [text[-2000:] for name, text in HALF_PAIRS.items() if name != "two halves"]
+    smile = HALF_PAIRS["two halves"]  # one character, when JSON says it
+    asked = [
+        {"name": "search_pages", "arguments": {"question": text, "k": 1}}
+        for text in (*halves, smile)
+    ]
+    messages: list[dict[str, Any]] = [
+        {"id": 0, "method": "initialize", "params": greeting},
+        {"method": "notifications/initialized"},
+        *({"id": n, "method": "tools/call", "params": call} for n, call in enumerate(asked, 1)),
+        {"id": 90, "method": "tools/call", "params": {"name": "\ud83d", "arguments": {}}},
+        {"id": 91, "method": "resources/read", "params": {"uri": "vdr-page:\ud83d"}},
+        {"id": 92, "method": "tools/list"},
+    ]
+    lines = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
+    assert "\\ud83d" in lines[2]  # an escape, as JSON allows
+    with subprocess.Popen(
+        [*run, "mcp", "--device", "cpu"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=environment,
+        encoding="utf-8",
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for line in [*lines[:4], "no JSON", '{"jsonrpc": "2.0", "\\ud83d": 1}', *lines[4:]]:
+            server.stdin.write(f"{line}\n")
+        server.stdin.flush()
+        replies: dict[int, dict[str, Any]] = {}
+        while len(replies) < len(messages) - 1:
+            reply = json.loads(server.stdout.readline())
+            if "id" in reply:
+                replies[reply["id"]] = reply
+        server.stdin.close()
+    for number in range(1, len(halves) + 1):
+        assert replies[number]["result"]["isError"] is True
+        assert "Correct it and call again" in replies[number]["result"]["content"][0]["text"]
+    assert replies[len(asked)]["result"]["isError"] is False
+    assert replies[90]["result"]["isError"] is True
+    assert "error" in replies[91]
+    assert len(replies[92]["result"]["tools"]) == 3
+    assert server.returncode == 0
 
 
 def test_whatever_prints_to_stdout_does_not_reach_the_protocol() -> None:

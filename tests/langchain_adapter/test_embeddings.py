@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.half_pairs import HALF_PAIRS, REFUSED
 
 from vdr_integrations import load_encoder, open_image, open_pdf
 from vdr_integrations.encoders import load as encoder_loading
@@ -298,3 +299,19 @@ def test_the_budget_limits_what_is_looked_at(
     shrunk = PageImage(Image.fromarray(noise)).render(PixelBudget(16))
     assert small.embed_documents([ref]) == small.embed_images([shrunk])
     assert small.embed_documents([ref]) != embeddings.embed_documents([ref])
+
+
+@pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
+async def test_half_a_surrogate_pair_is_refused_by_its_place(
+    embeddings: VDREmbeddings, load: Load, report: Path, text: str
+) -> None:
+    mixed = [load(report)[0], "costs", text]
+    with pytest.raises(OptionError, match=f"the text {REFUSED}"):
+        embeddings.embed_query(text)
+    with pytest.raises(OptionError, match=f"the text {REFUSED}"):
+        await embeddings.aembed_query(text)
+    with pytest.raises(OptionError, match=rf"texts\[2\] {REFUSED}"):
+        embeddings.embed_documents(mixed)
+    with pytest.raises(OptionError, match=rf"texts\[2\] {REFUSED}"):
+        await embeddings.aembed_documents(mixed)
+    assert len(embeddings.embed_query("\N{GRINNING FACE}")) == 64

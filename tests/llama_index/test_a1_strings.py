@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from llama_index.core.schema import TextNode
+from tests.half_pairs import HALF_PAIRS, REFUSED
 from tests.llama_index.pictures import UNKNOWN_REF, picture
 
 from vdr_integrations import PageImage, PageStore, load_encoder
@@ -125,3 +127,30 @@ def test_more_inputs_than_a_batch_go_through_in_batches_and_in_order(
     np.testing.assert_allclose(
         vectors, [embedding.get_query_embedding(text) for text in texts], atol=1e-5
     )
+
+
+@pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
+async def test_half_a_surrogate_pair_is_refused_by_its_place(
+    embedding: VDREmbedding, text: str
+) -> None:
+    many = ["costs"] * (embedding.embed_batch_size + 1) + [text]
+    place = rf"texts\[{len(many) - 1}\] {REFUSED}"
+    with pytest.raises(OptionError, match=REFUSED):
+        embedding.get_query_embedding(text)
+    with pytest.raises(OptionError, match=REFUSED):
+        await embedding.aget_query_embedding(text)
+    with pytest.raises(OptionError, match=REFUSED):
+        embedding.get_text_embedding(text)
+    with pytest.raises(OptionError, match=REFUSED):
+        await embedding.aget_text_embedding(text)
+    with pytest.raises(OptionError, match=place):
+        embedding.get_text_embedding_batch(many)
+    with pytest.raises(OptionError, match=place):
+        await embedding.aget_text_embedding_batch(many)
+    with pytest.raises(OptionError, match=place):
+        embedding.get_agg_embedding_from_queries(many)
+    with pytest.raises(OptionError, match=place):
+        await embedding.aget_agg_embedding_from_queries(many)
+    with pytest.raises(OptionError, match=f"the text of node n7 {REFUSED}"):
+        embedding([TextNode(text="costs"), TextNode(id_="n7", text=text)])
+    assert embedding.get_query_embedding("\N{GRINNING FACE}")

@@ -19,12 +19,14 @@ try:
     from mcp.server.lowlevel import NotificationOptions, Server
     from mcp.server.lowlevel.helper_types import ReadResourceContents
     from mcp.server.stdio import stdio_server
+    from mcp.shared.message import SessionMessage
     from pydantic import AnyUrl, BaseModel, ValidationError
 except ImportError as error:
     raise MissingExtraError(package="mcp", extra="mcp", purpose="vdr mcp") from error
 
 from vdr_integrations.apps.exits import say_error
 from vdr_integrations.apps.mcp_calls import ListDocuments, SearchPages, ViewPage
+from vdr_integrations.apps.mcp_messages import forward_messages
 from vdr_integrations.index.agent_views import EncodedPicture, PictureLink, ViewLimits
 from vdr_integrations.index.agent_views.call import validation_message
 from vdr_integrations.index.agent_views.untrusted import error_line
@@ -123,7 +125,10 @@ def serve_stdio(open_service: Callable[[], PageService]) -> None:
 async def _serve(server: Server[Any, Any], stdout: TextIOWrapper) -> None:
     async with stdio_server(stdout=anyio.wrap_file(stdout)) as (reading, writing):
         options = server.create_initialization_options(NotificationOptions())
-        await server.run(reading, writing, options)
+        sending, receiving = anyio.create_memory_object_stream[SessionMessage | Exception]()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(forward_messages, reading, sending)
+            await server.run(receiving, writing, options)
 
 
 @contextmanager

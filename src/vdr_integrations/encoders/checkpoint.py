@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vdr_integrations.encoders import prompts
+from vdr_integrations.encoders.whole_text import check_text
 from vdr_integrations.errors import OptionError, UnknownCheckpointError
 
 __all__ = ["BUNDLED", "KNOWN_CHECKPOINTS", "Checkpoint", "checkpoint_for"]
@@ -50,6 +51,7 @@ class Checkpoint:
             ("page_prompt", self.page_prompt, 1),
             ("query_prompt", self.query_prompt, images_in_query),
         ):
+            check_text(prompt, subject=f"{name} of {self.model}")
             found = prompt.count(prompts.IMAGE_PLACEHOLDER)
             if found != allowed:
                 raise OptionError(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from hashlib import file_digest
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS, read_base
+from vdr_integrations.encoders.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from vdr_integrations.encoders.adapter_config import read_adapter_config
 from vdr_integrations.encoders.digests import digest_of, tensors_digest
 from vdr_integrations.encoders.normalisation import read_normalisation
 from vdr_integrations.errors import CheckpointError
@@ -15,6 +16,7 @@ from vdr_integrations.errors import CheckpointError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from vdr_integrations.encoders.adapter_config import AdapterConfig
     from vdr_integrations.encoders.checkpoint_files import CheckpointFiles, CheckpointFolder
 
 __all__ = ["NOT_NEEDED", "CheckpointContents", "explained", "read_contents"]
@@ -140,7 +142,7 @@ def _folder_of_model(files: CheckpointFiles) -> CheckpointFolder:
 
 
 def _files_of_base(own: CheckpointFolder) -> CheckpointFiles:
-    adapter = read_base(own.file(ADAPTER_CONFIG), name=own.files.model)
+    adapter = _adapter_config(own)
     # A local adapter may name its base relative to itself.
     beside = own.path / adapter.base
     model = str(beside.resolve()) if beside.is_dir() else adapter.base
@@ -160,9 +162,13 @@ def _tokenizer_facts(folder: CheckpointFolder) -> dict[str, Any]:
     return found
 
 
+def _adapter_config(own: CheckpointFolder) -> AdapterConfig:
+    return read_adapter_config(own.file(ADAPTER_CONFIG), name=own.files.model)
+
+
 def _adapter_facts(own: CheckpointFolder) -> dict[str, Any]:
     return {
-        "config": read_base(own.file(ADAPTER_CONFIG), name=own.files.model).deciding_facts,
+        "config": _adapter_config(own).facts,
         "weights": tensors_digest([own.file(ADAPTER_WEIGHTS)]),
     }
 

@@ -38,7 +38,8 @@ class DenseEncoder(PageEncoder):
             float32 (n, dimension), rows of length 1; (0, dimension) for no texts.
 
         Raises:
-            OptionError: A single string instead of several, or something that is no string.
+            OptionError: A single string instead of several, something that is no string, or half
+                a surrogate pair in one.
             QueryTooLongError: More tokens than the checkpoint takes.
             InvalidVectorError: NaN, infinity or zero.
         """

@@ -10,6 +10,7 @@ from vdr_integrations.encoders.checkpoint_contents import read_contents
 from vdr_integrations.encoders.fingerprint import encoder_fingerprint
 from vdr_integrations.encoders.pipeline import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.shared_model import shared_model
+from vdr_integrations.encoders.whole_text import check_texts
 from vdr_integrations.errors import OptionError, QueryTooLongError
 from vdr_integrations.types import PixelBudget, as_page
 
@@ -206,8 +207,4 @@ class PageEncoder:
 def _texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise OptionError("encode_queries takes several texts; for one write [text].")
-    found = list(texts)
-    for text in found:
-        if not isinstance(text, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
-            raise OptionError(f"a query is a string, found {type(text).__name__}.")
-    return found
+    return check_texts(texts)

@@ -189,17 +189,23 @@ def _tensors(folder: CheckpointFolder, names: dict[str, str]) -> dict[str, torch
 def _apply(
     adapter: Adapter, backbone: _Loose, projection: TokenProjection | None, *, name: str
 ) -> None:
-    modules = dict(backbone.language_model.named_modules())
+    modules = dict(backbone.named_modules())
     if projection is not None:
         modules[PROJECTION] = projection
-    try:
-        for target, update in adapter.updates.items():
-            weight = modules[target].weight
-            weight.copy_(weight.float() + update.view_as(weight))
-    except (KeyError, RuntimeError) as error:
+    elif adapter.replacements:
         raise CheckpointWeightsError(
-            f"the adapter does not fit its base {name}: {error}. Both must be of the same model."
-        ) from error
+            f"the adapter over {name} brings a {PROJECTION}, so it gives a vector a token. "
+            f"Describe it with Checkpoint(pooling='multi_vector', ...)."
+        )
+    for target, update in adapter.updates.items():
+        module = modules.get(target)
+        if module is None or module.weight.shape != update.shape:
+            found = "has none" if module is None else f"has one of {tuple(module.weight.shape)}"
+            raise CheckpointWeightsError(
+                f"the adapter does not fit its base {name}: it changes a weight {target} of "
+                f"{tuple(update.shape)}, and the base {found}. Both must be of the same model."
+            )
+        module.weight.copy_(module.weight.float() + update)
 
 
 def _read(

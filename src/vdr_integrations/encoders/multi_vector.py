@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.encoder import PageEncoder
 from vdr_integrations.encoders.vectors import token_vectors
+from vdr_integrations.encoders.whole_text import check_texts
 from vdr_integrations.errors import OptionError
 from vdr_integrations.types import PatchGrid
 
@@ -41,7 +42,8 @@ class MultiVectorEncoder(PageEncoder):
             a row, the augmentation tokens at its end too; :meth:`query_tokens` names them.
 
         Raises:
-            OptionError: A single string instead of several, or something that is no string.
+            OptionError: A single string instead of several, something that is no string, or half
+                a surrogate pair in one.
             QueryTooLongError: More tokens than the checkpoint takes.
             InvalidVectorError: NaN, infinity or zero.
         """
@@ -96,7 +98,13 @@ class MultiVectorEncoder(PageEncoder):
         return PatchGrid(first=first, rows=height // factor, columns=width // factor)
 
     def query_tokens(self, text: str) -> list[str]:
-        """The text of every row of a query's matrix, prompt included; for display."""
+        """The text of every row of a query's matrix, prompt included; for display.
+
+        Raises:
+            OptionError: Something that is no string, or half a surrogate pair in it.
+            QueryTooLongError: More tokens than the checkpoint takes.
+        """
+        check_texts([text])
         return self._model.prompts.pieces(self._prepare_query(text).tokens)
 
     def _checked_dimension(self, dimension: int | None, *, full: int) -> int:

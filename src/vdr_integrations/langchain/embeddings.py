@@ -11,6 +11,7 @@ from langchain_core.utils import secret_from_env
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
 
 from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
+from vdr_integrations.encoders.whole_text import check_text
 from vdr_integrations.langchain.page_inputs import (
     ImageInput,
     check_list,
@@ -118,6 +119,7 @@ class VDREmbeddings(BaseModel, Embeddings):
             One vector for each string, in order.
 
         Raises:
+            OptionError: Half a surrogate pair in a text.
             PageReferenceError: A reference names a page that is not stored, or that was altered.
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector.
@@ -138,6 +140,7 @@ class VDREmbeddings(BaseModel, Embeddings):
         """Vector of a question; a page reference is text like any other here.
 
         Raises:
+            OptionError: Half a surrogate pair in the text.
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector, or the text is too long.
         """
@@ -184,6 +187,7 @@ class VDREmbeddings(BaseModel, Embeddings):
         for place, text in enumerate(texts):
             page = stored_page(text, store=store)
             if page is None:
+                check_text(text, subject=f"texts[{place}]")
                 others[place] = text
             else:
                 pages[place] = page

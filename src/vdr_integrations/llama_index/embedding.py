@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
+from vdr_integrations.encoders.whole_text import check_texts
 from vdr_integrations.llama_index.aggregation import direction_of_mean
 from vdr_integrations.llama_index.embedder import Embedder
 from vdr_integrations.llama_index.embedding_hooks import EmbeddingHooks
@@ -113,14 +114,15 @@ class VDREmbedding(EmbeddingHooks):
         """Vector of a question; a page reference is text like any other here.
 
         Raises:
+            OptionError: Half a surrogate pair in it.
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector, or the text is too long.
         """
-        return self._embed([query], query_item)[0]
+        return self._embed(check_texts([query]), query_item)[0]
 
     async def aget_query_embedding(self, query: str) -> Vector:
         """:meth:`get_query_embedding` without blocking the event loop."""
-        return (await self._aembed([query], query_item))[0]
+        return (await self._aembed(check_texts([query]), query_item))[0]
 
     def get_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
@@ -128,30 +130,31 @@ class VDREmbedding(EmbeddingHooks):
         """One vector of several questions: their mean, normalised again, or what ``agg_fn`` gives.
 
         Raises:
-            OptionError: No question.
+            OptionError: No question, or half a surrogate pair in one.
         """
-        return (agg_fn or direction_of_mean)(self._embed(queries, query_item))
+        return (agg_fn or direction_of_mean)(self._embed(check_texts(queries), query_item))
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
     ) -> Vector:
         """:meth:`get_agg_embedding_from_queries` without blocking the event loop."""
-        return (agg_fn or direction_of_mean)(await self._aembed(queries, query_item))
+        return (agg_fn or direction_of_mean)(await self._aembed(check_texts(queries), query_item))
 
     def get_text_embedding(self, text: str) -> Vector:
         """Vector of the page that ``text`` is the exact reference of, or of the text itself.
 
         Raises:
-            OptionError: An empty text, or a page reference followed by other text.
+            OptionError: An empty text, a page reference followed by other text, or half a
+                surrogate pair.
             PageReferenceError: A reference to a page that is not stored, or that was altered.
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector, or the text is too long.
         """
-        return self._embed([text], text_item)[0]
+        return self._embed(check_texts([text]), text_item)[0]
 
     async def aget_text_embedding(self, text: str) -> Vector:
         """:meth:`get_text_embedding` without blocking the event loop."""
-        return (await self._aembed([text], text_item))[0]
+        return (await self._aembed(check_texts([text]), text_item))[0]
 
     def get_text_embedding_batch(
         self,
@@ -160,7 +163,7 @@ class VDREmbedding(EmbeddingHooks):
         **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
     ) -> list[Vector]:
         """Vectors of references and texts in any mix, in order; see :meth:`get_text_embedding`."""
-        return self._embed(texts, text_item, show_progress=show_progress)
+        return self._embed(check_texts(texts), text_item, show_progress=show_progress)
 
     async def aget_text_embedding_batch(
         self,
@@ -169,7 +172,7 @@ class VDREmbedding(EmbeddingHooks):
         **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
     ) -> list[Vector]:
         """:meth:`get_text_embedding_batch` without blocking the event loop."""
-        return await self._aembed(texts, text_item, show_progress=show_progress)
+        return await self._aembed(check_texts(texts), text_item, show_progress=show_progress)
 
     def get_image_embedding(self, img_file_path: ImageInput) -> Vector:
         """Vector of an image: a local path, bytes, PIL image, array, ``data:`` URI, reference.
@@ -214,7 +217,8 @@ class VDREmbedding(EmbeddingHooks):
                 was made with, and the rest of that is not meant for an embedding.
 
         Raises:
-            OptionError: A node with nothing to embed, or with nothing but an image URL.
+            OptionError: A node with nothing to embed, with nothing but an image URL, or with half
+                a surrogate pair in its text.
             PageError: An image cannot be opened.
         """
         vectors = self._embed(nodes, node_item, show_progress=bool(kwargs.get("show_progress")))

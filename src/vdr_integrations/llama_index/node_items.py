@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
+from vdr_integrations.encoders.whole_text import check_text
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index.embedding_items import (
     EmbeddingItem,
@@ -29,7 +30,7 @@ def node_item(node: BaseNode, context: ItemContext) -> EmbeddingItem:
 
     Raises:
         OptionError: An image node without image, or with nothing but a URL; a node without
-            anything to embed.
+            anything to embed, or with half a surrogate pair in its text.
         PageError: The image cannot be opened.
     """
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
@@ -39,6 +40,7 @@ def node_item(node: BaseNode, context: ItemContext) -> EmbeddingItem:
         return _image_of_image_node(node, context)
     if isinstance(node, Node) and node.image_resource is not None:
         return _image_of_node(node, context)
+    check_text(content, subject=f"the text of node {node.node_id}")
     return text_item(content, context)
 
 

@@ -11,6 +11,7 @@ from langchain_core.runnables import (
     RunnableLambda,
 )
 from pydantic import ValidationError
+from tests.half_pairs import HALF_PAIRS, REFUSED
 from tests.langchain_adapter.late_interaction.conftest import QUESTION, numbers
 
 from vdr_integrations.errors import (
@@ -24,6 +25,7 @@ from vdr_integrations.index import (
 )
 from vdr_integrations.index.late_interaction import reading
 from vdr_integrations.langchain import (
+    ColQwen2Compressor,
     ColQwen2Retriever,
     VDREmbeddings,
 )
@@ -213,3 +215,23 @@ def test_batches_and_chains_run_in_threads(retriever: ColQwen2Retriever) -> None
     ids = retriever | RunnableLambda(ids_of)
     alone = [[page.id for page in retriever.invoke(f"{QUESTION} {n}")] for n in range(4)]
     assert ids.batch([f"{QUESTION} {n}" for n in range(4)]) == alone
+
+
+@pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
+async def test_half_a_surrogate_pair_is_refused(
+    retriever: ColQwen2Retriever, index: LateInteractionIndex, text: str
+) -> None:
+    found = retriever.invoke(QUESTION)
+    compressor = ColQwen2Compressor(index=index, encoder=retriever.encoder)
+    for ask in (
+        lambda: retriever.invoke(text),
+        lambda: retriever.similarity_grids(text, found[0]),
+        lambda: retriever.heatmap(text, found[0]),
+        lambda: compressor.compress_documents(found, text),
+    ):
+        with pytest.raises(OptionError, match=REFUSED):
+            ask()
+    for asked in (retriever.ainvoke(text), compressor.acompress_documents(found, text)):
+        with pytest.raises(OptionError, match=REFUSED):
+            await asked
+    assert len(retriever.invoke("\N{GRINNING FACE}")) == len(found)

@@ -17,6 +17,7 @@ from llama_index.core.instrumentation.events.retrieval import (
 )
 from llama_index.core.schema import ImageNode, MetadataMode, NodeWithScore, QueryBundle
 from PIL import Image
+from tests.half_pairs import HALF_PAIRS, REFUSED
 
 from vdr_integrations import MultiVectorEncoder, PageStore, load_encoder
 from vdr_integrations.errors import (
@@ -365,3 +366,27 @@ def test_an_open_index_is_left_open(
         assert len(other.retrieve(QUERY)) == 2
     assert isinstance(index, LateInteractionIndex)
     assert index.count_pages() == 3
+
+
+@pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
+async def test_half_a_surrogate_pair_is_refused(
+    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, text: str
+) -> None:
+    hits = retriever.retrieve(QUERY)
+    rerank = ColQwen2Rerank(encoder=encoder, top_n=1)
+    for ask in (
+        lambda: retriever.retrieve(text),
+        lambda: retriever.retrieve(QueryBundle(QUERY, custom_embedding_strs=["costs", text])),
+        lambda: retriever.similarity_grids(text, hits[0].node),
+        lambda: retriever.heatmap(text, hits[0].node),
+        lambda: rerank.postprocess_nodes(hits, query_str=text),
+    ):
+        with pytest.raises(OptionError, match=REFUSED):
+            ask()
+    for asked in (
+        retriever.aretrieve(text),
+        rerank.apostprocess_nodes(hits, query_bundle=QueryBundle(text)),
+    ):
+        with pytest.raises(OptionError, match=REFUSED):
+            await asked
+    assert len(retriever.retrieve("\N{GRINNING FACE}")) == len(hits)
