@@ -6,7 +6,7 @@ product in a thread that had a pool waits for ever. A GPU's context does not sur
 
 So a fork waits until what this package computes is done (:func:`uninterrupted`), a child gets new
 locks, pools and queues (:class:`PerProcess`, :func:`renew_after_fork`), and torch works there in
-threads that are new (:func:`in_a_thread_of_its_own`). What cannot go on is refused by name
+threads that are new (``torch_threads``). What cannot go on is refused by name
 (:func:`check_usable`).
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from weakref import WeakSet
@@ -29,7 +28,6 @@ __all__ = [
     "PerProcess",
     "check_usable",
     "gpu_was_in_use",
-    "in_a_thread_of_its_own",
     "renew_after_fork",
     "uninterrupted",
     "was_forked",
@@ -172,7 +170,7 @@ def uninterrupted() -> Generator[None]:
 
 
 def was_forked() -> bool:
-    """Whether this process was forked from one that had imported this package's encoders."""
+    """Whether this process was forked from one that had imported this module."""
     return _state.was_forked
 
 
@@ -192,17 +190,3 @@ def check_usable(name: str) -> None:
             f"{name} cannot be used: this process was forked while its parent was computing "
             f"vectors, for longer than {WAIT_S:.0f} s, and torch may hang here. {ADVICE}"
         )
-
-
-def in_a_thread_of_its_own(work: Callable[[], T]) -> T:
-    """Call ``work`` in a new thread, whose torch works whatever was forked, and wait for it."""
-    result: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
-            result.set_exception(error)
-
-    threading.Thread(target=run, name="vdr-load", daemon=True).start()
-    return result.result()

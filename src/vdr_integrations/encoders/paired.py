@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from vdr_integrations.encoders import forks
 from vdr_integrations.encoders.pipeline import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.prepared import KeptVisualTokens
+from vdr_integrations.encoders.torch_threads import call_with_torch
 from vdr_integrations.errors import VdrError
 
 if TYPE_CHECKING:
@@ -235,7 +236,5 @@ def _have_one_tower(one: SharedModel, other: SharedModel) -> bool:
     with forks.uninterrupted(), compared.comparing:
         known = compared.found.setdefault(one, WeakKeyDictionary())
         if other not in known:
-            known[other] = forks.in_a_thread_of_its_own(
-                lambda: one.backbone.has_tower_of(other.backbone)
-            )
+            known[other] = call_with_torch(lambda: one.backbone.has_tower_of(other.backbone))
         return known[other]

@@ -22,6 +22,7 @@ from vdr_integrations.encoders.fingerprint import meaning_of
 from vdr_integrations.encoders.loading import load_weights
 from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
 from vdr_integrations.encoders.tokens import TokenizedPrompts
+from vdr_integrations.encoders.torch_threads import call_with_torch
 from vdr_integrations.encoders.worker import ModelWorker
 
 if TYPE_CHECKING:
@@ -111,6 +112,11 @@ class SharedModel:
         )
 
     @property
+    def survives_forks(self) -> bool:
+        """Whether a forked child can go on with it."""
+        return self._device.type == "cpu"
+
+    @property
     def contents_digest(self) -> str:
         """Of all in the checkpoint's files that decides vectors."""
         return self._weights.digest
@@ -178,9 +184,20 @@ class _Known:
         self.loading = threading.Lock()
         self.weights: WeakValueDictionary[Hashable, LoadedWeights] = WeakValueDictionary()
         self.models: WeakValueDictionary[Hashable, SharedModel] = WeakValueDictionary()
+        forks.renew_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Keep what goes on in a child, and let it load anew what does not."""
+        self.loading = threading.Lock()
+        gone = [key for key, model in self.models.items() if not model.survives_forks]
+        for key in gone:
+            del self.models[key]
+        self.weights = WeakValueDictionary(
+            {key: one for key, one in self.weights.items() if one.model.device.type == "cpu"}
+        )
 
 
-_known = forks.PerProcess(_Known)
+_known = _Known()
 
 
 def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedModel:
@@ -206,12 +223,11 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
     )
     of_model = (of_weights, digest_of(meaning_of(checkpoint)), bfloat16_on_this_cpu())
     forks.check_usable(checkpoint.model)
-    known = _known.value
 
     def make() -> SharedModel:
-        weights = known.weights.get(of_weights)
+        weights = _known.weights.get(of_weights)
         if weights is None:
-            weights = known.weights[of_weights] = load_weights(
+            weights = _known.weights[of_weights] = load_weights(
                 contents,
                 device=options.device,
                 dtype=options.dtype,
@@ -221,8 +237,8 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
             )
         return SharedModel(weights, options)
 
-    with forks.uninterrupted(), known.loading:
-        model = known.models.get(of_model)
+    with forks.uninterrupted(), _known.loading:
+        model = _known.models.get(of_model)
         if model is None:
-            model = known.models[of_model] = forks.in_a_thread_of_its_own(make)
+            model = _known.models[of_model] = call_with_torch(make)
         return model

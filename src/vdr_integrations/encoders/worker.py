@@ -8,10 +8,12 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vdr_integrations.encoders import forks
 from vdr_integrations.encoders.device_memory import is_out_of_memory
+from vdr_integrations.encoders.torch_threads import start_with_torch
 from vdr_integrations.errors import (
     DeviceMemoryError,
     EncodingError,
@@ -103,8 +105,9 @@ class ModelWorker(Generic[Item]):
     sent them. Running out of memory halves the batches of a group; when they have gone well for a
     while, larger ones are tried again.
 
-    The thread ends with the work, so an idle encoder costs nothing. On a GPU it stays, since the
-    plans that cuDNN made belong to it. Either way a worker is freed like any other object.
+    It has a thread while there is work, so an idle encoder costs nothing. On a GPU it keeps the
+    thread, since the plans that cuDNN made belong to it. Either way a worker is freed like any
+    other object.
 
     A forked child gets an empty queue and a thread of its own, or on a GPU an error.
     """
@@ -176,17 +179,12 @@ class ModelWorker(Generic[Item]):
         queue = self._queue
         with queue.changed:
             queue.waiting.extend(tickets)
-            if queue.thread is None:
+            if not queue.is_served:
+                serve = partial(_serve, queue, weakref.ref(self), stays=not self._is_on_cpu)
                 try:
-                    queue.thread = threading.Thread(
-                        target=_serve,
-                        args=(queue, weakref.ref(self), not self._is_on_cpu),
-                        name="vdr-encoder",
-                        daemon=True,
-                    )
-                    queue.thread.start()
-                except RuntimeError as error:  # the only one that start() raises
-                    queue.thread = None
+                    start_with_torch(serve)
+                    queue.is_served = True
+                except RuntimeError as error:
                     for _ in tickets:
                         queue.waiting.pop()
                     raise ResourceError(
@@ -306,7 +304,7 @@ class _Queue(Generic[Item]):
     def __init__(self) -> None:
         self.changed = threading.Condition()
         self.waiting: deque[_Ticket[Item]] = deque()
-        self.thread: threading.Thread | None = None
+        self.is_served = False
         self.is_closed = False
 
     def close(self) -> None:
@@ -319,7 +317,7 @@ class _Queue(Generic[Item]):
         """Let nobody wait for a thread that is gone."""
         with self.changed:
             waiting, self.waiting = self.waiting, deque()
-            self.thread = None
+            self.is_served = False
         for ticket in waiting:
             ticket.request.fail(error)
 
@@ -330,7 +328,7 @@ class _Queue(Generic[Item]):
                 self.changed.wait_for(lambda: self.waiting or self.is_closed)
             if self.waiting:
                 return True
-            self.thread = None
+            self.is_served = False
             return False
 
 
@@ -344,7 +342,8 @@ def _closing(worker: ModelWorker[Item], queue: _Queue[Item]) -> weakref.finalize
 def _serve(
     queue: _Queue[Item],
     worker: weakref.ref[ModelWorker[Item]],
-    stays: bool,  # noqa: FBT001  # arguments of a thread
+    *,
+    stays: bool,
 ) -> None:
     try:
         while queue.has_work(stays=stays):
@@ -353,6 +352,5 @@ def _serve(
                 return
             one.do_a_batch()
             del one
-    except BaseException as error:
-        queue.give_up(EncodingError(f"the model's thread ended: {error!r}. Encode again."))
-        raise
+    except BaseException as error:  # noqa: BLE001  # nothing should come here; nobody may hang
+        queue.give_up(EncodingError(f"the model's thread stopped: {error!r}. Encode again."))

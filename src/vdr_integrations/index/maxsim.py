@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
+from vdr_integrations.encoders.torch_threads import call_where_torch_works
 from vdr_integrations.errors import InvalidVectorError, OptionError
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def maxsim_scores(
         for number, page in enumerate(pages):
             _check_finite(_nth(number, pages), page)
         return _on_gpu(query, pages, precision=precision, device=device)
-    return _on_cpu(query, pages, precision=precision)
+    return call_where_torch_works(lambda: _on_cpu(query, pages, precision=precision))
 
 
 def similarity_grids(query: Matrix, page: Matrix, grid: PatchGrid) -> NDArray[np.float32]:

@@ -1,0 +1,302 @@
+"""Encoders in forked processes: they go on, or say at once that they cannot; they never hang.
+
+Each test runs in a process of its own, since whoever forks must not have other threads.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+
+HANGS_AFTER_S = 240
+"""Far more than any machine takes for what is done here."""
+
+BEGINNING = """
+import asyncio, os, sys, threading
+import numpy as np
+from PIL import Image
+from vdr_integrations import load_encoder
+from vdr_integrations.errors import ForkedProcessError
+
+model, late = sys.argv[1:]
+encoder = load_encoder(model, device="cpu")
+page = Image.effect_noise((112, 140), 90).convert("RGB")
+expected = encoder.encode_pages([page])
+question = encoder.encode_queries(["a"])
+
+def same(found):
+    assert np.abs(found - expected).max() < 1e-5
+
+def in_child(work):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work()
+        except BaseException:
+            import traceback
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+def serve():
+    same(encoder.encode_pages([page]))
+    same(asyncio.run(encoder.aencode_pages([page])))
+    assert np.abs(encoder.encode_queries(["a"]) - question).max() < 1e-5
+"""
+
+
+def run(script: str, tiny_checkpoint: Path, late: Path | str = "") -> None:
+    command = [sys.executable, "-c", BEGINNING + textwrap.dedent(script)]
+    with subprocess.Popen(
+        [*command, str(tiny_checkpoint), str(late)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=HANGS_AFTER_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its children too
+    assert process.returncode == 0, said
+
+
+def test_a_child_uses_its_parents_model_sync_and_async_and_so_does_its_own_child(
+    tiny_checkpoint: Path,
+) -> None:
+    run(
+        """
+        asyncio.run(encoder.aencode_pages([page]))
+        model = encoder.core
+
+        def twice():
+            serve()
+            assert load_encoder(sys.argv[1], device="cpu").core is model
+            in_child(serve)
+
+        in_child(twice)
+        serve()
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_forks_in_the_moment_when_a_thread_has_done_its_work_do_not_hang(
+    tiny_checkpoint: Path,
+) -> None:
+    """One in 40 of them did, in MKL's allocator, while threads ended with their work."""
+    run(
+        """
+        for _ in range(150):
+            encoder.encode_queries(["a"])
+            encoder.encode_pages([page])
+            in_child(lambda: same(encoder.encode_pages([page])))
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_a_child_that_is_forked_while_its_parent_encodes_gets_the_same_vectors(
+    tiny_checkpoint: Path,
+) -> None:
+    run(
+        """
+        over, begun = threading.Event(), threading.Event()
+
+        def busy():
+            while not over.is_set():
+                encoder.encode_pages([page] * 8)
+                begun.set()
+
+        def busy_async():
+            while not over.is_set():
+                asyncio.run(encoder.aencode_pages([page] * 8))
+
+        threads = [threading.Thread(target=work) for work in (busy, busy, busy_async)]
+        for thread in threads:
+            thread.start()
+        begun.wait()
+        for _ in range(8):
+            in_child(serve)
+        over.set()
+        for thread in threads:
+            thread.join()
+        serve()
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_a_child_loads_another_model_while_its_parent_loads_and_encodes(
+    tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    from tests.tiny_colqwen2 import write_base
+
+    write_base(tmp_path / "colqwen2-base")
+    run(
+        """
+        over, begun = threading.Event(), threading.Event()
+
+        def busy():
+            while not over.is_set():
+                load_encoder(model, device="cpu", dtype="bfloat16").encode_pages([page])
+                begun.set()
+
+        def load():
+            (tokens,) = load_encoder(late, device="cpu").encode_pages([page])
+            assert tokens.shape[1] == 128
+            serve()
+
+        thread = threading.Thread(target=busy)
+        thread.start()
+        begun.wait()
+        for _ in range(3):
+            in_child(load)
+        over.set()
+        thread.join()
+        """,
+        tiny_checkpoint,
+        tmp_path / "colqwen2-base",
+    )
+
+
+def test_workers_of_multiprocessing_share_a_model_that_was_loaded_before(
+    tiny_checkpoint: Path,
+) -> None:
+    run(
+        """
+        import multiprocessing
+
+        def encode(n):
+            return encoder.encode_pages([page] * n)
+
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            for found in pool.map(encode, [1, 2, 3, 1]):
+                same(found)
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_scores_of_late_interaction_are_computed_in_a_child(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        from vdr_integrations.index.maxsim import maxsim_scores
+
+        rows = np.random.default_rng(0).normal(size=(900, 128)).astype(np.float32)
+        scores = maxsim_scores(rows[:20], [rows, rows[:700]])
+
+        def score():
+            assert (maxsim_scores(rows[:20], [rows, rows[:700]]) == scores).all()
+
+        in_child(score)
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_a_fork_that_cannot_wait_any_longer_is_refused_in_the_child_by_name(
+    tiny_checkpoint: Path,
+) -> None:
+    run(
+        """
+        from vdr_integrations.encoders import forks
+
+        forks.WAIT_S = 0.01
+        pages, held, goes_on = encoder.core.backbone.pages, threading.Event(), threading.Event()
+
+        def hold(some):
+            held.set()
+            goes_on.wait()
+            return pages(some)
+
+        encoder.core.backbone.pages = hold
+        thread = threading.Thread(target=lambda: same(encoder.encode_pages([page])))
+        thread.start()
+        held.wait()
+
+        def refused():
+            for work in (
+                lambda: encoder.encode_pages([page]),
+                lambda: asyncio.run(encoder.aencode_queries(["a"])),
+                lambda: load_encoder(model, device="cpu"),
+            ):
+                try:
+                    work()
+                except ForkedProcessError as error:
+                    assert "get_context('spawn')" in str(error)
+                else:
+                    raise AssertionError("not refused")
+
+        in_child(refused)
+        goes_on.set()
+        thread.join()
+        encoder.core.backbone.pages = pages
+        serve()
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_a_model_on_a_gpu_is_refused_in_a_child_by_name(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        encoder.core.worker._is_on_cpu = False  # as if it were; there is none in tests
+        encoder.core.worker._device = "cuda:0"
+
+        def refused():
+            for work in (
+                lambda: encoder.encode_pages([page]),
+                lambda: encoder.encode_queries(["a"]),
+                lambda: asyncio.run(encoder.aencode_pages([page])),
+            ):
+                try:
+                    work()
+                except ForkedProcessError as error:
+                    assert "cuda:0" in str(error)
+                    assert "--preload" in str(error)
+                else:
+                    raise AssertionError("not refused")
+
+        in_child(refused)
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_cuda_is_refused_in_a_child_of_a_process_that_used_it(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        import torch
+
+        torch.cuda._is_in_bad_fork = lambda: True  # what torch says there
+        torch.cuda.is_available, torch.cuda.device_count = lambda: True, lambda: 1
+
+        def refused():
+            for device in (None, "cuda", "cuda:0"):
+                try:
+                    load_encoder(model, device=device)
+                except ForkedProcessError as error:
+                    assert "device='cpu'" in str(error)
+                else:
+                    raise AssertionError("not refused")
+            load_encoder(model, device="cpu").encode_queries(["a"])
+
+        in_child(refused)
+        """,
+        tiny_checkpoint,
+    )
