@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests.cpus import AMX, SLOW, ZEN_4
+from tests.patience import HANG_S
 
 from vdr_integrations import load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint
@@ -204,7 +205,7 @@ def test_weights_are_freed_with_the_last_encoder(folder: Path) -> None:
     del encoder
     for thread in threading.enumerate():
         if thread.name == "vdr-encoder":
-            thread.join(10)
+            thread.join(HANG_S)
     gc.collect()
     assert model() is None
 
