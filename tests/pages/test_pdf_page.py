@@ -41,7 +41,7 @@ def test_a_page_is_drawn_at_exactly_the_size_that_fills_the_budget() -> None:
     assert page.to_image(PixelBudget()).render(PixelBudget()).tobytes() == image.tobytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     width=st.floats(3, 3000),
     height=st.floats(3, 3000),
