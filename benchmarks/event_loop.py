@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -39,7 +39,7 @@ def page(seed: int) -> Image.Image:
     return Image.fromarray(pixels).resize((595, 842))
 
 
-async def lags_while(work: asyncio.Future[object]) -> list[float]:
+async def lags_while(work: asyncio.Future[Any]) -> list[float]:
     """How late a timer comes, in seconds, again and again until the work is done."""
     lags: list[float] = []
     while not work.done():
