@@ -130,12 +130,14 @@ def test_a_request_cancelled_before_its_turn_is_never_run_and_its_neighbours_are
     assert run.batches == [[1], [4]]
 
 
-def test_one_thread_at_a_time_runs_the_model_for_all_callers() -> None:
-    running = threading.Lock()
+@pytest.mark.parametrize("held", [True, False], ids=["while all ask", "as they ask"])
+def test_one_thread_at_a_time_runs_the_model_for_all_callers(*, held: bool) -> None:
+    running, go_on = threading.Lock(), threading.Event()
 
     def alone(items: Sequence[int]) -> list[NDArray[np.float32]]:
         assert running.acquire(blocking=False), "two threads in the model"
         try:
+            assert go_on.wait(HANG_S)
             return [np.array([item], np.float32) for item in items]
         finally:
             running.release()
@@ -153,10 +155,13 @@ def test_one_thread_at_a_time_runs_the_model_for_all_callers() -> None:
                 futures.append((n, future))
 
     callers = [threading.Thread(target=call, args=(100 * n,)) for n in range(8)]
+    if not held:
+        go_on.set()
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join(HANG_S)
+    go_on.set()
     wait([future for _, future in futures], timeout=HANG_S)
     assert all(future.result(HANG_S)[0][0] == n for n, future in futures)
     assert len(futures) == 400
