@@ -98,6 +98,7 @@ def executed(name: str) -> Any:  # noqa: ANN401  # likewise
             kernel_manager_class=_KernelManager,
             config=Config(KernelManager={"connection_file": str(Path(folder) / "kernel.json")}),
             timeout=CELL_SECONDS,
+            startup_timeout=CELL_SECONDS,
             record_timing=False,
             coalesce_streams=True,
             resources={"metadata": {"path": str(work)}},

@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.apps.terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
-from tests.machine import end_drawing_processes_at_once
+from tests.machine import end_drawing_processes_at_once, limit_only
 from tests.pdfs import hang_on_page
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
@@ -111,8 +112,9 @@ def test_processes_that_cannot_be_had_are_one_line_and_old_pages_stay(
 
 
 def test_a_page_may_take_as_many_seconds_as_it_is_given(
-    vdr: Callable[..., Result], docs: Path, built: Path
+    vdr: Callable[..., Result], docs: Path, built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    limit_only(monkeypatch, 1)
     hang_on_page(write_pdf(docs / "c.pdf", ["plums", "figs"]), 1)
     done = vdr("index", docs, "--index", built, "--workers", 1, "--page-timeout", 1)
     assert done.exit_code == 3
@@ -333,30 +335,12 @@ def test_without_typer_the_extra_is_named() -> None:
 def test_on_a_terminal_progress_is_on_stderr_and_hits_are_a_table(
     docs: Path, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
-    command = [sys.executable, "-m", "vdr_integrations"]
-    options = ["--index", str(tmp_path / "ix")]
-    indexing = [*command, "index", str(docs), *options, *model_options(tiny_checkpoint)]
-    stdout, stderr = on_a_terminal(indexing, "stderr")
-    assert stdout.startswith("2 added")
-    assert "documents, 3 pages" in stderr
-    _, table = on_a_terminal([*command, "search", "x", *options], "stdout")
-    assert "Document" in table
-    assert "of 2" in table
-
-
-def on_a_terminal(command: list[str], stream: str) -> tuple[str, str]:
-    """Run a command with one stream on a pseudo-terminal; returns its stdout and that stream."""
-    import pty
-
-    controller, terminal = pty.openpty()
-    done = subprocess.run(
-        command,
-        stdout=terminal if stream == "stdout" else subprocess.PIPE,
-        stderr=terminal if stream == "stderr" else subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    os.close(terminal)
-    shown = os.read(controller, 100_000).decode()
-    os.close(controller)
-    return done.stdout or "", shown
+    options = ["--index", tmp_path / "ix"]
+    indexed = in_terminal("index", docs, *options, *model_options(tiny_checkpoint), stream="stderr")
+    assert indexed.exit_code == 0
+    assert indexed.other.startswith("2 added")
+    assert "documents, 3 pages" in indexed.terminal
+    found = in_terminal("search", "x", *options)
+    assert found.exit_code == 0
+    assert "Document" in found.terminal
+    assert "of 2" in found.terminal

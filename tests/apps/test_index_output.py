@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.apps.terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 
 from vdr_integrations.encoders.device import _DTYPES
@@ -83,30 +84,21 @@ def test_json_names_what_was_done_and_what_failed(
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
 def test_on_a_terminal_speed_time_left_and_a_table_of_failures_are_shown(
-    tmp_path: Path, tiny_checkpoint: Path
+    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import pty
-
     (tmp_path / "docs").mkdir()
     write_pdf_with_a_bad_page(tmp_path / "docs" / "long.pdf")
     (tmp_path / "docs" / "\x1b[2Jbad.pdf").write_bytes(b"no PDF")
     command = ["index", tmp_path / "docs", "--index", tmp_path / "ix"]
-    arguments = [str(one) for one in (*command, *model_options(tiny_checkpoint))]
-    controller, terminal = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "vdr_integrations", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        text=True,
-        check=False,
-        cwd=tmp_path,
-        env={**os.environ, "COLUMNS": "160"},
+    monkeypatch.chdir(tmp_path)
+    code, seen, stdout = in_terminal(
+        *command,
+        *model_options(tiny_checkpoint),
+        stream="stderr",
+        environment={"COLUMNS": "160"},
     )
-    os.close(terminal)
-    seen = os.read(controller, 100_000).decode()
-    os.close(controller)
-    assert done.returncode == 3
-    assert done.stdout.startswith("1 added")
+    assert code == 3
+    assert stdout.startswith("1 added")
     assert "pages/s" in seen
     assert "left" in seen
     table = seen.partition("Not indexed")[2]

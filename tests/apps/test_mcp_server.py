@@ -28,6 +28,7 @@ from PIL import Image
 from pydantic import AnyUrl
 from tests.half_pairs import HALF_PAIRS
 from tests.isolation.test_each_framework_alone import run_python
+from tests.patience import HANG_S
 from tests.pdfs import encrypt_pdf, write_pdf
 
 from vdr_integrations import load_encoder
@@ -318,7 +319,7 @@ class WaitingService(PageService):
 
     def search(self, question: str, *, k: int = 5, include_region: bool = False) -> Reply:
         self.asked.set()
-        assert self.go_on.wait(timeout=60)
+        assert self.go_on.wait(HANG_S)
         return super().search(question, k=k, include_region=include_region)
 
 
@@ -327,7 +328,7 @@ async def test_other_calls_are_answered_while_a_search_is_at_work(index: Index) 
     async with create_connected_server_and_client_session(build_server(service)) as session:
         search = asyncio.create_task(session.call_tool("search_pages", {"question": "Costs"}))
         try:
-            assert await asyncio.to_thread(service.asked.wait, 60)
+            assert await asyncio.to_thread(service.asked.wait, HANG_S)
             assert "5 documents." in text_of(await session.call_tool("list_documents", {}))
             assert not search.done()
         finally:

@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.patience import LoopTurns
 
 from vdr_integrations import load_encoder
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from vdr_integrations import DenseEncoder
 
 CALLERS = 64
-LAG_LIMIT_S = 0.020
 
 
 @pytest.fixture(scope="module")
 def encoder(tiny_checkpoint: Path) -> DenseEncoder:
-    return load_encoder(str(tiny_checkpoint), device="cpu")
+    return load_encoder(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
 
 
 def page(seed: int) -> Image.Image:
@@ -32,14 +34,17 @@ def page(seed: int) -> Image.Image:
     return Image.fromarray(pixels).resize((595, 842))
 
 
-async def lags_while(work: asyncio.Future[list[np.ndarray]]) -> list[float]:
-    """How late a 2 ms timer comes, again and again until the work is done."""
-    lags: list[float] = []
-    while not work.done():
-        before = time.perf_counter()
-        await asyncio.sleep(0.002)
-        lags.append(time.perf_counter() - before - 0.002)
-    return lags
+@contextmanager
+def needing_the_loop(encoder: DenseEncoder) -> Generator[LoopTurns]:
+    """Each step of an encoding waits until the event loop has turned."""
+    turns, core = LoopTurns(), encoder.core
+    steps = [(core, "prepare_image"), (core, "prepare_query")]
+    steps += [(core.backbone, "pages"), (core.backbone, "queries")]
+    with ExitStack() as patches:
+        for owner, name in steps:
+            held_up = turns.needed_by(getattr(owner, name))
+            patches.enter_context(mock.patch.object(owner, name, held_up))
+        yield turns
 
 
 async def test_64_async_callers_get_the_serial_results_and_the_event_loop_stays_free(
@@ -51,12 +56,13 @@ async def test_64_async_callers_get_the_serial_results_and_the_event_loop_stays_
     serial += [encoder.encode_queries([one]) for one in queries]
     calls = [encoder.aencode_pages([one]) for one in pages]
     calls += [encoder.aencode_queries([one]) for one in queries]
-    work = asyncio.gather(*calls)
-    lags = await lags_while(work)
-    for found, expected in zip(await work, serial, strict=True):
+    with needing_the_loop(encoder) as turns:
+        results = await asyncio.gather(*calls)
+    for found, expected in zip(results, serial, strict=True):
         assert np.abs(found - expected).max() < 1e-5
-    assert len(lags) >= 20, "the work must outlast the measurement"
-    assert np.percentile(lags, 95) < LAG_LIMIT_S
+    assert turns.during["prepare_image"] == turns.during["prepare_query"] == CALLERS // 2
+    assert turns.during["pages"] == CALLERS // 2  # a CPU takes one at a time
+    assert turns.during["queries"] >= 1
 
 
 async def test_a_cancelled_call_leaves_the_others_and_the_encoder_alone(

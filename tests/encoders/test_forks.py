@@ -14,14 +14,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.patience import HANG_S
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-
-HANGS_AFTER_S = 240
-"""Far more than any machine takes for what is done here."""
 
 BEGINNING = """
 import asyncio, os, sys, threading
@@ -68,7 +66,7 @@ def run(script: str, tiny_checkpoint: Path, late: Path | str = "") -> None:
         start_new_session=True,
     ) as process:
         try:
-            said, _ = process.communicate(timeout=HANGS_AFTER_S)
+            said, _ = process.communicate(timeout=2 * HANG_S)
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # its children too

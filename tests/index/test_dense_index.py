@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.patience import HANG_S
 
 from vdr_integrations import load_encoder
 from vdr_integrations.errors import (
@@ -132,7 +133,7 @@ def test_threads_may_search_one_index(empty: DenseIndex) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(HANG_S)
     assert found == {row: row + 1 for row in range(40)}
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.patience import HANG_S
 
 from vdr_integrations.index import DenseIndex, Manifest
 
@@ -47,7 +48,7 @@ def test_a_killed_writer_leaves_whole_documents_and_the_next_one_goes_on(
         for number in range(commits):
             assert writer.stdout.readline() == f"{number}\n"
         writer.send_signal(signal.SIGKILL)
-        writer.wait(timeout=60)
+        writer.wait(HANG_S)
     documents = index.documents()
     assert min(commits, 5) <= len(documents) <= 5
     assert index.count_pages() == PAGES * len(documents)

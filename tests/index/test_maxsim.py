@@ -30,7 +30,7 @@ lengths = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 
 
 @given(lengths=lengths, tokens=st.integers(1, 9), seed=st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_scores_are_the_definition_for_pages_of_any_lengths(
     lengths: list[int], tokens: int, seed: int
 ) -> None:
@@ -44,7 +44,7 @@ def test_scores_are_the_definition_for_pages_of_any_lengths(
 
 
 @given(lengths=lengths, seed=st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_page_scores_the_same_alone_and_beside_any_other(lengths: list[int], seed: int) -> None:
     query = unit_rows(4, seed=seed)
     pages = [unit_rows(length, seed=seed + 1 + n) for n, length in enumerate(lengths)]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import pytest
 from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_index.core.storage.kvstore import SimpleKVStore
 from tests.llama_index.pictures import UNKNOWN_REF, picture
+from tests.patience import HANG_S, LoopTurns
 
-from vdr_integrations import PageImage, PageStore
+from vdr_integrations import DenseEncoder, PageImage, PageStore
+from vdr_integrations.encoders.backbone import Backbone
 from vdr_integrations.errors import PageReferenceError
 from vdr_integrations.llama_index import VDREmbedding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from numpy.typing import NDArray
     from tests.llama_index.conftest import Encoded
 
 
@@ -105,7 +109,7 @@ async def test_num_workers_is_how_many_batches_are_under_way(
     embedding.num_workers = num_workers
     embedding.embed_batch_size = 1
     images = [picture(colour) for colour in ["red", "green", "blue", "white", "black", "teal"]]
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         vectors = await embedding.aget_image_embedding_batch(images, show_progress=True)
     assert gate.most == most
     embedding.rate_limiter = None
@@ -114,23 +118,31 @@ async def test_num_workers_is_how_many_batches_are_under_way(
 
 
 async def test_async_calls_leave_the_event_loop_free(embedding: VDREmbedding) -> None:
-    async def count_turns() -> int:
-        turns = 0
-        while not done.is_set():
-            turns += 1
-            await asyncio.sleep(0.001)
-        return turns
-
+    turns = LoopTurns()
     embedding.embed_batch_size = 2
-    done = asyncio.Event()
-    turns = asyncio.create_task(count_turns())
-    await embedding.aget_image_embedding_batch([picture(size=(280, 280)) for _ in range(8)])
-    done.set()
-    assert await turns >= 5
+    with (
+        mock.patch.object(Backbone, "pages", turns.needed_by(Backbone.pages)),
+        mock.patch.object(Backbone, "queries", turns.needed_by(Backbone.queries)),
+    ):
+        await embedding.aget_image_embedding_batch([picture() for _ in range(4)])
+        await embedding.aget_text_embedding_batch(["one", "two", "three"])
+    assert set(turns.during) == {"pages", "queries"}
 
 
 async def test_a_failed_batch_ends_the_others(embedding: VDREmbedding, encoded: Encoded) -> None:
+    go_on = asyncio.Event()
+    aencode_queries = DenseEncoder.aencode_queries
+
+    async def held(*arguments: Any, **options: Any) -> NDArray[np.float32]:
+        await go_on.wait()
+        return await aencode_queries(*arguments, **options)
+
     embedding.embed_batch_size = 1
-    with pytest.raises(PageReferenceError):
-        await embedding.aget_text_embedding_batch([UNKNOWN_REF, *["a text"] * 50])
-    assert len(encoded.queries) < 50
+    with mock.patch.object(DenseEncoder, "aencode_queries", held):
+        async with asyncio.timeout(HANG_S):
+            with pytest.raises(PageReferenceError):
+                await embedding.aget_text_embedding_batch([UNKNOWN_REF, *["a text"] * 50])
+            go_on.set()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            await asyncio.gather(*others, return_exceptions=True)
+    assert encoded.queries == []

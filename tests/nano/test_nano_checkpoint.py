@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pymupdf
@@ -29,6 +30,32 @@ TOPICS = (
     "Garden waste",
     "Night buses",
 )
+
+
+class LatePages(NamedTuple):
+    """Each page of the demo's documents with its matrix."""
+
+    sources: list[str]
+    numbers: list[int]
+    matrices: list[np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def late() -> MultiVectorEncoder:
+    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
+    assert isinstance(encoder, MultiVectorEncoder)
+    return encoder
+
+
+@pytest.fixture(scope="module")
+def late_pages(late: MultiVectorEncoder) -> LatePages:
+    pages = LatePages([], [], [])
+    for path in sorted(DOCUMENTS.glob("*.pdf")):
+        with open_pdf(path) as pdf:
+            pages.sources.extend([path.name] * len(pdf))
+            pages.numbers.extend(page.page_number for page in pdf)
+            pages.matrices.extend(late.encode_pages(pdf))
+    return pages
 
 
 def test_both_formats_are_at_most_25_megabytes_of_standard_files() -> None:
@@ -82,36 +109,34 @@ def test_questions_about_generated_slides_find_their_page_among_three_of_25(
     assert sum(found) >= among_three * len(asked)
 
 
-def test_questions_about_generated_slides_find_their_page_by_late_interaction() -> None:
-    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
-    assert isinstance(encoder, MultiVectorEncoder)
+def test_questions_about_generated_slides_find_their_page_by_late_interaction(
+    late: MultiVectorEncoder, late_pages: LatePages
+) -> None:
     asked = [question for question in QUESTIONS if "-report." in question["source"]]
-    places: list[tuple[str, int]] = []
-    matrices: list[np.ndarray] = []
-    for path in sorted(DOCUMENTS.glob("*-report.*.pdf")):
-        with open_pdf(path) as pdf:
-            places += [(path.name, page.page_number) for page in pdf]
-            matrices += encoder.encode_pages(pdf)
+    slides = [
+        (source, number, matrix)
+        for source, number, matrix in zip(*late_pages, strict=True)
+        if "-report." in source
+    ]
+    matrices = [matrix for _, _, matrix in slides]
     first = [
-        places[int(np.argmax(maxsim_scores(query, matrices)))]
-        for query in encoder.encode_queries([q["question"] for q in asked])
+        slides[int(np.argmax(maxsim_scores(query, matrices)))][:2]
+        for query in late.encode_queries([q["question"] for q in asked])
     ]
     right = [(q["source"], q["page_number"]) for q in asked]
     assert sum(a == b for a, b in zip(first, right, strict=True)) >= 0.7 * len(asked)
 
 
-def test_a_whole_page_says_what_its_strips_say() -> None:
+def test_a_whole_page_says_what_its_strips_say(late: MultiVectorEncoder) -> None:
     """Reading a character takes the patches beside it, and a page has 2,900 others."""
-    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
-    assert isinstance(encoder, MultiVectorEncoder)
     with open_pdf(DOCUMENTS / "project-history-excerpt.en.pdf") as pdf:
-        page = pdf[1].render(encoder.pixel_budget)
-    grid = encoder.page_layout(page.height, page.width)
+        page = pdf[1].render(late.pixel_budget)
+    grid = late.page_layout(page.height, page.width)
     side = page.height // grid.rows
 
     def cells(first_row: int, rows: int) -> np.ndarray:
         strip = page.crop((0, first_row * side, page.width, (first_row + rows) * side))
-        (matrix,) = encoder.encode_pages([strip])
+        (matrix,) = late.encode_pages([strip])
         return matrix[grid.first :][: rows * grid.columns].reshape(rows, grid.columns, -1)
 
     whole = cells(0, grid.rows)
@@ -121,21 +146,16 @@ def test_a_whole_page_says_what_its_strips_say() -> None:
     assert np.quantile(cosines, 0.1) >= 0.97
 
 
-def test_a_full_page_is_no_better_a_match_for_being_full() -> None:
+def test_a_full_page_is_no_better_a_match_for_being_full(
+    late: MultiVectorEncoder, late_pages: LatePages
+) -> None:
     """Every piece of a question finds something that looks like it where much is printed."""
-    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
-    assert isinstance(encoder, MultiVectorEncoder)
-    sources: list[str] = []
-    matrices: list[np.ndarray] = []
-    for path in sorted(DOCUMENTS.glob("*.pdf")):
-        with open_pdf(path) as pdf:
-            sources += [path.name] * len(pdf)
-            matrices += encoder.encode_pages(pdf)
+    sources, _, matrices = late_pages
     full = np.array([source.startswith("project-history") for source in sources])
     asked = [question for question in QUESTIONS if "-report." in question["source"]]
     more = []
     for question, query in zip(
-        asked, encoder.encode_queries([q["question"] for q in asked]), strict=True
+        asked, late.encode_queries([q["question"] for q in asked]), strict=True
     ):
         scores = maxsim_scores(query, matrices) / len(query)
         other_slides = ~full & (np.array(sources) != question["source"])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import loky
 import pytest
 from PIL import Image
-from tests.machine import end_drawing_processes_at_once, files_left
+from tests.machine import end_drawing_processes_at_once, files_left, limit_only
 from tests.pdfs import encrypt_pdf, hang_on_page, write_pdf
 
 from vdr_integrations import open_pdf
@@ -134,7 +134,10 @@ def test_processes_that_end_before_they_draw_are_no_fault_of_the_page(
         list(render_ahead(document, budget=BUDGET, workers=1))
 
 
-def test_pages_on_which_mupdf_hangs_are_ended_and_the_others_are_drawn(tmp_path: Path) -> None:
+def test_pages_on_which_mupdf_hangs_are_ended_and_the_others_are_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit_only(monkeypatch, 2, 4)
     path = write_pdf(tmp_path / "a.pdf", TEXTS[:5])
     hang_on_page(hang_on_page(path, 2), 4)
     with open_pdf(path) as document, PagePrinter(workers=2, page_timeout_s=1) as printer:

@@ -18,6 +18,7 @@ from tests.pages.pdfs import (
     make_pdf_with_page_keys,
     quarters,
 )
+from tests.patience import HANG_S
 from tests.pdfs import write_pdf
 
 from vdr_integrations.errors import OptionError, PageGeometryError
@@ -40,7 +41,7 @@ def test_a_page_is_drawn_at_exactly_the_size_that_fills_the_budget() -> None:
     assert page.to_image(PixelBudget()).render(PixelBudget()).tobytes() == image.tobytes()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     width=st.floats(3, 3000),
     height=st.floats(3, 3000),
@@ -206,7 +207,7 @@ def test_threads_that_draw_one_document_get_the_pages_they_asked_for() -> None:
     start = threading.Barrier(4)
 
     def draw(offset: int) -> list[tuple[int, bytes, str]]:
-        start.wait(timeout=30)
+        start.wait(HANG_S)
         order = [(offset * 3 + step) % 8 for step in range(8)]
         return [(i, document[i].render(BUDGET).tobytes(), document[i].text) for i in order]
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.patience import HANG_S
 
 from vdr_integrations.errors import ImageTooLargeError, PageReferenceError
 from vdr_integrations.pages import PageStore
@@ -203,7 +204,7 @@ def test_processes_can_put_the_same_pages(store: PageStore) -> None:
     command = [sys.executable, "-c", script, str(store.root)]
     running = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(3)]
     for process in running:
-        _, errors = process.communicate(timeout=120)
+        _, errors = process.communicate(timeout=HANG_S)
         assert (process.returncode, errors) == (0, b"")
     files = [p for p in store.root.rglob("*") if p.is_file()]
     assert len(files) == 20

@@ -48,7 +48,7 @@ def greedy_ward(vectors: NDArray[np.float32], count: int) -> set[frozenset[int]]
 
 
 @given(n=st.integers(2, 24), seed=st.integers(0, 1000), data=st.data())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_clusters_are_those_of_wards_definition(n: int, seed: int, data: st.DataObject) -> None:
     vectors, count = unit_rows(n, seed=seed), data.draw(st.integers(1, n))
     clusters = ward_clusters(vectors, count=count)

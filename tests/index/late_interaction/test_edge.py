@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from tests.index.late_interaction.pages import MANIFEST, Library, document, page_records, unit_rows
+from tests.patience import HANG_S
 
 from vdr_integrations.errors import (
     IndexFormatError,
@@ -20,6 +23,8 @@ from vdr_integrations.errors import (
     MissingExtraError,
 )
 from vdr_integrations.index import LateInteractionIndex
+from vdr_integrations.index.late_interaction import edge_process
+from vdr_integrations.index.late_interaction.edge_messages import receive
 from vdr_integrations.index.late_interaction.edge_shard import EdgeShard
 from vdr_integrations.index.late_interaction.filters import Where
 
@@ -43,7 +48,7 @@ def test_a_folder_that_is_open_is_refused_until_it_is_closed(index: LateInteract
         "except IndexLockedError as error:\n    print(error)"
     )
     run = [sys.executable, "-c", script, str(index.path)]
-    found = subprocess.run(run, capture_output=True, text=True, check=True, timeout=60)
+    found = subprocess.run(run, capture_output=True, text=True, check=True, timeout=HANG_S)
     assert "open already" in found.stdout
     index.close()
     LateInteractionIndex.open(index.path).close()
@@ -121,22 +126,30 @@ def test_a_damaged_folder_never_gives_a_wrong_answer(
     assert found == expected  # made good from the engine's log
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP")
 def test_other_threads_run_while_the_engine_searches(index: LateInteractionIndex) -> None:
-    rows = [unit_rows(1500, seed=n) for n in range(6)]
-    index.add_document(document("a.pdf"), page_records(*range(1, 7), grid=None), rows)
-    ticks, done = 0, threading.Event()
+    index.add_document(document("a.pdf"), page_records(1), [unit_rows(8)])
+    asked, found = threading.Event(), list[Any]()
+    engine: Any = index._engine
+
+    def wait_for_answer(pipe: Any) -> Any:
+        asked.set()
+        return receive(pipe)
 
     def search() -> None:
-        index._engine.query(unit_rows(600), limit=5, where=Where(), recall=None, exact=True)
-        done.set()
+        found.extend(engine.query(unit_rows(3), limit=5, where=Where(), recall=None, exact=True))
 
-    searching = threading.Thread(target=search)
-    searching.start()
-    while not done.is_set():
-        ticks += 1
-    searching.join()
-    # The binding itself would let one tick through at most.
-    assert ticks > 1000
+    searching = threading.Thread(target=search, daemon=True)
+    with mock.patch.object(edge_process, "receive", wait_for_answer):
+        os.kill(engine._process.pid, signal.SIGSTOP)  # a search that takes for ever
+        try:
+            searching.start()
+            assert asked.wait(HANG_S)
+            assert found == []
+        finally:
+            os.kill(engine._process.pid, signal.SIGCONT)
+        searching.join(HANG_S)
+    assert len(found) == 1
 
 
 def test_a_missing_package_is_named_with_its_extra(

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from tests.index.late_interaction.pages import (
     places,
     unit_rows,
 )
+from tests.patience import HANG_S, LoopTurns
 
 from vdr_integrations.errors import (
     IndexFormatError,
@@ -249,14 +251,15 @@ def test_a_filter_narrows_both_stages(library: Library) -> None:
     assert best == [hit for hit in every if hit.source == "1.pdf"][:4]
 
 
-def test_event_loops_go_on_while_a_search_runs(library: Library) -> None:
+async def test_event_loops_go_on_while_a_search_runs(library: Library) -> None:
     library.add("a.pdf", 5)
     query = unit_rows(3)
-
-    async def both() -> Any:
-        return await asyncio.gather(*(library.index.asearch(query, k=2) for _ in range(4)))
-
-    assert asyncio.run(both()) == [library.index.search(query, k=2)] * 4
+    expected = library.index.search(query, k=2)
+    turns, engine = LoopTurns(), library.index._engine
+    with mock.patch.object(engine, "query", turns.needed_by(engine.query)):
+        found = await asyncio.gather(*(library.index.asearch(query, k=2) for _ in range(4)))
+    assert found == [expected] * 4
+    assert turns.during["query"] == 4
 
 
 def test_threads_may_share_an_index(library: Library) -> None:
@@ -271,7 +274,7 @@ def test_threads_may_share_an_index(library: Library) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(HANG_S)
     assert found == {number: number for number in range(1, 21)}
 
 

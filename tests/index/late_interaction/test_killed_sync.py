@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 DOCUMENTS = 30
 PAGES = 3
 
-# Says how many documents are done, after each.
+AHEAD = 5
+
+# Says how many documents are done, after each, and goes no further than it may: however late it is
+# killed, it is not done.
 WRITER = """
 import sys
 from vdr_integrations import load_encoder
 from vdr_integrations.index import LateInteractionIndex, sync_index
 
-model, path, folder = sys.argv[1:]
+model, path, folder, last = sys.argv[1:]
+
+def say(at):
+    print(at.documents_done, flush=True)
+    if at.documents_done == int(last):
+        sys.stdin.read()
+
 encoder = load_encoder(model, device="cpu", max_visual_tokens=16)
 with LateInteractionIndex.open(path) as index:
-    sync_index(
-        index, encoder, [folder], batch_pages=1,
-        on_progress=lambda at: print(at.documents_done, flush=True),
-    )
+    sync_index(index, encoder, [folder], batch_pages=1, on_progress=say)
 """
 
 
@@ -64,7 +70,10 @@ def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(tmp_path:
 def _kill_after(documents: int, chance: random.Random, arguments: list[str]) -> int:
     """Kill the writer a moment after it said that so many documents are done; the last it said."""
     with subprocess.Popen(
-        [sys.executable, "-c", WRITER, *arguments], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", WRITER, *arguments, str(documents + AHEAD)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as writer:
         assert writer.stdout is not None
         for line in writer.stdout:

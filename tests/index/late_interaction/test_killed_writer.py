@@ -119,7 +119,7 @@ def test_a_writer_killed_at_any_moment_leaves_whole_documents(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(3600)
 def test_a_writer_killed_a_hundred_times_leaves_whole_documents(tmp_path: Path) -> None:
     kill_again_and_again(tmp_path / "index", times=100)
 
