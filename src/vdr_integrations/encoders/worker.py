@@ -85,17 +85,19 @@ class _Cap:
     items: int
     successes: int = 0
     successes_wanted: int = _FIRST_SUCCESSES
+    was_raised: bool = False
 
     def lower(self, items: int) -> None:
-        self.successes_wanted = min(2 * self.successes_wanted, _MOST_SUCCESSES)
-        self.items, self.successes = items, 0
+        if self.was_raised:
+            self.successes_wanted = min(2 * self.successes_wanted, _MOST_SUCCESSES)
+        self.items, self.successes, self.was_raised = items, 0, False
 
     def note_success(self, items: int) -> None:
         if items < self.items:
             return  # no proof
         self.successes += 1
         if self.successes >= self.successes_wanted:
-            self.items, self.successes = 2 * self.items, 0
+            self.items, self.successes, self.was_raised = 2 * self.items, 0, True
 
 
 class ModelWorker(Generic[Item]):
@@ -280,8 +282,8 @@ class ModelWorker(Generic[Item]):
             )
         half = len(batch) // 2
         self._caps.setdefault(group, _Cap(half)).lower(half)
-        self._encode(batch[:half])
-        self._encode(batch[half:])
+        for start in range(0, len(batch), half):
+            self._encode(batch[start : start + half])
 
     def _results_if_they_fit(
         self, items: list[Item]
