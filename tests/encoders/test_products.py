@@ -1,8 +1,9 @@
-"""bfloat16 on a CPU that multiplies float32 faster."""
+"""bfloat16 on a CPU that multiplies float32 faster, and attention as GPUs do it."""
 
 from __future__ import annotations
 
 import copy
+import json
 import shutil
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,10 @@ import torch
 from PIL import Image
 from tests.cpus import AMX, SLOW, ZEN_4, Cpu
 from torch import nn
+from torch.nn.attention.bias import CausalBias
 
 from vdr_integrations import load_encoder
+from vdr_integrations.encoders import decoder, products, vision_tower
 from vdr_integrations.encoders.products import Products, choose_products
 
 if TYPE_CHECKING:
@@ -156,3 +159,50 @@ def test_vectors_of_bfloat16_weights_stay_near_those_of_float32_either_way(
     distances = {distance(cpu) for cpu in (AMX, SLOW[0], ZEN_4)}
     assert len(distances) == 3
     assert max(distances) < 1e-4
+
+
+def test_with_shared_heads_and_causality_left_to_the_kernel_vectors_are_the_same(
+    tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What runs on a GPU with flash kernels, over those that a CPU has in their place."""
+    pages = [
+        Image.effect_noise((112, 140), 90).convert("RGB"),
+        Image.new("RGB", (112, 140), "teal"),
+    ]
+    texts = ["a", "some longer text", "a text of another length than that one"]
+    plain = load_encoder(str(tiny_checkpoint), device="cpu", batch_visual_tokens=1000)
+    expected = plain.encode_pages(pages), [plain.encode_queries([text]) for text in texts]
+    calls: list[tuple[int, int, type]] = []
+
+    class Watched(products._FlashProducts):
+        def attention(
+            self,
+            query: torch.Tensor,
+            key: torch.Tensor,
+            value: torch.Tensor,
+            *,
+            mask: torch.Tensor | None = None,
+            is_causal: bool = False,
+        ) -> torch.Tensor:
+            calls.append((query.shape[1], key.shape[1], type(mask)))
+            return super().attention(query, key, value, mask=mask, is_causal=is_causal)
+
+    def choose(_: torch.Tensor) -> Products:
+        return Watched()
+
+    for module in (decoder, vision_tower):
+        monkeypatch.setattr(module, "choose_products", choose)
+    # Another content, or the weights that are in memory with what multiplies them would be used.
+    folder = shutil.copytree(tiny_checkpoint, tmp_path / tiny_checkpoint.name)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"spare": 1}), encoding="utf-8")
+    encoder = load_encoder(str(folder), device="cpu", batch_visual_tokens=1000)
+    np.testing.assert_allclose(encoder.encode_pages(pages), expected[0], atol=1e-5)
+    assert {(4, 2, type(None)), (2, 2, type(None))} == set(calls)  # decoder, vision tower
+    calls.clear()
+    for text, vector in zip(texts, expected[1], strict=True):
+        np.testing.assert_allclose(encoder.encode_queries([text]), vector, atol=1e-5)
+    assert (4, 2, CausalBias) in calls  # behind the prompt that all queries share
+    assert not any(mask is torch.Tensor for *_, mask in calls)
+    together = encoder.encode_queries(texts)
+    np.testing.assert_allclose(together, np.concatenate(expected[1]), atol=1e-5)

@@ -5,8 +5,10 @@ import os
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
+from PIL import Image
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.machine import files_left, limit_only
 from tests.pdfs import hang_on_page
@@ -408,6 +410,22 @@ def test_progress_ends_with_everything_done(
     assert [seen[-1].documents_done, seen[-1].documents_total, seen[-1].pages_encoded] == [3, 3, 4]
     encoded = [state.pages_encoded for state in seen]
     assert encoded == sorted(encoded)
+
+
+def test_the_encoders_batch_is_filled_with_pages_of_many_files(
+    index: DenseIndex, tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    docs = tmp_path / "docs"
+    docs.mkdir()
+    for n in range(40):
+        Image.new("RGB", (56, 56), (n, 2 * n, 90)).save(docs / f"{n}.png")
+    encoder = load_encoder(
+        str(tiny_checkpoint), max_visual_tokens=16, dimension=32, batch_visual_tokens=40 * 16
+    )
+    backbone = encoder.core.backbone
+    with mock.patch.object(backbone, "pages", side_effect=backbone.pages) as pages:
+        sync_index(index, encoder, [docs])
+    assert [len(call.args[0]) for call in pages.call_args_list] == [40]
 
 
 def test_batch_pages_below_one_is_refused(index: DenseIndex, encoder: DenseEncoder) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     SyncEncoder: TypeAlias = DenseEncoder | MultiVectorEncoder | PairedEncoder
 
 __all__ = ["EncodedPage", "PageEncoding"]
+
+_FEWEST_PAGES = 32
+"""What is held where nobody says otherwise: 46 MB of pages of 768 visual tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,23 @@ class PageEncoding:
                 self.pixel_budget.min_visual_tokens, self._pair.dense.pixel_budget.min_visual_tokens
             )
             self.pixel_budget = replace(self.pixel_budget, min_visual_tokens=least)
+
+    def batch_pages(self, asked: int | None) -> int:
+        """How many pages are handed over at once, and held in memory.
+
+        Args:
+            asked: By the caller; None for as many as the encoder takes in one batch, and 32 at
+                least.
+
+        Raises:
+            OptionError: Less than 1.
+        """
+        if asked is not None and asked < 1:
+            raise OptionError(f"batch_pages must be at least 1, found {asked}.")
+        both = [self._encoder] if self._pair is None else [self._encoder, self._pair.dense]
+        tokens = max(encoder.batch_visual_tokens for encoder in both)
+        in_a_batch = math.ceil(tokens / self.pixel_budget.max_visual_tokens)
+        return max(in_a_batch, _FEWEST_PAGES) if asked is None else asked
 
     def check(self, index: PageIndex) -> None:
         """Refuse an index that was not made by these encoders.

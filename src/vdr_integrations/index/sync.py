@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import DocumentOpenError, OptionError, PageError
+from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.index.batches import PageBatches
 from vdr_integrations.index.draft import Draft
 from vdr_integrations.index.file_state import read_file_state, surely_unchanged
@@ -39,7 +39,7 @@ def sync_index(
     paths: Iterable[str | Path],
     *,
     password: str | None = None,
-    batch_pages: int = 32,
+    batch_pages: int | None = None,
     render_workers: int | None = None,
     page_timeout_s: float | None = None,
     on_progress: Callable[[SyncProgress], None] | None = None,
@@ -57,7 +57,8 @@ def sync_index(
             a ``PairedEncoder`` of both that did.
         paths: PDFs, images and folders, which are searched through.
         password: For encrypted PDFs.
-        batch_pages: Pages handed to the encoder at once, at least 1.
+        batch_pages: Pages handed to the encoder at once, at least 1; None for as many as it takes
+            in one batch, and 32 at least.
         render_workers: Processes that draw PDF pages while the encoder works; 0 draws them in
             this one, in turn. None uses some where the model is on a GPU, which waits otherwise.
         page_timeout_s: Seconds after which one of these processes gives a page up; None: a minute.
@@ -78,16 +79,15 @@ def sync_index(
         ResourceError: This machine starts no processes to draw pages in, or opens no more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
-    if batch_pages < 1:
-        raise OptionError(f"batch_pages must be at least 1, found {batch_pages}.")
     encoding = PageEncoding(encoder)
+    held_pages = encoding.batch_pages(batch_pages)
     encoding.check(index)
     with index.writing():
         run = _Run(
             index,
             encoding,
             password=password,
-            batch_pages=batch_pages,
+            batch_pages=held_pages,
             printer=PagePrinter(
                 workers=_workers(encoding) if render_workers is None else render_workers,
                 page_timeout_s=page_timeout_s,

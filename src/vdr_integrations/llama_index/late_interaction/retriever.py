@@ -66,7 +66,7 @@ class ColQwen2Retriever(PageSearch):
         *,
         index: LateInteractionIndex | IndexLocation,
         compression: Compression | None = None,
-        batch_pages: int = 32,
+        batch_pages: int | None = None,
         show_progress: bool = False,
         **options: Unpack[RetrieverOptions],
     ) -> Self:
@@ -76,7 +76,7 @@ class ColQwen2Retriever(PageSearch):
             documents: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
             index: Open, or where it is or shall be; made where there is none.
             compression: Of an index that is made, see ``Compression``.
-            batch_pages: Pages in memory at a time.
+            batch_pages: See :meth:`add_nodes`.
             show_progress: A bar on stderr.
             options: Of the retriever. A new index is made with ``model_name``, by default
                 ``vidore/colqwen2-v1.0``, and holds the dense vectors of ``recall`` too.
@@ -161,7 +161,11 @@ class ColQwen2Retriever(PageSearch):
         return await asyncio.to_thread(self.heatmap, query, node)
 
     def add_nodes(
-        self, nodes: Sequence[BaseNode], *, batch_pages: int = 32, show_progress: bool = False
+        self,
+        nodes: Sequence[BaseNode],
+        *,
+        batch_pages: int | None = None,
+        show_progress: bool = False,
     ) -> list[str]:
         """Put pages into the index, document by document; the same again does nothing.
 
@@ -171,34 +175,38 @@ class ColQwen2Retriever(PageSearch):
 
         Args:
             nodes: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
-            batch_pages: Pages in memory at a time, at least 1.
+            batch_pages: Pages in memory at a time, at least 1; None for as many as the encoder
+                takes in one batch, and 32 at least.
             show_progress: A bar on stderr.
 
         Returns:
             Page ids in the order of ``nodes``; those of hits.
 
         Raises:
-            OptionError: A node that is no page.
+            OptionError: A node that is no page, or ``batch_pages`` below 1.
             PageReferenceError: An image is not in the page store.
             IndexLockedError: Another thread has been writing for 30 seconds.
         """
-        if batch_pages < 1:
-            raise OptionError(f"batch_pages must be at least 1, found {batch_pages}.")
         index = self._index.get()
         encoder = self._choice.load(self._handle, index)
         both = encoder
         if self._recall is not None:
             both = PairedEncoder(dense=self._recall.encoder(index), multi_vector=encoder)
+        encoding = PageEncoding(both)
         ingest = PageIngest(
             index=index,
-            encoding=PageEncoding(both),
+            encoding=encoding,
             store=self._store,
-            batch_pages=batch_pages,
+            batch_pages=encoding.batch_pages(batch_pages),
         )
         return ingest.add(nodes, show_progress=show_progress)
 
     async def aadd_nodes(
-        self, nodes: Sequence[BaseNode], *, batch_pages: int = 32, show_progress: bool = False
+        self,
+        nodes: Sequence[BaseNode],
+        *,
+        batch_pages: int | None = None,
+        show_progress: bool = False,
     ) -> list[str]:
         """:meth:`add_nodes` in a thread."""
         return await asyncio.to_thread(
