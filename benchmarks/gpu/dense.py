@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.card_path import CardPath
 from benchmarks.gpu.bench import least_cosine
-from benchmarks.gpu.inside import batches, taking_prepared, tokens_of
+from benchmarks.gpu.inside import timed_batches, tokens_of
 from benchmarks.sample_pages import sample_questions
 
 if TYPE_CHECKING:
@@ -52,10 +52,7 @@ def pages(bench: Bench, table: Table, clock: Clock) -> None:
                 continue
             work = _work(bench, way, batch)
             bench.memory.give_back()
-            with taking_prepared(ours), batches(ours) as seen:
-                work()
-                ran = [one.pages for one in seen]
-                took = clock.part(left).seconds(work, at_most=sizes.rounds)
+            ran, took = timed_batches(ours, work, clock.part(left), at_most=sizes.rounds)
             left -= 1
             speed = batch / statistics.median(took)
             table.row(

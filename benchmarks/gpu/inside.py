@@ -12,18 +12,27 @@ import torch
 from vdr_integrations.index import maxsim
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
+    from benchmarks.gpu.clock import Clock
     from vdr_integrations import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.encoders.prepared import PreparedPage
 
     Encoder = DenseEncoder | MultiVectorEncoder
 
-__all__ = ["Batch", "batches", "packed_scores", "prepared", "taking_prepared", "tokens_of"]
+__all__ = [
+    "Batch",
+    "batches",
+    "packed_scores",
+    "prepared",
+    "taking_prepared",
+    "timed_batches",
+    "tokens_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,23 @@ def batches(encoder: Encoder, *, room: int | None = None) -> Generator[list[Batc
 
     with mock.patch.object(backbone, "pages", watched):
         yield seen
+
+
+def timed_batches(
+    encoder: Encoder, work: Callable[[], object], clock: Clock, *, at_most: int
+) -> tuple[list[int], list[float]]:
+    """Pages of each pass of a first round, and the seconds of those after it.
+
+    Args:
+        encoder: Whose passes; it takes prepared pages meanwhile.
+        work: A round.
+        clock: How long there is time.
+        at_most: Rounds that are timed.
+    """
+    with taking_prepared(encoder), batches(encoder) as seen:
+        work()
+        ran = [one.pages for one in seen]
+        return ran, clock.seconds(work, at_most=at_most)
 
 
 def _pretend(count: int, room: int | None) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.gpu.bench import least_cosine
 from benchmarks.gpu.dense import measure_queries
-from benchmarks.gpu.inside import batches, taking_prepared, tokens_of
+from benchmarks.gpu.inside import timed_batches, tokens_of
 from benchmarks.sample_pages import sample_questions
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ def _pages(bench: Bench, table: Table, clock: Clock) -> None:
                 inputs = card.prepare_pages(bench.images[:batch])
                 work = partial(card.encode_prepared, inputs)
             bench.memory.give_back()
-            with taking_prepared(ours), batches(ours) as seen:
-                work()
-                ran = [one.pages for one in seen]
-                took = clock.part(left).seconds(work, at_most=sizes.rounds)
+            ran, took = timed_batches(ours, work, clock.part(left), at_most=sizes.rounds)
             left -= 1
             speed = batch / statistics.median(took)
             table.row(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny_colqwen2 import RANK, rewrite_adapter, write_adapter, write_base
+from tests.tiny_colqwen2 import RANK, rewrite_adapter, write_adapter
 
 from vdr_integrations import load_encoder
 from vdr_integrations.errors import CheckpointWeightsError
@@ -18,18 +18,6 @@ if TYPE_CHECKING:
 
 PLACE = "base_model.model."
 Q_PROJ = f"{PLACE}model.layers.0.self_attn.q_proj"
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base") / "colqwen2-base"
-    write_base(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "colqwen2-v1.0"
 
 
 def load(folder: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from benchmarks.colqwen2_path import ColQwen2Path
 from PIL import Image
-from tests.tiny_colqwen2 import RANK, rewrite_adapter, write_adapter, write_base, write_merged
+from tests.tiny_colqwen2 import RANK, rewrite_adapter, write_adapter, write_merged
 
 from vdr_integrations import MultiVectorEncoder, load_encoder
 from vdr_integrations.encoders.adapter_config import read_adapter_config
@@ -65,18 +65,6 @@ PEFT_DEFAULTS: dict[str, Any] = {
     "kasa_config": None,
     "ensure_weight_tying": False,
 }
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("base") / "colqwen2-base"
-    write_base(folder)
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "colqwen2-v1.0"
 
 
 def load(folder: Path) -> MultiVectorEncoder:
