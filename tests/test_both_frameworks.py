@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import inspect
 import re
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from tests.hub_cache import cached_repository
+from tests.models import models_in_memory, new_models
+from tests.tiny_checkpoint import write_tiny_checkpoint
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.encoders.device import _DTYPES
@@ -63,32 +64,25 @@ def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
     assert set(re.findall(r'``"(\w+)"``', described[2])) == accepted
 
 
-def models() -> int:
-    from transformers import Qwen2VLModel
-
-    gc.collect()
-    return sum(type(thing) is Qwen2VLModel for thing in gc.get_objects())
-
-
-def test_both_frameworks_share_one_model(tiny_checkpoint: Path, page_store: PageStore) -> None:
-    llama_index = VDREmbedding(model_name=str(tiny_checkpoint), device="cpu", dtype="bfloat16")
-    langchain = VDREmbeddings(model=str(tiny_checkpoint), device="cpu", dtype="bfloat16")
-    before = models()
+def test_both_frameworks_share_one_model(tmp_path: Path, page_store: PageStore) -> None:
+    folder = str(write_tiny_checkpoint(tmp_path / "vdr-2b-multi-v1", seed=70))
+    llama_index = VDREmbedding(model_name=folder, device="cpu", dtype="bfloat16")
+    langchain = VDREmbeddings(model=folder, device="cpu", dtype="bfloat16")
+    known = models_in_memory()
     llama_index.get_query_embedding("a")
     langchain.embed_query("a")
-    assert models() == before + 1
-    assert (
-        load_encoder(str(tiny_checkpoint), device="cpu", dtype="bfloat16").dtype is torch.bfloat16
-    )
+    assert new_models(known) == 1
+    assert load_encoder(folder, device="cpu", dtype="bfloat16").dtype is torch.bfloat16
 
 
 def test_both_frameworks_share_one_model_of_the_hub_whatever_token_and_revision_they_name(
-    tiny_checkpoint: Path, tmp_path: Path, page_store: PageStore, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, page_store: PageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_some")
     name, cache = "llamaindex/vdr-2b-multi-v1", tmp_path / "hub"
-    cached_repository(cache, name, tiny_checkpoint, commit="1" * 40)
-    before = models()
+    source = write_tiny_checkpoint(tmp_path / "source", seed=71)
+    cached_repository(cache, name, source, commit="1" * 40)
+    known = models_in_memory()
     llama_index = VDREmbedding(model_name=name, cache_dir=str(cache), device="cpu")
     langchain = [
         VDREmbeddings(model=name, cache_dir=str(cache), revision=revision, device="cpu")
@@ -96,4 +90,4 @@ def test_both_frameworks_share_one_model_of_the_hub_whatever_token_and_revision_
     ]
     found = [llama_index.get_query_embedding("a"), *(one.embed_query("a") for one in langchain)]
     assert found[0] == found[1] == found[2]
-    assert models() == before + 1
+    assert new_models(known) == 1

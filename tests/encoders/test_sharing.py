@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import gc
+import copy
 import json
 import os
+import pickle
 import shutil
+import threading
+from concurrent.futures import Future
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,13 +17,15 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests.hub_cache import cached_repository
+from tests.models import models_in_memory, new_models
+from tests.patience import HANG_S
 from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import copy_processor, write_adapter, write_base
 
 from vdr_integrations import load_encoder
-from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint
+from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint, shared_model
 from vdr_integrations.encoders.digests import tensors_digest
-from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
+from vdr_integrations.errors import CheckpointError, CheckpointWeightsError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +34,22 @@ if TYPE_CHECKING:
     from vdr_integrations import DenseEncoder
 
 MODEL = "llamaindex/vdr-2b-multi-v1"
+SEEDS = count(80)
 COMMITS = ("0" * 39 + "1", "0" * 39 + "2")
 
 
 @pytest.fixture
-def hub(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+def own_checkpoint(tmp_path: Path) -> Path:
+    """A checkpoint that no other test has in memory."""
+    return write_tiny_checkpoint(tmp_path / "own" / "vdr-2b-multi-v1", seed=next(SEEDS))
+
+
+@pytest.fixture
+def hub(own_checkpoint: Path, tmp_path: Path) -> Path:
     """A hub's cache with two commits of equal weights; the second one's README was edited."""
     cache = tmp_path / "hub"
     for commit in COMMITS:
-        snapshot = cached_repository(cache, MODEL, tiny_checkpoint, commit=commit)
+        snapshot = cached_repository(cache, MODEL, own_checkpoint, commit=commit)
         (snapshot / "README.md").write_text(f"As of {commit}.", encoding="utf-8")
     return cache
 
@@ -45,18 +58,11 @@ def from_hub(hub: Path, **options: Any) -> DenseEncoder:
     return load_encoder(MODEL, cache_dir=str(hub), device="cpu", **options)
 
 
-def models() -> int:
-    from transformers import Qwen2VLModel
-
-    gc.collect()
-    return sum(type(thing) is Qwen2VLModel for thing in gc.get_objects())
-
-
 def test_however_files_are_found_and_batches_filled_weights_are_in_memory_once(
     hub: Path, tmp_path: Path
 ) -> None:
     other = shutil.copytree(hub, tmp_path / "another-cache")
-    before = models()
+    known = models_in_memory()
     encoders = [
         from_hub(hub),
         from_hub(hub, revision="main"),
@@ -73,14 +79,14 @@ def test_however_files_are_found_and_batches_filled_weights_are_in_memory_once(
             checkpoint=KNOWN_CHECKPOINTS[MODEL],
         ),
     ]
-    assert models() == before + 1
+    assert new_models(known) == 1
     assert len({id(encoder.core) for encoder in encoders}) == 1
     assert from_hub(hub, dtype="bfloat16").core is not encoders[0].core
 
 
 def test_other_prompts_over_the_same_weights_load_nothing(hub: Path) -> None:
     plain = from_hub(hub)
-    before = models()
+    known = models_in_memory()
     other = from_hub(
         hub,
         checkpoint=Checkpoint(
@@ -89,7 +95,7 @@ def test_other_prompts_over_the_same_weights_load_nothing(hub: Path) -> None:
             query_prompt="<|vision_start|><|image_pad|><|vision_end|>Find: {query}<|endoftext|>",
         ),
     )
-    assert models() == before
+    assert new_models(known) == 0
     assert other.fingerprint != plain.fingerprint
     assert abs(other.encode_queries(["a"]) - plain.encode_queries(["a"])).max() > 1e-3
 
@@ -118,9 +124,9 @@ def test_two_prompts_over_one_set_of_weights_may_be_used_at_once(hub: Path) -> N
 
 
 def test_commits_folders_and_readmes_with_equal_files_have_one_fingerprint(
-    hub: Path, tiny_checkpoint: Path, tmp_path: Path
+    hub: Path, own_checkpoint: Path, tmp_path: Path
 ) -> None:
-    renamed = shutil.copytree(tiny_checkpoint, tmp_path / "elsewhere" / "vdr-2b-multi-v1")
+    renamed = shutil.copytree(own_checkpoint, tmp_path / "elsewhere" / "vdr-2b-multi-v1")
     (renamed / "README.md").write_text("Mine.", encoding="utf-8")
     found = [from_hub(hub, revision=commit) for commit in COMMITS]
     folder = load_encoder(str(renamed), device="cpu")
@@ -163,7 +169,7 @@ def say_what_is_assumed_anyway(folder: Path) -> None:
     [
         edit("config.json", lambda c: c.update(transformers_version="9.9", _name_or_path="/x")),
         edit("config.json", lambda c: c["text_config"].update(dtype="bfloat16", use_cache=False)),
-        edit("tokenizer_config.json", lambda c: c.update(chat_template="{{ x }}")),
+        edit("tokenizer_config.json", lambda c: c.update(chat_template="{{ x }}", is_local=True)),
         edit("preprocessor_config.json", lambda c: c.update(max_pixels=1)),
         cut_in_two,
         put_a_stray_file_beside,
@@ -262,8 +268,9 @@ def test_the_digest_of_a_large_file_is_made_once_and_noticed_when_the_file_chang
     assert reads == 1
     data = bytearray(path.read_bytes())
     data[-1] ^= 1
+    times = path.stat().st_mtime_ns
     path.write_bytes(data)
-    os.utime(path, ns=(1, 1))
+    os.utime(path, ns=(times, times))  # as a copy that keeps times
     assert tensors_digest([path]) != first
     assert reads == 2
 
@@ -314,3 +321,59 @@ def test_weights_that_were_replaced_in_their_folder_are_loaded_anew(
     after = load_encoder(str(folder), device="cpu")
     page = Image.new("RGB", (56, 84), "teal")
     assert abs(after.encode_pages([page]) - before.encode_pages([page])).max() > 1e-3
+
+
+def test_copies_of_an_encoder_read_nothing_and_pickles_find_their_folder_from_anywhere(
+    own_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(own_checkpoint.parent)
+    encoder = load_encoder(own_checkpoint.name, device="cpu")
+    monkeypatch.chdir("/")
+    assert pickle.loads(pickle.dumps(encoder)).core is encoder.core  # our own
+    shutil.rmtree(own_checkpoint)
+    assert copy.deepcopy(encoder).core is copy.copy(encoder).core is encoder.core
+
+
+def test_cpu_0_is_the_cpu(own_checkpoint: Path) -> None:
+    one, other = (load_encoder(str(own_checkpoint), device=name) for name in ("cpu", "cpu:0"))
+    assert one.core is other.core
+
+
+@pytest.mark.parametrize("name", ["batch_visual_tokens", "max_visual_tokens"])
+@pytest.mark.parametrize("value", [0, -1, 1.5, True, "8"])
+def test_a_number_of_visual_tokens_is_a_whole_one(
+    tiny_checkpoint: Path, name: str, value: object
+) -> None:
+    options: dict[str, Any] = {name: value}
+    with pytest.raises(OptionError, match=f"{name}={value!r}"):
+        load_encoder(str(tiny_checkpoint), device="cpu", **options)
+    options = {"batch_visual_tokens": np.int64(9)}
+    encoder = load_encoder(str(tiny_checkpoint), device="cpu", **options)
+    assert encoder.batch_visual_tokens == 9
+
+
+def test_an_interrupted_load_is_not_begun_again(
+    own_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, loads = threading.Event(), threading.Event(), []
+    load = shared_model.load_weights
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        loads.append(arguments)
+        begun.set()
+        assert go_on.wait(HANG_S)
+        return load(*arguments, **options)
+
+    monkeypatch.setattr(shared_model, "load_weights", slow)
+
+    def interrupted(self: Future[Any], timeout: float | None = None) -> Any:
+        assert begun.wait(HANG_S)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Future, "result", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load_encoder(str(own_checkpoint), device="cpu")
+    go_on.set()
+    load_encoder(str(own_checkpoint), device="cpu")
+    assert len(loads) == 1

@@ -110,8 +110,7 @@ class AdapterConfig:
     def facts(self) -> dict[str, Any]:
         """All that decides the merged weights beside base and pairs, for JSON.
 
-        Equal for configurations that say the same in other words. Patterns are in their order,
-        which counts.
+        Defaults may be said or left out. Patterns are in their order, which counts.
         """
         return {
             "r": self.rank,

@@ -49,6 +49,8 @@ _NO_MATTER_IN_TOKENIZER_CONFIG = frozenset(
         "auto_map",
         "chat_template",
         "clean_up_tokenization_spaces",
+        "is_local",
+        "local_files_only",
         "model_max_length",
         "name_or_path",
         "padding_side",
@@ -134,6 +136,7 @@ def explained(files: CheckpointFiles) -> Generator[None]:
 def _folder_of_model(files: CheckpointFiles) -> CheckpointFolder:
     folder = files.folder_with(_CONFIG)
     if folder is None:
+        files.find(_CONFIG, is_needed=True)  # says why, where it can
         raise CheckpointError(
             f"{files.model} has no {_CONFIG} and no {ADAPTER_CONFIG}: it is no checkpoint, or was "
             f"not downloaded whole. Check the name, or download it again."
@@ -150,12 +153,12 @@ def _files_of_base(own: CheckpointFolder) -> CheckpointFiles:
 
 
 def _tokenizer_facts(folder: CheckpointFolder) -> dict[str, Any]:
-    whole = folder.optional(_TOKENIZER)
-    names = (_TOKENIZER,) if whole else _OLDER_TOKENIZER
-    found: dict[str, Any] = {
-        _TOKENIZER_CONFIG: _without(folder.facts(_TOKENIZER_CONFIG), _NO_MATTER_IN_TOKENIZER_CONFIG)
-    }
-    for name in (*names, *_ADDED_TOKENS):
+    config = folder.facts(_TOKENIZER_CONFIG)
+    names = (_TOKENIZER,) if folder.optional(_TOKENIZER) else _OLDER_TOKENIZER
+    if "added_tokens_decoder" not in config:  # else transformers does not look at these
+        names = (*names, *_ADDED_TOKENS)
+    found: dict[str, Any] = {_TOKENIZER_CONFIG: _without(config, _NO_MATTER_IN_TOKENIZER_CONFIG)}
+    for name in names:
         if (path := folder.optional(name)) is not None:
             with path.open("rb") as file:
                 found[name] = file_digest(file, "sha256").hexdigest()

@@ -47,11 +47,16 @@ class CheckpointFiles:
         pinned = self if commit is None else replace(self, revision=commit)
         return CheckpointFolder(files=pinned, path=path.parent, commit=commit)
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str, *, is_needed: bool = False) -> Path | None:
         """The file, downloaded if need be; None where the checkpoint has no such file.
 
+        Args:
+            name: Of the file.
+            is_needed: Have transformers say why there is none: offline and never downloaded, a
+                revision that does not exist, or no such file.
+
         Raises:
-            OSError: The hub cannot be reached, or refuses.
+            OSError: The hub cannot be reached, or refuses; or there is none and it is needed.
         """
         found = cached_file(
             self.model,
@@ -60,7 +65,7 @@ class CheckpointFiles:
             token=self.token,
             cache_dir=self.cache_dir,
             local_files_only=self.local_files_only,
-            _raise_exceptions_for_missing_entries=False,
+            _raise_exceptions_for_missing_entries=is_needed,
         )
         return Path(found) if found else None
 

@@ -55,7 +55,8 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         return _cuda(chosen.index)
     if chosen.type == "mps" and not torch.backends.mps.is_available():
         raise OptionError("device='mps' asked for, and torch sees no Metal device.")
-    return chosen
+    # There is one of each: "cpu:0" is "cpu".
+    return torch.device(chosen.type) if chosen.type in {"cpu", "mps"} else chosen
 
 
 def _cuda(number: int | None) -> torch.device:

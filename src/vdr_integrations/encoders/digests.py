@@ -37,7 +37,7 @@ def tensors_digest(paths: Iterable[Path], *, leave_out: Collection[str] = ()) ->
 
     Names, formats, shapes and numbers count; how tensors are spread over files does not. A file is
     read once (4.4 GB take 3 to 10 s) and its digest kept in the user's cache folder, until its
-    size, time of change or inode is another.
+    size, times or inode are others.
 
     Args:
         paths: The files.
@@ -57,7 +57,7 @@ def _remembered(path: Path) -> dict[str, str]:
     facts = path.stat()
     if facts.st_size < _REMEMBERED_FROM_BYTES:
         return _tensors(path)
-    state = [_FORMAT, str(path.resolve()), facts.st_size, facts.st_mtime_ns, facts.st_ino]
+    state = [_FORMAT, str(path.resolve()), *_state_of(facts)]
     note = user_cache_path("vdr-integrations") / "digests" / f"{digest_of(state)}.json"
     with suppress(OSError, ValueError):
         known = json.loads(note.read_text(encoding="utf-8"))
@@ -75,12 +75,12 @@ def _is_note(known: Any) -> bool:  # noqa: ANN401  # JSON of a file
 
 
 def _is_unchanged(path: Path, before: os.stat_result) -> bool:
-    now = path.stat()
-    return (now.st_size, now.st_mtime_ns, now.st_ino) == (
-        before.st_size,
-        before.st_mtime_ns,
-        before.st_ino,
-    )
+    return _state_of(path.stat()) == _state_of(before)
+
+
+def _state_of(facts: os.stat_result) -> list[int]:
+    # The time of change is set by nobody but the system: a copy that keeps other times is noticed.
+    return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
 
 
 def _write(note: Path, text: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
 
 from vdr_integrations.encoders.checkpoint_contents import read_contents
 from vdr_integrations.encoders.fingerprint import encoder_fingerprint
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
 
-    import numpy as np
     import torch
     from numpy.typing import NDArray
 
@@ -61,6 +62,9 @@ class PageEncoder:
         contents: CheckpointContents | None = None,
     ) -> None:
         """Load or share the model; see ``load_encoder`` for the options."""
+        _check_count("max_visual_tokens", max_visual_tokens)
+        if batch_visual_tokens is not None:
+            _check_count("batch_visual_tokens", batch_visual_tokens)
         contents = contents or read_contents(options.files)
         model, checkpoint = shared_model(options, contents), options.checkpoint
         self.name = checkpoint.model
@@ -80,6 +84,7 @@ class PageEncoder:
         self.batch_visual_tokens = (
             model.pages_budget if batch_visual_tokens is None else batch_visual_tokens
         )
+        self._asked_batch = batch_visual_tokens
         self.revision = contents.own.commit
         self.fingerprint = encoder_fingerprint(
             checkpoint,
@@ -183,6 +188,14 @@ class PageEncoder:
             show_progress=show_progress,
         )
 
+    def __copy__(self) -> Self:
+        """Itself: nothing of an encoder changes."""
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself, with the weights in memory."""
+        return self
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the options; whoever unpickles loads or shares the weights.
 
@@ -191,7 +204,7 @@ class PageEncoder:
         options = {
             "dimension": self.dimension,
             "max_visual_tokens": self.pixel_budget.max_visual_tokens,
-            "batch_visual_tokens": self.batch_visual_tokens,
+            "batch_visual_tokens": self._asked_batch,
         }
         files = replace(self._options.files, token=None)
         return partial(type(self), replace(self._options, files=files), **options), ()
@@ -208,3 +221,8 @@ def _texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
         raise OptionError("encode_queries takes several texts; for one write [text].")
     return check_texts(texts)
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise OptionError(f"{name}={value!r}; it must be a whole number, 1 at least.")

@@ -12,6 +12,7 @@ threads that are new (``torch_threads``). What cannot go on is refused by name
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import threading
@@ -84,6 +85,12 @@ class _Work:
             self._is_forking = True
             return self._changed.wait_for(lambda: self._running == own, WAIT_S)
 
+    def renew(self) -> None:
+        """In a child: whoever else was inside is gone."""
+        self._changed = threading.Condition()
+        self._running = 1 if getattr(self._own, "depth", 0) else 0
+        self._is_forking = False
+
     def go_on(self) -> None:
         with self._changed:
             self._is_forking = False
@@ -108,13 +115,14 @@ class _State:
         self._is_quiet = True
 
     def before(self) -> None:
+        self._is_quiet = False  # if the waiting is interrupted, nobody knows
         self._is_quiet = self.work.stop()
 
     def in_parent(self) -> None:
         self.work.go_on()
 
     def in_child(self) -> None:
-        self.work = _Work()
+        self.work.renew()
         self.was_forked = True
         self.was_cut_off = self.was_cut_off or not self._is_quiet
         torch = sys.modules.get("torch")
@@ -127,6 +135,10 @@ class _State:
 
 _renewed: WeakSet[_Renewed] = WeakSet()
 _state = _State()
+# What is registered last is called first before a fork: this, before the locks are taken that
+# thread pools, loggers and downloads need to come to their end. So those must be imported.
+for _module in ("concurrent.futures.thread", "filelock", "logging"):
+    importlib.import_module(_module)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(
         before=_state.before,

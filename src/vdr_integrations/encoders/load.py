@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
 import torch
 
-from vdr_integrations.encoders.checkpoint import BUNDLED, checkpoint_for
+from vdr_integrations.encoders.checkpoint import BUNDLED, KNOWN_CHECKPOINTS, checkpoint_for
 from vdr_integrations.encoders.checkpoint_contents import read_contents
 from vdr_integrations.encoders.dense import DenseEncoder
 from vdr_integrations.encoders.device import (
@@ -104,8 +105,9 @@ def load_encoder(
             keeps all (1,536 for the 2B models).
         max_visual_tokens: Upper end of the pixel budget, 28 x 28 pixels each. 768 is what the
             vdr-2b-multi-v1 card recommends: more is slower and finer.
-        batch_visual_tokens: Visual tokens in one pass of the model. None: 24,576 on CUDA (32
-            pages), 3,072 on Metal; on a CPU one page at a time, which is as fast there.
+        batch_visual_tokens: Visual tokens in one pass of the model; pages of two or three such
+            batches are in memory. None: 24,576 on CUDA (32 pages), 3,072 on Metal; on a CPU one
+            page at a time, which is as fast there.
         checkpoint: Prompts and pooling of a checkpoint that is not known by name.
         token: Hugging Face token, for private repositories.
         cache_dir: Where downloads are kept, instead of HF_HOME.
@@ -122,7 +124,7 @@ def load_encoder(
     chosen_dtype = choose_dtype(dtype, chosen_device)
     known = checkpoint_for(model, described=checkpoint)
     packing = choose_packing(dtype, chosen_device)
-    if packing is not None and known.model in BUNDLED:
+    if packing is not None and _is_bundled(known):
         # What its prompt adds is taken back to the last digit: cosines of queries fall to 0.5.
         raise OptionError(
             f"dtype={dtype!r}: {known.model} does not work with weights of 8 bits, and has only "
@@ -157,3 +159,8 @@ def load_encoder(
         batch_visual_tokens=batch_visual_tokens,
         contents=contents,
     )
+
+
+def _is_bundled(known: Checkpoint) -> bool:
+    """Whether it is a bundled checkpoint, by its name or in a folder."""
+    return any(replace(known, model=name) == KNOWN_CHECKPOINTS[name] for name in BUNDLED)

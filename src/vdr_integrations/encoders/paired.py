@@ -14,7 +14,6 @@ from vdr_integrations.encoders import forks
 from vdr_integrations.encoders.pipeline import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.prepared import KeptVisualTokens
 from vdr_integrations.encoders.torch_threads import call_with_torch
-from vdr_integrations.errors import VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -213,7 +212,7 @@ class _Turns:
 
         try:
             self._running = submit(pages)
-        except VdrError as error:  # in a callback nobody would hear of it
+        except Exception as error:  # noqa: BLE001  # in a callback nobody would hear of it
             result.set_exception(error)
         else:
             self._running.add_done_callback(done)
@@ -233,8 +232,13 @@ _compared = forks.PerProcess(_Compared)
 
 def _have_one_tower(one: SharedModel, other: SharedModel) -> bool:
     compared = _compared.value
-    with forks.uninterrupted(), compared.comparing:
-        known = compared.found.setdefault(one, WeakKeyDictionary())
-        if other not in known:
-            known[other] = call_with_torch(lambda: one.backbone.has_tower_of(other.backbone))
-        return known[other]
+
+    def compare() -> bool:
+        with forks.uninterrupted(), compared.comparing:
+            known = compared.found.setdefault(one, WeakKeyDictionary())
+            if other not in known:
+                known[other] = one.backbone.has_tower_of(other.backbone)
+            return known[other]
+
+    known = compared.found.get(one, {}).get(other)
+    return call_with_torch(compare) if known is None else known

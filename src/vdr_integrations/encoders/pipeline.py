@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -13,7 +14,7 @@ from tqdm.auto import tqdm
 from vdr_integrations.encoders.forks import PerProcess
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
 __all__ = ["Steps", "arun_in_windows", "run_in_windows"]
 
@@ -60,13 +61,13 @@ def run_in_windows(items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]) ->
     done: list[Result] = []
     running: deque[Future[list[Result]]] = deque()
     windows = _Windows(iter(items), steps)
-    with _bar(items, steps) as bar:
+    with _progress(items, steps) as count:
         while window := windows.next():
             running.append(steps.submit(window))
             if len(running) > 1:
-                done += _counted(running.popleft().result(), bar)
+                done += count(running.popleft().result())
         for results in running:
-            done += _counted(results.result(), bar)
+            done += count(results.result())
     return done
 
 
@@ -78,13 +79,13 @@ async def arun_in_windows(
     running: deque[asyncio.Future[list[Result]]] = deque()
     windows = _Windows(iter(items), steps)
     loop = asyncio.get_running_loop()
-    with _bar(items, steps) as bar:
+    with _progress(items, steps) as count:
         while window := await loop.run_in_executor(_preparing.value, windows.next):
             running.append(asyncio.wrap_future(steps.submit(window)))
             if len(running) > 1:
-                done += _counted(await running.popleft(), bar)
+                done += count(await running.popleft())
         while running:
-            done += _counted(await running.popleft(), bar)
+            done += count(await running.popleft())
     return done
 
 
@@ -112,13 +113,19 @@ class _Windows(Generic[Raw, Prepared]):
         return window
 
 
-def _counted(results: list[Result], bar: tqdm[Any]) -> list[Result]:
-    bar.update(len(results))
-    return results
-
-
-def _bar(items: Iterable[Any], steps: Steps[Any, Any, Any]) -> tqdm[Any]:
+@contextmanager
+def _progress(
+    items: Iterable[Any], steps: Steps[Any, Any, Result]
+) -> Generator[Callable[[list[Result]], list[Result]]]:
+    """Counts results, on a bar where one is shown, and gives them back."""
+    if not steps.show_progress:
+        yield lambda results: results
+        return
     total = getattr(items, "__len__", lambda: None)()
-    return tqdm(
-        total=total, desc=f"Encoding {steps.what}", unit="", disable=not steps.show_progress
-    )
+    with tqdm(total=total, desc=f"Encoding {steps.what}", unit="") as bar:
+
+        def count(results: list[Result]) -> list[Result]:
+            bar.update(len(results))
+            return results
+
+        yield count

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
@@ -65,9 +66,13 @@ def files_of(
     cache_dir: str | None,
     local_files_only: bool,
 ) -> CheckpointFiles:
-    """Where the files of a checkpoint are; ``nano`` and its like are in the package."""
+    """Where the files of a checkpoint are; ``nano`` and its like are in the package.
+
+    A folder is named absolutely, so that an encoder that was pickled finds it from anywhere.
+    """
+    place = str(BUNDLED.get(model, model))
     return CheckpointFiles(
-        model=str(BUNDLED.get(model, model)),
+        model=str(Path(place).absolute()) if Path(place).is_dir() else place,
         revision=revision,
         token=token,
         cache_dir=cache_dir,
@@ -224,21 +229,22 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
     of_model = (of_weights, digest_of(meaning_of(checkpoint)), bfloat16_on_this_cpu())
     forks.check_usable(checkpoint.model)
 
-    def make() -> SharedModel:
-        weights = _known.weights.get(of_weights)
-        if weights is None:
-            weights = _known.weights[of_weights] = load_weights(
-                contents,
-                device=options.device,
-                dtype=options.dtype,
-                packing=options.packing,
-                attn_implementation=options.attn_implementation,
-                token_dimension=token_dimension,
-            )
-        return SharedModel(weights, options)
+    def load_or_share() -> SharedModel:
+        # All of it in the other thread: whoever is interrupted here leaves no load without a lock.
+        with forks.uninterrupted(), _known.loading:
+            model = _known.models.get(of_model)
+            if model is None:
+                weights = _known.weights.get(of_weights)
+                if weights is None:
+                    weights = _known.weights[of_weights] = load_weights(
+                        contents,
+                        device=options.device,
+                        dtype=options.dtype,
+                        packing=options.packing,
+                        attn_implementation=options.attn_implementation,
+                        token_dimension=token_dimension,
+                    )
+                model = _known.models[of_model] = SharedModel(weights, options)
+            return model
 
-    with forks.uninterrupted(), _known.loading:
-        model = _known.models.get(of_model)
-        if model is None:
-            model = _known.models[of_model] = call_with_torch(make)
-        return model
+    return _known.models.get(of_model) or call_with_torch(load_or_share)

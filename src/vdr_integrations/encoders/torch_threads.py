@@ -45,7 +45,32 @@ class _Threads:
             self._parked.put(orders)
 
 
+class _OneThread:
+    """Does one call after the other."""
+
+    def __init__(self) -> None:
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def start(self, work: Callable[[], None]) -> None:
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="vdr-torch-calls", daemon=True)
+                thread.start()
+                self._thread = thread
+        self._orders.put(work)
+
+    def _work(self) -> None:
+        while True:
+            self._orders.get()()
+
+
 _threads = forks.PerProcess(_Threads)
+_caller = forks.PerProcess(_OneThread)
+"""Apart, so that a thread that loaded a model keeps its OpenMP helpers beside those of the thread
+that runs it: more threads than CPUs, and GNU's OpenMP does not spin at every barrier. Where other
+processes want the CPUs, spinning made encoding ten times slower."""
 
 
 def start_with_torch(work: Callable[[], None]) -> None:
@@ -58,7 +83,10 @@ def start_with_torch(work: Callable[[], None]) -> None:
 
 
 def call_with_torch(work: Callable[[], T]) -> T:
-    """Call ``work`` in one of the threads and wait for what it gives or raises."""
+    """Call ``work`` in a thread for calls and wait for what it gives or raises.
+
+    Whoever stops waiting (Ctrl-C) does not stop the work.
+    """
     result: Future[T] = Future()
 
     def run() -> None:
@@ -67,7 +95,7 @@ def call_with_torch(work: Callable[[], T]) -> T:
         except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
             result.set_exception(error)
 
-    start_with_torch(run)
+    _caller.value.start(run)
     return result.result()
 
 

@@ -147,6 +147,7 @@ class ModelWorker(Generic[Item]):
         self._release_memory = release_memory
         self._is_on_cpu = device == "cpu"
         self._caps: dict[Hashable, _Cap] = {}
+        self._batch: list[_Ticket[Item]] = []
         self._is_lost = False
         self._queue: _Queue[Item] = _Queue()
         self._end_of_thread = _closing(self, self._queue)
@@ -201,6 +202,14 @@ class ModelWorker(Generic[Item]):
         """Leave queue and thread to the parent."""
         self._is_lost = not self._is_on_cpu
         self._end_of_thread.detach()  # its lock may be locked for ever
+        for ticket in (*self._batch, *self._queue.waiting):
+            ticket.request.fail(
+                ForkedProcessError(
+                    f"{self._name}: this process was forked while vectors were waited for, and "
+                    f"its parent gets them. Encode again."
+                )
+            )
+        self._batch = []
         self._queue = _Queue()
         self._end_of_thread = _closing(self, self._queue)
 
@@ -216,20 +225,19 @@ class ModelWorker(Generic[Item]):
         """Run the next batch; called from the worker's thread, which outlives any error."""
         # Forks wait for a CPU, which goes on in the child; a GPU is lost to it anyway.
         with forks.uninterrupted() if self._is_on_cpu else nullcontext():
-            batch = self._next_batch()
-            if not batch:
-                return
+            self._batch = batch = self._next_batch()
             try:
                 self._encode(batch)
             except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
                 self._fail(batch, error)
             except BaseException as error:  # noqa: BLE001  # such as an exit, or a panic in Rust
                 found = EncodingError(
-                    f"{self._name} stopped with {type(error).__name__}: {error}. "
-                    f"Other requests go on."
+                    f"{self._name} stopped with {type(error).__name__}: {error}. Encode again."
                 )
                 found.__cause__ = error
                 self._fail(batch, found)
+            finally:
+                self._batch = []
 
     @staticmethod
     def _fail(batch: list[_Ticket[Item]], error: Exception) -> None:
@@ -267,6 +275,8 @@ class ModelWorker(Generic[Item]):
             return batch
 
     def _encode(self, batch: list[_Ticket[Item]]) -> None:
+        if not batch:
+            return
         group = batch[0].group
         results, problem = self._results_if_they_fit([ticket.item for ticket in batch])
         if results is not None:
@@ -276,10 +286,12 @@ class ModelWorker(Generic[Item]):
                 cap.note_success(len(batch))
             return
         if len(batch) == 1:
-            raise DeviceMemoryError(
+            error = DeviceMemoryError(
                 f"{self._name}: one item alone does not fit the memory of {self._device} "
                 f"({problem}). Lower max_visual_tokens, use a 16-bit dtype, or another device."
             )
+            self._fail(batch, error)  # and nobody else
+            return
         half = len(batch) // 2
         self._caps.setdefault(group, _Cap(half)).lower(half)
         for start in range(0, len(batch), half):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,13 @@ charts and brings pixels no nearer to those of 200 dpi (benchmarks/pdf_to_patche
 # "PyMuPDF does not support running on multiple threads" (its documentation, Multiprocessing).
 # Re-entrant, because a document that is garbage-collected in here is closed in here.
 MUPDF_LOCK = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A fork waits until MuPDF is at rest: a child would find it, and its lock, as they were.
+    os.register_at_fork(
+        before=MUPDF_LOCK.acquire,
+        after_in_parent=MUPDF_LOCK.release,
+        after_in_child=MUPDF_LOCK.release,
+    )
 
 
 @contextmanager

@@ -1,0 +1,21 @@
+"""Which models are in memory."""
+
+from __future__ import annotations
+
+import gc
+
+from transformers import Qwen2VLModel
+
+__all__ = ["models_in_memory", "new_models"]
+
+
+def models_in_memory() -> list[Qwen2VLModel]:
+    """All of them; held by the list, so that none can take another's place."""
+    gc.collect()
+    return [thing for thing in gc.get_objects() if type(thing) is Qwen2VLModel]
+
+
+def new_models(known: list[Qwen2VLModel]) -> int:
+    """How many there are beside those that were known."""
+    before = {id(model) for model in known}
+    return sum(id(model) not in before for model in models_in_memory())
