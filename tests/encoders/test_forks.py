@@ -11,13 +11,12 @@ import subprocess
 import sys
 import textwrap
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.patience import HANG_S
 
-if TYPE_CHECKING:
-    from pathlib import Path
+REPORT = Path(__file__).resolve().parents[2] / "demo" / "documents" / "utility-report.de.pdf"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -295,6 +294,115 @@ def test_cuda_is_refused_in_a_child_of_a_process_that_used_it(tiny_checkpoint: P
             load_encoder(model, device="cpu").encode_queries(["a"])
 
         in_child(refused)
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_a_fork_in_the_middle_of_a_load_waits_for_its_end(tiny_checkpoint: Path) -> None:
+    """Hooks of thread pools and file locks are called after ours, or the load could not end."""
+    run(
+        """
+        from vdr_integrations.encoders import forks, shared_model
+
+        load, held = shared_model.load_weights, threading.Event()
+
+        def slow(*arguments, **options):
+            held.set()
+            while not forks._state.work._is_forking:
+                threading.Event().wait(0.01)
+            return load(*arguments, **options)
+
+        shared_model.load_weights = slow
+        other = lambda: load_encoder(model, device="cpu", dtype="bfloat16").encode_pages([page])
+        thread = threading.Thread(target=other)
+        thread.start()
+        held.wait()
+        in_child(serve)
+        thread.join()
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_locks_that_other_threads_hold_at_the_fork_hold_up_no_child(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        from tqdm import tqdm
+
+        over, begun = threading.Event(), threading.Event()
+
+        def show_bars():
+            while not over.is_set():
+                with tqdm.get_lock():
+                    begun.set()
+                    over.wait(0.001)
+
+        thread = threading.Thread(target=show_bars)
+        thread.start()
+        begun.wait()
+        for _ in range(20):
+            in_child(serve)
+        over.set()
+        thread.join()
+        """,
+        tiny_checkpoint,
+    )
+
+
+def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        from vdr_integrations import open_pdf
+
+        over, begun = threading.Event(), threading.Event()
+
+        def draw():
+            with open_pdf(late) as pages:
+                return [one.render(encoder.pixel_budget) for one in pages]
+
+        def draw_on():
+            while not over.is_set():
+                draw()
+                begun.set()
+
+        threads = [threading.Thread(target=draw_on) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        begun.wait()
+        for _ in range(20):
+            in_child(draw)
+        over.set()
+        for thread in threads:
+            thread.join()
+        """,
+        tiny_checkpoint,
+        REPORT,
+    )
+
+
+def test_a_child_that_goes_on_with_its_parents_call_is_refused(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        parent = os.getpid()
+        child = 0
+
+        def pages():
+            global child
+            for n in range(40):
+                if n == 20:
+                    child = os.fork()
+                yield page
+
+        try:
+            found = encoder.encode_pages(pages())
+        except ForkedProcessError as error:
+            os._exit(0 if os.getpid() != parent and "Encode again" in str(error) else 1)
+        # The child may also have had all that the parent was asked for, if that was done by then.
+        assert len(found) == 40
+        if os.getpid() != parent:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
         """,
         tiny_checkpoint,
     )
