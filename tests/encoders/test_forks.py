@@ -11,13 +11,12 @@ import subprocess
 import sys
 import textwrap
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from tests.patience import HANG_S
 
-if TYPE_CHECKING:
-    from pathlib import Path
+REPORT = Path(__file__).resolve().parents[2] / "demo" / "documents" / "utility-report.de.pdf"
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 
@@ -348,6 +347,37 @@ def test_locks_that_other_threads_hold_at_the_fork_hold_up_no_child(tiny_checkpo
         thread.join()
         """,
         tiny_checkpoint,
+    )
+
+
+def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(tiny_checkpoint: Path) -> None:
+    run(
+        """
+        from vdr_integrations import open_pdf
+
+        over, begun = threading.Event(), threading.Event()
+
+        def draw():
+            with open_pdf(late) as pages:
+                return [one.render(encoder.pixel_budget) for one in pages]
+
+        def draw_on():
+            while not over.is_set():
+                draw()
+                begun.set()
+
+        threads = [threading.Thread(target=draw_on) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        begun.wait()
+        for _ in range(20):
+            in_child(draw)
+        over.set()
+        for thread in threads:
+            thread.join()
+        """,
+        tiny_checkpoint,
+        REPORT,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from vdr_integrations.encoders.patches import patch_positions, rope_positions
 from vdr_integrations.encoders.staging import Staging
 from vdr_integrations.encoders.stock_forward import StockDecoder, StockVisionTower
 from vdr_integrations.encoders.vision_tower import VisionTower
+from vdr_integrations.types.computed_once import computed_once
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -173,7 +173,7 @@ class Backbone:
             return None  # nothing of its own, whose last state would be the vector
         return self._query_prefix
 
-    @cached_property
+    @computed_once
     def _query_prefix(self) -> Prefix:
         # System prompt, black square and "Query:": most of a query's tokens, always the same.
         tokens, visual = self._query_tokens, self._query_visual
@@ -187,7 +187,7 @@ class Backbone:
         assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of looked
         return self._decoder.prefix(embedded, positions)
 
-    @cached_property
+    @computed_once
     def _query_visual(self) -> torch.Tensor:
         # The black square of every query is the same; its features are computed once.
         if self._query_image is None:

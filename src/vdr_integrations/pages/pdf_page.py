@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -13,6 +12,7 @@ from vdr_integrations.errors import OptionError, PageGeometryError, PageRenderEr
 from vdr_integrations.pages.mupdf import smooth_lines
 from vdr_integrations.pages.page_box import box_problem
 from vdr_integrations.types import PageImage
+from vdr_integrations.types.computed_once import computed_once
 
 if TYPE_CHECKING:
     from vdr_integrations.pages.pdf_file import PdfFile
@@ -65,7 +65,7 @@ class PdfPage:
         """Pages of the document."""
         return self._file.page_count
 
-    @cached_property
+    @computed_once
     def page_label(self) -> str:
         """What the document calls the page ("iv"); the page number where it does not say."""
         try:
@@ -179,7 +179,7 @@ class PdfPage:
         """Name and number, never content."""
         return f"PdfPage({self.source!r}, page_number={self._page_number})"
 
-    @cached_property
+    @computed_once
     def _geometry(self) -> _Geometry:
         with self._file.load(self._page_number, doing="measure") as loaded:
             problem = box_problem(

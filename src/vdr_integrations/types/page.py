@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PIL import Image
 
 from vdr_integrations.errors import OptionError
+from vdr_integrations.types.computed_once import computed_once
 from vdr_integrations.types.reference import PageRef
 from vdr_integrations.types.rgb import to_rgb
 
@@ -63,7 +63,7 @@ class PageImage:
         """Pixels."""
         return self.image.height
 
-    @cached_property
+    @computed_once
     def sha256(self) -> str:
         """SHA-256 of the pixels: ``b"RGB"``, width and height as 4-byte big-endian, then rows.
 
