@@ -68,6 +68,9 @@ def print_table(*, pages: int, rounds: int, device: str | None = None) -> None:
         )
         for precision in (_PRECISIONS if device is None else _PRECISIONS[:2])
     }
+    if device is None:
+        halves = [page.astype(np.float16) for page in of_many_lengths]
+        ways["ours, float16 pages"] = partial(maxsim_scores, query, halves)
     ways["numpy, a product a page"] = partial(_numpy, query, of_many_lengths)
     ways["torch einsum, padded"] = partial(_padded, query, of_many_lengths)
     if importlib.util.find_spec("maxsim_cpu") is not None:

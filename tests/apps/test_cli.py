@@ -31,6 +31,7 @@ HIT_KEYS = {
     "total_pages",
     "page_ref",
     "text",
+    "page_id",
 }
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from tests.apps.menus import index_menus
 from tests.apps.terminal import in_terminal
@@ -19,8 +18,6 @@ from typer.testing import CliRunner
 
 from vdr_integrations.apps.commands import app
 from vdr_integrations.index import DenseIndex, LateInteractionIndex
-from vdr_integrations.index.late_interaction.engine import DENSE, POOLED, TOKENS
-from vdr_integrations.index.late_interaction.filters import Where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,13 +118,10 @@ def test_info_names_the_compression_of_a_late_interaction_index(
     assert (found["documents"], found["pages"], found["model"]) == (2, 2, "nano-colqwen2")
 
 
-def test_info_counts_what_an_index_takes_on_disk_not_what_its_files_are_set_aside_for(
-    vdr: Callable[..., Result], menus: Path
-) -> None:
+def test_info_counts_what_an_index_takes_on_disk(vdr: Callable[..., Result], menus: Path) -> None:
     found = shown(vdr("info", "--index", menus / "ix", "--json"))
     files = [file.stat() for file in (menus / "ix").rglob("*") if file.is_file()]
-    assert found["bytes"] <= sum(512 * file.st_blocks for file in files)
-    assert found["bytes"] < sum(file.st_size for file in files) / 5
+    assert 0 < found["bytes"] <= sum(file.st_size for file in files)
 
 
 def test_info_and_verify_load_no_torch(original: Path) -> None:
@@ -269,9 +263,10 @@ def test_verify_lists_changed_and_lost_files_with_exit_code_3(
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("UPDATE documents SET vectors = zeroblob(128) WHERE source LIKE '%b.png'", "altered"),
-        ("DELETE FROM pages WHERE page_number = 2", "pages and vectors"),
-        ("UPDATE documents SET total_pages = 9 WHERE source LIKE '%b.png'", "1 of 9 pages"),
+        ("UPDATE pages SET content = replace(content, 'label', 'lapel')", "its record was altered"),
+        ("DELETE FROM pages WHERE row = 2", "its record is gone"),
+        ("UPDATE documents SET record = '{}' WHERE source LIKE '%b.png'", "b.png: its record"),
+        ("DELETE FROM documents WHERE source LIKE '%b.png'", "documents are missing"),
     ],
 )
 def test_verify_finds_damage(
@@ -284,65 +279,44 @@ def test_verify_finds_damage(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 0.5])
-def test_verify_finds_vectors_that_are_not_of_length_1(
-    vdr: Callable[..., Result], ix: Path, value: float
-) -> None:
-    import hashlib
-
-    vector = np.zeros(32, dtype="<f4")
-    vector[3] = value
-    blob = vector.tobytes()
-    altered(
-        ix,
-        "UPDATE documents SET vectors = ?, vectors_sha256 = ? WHERE source LIKE '%b.png'",
-        blob,
-        hashlib.sha256(blob).digest(),
-    )
-    done = vdr("verify", "--index", ix, "--json")
-    assert done.exit_code == 1
-    (problem,) = shown(done)["problems"]
-    assert "b.png page 1" in problem
-    assert shown(done)["pages"] == 5
-
-
-def test_verify_finds_altered_token_vectors(vdr: Callable[..., Result], late: Path) -> None:
-    with LateInteractionIndex.open(late) as index:
-        points, _ = index._engine.scroll(Where.equal(kind="page"), limit=1)
-        (point,) = index._engine.retrieve([points[0].id], vectors=[TOKENS, POOLED])
-        point.vectors[TOKENS] = np.roll(point.vectors[TOKENS], 1, axis=1)
-        index._engine.upsert([point])
-    done = vdr("verify", "--index", late, "--json")
-    assert done.exit_code == 1
-    found = shown(done)
-    assert "altered vectors" in found["problems"][0]
-    assert (found["documents"], found["pages"]) == (2, 1)
-
-
-def test_verify_finds_dense_vectors_that_are_spoilt_or_gone(
-    vdr: Callable[..., Result], tmp_path: Path
+@pytest.mark.parametrize("kind", ["tokens", "dense"])
+def test_verify_names_the_page_whose_vectors_were_altered(
+    vdr: Callable[..., Result], tmp_path: Path, kind: str
 ) -> None:
     files = write_pdf(tmp_path / "docs" / "a.pdf", ["apples", "pears"])
-    folder = ["--index", tmp_path / "both"]
+    place = tmp_path / "both"
+    folder = ["--index", place]
     models = ["--late-interaction", "--model", "nano-colqwen2", "--recall", "nano"]
     made = vdr("index", files, *folder, *models)
     assert made.exit_code == 0
     assert vdr("verify", *folder).exit_code == 0
-    with LateInteractionIndex.open(tmp_path / "both") as index:
-        points, _ = index._engine.scroll(Where.equal(kind="page"), limit=2)
-        halved, gone = index._engine.retrieve(
-            [point.id for point in points], vectors=[TOKENS, POOLED, DENSE]
-        )
-        halved.vectors[DENSE] = halved.vectors[DENSE] * np.float32(0.5)
-        index._engine.delete([gone.id])
-        del gone.vectors[DENSE]
-        index._engine.upsert([halved, gone])
+    (file,) = place.glob(f"*.{kind}")
+    data = bytearray(file.read_bytes())
+    data[-9] ^= 64
+    file.write_bytes(data)
     done = vdr("verify", *folder, "--json")
     assert done.exit_code == 1
-    problems = " ".join(shown(done)["problems"])
-    assert "dense vector: the length of a vector is 0.5, not 1." in problems
-    assert "dense vector: it is gone." in problems
-    assert shown(done)["pages"] == 0
+    found = shown(done)
+    (problem,) = found["problems"]
+    assert problem.endswith("a.pdf page 2: its vectors were altered.")
+    assert (found["documents"], found["pages"]) == (1, 1)
+
+
+def test_an_altered_document_can_be_removed_and_indexed_again(
+    vdr: Callable[..., Result], ix: Path
+) -> None:
+    pages = shown(vdr("info", "--index", ix, "--json"))["pages"]
+    altered(ix, "UPDATE documents SET record = '{}' WHERE source LIKE '%b.png'")
+    assert vdr("info", "--index", ix).exit_code == 1
+    assert vdr("rm", "b.png", "--index", ix, "--yes").exit_code == 0
+    assert vdr("verify", "--index", ix).exit_code == 0
+    assert shown(vdr("info", "--index", ix, "--json"))["pages"] == pages - 1
+
+
+def test_optimize_gives_space_back(vdr: Callable[..., Result], ix: Path) -> None:
+    done = vdr("optimize", "--index", ix)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert " MB before, " in done.stdout
 
 
 def test_verify_reports_an_index_that_cannot_be_opened(

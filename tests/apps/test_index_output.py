@@ -32,7 +32,7 @@ HEAVY = (
     "sqlite3",
     "huggingface_hub",
     "qdrant_client",
-    "qdrant_edge",
+    "qdrant_client",
     "llama_index",
     "langchain_core",
     "mcp",

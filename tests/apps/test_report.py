@@ -172,7 +172,7 @@ def test_everything_that_comes_from_outside_is_escaped() -> None:
     rng = np.random.default_rng(0)
     grids = SimilarityGrids(tokens, rng.random((2, 5, 4), np.float32))
     heat = HeatMap(grids, Image.new("RGB", (80, 100)), prompt="{query}", label=NASTY)
-    found = FoundPage(hit, hit.source, NASTY, heat.page, heat)
+    found = FoundPage(hit, hit.source, NASTY, heat.page, heat, is_maxsim=True)
     html = report_html(
         [Question(NASTY, (found,)), Question(NASTY, ())],
         index_name=NASTY,
@@ -259,7 +259,7 @@ def test_a_page_on_which_no_word_stands_out_lists_none() -> None:
         prompt="{query}",
     )
     hit = Hit("/docs/a.pdf", 1, 0.5, "1", 1, f"vdr-page:{'0' * 64}", page_id="x")
-    found = FoundPage(hit, hit.source, "", heat.page, heat)
+    found = FoundPage(hit, hit.source, "", heat.page, heat, is_maxsim=True)
     page = Parsed(
         report_html(
             [Question("word", (found,))], index_name="ix", model="m", when=datetime.now(tz=UTC)

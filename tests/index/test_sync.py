@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -398,8 +399,23 @@ def test_another_encoder_is_refused_before_anything_is_read(
 
 
 def test_two_runs_at_once_are_refused(index: DenseIndex, encoder: DenseEncoder, docs: Path) -> None:
-    with DenseIndex.open(index.path).writing(), pytest.raises(IndexLockedError, match="another"):
-        sync_index(index, encoder, [docs])
+    script = (
+        "import sys; from vdr_integrations.index import DenseIndex\n"
+        "with DenseIndex.open(sys.argv[1]).writing():\n"
+        "    print('locked', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(index.path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "locked\n"
+        in_vain = DenseIndex.open(index.path, wait_s=0)
+        with pytest.raises(IndexLockedError, match=f"process {other.pid} is writing"):
+            sync_index(in_vain, encoder, [docs])
+        other.communicate()
 
 
 def test_progress_ends_with_everything_done(

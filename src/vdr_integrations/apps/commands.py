@@ -17,6 +17,7 @@ from vdr_integrations.apps.exits import ExitCode, reported, say_error
 from vdr_integrations.apps.heatmap_command import heatmap_command
 from vdr_integrations.apps.info_command import info_command
 from vdr_integrations.apps.mcp_command import mcp_command
+from vdr_integrations.apps.optimize_command import optimize_command
 from vdr_integrations.apps.options import (
     DebugOption,
     DeviceOption,
@@ -24,6 +25,7 @@ from vdr_integrations.apps.options import (
     IndexOption,
     JsonOption,
     PasswordOption,
+    WaitOption,
     password_in,
 )
 from vdr_integrations.apps.rm_command import rm_command
@@ -125,6 +127,7 @@ def index_command(
         ),
     ] = None,
     password_env: PasswordOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -156,6 +159,7 @@ def index_command(
             password=password_in(password_env),
             workers=workers,
             page_timeout_s=page_timeout,
+            wait_s=wait,
         )
     index_display.show_failures(report)
     if not (report.indexed or report.removed or report.failed):
@@ -175,6 +179,7 @@ app.command("heatmap")(heatmap_command)
 app.command("info")(info_command)
 app.command("rm")(rm_command)
 app.command("verify")(verify_command)
+app.command("optimize")(optimize_command)
 app.command("doctor")(doctor_command)
 app.command("mcp")(mcp_command)
 
@@ -188,12 +193,13 @@ def _update(
     password: str | None,
     workers: int | None,
     page_timeout_s: float | None,
+    wait_s: float,
 ) -> SyncReport:
     from vdr_integrations.apps.indexes import index_to_write
-    from vdr_integrations.index import LateInteractionIndex, sync_index
+    from vdr_integrations.index import sync_index
 
     display.notice("Loading the model ...")
-    with index_to_write(path, settings, kind) as (index, encoder):
+    with index_to_write(path, settings, kind, wait_s=wait_s) as (index, encoder):
         with index_display.progress_bar() as on_progress:
             report = sync_index(
                 index,
@@ -204,8 +210,6 @@ def _update(
                 page_timeout_s=page_timeout_s,
                 on_progress=on_progress,
             )
-        if isinstance(index, LateInteractionIndex) and (
-            report.added or report.changed or report.removed
-        ):
+        if report.changed or report.removed:
             index.optimize()
     return report

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["COMPRESSION_HELP", "compression_words", "parse_compression"]
 
 COMPRESSION_HELP = (
-    "How token vectors are kept: float16 (the default) or float32, pool2 to pool8 (that many "
-    "visual tokens become one), int8 or binary (a smaller copy to look at first); by commas."
+    "How token vectors are kept: float16 (the default), float32 or int8, pool2 to pool8 (that many "
+    "visual tokens become one); by commas."
 )
 _POOL = re.compile(r"pool([2-8])", re.ASCII)
 
@@ -26,14 +26,12 @@ def parse_compression(text: str) -> Compression:
         OptionError: Another word, or two of which only one can be.
     """
     from vdr_integrations.index import Compression
-    from vdr_integrations.index.late_interaction.compression import Quantization, VectorFormat
+    from vdr_integrations.index.compression import VectorFormat
 
     chosen: dict[str, Any] = {}
     for word in (part.strip() for part in text.split(",")):
         if word in get_args(VectorFormat):
             name, value = "vectors", word
-        elif word in get_args(Quantization):
-            name, value = "quantization", word
         elif (pool := _POOL.fullmatch(word)) is not None:
             name, value = "token_pooling", int(pool[1])
         else:
@@ -51,6 +49,4 @@ def compression_words(compression: Compression) -> str:
     words = [compression.vectors]
     if compression.token_pooling > 1:
         words.append(f"pool{compression.token_pooling}")
-    if compression.quantization is not None:
-        words.append(compression.quantization)
     return ",".join(words)

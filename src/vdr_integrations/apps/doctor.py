@@ -23,7 +23,6 @@ _PACKAGES = (
     "numpy",
     "Pillow",
     "PyMuPDF",
-    "qdrant-edge-py",
     "qdrant-client",
     "llama-index-core",
     "langchain-core",
@@ -63,10 +62,7 @@ def diagnose(model: str) -> dict[str, Any]:
     elif is_missing:
         advice.append(f"{model} is not all in the cache: it is downloaded when it is first used.")
     packages = {name: _version(name) for name in _PACKAGES}
-    for name, extra, purpose in (
-        ("PyMuPDF", "pdf", "PDFs cannot be read"),
-        ("qdrant-edge-py", "late-interaction", "late-interaction folders cannot be opened"),
-    ):
+    for name, extra, purpose in (("PyMuPDF", "pdf", "PDFs cannot be read"),):
         if packages[name] is None:
             advice.append(f'{purpose}: pip install "vdr-integrations[{extra}]"')
     return {

@@ -126,7 +126,7 @@ def _ranked(index: LateInteractionIndex, query: NDArray[np.float32], rank: int) 
 def _named(
     index: LateInteractionIndex, query: NDArray[np.float32], source: Path, page_number: int
 ) -> Hit:
-    from vdr_integrations.index.late_interaction import page_id
+    from vdr_integrations.index.stored_page import page_id
 
     names = [(source.parent.resolve() / source.name).as_posix(), str(source)]
     hits = index.rerank(query, [page_id(name, page_number) for name in dict.fromkeys(names)])

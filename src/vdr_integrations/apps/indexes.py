@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.apps.compression_option import compression_words
 from vdr_integrations.errors import IndexNotFoundError, OptionError
-from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest
-from vdr_integrations.index.late_interaction.edge_process import SHARD_NAME
+from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest, open_index
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -83,25 +82,24 @@ class Kind:
 
 
 @contextmanager
-def opened_index(path: Path) -> Generator[Index]:
+def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[Index]:
     """The index in a folder, closed at the end.
+
+    Args:
+        path: The folder.
+        wait_s: How long writes wait for another writer.
 
     Raises:
         IndexNotFoundError: There is none.
-        IndexLockedError: A late-interaction index that is open elsewhere.
-        IndexFormatError: Not an index, damaged, or of a newer format.
-        MissingExtraError: A late-interaction index, and its engine is not installed.
+        IndexFormatError: Not an index, damaged, or of another format.
     """
-    if (path / SHARD_NAME).is_dir():
-        with LateInteractionIndex.open(path) as index:
-            yield index
-    else:
-        yield DenseIndex.open(path)
+    with open_index(path, wait_s=wait_s) as index:
+        yield index
 
 
 @contextmanager
 def index_to_write(
-    path: Path, settings: ModelSettings, kind: Kind
+    path: Path, settings: ModelSettings, kind: Kind, *, wait_s: float = 0.0
 ) -> Generator[tuple[Index, SyncEncoder]]:
     """The index in a folder, or a new one, and its encoder; closed at the end.
 
@@ -114,10 +112,10 @@ def index_to_write(
     """
     with ExitStack() as stack:
         try:
-            index = stack.enter_context(opened_index(path))
+            index = stack.enter_context(opened_index(path, wait_s=wait_s))
         except IndexNotFoundError:
             kind.check_new()
-            index, encoder = stack.enter_context(_new_index(path, settings, kind))
+            index, encoder = stack.enter_context(_new_index(path, settings, kind, wait_s))
         else:
             kind.check(index)
             encoder = _encoder(index, settings, kind)
@@ -200,7 +198,7 @@ def _pair(late: MultiVectorEncoder, dense: DenseEncoder) -> PairedEncoder:
 
 @contextmanager
 def _new_index(
-    path: Path, settings: ModelSettings, kind: Kind
+    path: Path, settings: ModelSettings, kind: Kind, wait_s: float
 ) -> Generator[tuple[Index, SyncEncoder]]:
     if kind.late_interaction:
         for_late = settings if kind.recall is None else replace(settings, dimension=None)
@@ -222,9 +220,11 @@ def _new_index(
             dense_manifest=beside,
             compression=kind.compression,
             prompts=prompts,
+            wait_s=wait_s,
         ) as index:
             yield index, both
     else:
         encoder, model, revision = settings.load_dense()
         manifest = Manifest.of(encoder, model=model, revision=revision)
-        yield DenseIndex.create(path, manifest=manifest), encoder
+        with DenseIndex.create(path, manifest=manifest, wait_s=wait_s) as index:
+            yield index, encoder

@@ -18,6 +18,7 @@ __all__ = [
     "JsonOption",
     "ModelPlaceOption",
     "PasswordOption",
+    "WaitOption",
     "password_in",
 ]
 
@@ -40,6 +41,16 @@ DtypeOption = Annotated[
 ]
 DebugOption = Annotated[
     bool, typer.Option("--debug", envvar="VDR_DEBUG", help="Show tracebacks of errors.")
+]
+WaitOption = Annotated[
+    float,
+    typer.Option(
+        "--wait",
+        min=0,
+        metavar="SECONDS",
+        help="How long to wait where another process writes to the index. (default: 0)",
+        show_default=False,
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON, on one line.")]
 

@@ -88,4 +88,5 @@ def _found(
     said = excerpt(hit.text, question, max_characters=_EXCERPT_CHARACTERS)
     source, here = Path(hit.source), Path.cwd()
     place = str(source.relative_to(here)) if source.is_relative_to(here) else hit.source
-    return FoundPage(hit, place, said, None if picture is None else picture.image, heat)
+    image = None if picture is None else picture.image
+    return FoundPage(hit, place, said, image, heat, is_maxsim=encoder is not None)

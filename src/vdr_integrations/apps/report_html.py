@@ -42,6 +42,7 @@ class FoundPage(NamedTuple):
         excerpt: Of its text layer, empty for scans.
         picture: RGB; None where it is not to be had.
         heat: None where the index says nothing of places.
+        is_maxsim: Whether its score is of late interaction, not a cosine.
     """
 
     hit: Hit
@@ -49,6 +50,7 @@ class FoundPage(NamedTuple):
     excerpt: str
     picture: Image.Image | None
     heat: HeatMap | None
+    is_maxsim: bool
 
 
 class Question(NamedTuple):
@@ -164,9 +166,8 @@ def _page(name: str, rank: int, page: FoundPage, question: Question, *, best: fl
     document = one_line(PurePath(hit.source).name or hit.source)
     labelled = one_line(hit.page_label)
     label = "" if labelled == str(hit.page_number) else f" (printed {escape(labelled)})"
-    is_late = bool(hit.page_id)
-    kind = "MaxSim" if is_late else "Cosine"
-    digits = 2 if is_late else 3
+    kind = "MaxSim" if page.is_maxsim else "Cosine"
+    digits = 2 if page.is_maxsim else 3
     share = max(0.0, min(1.0, hit.score / best)) if best > 0 else 0.0
     subject = f"{document}, page {hit.page_number}"
     place = f"page {hit.page_number} of {hit.total_pages}{label}"

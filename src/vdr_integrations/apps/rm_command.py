@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vdr_integrations.apps.exits import ExitCode, one_line, reported, say_error
-from vdr_integrations.apps.options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.apps.options import (  # noqa: TC001  # typer reads them
+    DebugOption,
+    IndexOption,
+    JsonOption,
+    WaitOption,
+)
 from vdr_integrations.apps.plain_text import say_json
 from vdr_integrations.errors import OptionError
 
@@ -30,6 +35,7 @@ def rm_command(
     *,
     index: IndexOption,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -42,9 +48,10 @@ def rm_command(
         from vdr_integrations.apps.document_names import matching
         from vdr_integrations.apps.indexes import opened_index
 
-        with opened_index(index) as opened, opened.writing():
-            documents = {one.source: one for one in opened.documents()}
-            matches = {pattern: matching(pattern, list(documents)) for pattern in patterns}
+        with opened_index(index, wait_s=wait) as opened, opened.writing():
+            documents = {one.source: one for one in opened.documents(skip_altered=True)}
+            names = [*documents, *opened.altered_documents()]
+            matches = {pattern: matching(pattern, names) for pattern in patterns}
             unmatched = [pattern for pattern, found in matches.items() if not found]
             going = list(dict.fromkeys(one for found in matches.values() for one in found))
             for pattern in unmatched:
@@ -55,7 +62,7 @@ def rm_command(
         if as_json:
             say_json({"removed": going, "unmatched": unmatched})
         elif going:
-            pages = sum(documents[one].total_pages for one in going)
+            pages = sum(documents[one].total_pages for one in going if one in documents)
             for source in going:
                 sys.stdout.write(f"removed\t{one_line(source)}\n")
             sys.stdout.write(f"{len(going)} documents removed, of {pages} pages\n")
@@ -83,9 +90,7 @@ def _ask(going: Sequence[str]) -> None:
 
 
 def _remove(index: Index, going: Sequence[str]) -> None:
-    from vdr_integrations.index import LateInteractionIndex
-
     for source in going:
         index.remove_document(source)
-    if going and isinstance(index, LateInteractionIndex):
+    if going and not index.altered_documents():
         index.optimize()

@@ -7,18 +7,28 @@ in that moment leaves those locks locked in the child for ever (seen with MKL's 
 
 from __future__ import annotations
 
+import os
 import threading
 from concurrent.futures import Future
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from vdr_integrations.encoders import forks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-__all__ = ["call_where_torch_works", "call_with_torch", "start_with_torch"]
+__all__ = [
+    "call_on_one_core",
+    "call_where_torch_works",
+    "call_with_torch",
+    "on_cores",
+    "share_out",
+    "start_with_torch",
+]
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -66,7 +76,53 @@ class _OneThread:
             self._orders.get()()
 
 
+class _SingleCores:
+    """Threads in each of which torch computes on one core: many small products, one a call.
+
+    Sharing such a product out to OpenMP's threads costs more than it takes, and fifty times more
+    where other processes want the CPUs.
+    """
+
+    def __init__(self) -> None:
+        self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._starting = threading.Lock()
+        self._count = 0
+
+    def run(self, workers: Sequence[Callable[[], None]]) -> None:
+        with self._starting:
+            while self._count < len(workers):
+                self._start_one()
+                self._count += 1
+        done: list[Future[None]] = []
+        for work in workers:
+            result: Future[None] = Future()
+            done.append(result)
+            self._orders.put(partial(_settle, result, work))
+        for result in done:
+            result.result()
+
+    def _start_one(self) -> None:
+        import torch
+
+        ready = threading.Event()
+
+        def work() -> None:
+            torch.set_num_threads(1)
+            # A thread takes the number over when it first asks for it, and keeps it (MKL's).
+            torch.get_num_threads()
+            ready.set()
+            while True:
+                self._orders.get()()
+
+        own = torch.get_num_threads()
+        threading.Thread(target=work, name="vdr-scoring", daemon=True).start()
+        ready.wait()
+        # What a thread sets counts for itself, and for threads that have not used torch yet.
+        torch.set_num_threads(own)
+
+
 _threads = forks.PerProcess(_Threads)
+_cores = forks.PerProcess(_SingleCores)
 _caller = forks.PerProcess(_OneThread)
 """Apart, so that a thread that loaded a model keeps its OpenMP helpers beside those of the thread
 that runs it: more threads than CPUs, and GNU's OpenMP does not spin at every barrier. Where other
@@ -97,6 +153,48 @@ def call_with_torch(work: Callable[[], T]) -> T:
 
     _caller.value.start(run)
     return result.result()
+
+
+def call_on_one_core(work: Callable[[], T]) -> T:
+    """Call ``work`` in a thread where torch computes on one core, and wait for what it gives."""
+    (found,) = on_cores(lambda _: work(), [None])
+    return found
+
+
+def on_cores(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
+    """What ``work`` gives for each of the items, in their order: threads take them in turn."""
+    found: dict[int, T] = {}
+    taking = threading.Lock()
+    left = iter(enumerate(items))
+
+    def worker() -> None:
+        while True:
+            with taking:
+                number, item = next(left, (None, None))
+            if number is None:
+                return
+            found[number] = work(item)  # pyright: ignore[reportArgumentType]  # an item, with a number
+
+    share_out([worker] * min(os.cpu_count() or 1, len(items)))
+    return [found[number] for number in range(len(items))]
+
+
+def share_out(workers: Sequence[Callable[[], None]]) -> None:
+    """Call each of ``workers`` in a thread of its own, where torch computes on one core; wait.
+
+    Raises:
+        BaseException: What one of them raised, when all have ended or been given up.
+    """
+    _cores.value.run(workers)
+
+
+def _settle(result: Future[None], work: Callable[[], None]) -> None:
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+        result.set_exception(error)
+    else:
+        result.set_result(None)
 
 
 def call_where_torch_works(work: Callable[[], T]) -> T:

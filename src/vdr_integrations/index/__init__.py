@@ -6,21 +6,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.dense import DenseIndex
     from vdr_integrations.index.heatmap import HeatMap
-    from vdr_integrations.index.late_interaction import (
-        Compression,
-        LateInteractionIndex,
-        QdrantServer,
-        StoredPage,
-    )
+    from vdr_integrations.index.late_interaction import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.maxsim import maxsim_score, maxsim_scores, similarity_grids
+    from vdr_integrations.index.opening import open_index
     from vdr_integrations.index.query_words import QueryWord
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
     from vdr_integrations.index.regions import Region, strongest_regions
     from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
+    from vdr_integrations.index.server.qdrant_server import QdrantServer
     from vdr_integrations.index.similarity import SimilarityGrids
+    from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.index.sync import sync_index
 
 __all__ = [
@@ -43,13 +42,14 @@ __all__ = [
     "SyncReport",
     "maxsim_score",
     "maxsim_scores",
+    "open_index",
     "similarity_grids",
     "strongest_regions",
     "sync_index",
 ]
 
 _HOMES = {
-    "Compression": "late_interaction",
+    "Compression": "compression",
     "DenseIndex": "dense",
     "DocumentRecord": "records",
     "FileState": "records",
@@ -57,17 +57,18 @@ _HOMES = {
     "LateInteractionIndex": "late_interaction",
     "Manifest": "manifest",
     "PageRecord": "records",
-    "QdrantServer": "late_interaction",
+    "QdrantServer": "server.qdrant_server",
     "QueryWord": "query_words",
     "Region": "regions",
     "SimilarityGrids": "similarity",
     "SkippedPage": "records",
-    "StoredPage": "late_interaction",
+    "StoredPage": "stored_page",
     "SyncFailure": "report",
     "SyncProgress": "report",
     "SyncReport": "report",
     "maxsim_score": "maxsim",
     "maxsim_scores": "maxsim",
+    "open_index": "opening",
     "similarity_grids": "maxsim",
     "strongest_regions": "regions",
     "sync_index": "sync",

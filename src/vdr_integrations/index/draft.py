@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vdr_integrations.index.page_encoding import EncodedPage
-    from vdr_integrations.index.sinks import PageSink
+    from vdr_integrations.index.staging import StagedDocument
     from vdr_integrations.pages import PagePrinter
 
 __all__ = ["Draft"]
@@ -45,7 +45,7 @@ class Draft:
     path: Path
     file: FileState
     replaces: bool
-    sink: PageSink
+    sink: StagedDocument
     total_pages: int = 0
     errors: dict[int, PageError] = field(default_factory=dict[int, PageError])
     encoded: set[int] = field(default_factory=set[int])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.encoders.checkpoint import KNOWN_CHECKPOINTS, checkpoint_for
-from vdr_integrations.errors import IndexMismatchError, UnknownCheckpointError
+from vdr_integrations.errors import IndexMismatchError, OptionError, UnknownCheckpointError
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -53,6 +53,19 @@ class Manifest:
             dimension=encoder.dimension,
             max_visual_tokens=encoder.pixel_budget.max_visual_tokens,
         )
+
+    @classmethod
+    def of_either(cls, manifest: Self | None, encoder: PageEncoder | None) -> Self:
+        """The manifest that was given, or that of the encoder that was.
+
+        Raises:
+            OptionError: Neither or both.
+        """
+        if manifest is not None and encoder is None:
+            return manifest
+        if manifest is None and encoder is not None:
+            return cls.of(encoder)
+        raise OptionError("a new index takes a manifest or an encoder, and not both.")
 
     @property
     def pixel_budget(self) -> PixelBudget:

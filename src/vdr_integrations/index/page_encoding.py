@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.errors import IndexMismatchError, OptionError
-from vdr_integrations.index.sinks import RecallIndex
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
-    from vdr_integrations.index.sinks import PageIndex
+    from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.types import PageImage, PatchGrid, PixelBudget
 
     SyncEncoder: TypeAlias = DenseEncoder | MultiVectorEncoder | PairedEncoder
@@ -93,7 +92,7 @@ class PageEncoding:
             OptionError: It was, by a pair that sees pages in two sizes.
         """
         index.manifest.check(self._encoder, index_path=index.path)
-        dense = index.dense_manifest if isinstance(index, RecallIndex) else None
+        dense = index.dense_manifest
         if self._pair is None:
             if dense is not None:
                 raise IndexMismatchError(

@@ -1,4 +1,4 @@
-"""Exact cosine ranking. Pure arithmetic."""
+"""From scores to the best pages. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -7,34 +7,49 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-__all__ = ["top_rows"]
+__all__ = ["COSINE_DECIMALS", "MAXSIM_DECIMALS", "best_pages", "contenders"]
 
-_SCORE_DECIMALS = 6
+COSINE_DECIMALS = 6
 """float32 dot products of unit vectors are good to about 1e-7: finer differences are noise of
 the order of summation, and would rank two copies of a page by chance."""
+MAXSIM_DECIMALS = 5
+"""Sums of some 30 of them are good to about 1e-6, likewise."""
 
 
-def top_rows(
-    vectors: NDArray[np.float32], query: NDArray[np.float32], *, k: int
+def contenders(scores: NDArray[np.float32] | NDArray[np.float64], *, k: int) -> NDArray[np.intp]:
+    """Positions of the ``k`` best scores, of more where the last ones are equal; in no order."""
+    if k >= len(scores):
+        return np.arange(len(scores))
+    kth_best = np.partition(scores, -k)[-k]
+    return np.flatnonzero(scores >= kth_best)
+
+
+def best_pages(
+    pages: NDArray[np.intp],
+    scores: NDArray[np.float32],
+    *,
+    k: int,
+    decimals: int,
+    name: Callable[[int], tuple[str, int]],
 ) -> list[tuple[int, float]]:
-    """The ``k`` rows nearest to ``query``, best first, equal scores in the order of the rows.
+    """The ``k`` best pages, best first, equal ones in the order of source and page number.
 
     Args:
-        vectors: float32 (rows, dimension), L2-normalised.
-        query: float32 (dimension,), L2-normalised.
-        k: At most this many; at least 1.
+        pages: Numbers of the pages.
+        scores: float32, of these pages.
+        k: At most so many.
+        decimals: That scores are rounded to.
+        name: Source and page number of a page.
 
     Returns:
-        ``(row, cosine)`` pairs; cosines are rounded to 6 decimals.
+        ``(page, score)`` pairs.
     """
-    scores = np.round(np.clip((vectors @ query).astype(np.float64), -1.0, 1.0), _SCORE_DECIMALS)
-    if k < len(scores):
-        kth_best = np.partition(scores, -k)[-k]
-        candidates = np.flatnonzero(scores >= kth_best)
-    else:
-        candidates = np.arange(len(scores))
-    best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
+    rounded = np.round(scores.astype(np.float64), decimals)
+    found = contenders(rounded, k=k)
     # Adding zero turns -0.0 into 0.0.
-    return [(int(row), float(scores[row]) + 0.0) for row in best]
+    named = [(int(pages[one]), float(rounded[one]) + 0.0) for one in found]
+    return sorted(named, key=lambda page: (-page[1], *name(page[0])))[:k]

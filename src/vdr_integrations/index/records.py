@@ -68,6 +68,8 @@ class PageRecord:
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
         text: The text layer, empty for scans.
         grid: Where its visual tokens are; kept by a late-interaction index.
+        bias: How much better than others the page fits any question, a query token; kept for
+            scoring that takes it off. 0 where nobody measured it.
     """
 
     page_number: int
@@ -75,3 +77,4 @@ class PageRecord:
     page_ref: str
     text: str = ""
     grid: PatchGrid | None = None
+    bias: float = 0.0

@@ -14,7 +14,6 @@ from vdr_integrations.index.draft import Draft
 from vdr_integrations.index.file_state import read_file_state, surely_unchanged
 from vdr_integrations.index.page_encoding import PageEncoding
 from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
-from vdr_integrations.index.sinks import sink_for
 from vdr_integrations.pages import PagePrinter, find_documents, look_ahead
 from vdr_integrations.pages.files import refuse_shortage
 
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
     from vdr_integrations.index.page_encoding import SyncEncoder
+    from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord, FileState
-    from vdr_integrations.index.sinks import PageIndex
     from vdr_integrations.pages.drawn_page import DrawnPage
 
 __all__ = ["sync_index"]
@@ -117,7 +116,8 @@ class _Run:
         self._printer = printer
         self._batches = PageBatches(encoding, batch_pages=batch_pages)
         self._report = SyncReport()
-        self._known = {document.source: document for document in index.documents()}
+        # A document whose record was altered is indexed again as if it were new.
+        self._known = {one.source: one for one in index.documents(skip_altered=True)}
         self._done = 0
         self._total = 0
 
@@ -185,7 +185,7 @@ class _Run:
                 path=path,
                 file=state,
                 replaces=known is not None,
-                sink=sink_for(self._index, source),
+                sink=self._index.stage_document(source),
             )
             yield from self._rendered(draft)
         except PageError as error:

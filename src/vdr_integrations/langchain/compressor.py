@@ -10,7 +10,7 @@ from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
 from vdr_integrations.index import maxsim_score
-from vdr_integrations.index.late_interaction.token_pooling import pool_visual_tokens
+from vdr_integrations.index.token_pooling import pool_visual_tokens
 from vdr_integrations.langchain.found_pages import page_ref_of, possible_page_ids
 from vdr_integrations.langchain.late_interaction import LateInteraction, configured
 from vdr_integrations.langchain.open_indexes import IndexLocation  # noqa: TC001  # pydantic reads it

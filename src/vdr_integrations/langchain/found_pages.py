@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from langchain_core.documents import Document
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.late_interaction import page_id
+from vdr_integrations.index.stored_page import page_id
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:

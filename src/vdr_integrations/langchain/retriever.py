@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import HeatMap, SimilarityGrids, similarity_grids
-from vdr_integrations.index.late_interaction.filters import parse_filter
+from vdr_integrations.index.filters import parse_filter
 from vdr_integrations.index.page_pictures import keep_pictures
 from vdr_integrations.langchain.dense_recall import RecallArgument, recall_encoder
 from vdr_integrations.langchain.found_pages import hit_document, page_ref_of

@@ -18,18 +18,15 @@ from tests.index.late_interaction.pages import (
 
 from vdr_integrations.errors import IndexMismatchError, InvalidVectorError, OptionError
 from vdr_integrations.index import Compression, LateInteractionIndex, maxsim_score
-from vdr_integrations.index.late_interaction.token_pooling import (
-    pool_visual_tokens,
-    segment_means,
-    ward_clusters,
-)
+from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
+from vdr_integrations.index.token_pooling import pool_visual_tokens, ward_clusters
 from vdr_integrations.types import PatchGrid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from tests.index.late_interaction.conftest import Location
 
-    from vdr_integrations.index.late_interaction.compression import Quantization, VectorFormat
+    from vdr_integrations.index.compression import VectorFormat
 
 
 def greedy_ward(vectors: NDArray[np.float32], count: int) -> set[frozenset[int]]:
@@ -74,41 +71,48 @@ def test_pooling_keeps_the_prompt_and_shrinks_the_visual_tokens() -> None:
     assert pool_visual_tokens(page, grid, factor=1) is page
 
 
-def test_segment_means_are_the_directions_of_parts_of_lines_and_of_the_prompt() -> None:
-    page, grid = unit_rows(27), PatchGrid(first=2, rows=3, columns=8)
-    means = segment_means(page, grid)
-    assert means.shape == (3 * 2 + 1, 16)
-    segment = page[2 + 8 + 4 : 2 + 8 + 8].mean(axis=0)  # second line, second half
-    assert means[3] == pytest.approx(segment / np.linalg.norm(segment), abs=1e-6)
-    prompt = np.vstack([page[:2], page[26:]]).mean(axis=0)
-    assert means[6] == pytest.approx(prompt / np.linalg.norm(prompt), abs=1e-5)
-    assert segment_means(page[2:26], PatchGrid(0, 3, 8)).shape == (6, 16)
-    assert segment_means(unit_rows(49), None).shape == (9, 16)
-
-
 def test_vectors_that_cancel_out_still_have_a_direction() -> None:
-    page = np.vstack([unit_rows(1), -unit_rows(1)])
-    assert np.linalg.norm(segment_means(page, None), axis=1) == pytest.approx([1.0])
+    page, grid = np.vstack([unit_rows(1), -unit_rows(1)]), PatchGrid(0, 1, 2)
+    pooled = pool_visual_tokens(page, grid, factor=2)
+    assert np.linalg.norm(pooled, axis=1) == pytest.approx([1.0])
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"vectors": "float64"}, {"token_pooling": 0}, {"token_pooling": 2.5}, {"quantization": "pq"}],
+    [{"vectors": "float64"}, {"token_pooling": 0}, {"token_pooling": 2.5}, {"vectors": "binary"}],
 )
 def test_what_is_not_offered_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(wrong))):
         Compression(**wrong)
 
 
-@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+def as_kept(rows: NDArray[np.float32], vectors: VectorFormat) -> NDArray[np.float32]:
+    """What is left of vectors when they are stored."""
+    data = token_bytes(rows, vectors=vectors)
+    return token_matrix(data, tokens=len(rows), dimension=rows.shape[1], vectors=vectors)
+
+
 @pytest.mark.parametrize(
-    ("vectors", "pooling", "quantization"),
-    [("float32", 1, None), ("float16", 3, None), ("float16", 1, "int8"), ("float32", 2, "binary")],
+    ("vectors", "most_off"), [("float32", 0.0), ("float16", 5e-4), ("int8", 5e-3)]
+)
+@pytest.mark.parametrize("dimension", [6, 7, 128])
+def test_stored_vectors_are_near_what_was_given(
+    vectors: VectorFormat, most_off: float, dimension: int
+) -> None:
+    rows = unit_rows(33, dimension=dimension)
+    assert np.abs(as_kept(rows, vectors) - rows).max() <= most_off
+    zeros = np.zeros((2, dimension), np.float32)
+    assert np.array_equal(as_kept(zeros, vectors), zeros)
+
+
+@pytest.mark.parametrize(
+    ("vectors", "pooling"),
+    [("float32", 1), ("float16", 3), ("int8", 1), ("int8", 2)],
 )
 def test_scores_are_exact_for_what_is_stored_whatever_the_compression(
-    location: Location, vectors: VectorFormat, pooling: int, quantization: Quantization | None
+    location: Location, vectors: VectorFormat, pooling: int
 ) -> None:
-    compression = Compression(vectors, pooling, quantization)
+    compression = Compression(vectors, pooling)
     pages = [unit_rows(12 + n, seed=n) for n in range(9)]
     query = unit_rows(5, seed=99)
     with LateInteractionIndex.create(location, manifest=MANIFEST, compression=compression) as index:
@@ -126,7 +130,7 @@ def test_scores_are_exact_for_what_is_stored_whatever_the_compression(
     expected = {
         n: maxsim_score(
             query,
-            pool_visual_tokens(rows, GRID, factor=pooling).astype(vectors).astype(np.float32),
+            as_kept(pool_visual_tokens(rows, GRID, factor=pooling), vectors),
         )
         for n, rows in enumerate(pages, start=1)
     }
@@ -144,8 +148,7 @@ def test_dense_vectors_recall_and_maxsim_ranks(location: Location) -> None:
         hits = index.search(query, k=4, candidates=6, dense_query=dense_query)
         recalled = np.argsort(-(dense @ dense_query))
         stored = [rows.astype(np.float16).astype(np.float32) for rows in pages]
-        # Some more candidates than asked for are brought, where the hits need a margin.
-        best = sorted(recalled[:8], key=lambda n: -maxsim_score(query, stored[n]))[:4]
+        best = sorted(recalled[:6], key=lambda n: -maxsim_score(query, stored[n]))[:4]
         assert places(hits) == [("a.pdf", n + 1) for n in best]
         kept = index.get([hits[0].page_id], with_vectors=True)[0].dense
         assert kept is not None

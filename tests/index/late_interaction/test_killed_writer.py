@@ -1,19 +1,18 @@
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
 import sys
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from tests.index.late_interaction.pages import MANIFEST, document, page_records, unit_rows
 
-from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index import LateInteractionIndex
+from vdr_integrations.index.verify import verify_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +26,10 @@ WRITER = f"""
 import itertools, sys
 import numpy as np
 from vdr_integrations.index import DocumentRecord, FileState, LateInteractionIndex, PageRecord
-from vdr_integrations.index.late_interaction import writing
-
-writing._BATCH_NUMBERS = 1  # so that each page is a write of its own
 state = FileState("0" * 64, 1, 2, 3)
 pages = [PageRecord(n, str(n), "vdr-page:" + "0" * 64) for n in range(1, {PAGES} + 1)]
 with LateInteractionIndex.open(sys.argv[1]) as index:
-    print(index._engine._process.pid, flush=True)
+    print("ready", flush=True)
     for number in itertools.count(int(sys.argv[2])):
         vectors = np.zeros(({TOKENS}, 16), np.float32)
         vectors[:, number % 16] = 1
@@ -43,27 +39,16 @@ with LateInteractionIndex.open(sys.argv[1]) as index:
 """
 
 
-def write_and_kill(
-    path: Path, *, first: int, commits: int, delay_s: float, engine_too: bool
-) -> int:
-    """Start a writer, kill it that long after so many commits; its last commit.
-
-    Its engine is killed in the same moment, or ends when it finds itself alone.
-    """
+def write_and_kill(path: Path, *, first: int, commits: int, delay_s: float) -> int:
+    """Start a writer, kill it that long after so many commits; its last commit."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(first)], stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
-        engine_pid = int(writer.stdout.readline())
-
-        def kill() -> None:
-            if engine_too:
-                os.kill(engine_pid, signal.SIGKILL)
-            writer.send_signal(signal.SIGKILL)
-
+        assert writer.stdout.readline() == "ready\n"
         for number in range(first, first + commits):
             assert int(writer.stdout.readline()) == number
-        timer = threading.Timer(delay_s, kill)
+        timer = threading.Timer(delay_s, writer.send_signal, (signal.SIGKILL,))
         timer.start()
         said = writer.stdout.read().split("\n")
         timer.join()
@@ -92,6 +77,7 @@ def check_whole(path: Path, *, acknowledged: int) -> None:
             assert newest is None or rounds <= {newest % 16, (newest + 5) % 16}
         assert len(index.search(query, k=100)) == PAGES * len(documents)
         assert index.clean_up() == 0
+        assert verify_index(index).problems == ()
 
 
 def kill_again_and_again(path: Path, *, times: int) -> None:
@@ -103,7 +89,6 @@ def kill_again_and_again(path: Path, *, times: int) -> None:
             first=acknowledged + 1,
             commits=number % 4,
             delay_s=chance.uniform(0.0, 0.1),
-            engine_too=number % 2 == 0,
         )
         check_whole(path, acknowledged=acknowledged)
     with LateInteractionIndex.open(path) as index:
@@ -120,17 +105,5 @@ def test_a_writer_killed_at_any_moment_leaves_whole_documents(tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_writer_killed_a_hundred_times_leaves_whole_documents(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path / "index", times=100)
-
-
-def test_an_engine_that_is_killed_is_named_and_the_index_opens_again(tmp_path: Path) -> None:
-    with LateInteractionIndex.create(tmp_path / "index", manifest=MANIFEST) as index:
-        index.add_document(document("a.pdf"), page_records(1), [unit_rows(8)])
-        engine: Any = index._engine
-        os.kill(engine._process.pid, signal.SIGKILL)
-        with pytest.raises(IndexStoreError, match="its process ended"):
-            index.search(unit_rows(2))
-    check = LateInteractionIndex.open(tmp_path / "index")
-    assert len(check.search(unit_rows(2))) == 1
-    check.close()
+def test_a_writer_killed_two_hundred_times_leaves_whole_documents(tmp_path: Path) -> None:
+    kill_again_and_again(tmp_path / "index", times=200)

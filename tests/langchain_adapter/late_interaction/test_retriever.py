@@ -23,7 +23,7 @@ from vdr_integrations.index import (
     StoredPage,
     maxsim_scores,
 )
-from vdr_integrations.index.late_interaction import reading
+from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.langchain import (
     ColQwen2Compressor,
     ColQwen2Retriever,
@@ -84,13 +84,13 @@ async def test_async_gives_the_same_and_leaves_the_loop_free(
 ) -> None:
     expected = retriever.invoke(QUESTION)
     threads: list[int] = []
-    search = reading.search
+    search = FolderEngine.search
 
     def noted(*args: Any, **options: Any) -> Any:
         threads.append(threading.get_ident())
         return search(*args, **options)
 
-    monkeypatch.setattr(reading, "search", noted)
+    monkeypatch.setattr(FolderEngine, "search", noted)
     found = await asyncio.gather(*(retriever.ainvoke(QUESTION) for _ in range(3)))
     assert found == [expected] * 3
     assert len(threads) == 3

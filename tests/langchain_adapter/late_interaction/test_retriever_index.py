@@ -11,7 +11,6 @@ from tests.langchain_adapter.late_interaction.conftest import QUESTION, load_lat
 from tests.tiny_colqwen2 import write_base
 
 from vdr_integrations.errors import (
-    IndexLockedError,
     IndexMismatchError,
     IndexNotFoundError,
     OptionError,
@@ -51,7 +50,7 @@ def test_the_folder_and_the_model_of_the_index_are_enough(
     assert with_encoder.invoke(QUESTION) == by_name.invoke(QUESTION) == found
 
 
-def test_a_folder_is_open_until_the_last_retriever_lets_go(
+def test_retrievers_and_others_use_one_folder_at_once(
     index_folder: Path, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     first = ColQwen2Retriever(index=index_folder, encoder=encoder)
@@ -59,13 +58,12 @@ def test_a_folder_is_open_until_the_last_retriever_lets_go(
     found = first.invoke(QUESTION)
     assert second.invoke(QUESTION) == found
     first.close()
-    with pytest.raises(IndexLockedError):
-        LateInteractionIndex.open(index_folder)
+    with LateInteractionIndex.open(index_folder) as index:
+        assert index.remove_document(index.documents()[0].source)
+        left = {document.source for document in index.documents()}
+    assert {one.metadata["source"] for one in second.invoke(QUESTION)} <= left
     second.close()
-    LateInteractionIndex.open(index_folder).close()
-    assert first.invoke(QUESTION) == found
-    del first
-    LateInteractionIndex.open(index_folder).close()
+    assert first.invoke(QUESTION) == second.invoke(QUESTION)
 
 
 def test_copies_pickles_and_configured_retrievers_find_the_same(

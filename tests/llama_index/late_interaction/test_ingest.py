@@ -12,7 +12,7 @@ from tests.pdfs import write_pdf
 
 from vdr_integrations.errors import OptionError, PageReferenceError
 from vdr_integrations.index import Compression, LateInteractionIndex, sync_index
-from vdr_integrations.index.late_interaction.server import ServerEngine
+from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.llama_index import ColQwen2Retriever, PDFPageReader
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ async def test_adding_gives_page_ids_in_order_and_adding_again_does_nothing(
     multi_encoded: Encoded,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for method in ("upsert", "delete", "delete_where"):
+    for method in ("begin", "remove_document", "remove_pages"):
         monkeypatch.delattr(ServerEngine, method)
     ids = retriever.add_nodes(nodes[::-1])
     assert await retriever.aadd_nodes(nodes) == ids[::-1]

@@ -203,7 +203,7 @@ async def test_async_queries_leave_the_event_loop_to_others(
         monkeypatch.setattr(owner, name, call)
 
     index = retriever._index.get()
-    for method in ("query", "retrieve", "scroll"):
+    for method in ("search", "pages"):
         noted(index._engine, method)
     noted(PageStore, "get")
     noted(PageStore, "__contains__")

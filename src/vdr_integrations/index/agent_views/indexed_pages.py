@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from pathlib import PurePath
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.agent_views.found_pages import FoundPage
-from vdr_integrations.index.dense import DenseIndex
-from vdr_integrations.index.storage import transaction
+from vdr_integrations.index.stored_page import page_id
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vdr_integrations.index.late_interaction import LateInteractionIndex, StoredPage
+    from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord
-
-    Index: TypeAlias = DenseIndex | LateInteractionIndex
+    from vdr_integrations.index.stored_page import StoredPage
 
 __all__ = ["document_called", "document_of_file_name", "page_of_document", "pages_of_ref"]
 
-_AT_ONCE = 500
 
-_PAGE_COLUMNS = "source, page_number, page_label, total_pages, page_ref, text"
-
-
-def document_called(index: Index, name: str) -> DocumentRecord:
+def document_called(index: PageIndex, name: str) -> DocumentRecord:
     """The document of a source, or of a file name that only one document has.
 
     Raises:
@@ -43,7 +35,7 @@ def document_called(index: Index, name: str) -> DocumentRecord:
     return found
 
 
-def document_of_file_name(index: Index, name: str) -> DocumentRecord | None:
+def document_of_file_name(index: PageIndex, name: str) -> DocumentRecord | None:
     """The document with a file name, whatever its folder; None if there is none.
 
     Raises:
@@ -58,19 +50,14 @@ def document_of_file_name(index: Index, name: str) -> DocumentRecord | None:
     return same[0] if same else None
 
 
-def page_of_document(index: Index, document: DocumentRecord, page_number: int) -> FoundPage:
+def page_of_document(index: PageIndex, document: DocumentRecord, page_number: int) -> FoundPage:
     """A page of a document.
 
     Raises:
         OptionError: It is not in the index.
     """
-    if isinstance(index, DenseIndex):
-        found = _of_dense(index, "source = ? AND page_number = ?", document.source, page_number)
-    else:
-        ids = index.page_ids({"source": document.source, "page_number": page_number})
-        found = [_of_stored(page) for page in index.get(ids)]
-    if found:
-        return found[0]
+    for page in index.get([page_id(document.source, page_number)]):
+        return _of_stored(page)
     for skipped in document.skipped:
         if skipped.page_number == page_number:
             raise OptionError(f"page {page_number} could not be indexed: {skipped.reason}")
@@ -80,7 +67,7 @@ def page_of_document(index: Index, document: DocumentRecord, page_number: int) -
     )
 
 
-def pages_of_ref(index: Index, page_ref: str) -> list[FoundPage]:
+def pages_of_ref(index: PageIndex, page_ref: str) -> list[FoundPage]:
     """The pages that have this picture, at least one.
 
     Raises:
@@ -90,46 +77,12 @@ def pages_of_ref(index: Index, page_ref: str) -> list[FoundPage]:
         raise OptionError(
             "page_ref must be 'vdr-page:' and 64 hexadecimal digits; copy it from a search result."
         )
-    if isinstance(index, DenseIndex):
-        found = _of_dense(index, "page_ref = ?", page_ref)
-    else:
-        found = _of_late(index, page_ref)
+    found = [_of_stored(page) for page in index.pages_of_ref(page_ref)]
     if not found:
         raise OptionError(
             f"no page of the index has the picture {page_ref}; search again, and copy page_ref "
             f"from the results."
         )
-    return found
-
-
-def _of_dense(index: DenseIndex, where: str, *values: str | int) -> list[FoundPage]:
-    with transaction(index.path) as connection:
-        rows: Sequence[tuple[str, int, str, int, str, str]] = connection.execute(
-            f"SELECT {_PAGE_COLUMNS} FROM pages "  # noqa: S608  # constants; values are bound
-            f"JOIN documents ON documents.id = document_id WHERE {where} "
-            f"ORDER BY source, page_number LIMIT 10",
-            values,
-        ).fetchall()
-    return [
-        FoundPage(
-            source=source,
-            page_number=number,
-            page_label=label,
-            total_pages=total,
-            page_ref=ref,
-            text=text,
-        )
-        for source, number, label, total, ref, text in rows
-    ]
-
-
-def _of_late(index: LateInteractionIndex, page_ref: str) -> list[FoundPage]:
-    # Pictures are no field that engines look up; this is asked only of pages not just found.
-    ids = index.page_ids()
-    found: list[FoundPage] = []
-    for start in range(0, len(ids), _AT_ONCE):
-        pages = index.get(ids[start : start + _AT_ONCE])
-        found += [_of_stored(page) for page in pages if page.page_ref == page_ref]
     return found
 
 

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import DocumentRecord, FileState, PageRecord
-from vdr_integrations.index.late_interaction import page_id
+from vdr_integrations.index.stored_page import page_id
 from vdr_integrations.llama_index.late_interaction.hit_nodes import citation
 from vdr_integrations.llama_index.page_nodes import PAGE_KEY, TEXT_KEY, page_ref
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vdr_integrations.index import LateInteractionIndex, StoredPage
-    from vdr_integrations.index.late_interaction import StagedDocument
     from vdr_integrations.index.page_encoding import PageEncoding
+    from vdr_integrations.index.staging import StagedDocument
     from vdr_integrations.pages import PageStore
 
 __all__ = ["PageIngest"]
@@ -101,8 +101,7 @@ class PageIngest:
 
     def _add_document(self, source: str, entries: dict[int, _Entry]) -> None:
         with self.index.writing():
-            ids = self.index.page_ids({"source": source})
-            stored = {page.page_number: page for page in self.index.get(ids)}
+            stored = {page.page_number: page for page in self.index.pages({"source": source})}
             if all(entry.is_same(stored.get(number)) for number, entry in entries.items()):
                 return
             total = next(reversed(entries.values())).total_pages
@@ -121,7 +120,9 @@ class PageIngest:
 
     def _stage(self, staged: StagedDocument, batch: Sequence[_Entry]) -> None:
         held: dict[int, StoredPage] = {}
-        if self.index.compression.token_pooling == 1:  # pooled vectors would be pooled again
+        kept = self.index.compression
+        # Pooled vectors would be pooled again, and those of 8 bits rounded again.
+        if kept.token_pooling == 1 and kept.vectors != "int8":
             ids = [page_id(entry.source, entry.record.page_number) for entry in batch]
             held = {page.page_number: page for page in self.index.get(ids, with_vectors=True)}
         new: list[_Entry] = []
@@ -178,5 +179,7 @@ def _text_layer(node: BaseNode, cited: str) -> str:
 
 
 def _kept(page: StoredPage, total_pages: int) -> _Entry:
-    record = PageRecord(page.page_number, page.page_label, page.page_ref, page.text, page.grid)
+    record = PageRecord(
+        page.page_number, page.page_label, page.page_ref, page.text, page.grid, page.bias
+    )
     return _Entry(page.source, total_pages, record, page.metadata)

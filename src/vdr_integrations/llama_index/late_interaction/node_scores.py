@@ -9,7 +9,7 @@ from llama_index.core.schema import BaseNode, ImageNode, Node, NodeWithScore
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import maxsim_score
-from vdr_integrations.index.late_interaction.token_pooling import pool_visual_tokens
+from vdr_integrations.index.token_pooling import pool_visual_tokens
 from vdr_integrations.llama_index.embedding_items import PageItem, stored_page
 from vdr_integrations.llama_index.late_interaction.stored_pages import (
     candidate_ids,

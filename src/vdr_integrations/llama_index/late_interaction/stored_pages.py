@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vdr_integrations.index.late_interaction import page_id
+from vdr_integrations.index.stored_page import page_id
 from vdr_integrations.llama_index.page_nodes import page_ref
 
 if TYPE_CHECKING:

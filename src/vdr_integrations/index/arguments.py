@@ -1,0 +1,127 @@
+"""What callers give, checked before any store sees it: one caller's slip harms nobody else."""
+
+from __future__ import annotations
+
+import json
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vdr_integrations.errors import InvalidVectorError, OptionError
+from vdr_integrations.index.maxsim import check_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+__all__ = [
+    "check_unit_rows",
+    "clean_text",
+    "json_metadata",
+    "listed_ids",
+    "utf8",
+    "whole_number",
+]
+
+_MOST = 2**31 - 1
+"""Of numbers that callers give: beyond what any index has, and within what every store keeps."""
+_NORM_TOLERANCE = 1e-3
+
+
+def whole_number(name: str, found: object, *, least: int) -> int:
+    """An integer, of Python or numpy.
+
+    Raises:
+        OptionError: Anything else, or out of range; the message calls it ``name``.
+    """
+    refused = OptionError(
+        f"{name} must be a whole number from {least} to {_MOST}, found {_shown(found)}."
+    )
+    if isinstance(found, bool | np.bool_):
+        raise refused
+    try:
+        number = operator.index(found)  # pyright: ignore[reportArgumentType]  # untyped callers
+    except TypeError:
+        raise refused from None
+    if not least <= number <= _MOST:
+        raise refused
+    return number
+
+
+def utf8(subject: str, found: object) -> str:
+    """A text that every store keeps.
+
+    Raises:
+        OptionError: No text, or one with half a surrogate pair.
+    """
+    if not isinstance(found, str):
+        raise OptionError(f"{subject} must be a text, found {_shown(found)}.")
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        shown = found.encode(errors="backslashreplace").decode()[:100]
+        raise OptionError(
+            f"{subject} is not UTF-8 (half a surrogate pair in {shown!r}); "
+            f"give a text that can be encoded."
+        ) from None
+    return found
+
+
+def clean_text(text: str) -> str:
+    """The text with "?" in place of half surrogate pairs, which text layers of PDFs may hold."""
+    return text.encode(errors="replace").decode()
+
+
+def listed_ids(page_ids: Sequence[str]) -> list[str]:
+    """Page ids, each once, in order.
+
+    Raises:
+        OptionError: One id in place of a list, or something that is no text.
+    """
+    if isinstance(page_ids, str):
+        raise OptionError("page ids come in a list; for one write [page_id].")
+    return list(dict.fromkeys(utf8("a page id", page_id) for page_id in page_ids))
+
+
+def json_metadata(subject: str, given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """A copy of the caller's metadata.
+
+    Raises:
+        OptionError: Something that JSON does not hold.
+    """
+    found = {} if given is None else dict(given)
+    try:
+        text = json.dumps(found, allow_nan=False, ensure_ascii=False)
+        copy = json.loads(text)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OptionError(f"{subject}: metadata must be JSON, {error}.") from error
+    if copy.keys() != found.keys():
+        raise OptionError(f"{subject}: metadata keys must be strings, found {list(found)!r}.")
+    return copy
+
+
+def check_unit_rows(subject: str, matrix: NDArray[np.float32], *, dimension: int) -> None:
+    """Refuse a matrix whose rows are not of length 1.
+
+    Raises:
+        OptionError: Another shape or dtype.
+        InvalidVectorError: No rows, NaN, infinity or another length.
+    """
+    check_matrix(subject, matrix, dimension=dimension)
+    if matrix.dtype != np.float32:
+        raise OptionError(f"{subject}: the index takes float32, found {matrix.dtype}.")
+    # Sums of squares in float32 are good to 1e-6: far finer than the tolerance.
+    lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
+    wrong = np.flatnonzero(~(np.abs(lengths - 1.0) <= _NORM_TOLERANCE))
+    if wrong.size:
+        raise InvalidVectorError(
+            f"{subject}: the vector in row {wrong[0]} has length {lengths[wrong[0]]:g}; "
+            f"the index takes vectors of length 1."
+        )
+
+
+def _shown(found: object) -> str:
+    return f"{type(found).__name__} {str(found)[:40]}"

@@ -1,0 +1,250 @@
+"""The first stage on disk: a codebook, and lists of the pages that have each centroid.
+
+All of it is derived from the vectors and can be made again. A page that is in no list (it came
+before the codebook, or its list was altered) is compared exactly by every search, so nothing here
+decides what is found or kept; it decides how fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vdr_integrations.index.first_stage import Codebook, PostingLists, query_terms
+from vdr_integrations.index.folder.disk import map_file
+from vdr_integrations.index.folder.places import strong_digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.folder.manifest_row import Layout, ListFile
+    from vdr_integrations.index.folder.snapshot import Snapshot
+
+__all__ = [
+    "FirstStage",
+    "Lists",
+    "codebook_bytes",
+    "codes_blob",
+    "codes_of_blob",
+    "list_bytes",
+    "read_codebook",
+    "read_lists",
+    "tail_lists",
+]
+
+_HEADER = 4
+"""int64: cells, centroids, dimension, and nothing; or size, centroids, postings, bytes a page."""
+_DIGEST_BYTES = 16
+_SHA256_BYTES = 32
+
+
+class Lists:
+    """Lists of pages of a range of rows.
+
+    Attributes:
+        first_row: Pages are numbered from here.
+        postings: The lists.
+        listed: bool (size,): which pages are in them.
+    """
+
+    def __init__(self, first_row: int, postings: PostingLists, listed: NDArray[np.bool_]) -> None:
+        """Take them."""
+        self.first_row = first_row
+        self.postings = postings
+        self.listed = listed
+
+    @property
+    def end_row(self) -> int:
+        """Behind the range."""
+        return self.first_row + self.postings.size
+
+
+class FirstStage:
+    """Picks candidates; keeps what it read of files, each of which is checked once."""
+
+    def __init__(self) -> None:
+        """Nothing has been read."""
+        self._codebook: tuple[str, Codebook | None] = ("", None)
+        self._files: dict[str, Lists | None] = {}
+        self._tail: tuple[Snapshot, Lists] | None = None
+
+    def ranked(
+        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp]
+    ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
+        """Pages by how good they look.
+
+        Args:
+            snapshot: The state.
+            query: float32 (query tokens, dimension).
+            pages: Which, as indices of the snapshot.
+
+        Returns:
+            The pages that are in a list, the best ones first, their scores, and the pages that are
+            in none.
+        """
+        codebook = self._current_codebook(snapshot)
+        if codebook is None:
+            return pages[:0], np.empty(0, np.float32), pages
+        terms = query_terms(query, codebook)
+        scores = np.zeros(len(snapshot), np.float32)
+        listed = np.zeros(len(snapshot), np.bool_)
+        rows = snapshot.places["row"]
+        for lists in self._lists(snapshot, len(codebook.centroids)):
+            first, last = np.searchsorted(rows, [lists.first_row, lists.end_row]).tolist()
+            numbers = rows[first:last] - lists.first_row
+            scores[first:last] = lists.postings.scores(terms)[numbers]
+            listed[first:last] = lists.listed[numbers]
+        is_listed = listed[pages]
+        known = pages[is_listed]
+        order = np.argsort(-scores[known], kind="stable")
+        return known[order], scores[known][order], pages[~is_listed]
+
+    def _current_codebook(self, snapshot: Snapshot) -> Codebook | None:
+        name = snapshot.manifest.layout.codebook
+        if not name:
+            return None
+        known = self._codebook
+        if known[0] != name:
+            known = (name, read_codebook(snapshot.folder, snapshot.manifest.layout))
+            self._codebook = known
+        return known[1]
+
+    def _lists(self, snapshot: Snapshot, centroids: int) -> list[Lists]:
+        layout = snapshot.manifest.layout
+        kept = self._files
+        files = {
+            file.name: kept[file.name] if file.name in kept else read_lists(snapshot.folder, file)
+            for file in layout.lists
+        }
+        self._files = files
+        tail = self._tail
+        if tail is None or tail[0] is not snapshot:
+            tail = (snapshot, tail_lists(snapshot, centroids))
+            self._tail = tail
+        return [lists for lists in (*files.values(), tail[1]) if lists is not None]
+
+
+def tail_lists(snapshot: Snapshot, centroids: int) -> Lists:
+    """Lists of the pages behind the last list file, from their codes."""
+    layout = snapshot.manifest.layout
+    rows = snapshot.places["row"]
+    start = layout.lists[-1].end_row if layout.lists else 0
+    alive = rows[np.searchsorted(rows, start) :].tolist()
+    found = [
+        (row, codes)
+        for row in alive
+        if row in snapshot.codes and (codes := codes_of_blob(row, snapshot.codes[row])) is not None
+    ]
+    first = found[0][0] if found else start
+    size = found[-1][0] + 1 - first if found else 0
+    numbers = [row - first for row, _ in found]
+    listed = np.zeros(size, np.bool_)
+    listed[numbers] = True
+    postings = PostingLists.of(
+        numbers, [codes for _, codes in found], size=size, centroids=centroids
+    )
+    return Lists(first, postings, listed)
+
+
+def codes_blob(row: int, codes: NDArray[np.uint16]) -> bytes:
+    """What the database keeps of a page's centroids."""
+    data = codes.astype("<u2").tobytes()
+    return strong_digest(row.to_bytes(8, "little"), data) + data
+
+
+def codes_of_blob(row: int, blob: object) -> NDArray[np.uint16] | None:
+    """The centroids; None if they are not what was written."""
+    if not isinstance(blob, bytes):
+        return None
+    digest, data = blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
+    if strong_digest(row.to_bytes(8, "little"), data) != digest:
+        return None
+    return np.frombuffer(data, "<u2")
+
+
+def codebook_bytes(codebook: Codebook) -> bytes:
+    """What the codebook file holds: centroids in float16."""
+    header = np.array(
+        [len(codebook.cells), len(codebook.centroids), codebook.cells.shape[1], 0], "<i8"
+    )
+    return b"".join(
+        [
+            header.tobytes(),
+            codebook.starts.astype("<i8").tobytes(),
+            codebook.cells.astype("<f2").tobytes(),
+            codebook.centroids.astype("<f2").tobytes(),
+        ]
+    )
+
+
+def read_codebook(folder: Path, layout: Layout) -> Codebook | None:
+    """The codebook; None if it is not what was written."""
+    try:
+        data = (folder / layout.codebook).read_bytes()
+    except OSError:
+        return None
+    if hashlib.sha256(data).hexdigest() != layout.codebook_digest:
+        return None
+    cells, centroids, dimension, _ = np.frombuffer(data, "<i8", _HEADER).tolist()
+    place = 8 * _HEADER
+    starts = np.frombuffer(data, "<i8", cells + 1, place)
+    place += 8 * (cells + 1)
+    first = np.frombuffer(data, "<f2", cells * dimension, place)
+    place += 2 * cells * dimension
+    second = np.frombuffer(data, "<f2", centroids * dimension, place)
+    return Codebook(
+        first.reshape(cells, dimension).astype(np.float32),
+        second.reshape(centroids, dimension).astype(np.float32),
+        starts,
+    )
+
+
+def list_bytes(lists: Lists) -> bytes:
+    """What a list file holds; the last 32 bytes are the digest of the others."""
+    postings = lists.postings
+    header = np.array(
+        [postings.size, len(postings.starts) - 1, len(postings.pages), postings.pages.itemsize],
+        "<i8",
+    )
+    listed = np.packbits(lists.listed).tobytes()
+    parts = [
+        header.tobytes(),
+        lists.first_row.to_bytes(8, "little"),
+        postings.starts.astype("<i8").tobytes(),
+        listed + bytes(_filled(len(listed)) - len(listed)),
+        postings.pages.tobytes(),
+    ]
+    data = b"".join(parts)
+    return data + hashlib.sha256(data).digest()
+
+
+def read_lists(folder: Path, file: ListFile) -> Lists | None:
+    """The lists of a file, mapped; None if they are not what was written."""
+    try:
+        length = (folder / file.name).stat().st_size
+        data = map_file(folder, file.name, used_bytes=length)
+    except OSError:
+        return None
+    if len(data) < 8 * _HEADER + _SHA256_BYTES:
+        return None
+    size, centroids, count, width = data[: 8 * _HEADER].view("<i8").tolist()
+    sizes = [8 * _HEADER, 8, 8 * (centroids + 1), _filled(-(-size // 8)), count * width]
+    if min(sizes) < 0 or sum(sizes) + _SHA256_BYTES != len(data):
+        return None
+    if hashlib.sha256(data[:-_SHA256_BYTES].data).digest() != data[-_SHA256_BYTES:].tobytes():
+        return None
+    parts = np.split(data[:-_SHA256_BYTES], np.cumsum(sizes)[:-1])
+    _, first, starts, listed, pages = parts
+    if int(first.view("<i8")[0]) != file.first_row or size != file.end_row - file.first_row:
+        return None
+    kind = "<u2" if width == 2 else "<u4"
+    postings = PostingLists(size, starts.view("<i8"), pages.view(kind))
+    return Lists(file.first_row, postings, np.unpackbits(listed, count=size).astype(np.bool_))
+
+
+def _filled(size: int) -> int:
+    return -(-size // 8) * 8

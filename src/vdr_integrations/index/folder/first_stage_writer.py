@@ -1,0 +1,340 @@
+"""Making and tidying what the first stage reads: the codebook, and lists in few files.
+
+Nothing here is needed for a right answer, so trouble with it never undoes a commit; the next one
+tries again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vdr_integrations.errors import IndexFormatError, IndexStoreError, ResourceError
+from vdr_integrations.index.candidates import SMALL_INDEX_PAGES
+from vdr_integrations.index.first_stage import Codebook, PostingLists
+from vdr_integrations.index.folder import disk
+from vdr_integrations.index.folder.first_stage_files import (
+    Lists,
+    codebook_bytes,
+    codes_of_blob,
+    list_bytes,
+    read_codebook,
+    read_lists,
+)
+from vdr_integrations.index.folder.manifest_row import ListFile
+from vdr_integrations.index.folder.page_scores import stored_tokens
+from vdr_integrations.index.folder.vector_bytes import token_matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.folder.manifest_row import Layout
+    from vdr_integrations.index.folder.reader import FolderReader
+    from vdr_integrations.index.folder.snapshot import Snapshot
+    from vdr_integrations.index.folder.writer import FolderWriter
+
+__all__ = ["FirstStageWriter"]
+
+_FIRST_PAGES = SMALL_INDEX_PAGES
+"""Fewer pages are all compared anyway."""
+_SAMPLED_TOKENS = 262_144
+_PAGES_AT_ONCE = 64
+_TAIL_PAGES = 2048
+_MOST_ROWS = 1 << 16
+"""Pages of a list file are numbered in 16 bits."""
+_MERGED_BELOW = 1.5
+"""A file is joined with the next one unless it is larger by this: few files, each page moved
+about as often as the index doubles."""
+
+
+class FirstStageWriter:
+    """Keeps the first stage of one index; for its writer."""
+
+    def __init__(self, writer: FolderWriter, reader: FolderReader) -> None:
+        """Nothing has been read."""
+        self._writer = writer
+        self._reader = reader
+        self._folder = writer.folder
+        self._codebook: tuple[str, Codebook | None] = ("", None)
+
+    def codes(
+        self, tokens: Sequence[int], parts: Iterable[NDArray[np.uint8]]
+    ) -> tuple[str, list[NDArray[np.uint16]]]:
+        """Centroids of pages that are about to be written.
+
+        Args:
+            tokens: Rows of each page's matrix.
+            parts: Their stored bytes.
+
+        Returns:
+            The codebook's file, empty where there is none, and each page's centroids.
+        """
+        settings = self._writer.settings
+        layout = self._reader.layout()
+        codebook = None if settings.tokens is None else self._current(layout)
+        if codebook is None or settings.tokens is None:
+            return "", []
+        dimension, vectors = settings.tokens.dimension, settings.compression.vectors
+        matrices = (
+            token_matrix(part, tokens=count, dimension=dimension, vectors=vectors)
+            for count, part in zip(tokens, parts, strict=True)
+        )
+        return layout.codebook, list(_assigned(codebook, matrices))
+
+    def keep_short(self) -> None:
+        """Make what is missing, and join what has become many; quick when nothing is due."""
+        if self._writer.settings.tokens is None:
+            return
+        with suppress(IndexStoreError, ResourceError):
+            layout = self._reader.layout()
+            end = layout.lists[-1].end_row if layout.lists else 1
+            due = _TAIL_PAGES if layout.codebook else _FIRST_PAGES
+            if layout.next_row - end >= due:
+                self.bring_up(everything=False)
+
+    def bring_up(self, *, everything: bool) -> None:
+        """Make the codebook if it is time, and put pages that are in no list file into one.
+
+        Args:
+            everything: Make an altered codebook again, look at every page of every file, and leave
+                removed pages out.
+        """
+        with self._writer.lock.held(wait_s=self._writer.wait_s):
+            snapshot = self._reader.snapshot()
+            layout = snapshot.manifest.layout
+            if len(snapshot) < _FIRST_PAGES:
+                return
+            codebook, kept = self._current(layout), snapshot.codes
+            if codebook is None:
+                if layout.codebook and not everything:
+                    return
+                codebook, layout = self._make_codebook(snapshot, layout)
+                kept = dict[int, bytes]()  # what is there follows from another codebook
+            made = partial(self._made, snapshot, codebook, kept)
+            held: list[_Held] = []
+            for file in layout.lists:
+                lists = read_lists(self._folder, file)
+                if lists is not None and everything:
+                    held += self._tidied(snapshot, made, _Held(file, lists))
+                elif lists is not None:
+                    held.append(_Held(file, lists))
+                elif everything:
+                    held += made(file.first_row, file.end_row)
+                else:
+                    held.append(_Held(file, None))
+            start = layout.lists[-1].end_row if layout.lists else 0
+            held += made(start, layout.next_row)
+            self._commit(layout, _joined(snapshot, held, everything=everything))
+
+    def _current(self, layout: Layout) -> Codebook | None:
+        known = self._codebook
+        if known[0] != layout.codebook:
+            found = read_codebook(self._folder, layout) if layout.codebook else None
+            known = (layout.codebook, found)
+            self._codebook = known
+        return known[1]
+
+    def _make_codebook(self, snapshot: Snapshot, layout: Layout) -> tuple[Codebook, Layout]:
+        count = len(snapshot)
+        per_page = max(1, int(snapshot.places["tokens"].mean()))
+        wanted = min(count, max(1, _SAMPLED_TOKENS // per_page))
+        chosen = np.unique(np.linspace(0, count - 1, wanted).astype(np.intp))
+        _, sample = self._readable(snapshot, chosen.tolist())
+        made = codebook_bytes(Codebook.of(np.concatenate(list(sample))))
+        name = f"{secrets.token_hex(6)}.codebook"
+        disk.write_whole(self._folder, name, [made])
+        layout = replace(
+            layout,
+            codebook=name,
+            codebook_digest=hashlib.sha256(made).hexdigest(),
+            lists=(),
+        )
+        self._codebook = (name, read_codebook(self._folder, layout))
+        codebook = self._codebook[1]
+        assert codebook is not None  # noqa: S101  # just written
+        return codebook, layout
+
+    def _readable(
+        self, snapshot: Snapshot, indices: Iterable[int]
+    ) -> tuple[list[int], Iterator[NDArray[np.float32]]]:
+        """The pages of which vectors can be read: filled while these are gone through."""
+        readable: list[int] = []
+
+        def matrices() -> Iterator[NDArray[np.float32]]:
+            for index in indices:
+                with suppress(IndexFormatError):
+                    matrix = self._matrix(snapshot, index)
+                    readable.append(index)
+                    yield matrix
+
+        return readable, matrices()
+
+    def _matrix(self, snapshot: Snapshot, index: int) -> NDArray[np.float32]:
+        return stored_tokens(snapshot, index, vectors=self._writer.settings.compression.vectors)
+
+    def _tidied(
+        self, snapshot: Snapshot, made: Callable[[int, int], list[_Held]], held: _Held
+    ) -> list[_Held]:
+        """A file as it is, or without removed pages, or made again where pages are missing."""
+        assert held.lists is not None  # noqa: S101  # asked by the caller
+        alive = _alive(snapshot, held.lists)
+        if (alive & ~held.lists.listed).any():
+            return made(held.lists.first_row, held.lists.end_row)
+        return [held.without_removed(alive)] if (held.lists.listed & ~alive).any() else [held]
+
+    def _made(
+        self,
+        snapshot: Snapshot,
+        codebook: Codebook,
+        kept: dict[int, bytes],
+        first_row: int,
+        end_row: int,
+    ) -> list[_Held]:
+        """Lists of all pages of a range of rows, by their kept codes or from their vectors."""
+        made: list[_Held] = []
+        rows = snapshot.places["row"]
+        begin, end = np.searchsorted(rows, [first_row, end_row]).tolist()
+        while begin < end:
+            first = int(rows[begin])
+            stop = int(np.searchsorted(rows, min(first + _MOST_ROWS, end_row)))
+            codes: dict[int, NDArray[np.uint16]] = {}
+            for index in range(begin, stop):
+                found = codes_of_blob(int(rows[index]), kept.get(int(rows[index])))
+                if found is not None:
+                    codes[index] = found
+            missing = [index for index in range(begin, stop) if index not in codes]
+            readable, matrices = self._readable(snapshot, missing)
+            assigned = list(_assigned(codebook, matrices))
+            codes.update(zip(readable, assigned, strict=True))
+            made.append(
+                _Held(None, _lists_of(rows, codes, first, int(rows[stop - 1]) + 1, codebook))
+            )
+            begin = stop
+        return made
+
+    def _commit(self, layout: Layout, held: list[_Held]) -> None:
+        files: list[ListFile] = []
+        for one in held:
+            if one.file is None and one.lists is not None:
+                name = f"{secrets.token_hex(6)}.lists"
+                disk.write_whole(self._folder, name, [list_bytes(one.lists)])
+                pages = int(one.lists.listed.sum())
+                files.append(ListFile(name, one.lists.first_row, one.lists.end_row, pages))
+            elif one.file is not None:
+                files.append(one.file)
+        with self._writer.transaction() as step:
+            step.set_layout(replace(layout, lists=tuple(files)))
+            end = files[-1].end_row if files else 0
+            step.connection.execute("DELETE FROM codes WHERE row < ?", (end,))
+        disk.remove_leftovers(self._folder, keep=step.layout.file_names)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """Lists in a file, or to be written into one.
+
+    Attributes:
+        file: Where they are; None for new ones.
+        lists: None for a file that was altered: it stays until ``optimize``.
+    """
+
+    file: ListFile | None
+    lists: Lists | None
+
+    def without_removed(self, alive: NDArray[np.bool_]) -> _Held:
+        assert self.lists is not None  # noqa: S101  # asked by the caller
+        kept = Lists(
+            self.lists.first_row, self.lists.postings.only(alive), self.lists.listed & alive
+        )
+        return _Held(None, kept)
+
+
+def _alive(snapshot: Snapshot, lists: Lists) -> NDArray[np.bool_]:
+    """Which rows of a range are pages of the index."""
+    rows = snapshot.places["row"]
+    first, last = np.searchsorted(rows, [lists.first_row, lists.end_row]).tolist()
+    alive = np.zeros(lists.postings.size, np.bool_)
+    alive[rows[first:last] - lists.first_row] = True
+    return alive
+
+
+def _lists_of(
+    rows: NDArray[np.int64],
+    codes: dict[int, NDArray[np.uint16]],
+    first_row: int,
+    end_row: int,
+    codebook: Codebook,
+) -> Lists:
+    indices = sorted(codes)
+    numbers = [int(rows[index]) - first_row for index in indices]
+    size = end_row - first_row
+    listed = np.zeros(size, np.bool_)
+    listed[numbers] = True
+    postings = PostingLists.of(
+        numbers,
+        [codes[index] for index in indices],
+        size=size,
+        centroids=len(codebook.centroids),
+    )
+    return Lists(first_row, postings, listed)
+
+
+def _joined(snapshot: Snapshot, held: list[_Held], *, everything: bool) -> list[_Held]:
+    """The same lists in fewer files."""
+    joined: list[_Held] = []
+    for one in held:
+        joined.append(one)
+        while len(joined) > 1 and _is_joinable(joined[-2], joined[-1], everything=everything):
+            later, earlier = joined.pop(), joined.pop()
+            joined.append(_union(snapshot, earlier, later))
+    return joined
+
+
+def _is_joinable(earlier: _Held, later: _Held, *, everything: bool) -> bool:
+    if earlier.lists is None or later.lists is None:
+        return False
+    if later.lists.end_row - earlier.lists.first_row > _MOST_ROWS:
+        return False
+    if everything:
+        return True
+    return earlier.lists.listed.sum() <= _MERGED_BELOW * later.lists.listed.sum()
+
+
+def _union(snapshot: Snapshot, earlier: _Held, later: _Held) -> _Held:
+    assert earlier.lists is not None  # noqa: S101  # asked by the caller
+    assert later.lists is not None  # noqa: S101
+    first, second = earlier.lists, later.lists
+    offset = second.first_row - first.first_row
+    postings = first.postings.with_others(second.postings, offset=offset)
+    listed = np.zeros(postings.size, np.bool_)
+    listed[: first.postings.size] = first.listed
+    listed[offset:] = second.listed
+    both = _Held(None, Lists(first.first_row, postings, listed))
+    return both.without_removed(_alive(snapshot, Lists(first.first_row, postings, listed)))
+
+
+def _assigned(
+    codebook: Codebook, matrices: Iterable[NDArray[np.float32]]
+) -> Iterator[NDArray[np.uint16]]:
+    """Centroids of each page, a few pages at a time."""
+    for batch in _batches(matrices):
+        yield from codebook.assign(batch)
+
+
+def _batches(matrices: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.float32]]]:
+    batch: list[NDArray[np.float32]] = []
+    for matrix in matrices:
+        batch.append(matrix)
+        if len(batch) == _PAGES_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

@@ -1,0 +1,392 @@
+"""Searches in a folder, and what it knows of documents and pages. Nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vdr_integrations.errors import IndexLockedError
+from vdr_integrations.index.candidates import (
+    SMALL_INDEX_PAGES,
+    first_count,
+    most_candidates,
+    outlook,
+)
+from vdr_integrations.index.filters import filterable
+from vdr_integrations.index.folder.database import reading
+from vdr_integrations.index.folder.dense_scores import DenseScores, stored_dense
+from vdr_integrations.index.folder.field_table import FieldTable, in_range
+from vdr_integrations.index.folder.first_stage_files import FirstStage
+from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
+from vdr_integrations.index.folder.page_scores import (
+    best_scores,
+    rough_scores,
+    stored_tokens,
+)
+from vdr_integrations.index.folder.places import content_digest, id_key, ref_key
+from vdr_integrations.index.folder.records_json import document_of, metadata_of, page_of
+from vdr_integrations.index.folder.snapshot import load_snapshot
+from vdr_integrations.index.folder.troubles import altered
+from vdr_integrations.index.ranking import (
+    COSINE_DECIMALS,
+    MAXSIM_DECIMALS,
+    best_pages,
+    contenders,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.filters import Condition, Where
+    from vdr_integrations.index.folder.manifest_row import Layout
+    from vdr_integrations.index.folder.snapshot import KnownDocument, Snapshot
+    from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.index.settings import Settings
+    from vdr_integrations.index.stored_page import StoredPage
+    from vdr_integrations.types import Hit
+
+    _Choose: TypeAlias = Callable[[Snapshot], list[tuple[int, float]]]
+    _Pick: TypeAlias = Callable[[Snapshot], list[int]]
+
+__all__ = ["FolderReader"]
+
+_TRIES = 20
+_ROWS_AT_ONCE = 500
+
+
+class FolderReader:
+    """Reads one index. Safe to call from any thread; every call sees one committed state.
+
+    Attributes:
+        folder: Of the index.
+        settings: What it was made with.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Look at what is committed.
+
+        Raises:
+            IndexNotFoundError: There is no index in the folder.
+            IndexFormatError: Not an index, damaged, or of another format.
+            IndexStoreError: The file system refuses.
+        """
+        self.folder = folder
+        self._snapshot = load_snapshot(folder)
+        self.settings: Settings = self._snapshot.manifest.settings
+        self._dense = DenseScores()
+        self._first_stage = FirstStage()
+        self._fields: tuple[Snapshot, FieldTable] | None = None
+
+    @property
+    def location(self) -> str:
+        """What messages call the index."""
+        return str(self.folder)
+
+    def snapshot(self) -> Snapshot:
+        """The state that is committed now.
+
+        Raises:
+            IndexMismatchError: The index was deleted and made again with other settings.
+            IndexStoreError: See :class:`FolderReader`.
+        """
+        found = load_snapshot(self.folder, self._snapshot)
+        refuse_other_settings(self.folder, found.manifest, self.settings)
+        self._snapshot = found
+        return found
+
+    def layout(self) -> Layout:
+        """The files as they are committed now."""
+        with reading(self.folder) as connection:
+            return ManifestRow.read(connection, self.folder).layout
+
+    def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
+        """All documents, by source."""
+        snapshot = self.snapshot()
+        if not skip_altered:
+            snapshot.refuse_altered(None)
+        found = [
+            _record(document) for document in snapshot.documents.values() if not document.is_altered
+        ]
+        return sorted(found, key=lambda record: record.source)
+
+    def altered_documents(self) -> list[str]:
+        """Documents of which nothing can be read."""
+        return sorted(document.source for document in self.snapshot().altered)
+
+    def document(self, source: str) -> DocumentRecord | None:
+        """The document of a name, or None."""
+        snapshot = self.snapshot()
+        snapshot.refuse_altered({source})
+        number = snapshot.sources.get(source)
+        return None if number is None else _record(snapshot.documents[number])
+
+    def count_pages(self, where: Where) -> int:
+        """Pages that fit."""
+        snapshot = self.snapshot()
+        return len(self._fitting(snapshot, where))
+
+    def page_ids(self, where: Where) -> list[str]:
+        """Ids of pages that fit, by source and page number."""
+        return [page.page_id for page in self.pages_where(where)]
+
+    def pages_where(self, where: Where) -> list[StoredPage]:
+        """Pages that fit, by source and page number, without vectors."""
+
+        def choose(snapshot: Snapshot) -> list[int]:
+            return _named(snapshot, self._fitting(snapshot, where).tolist())
+
+        return self._read(choose, vectors=False)
+
+    def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
+        """Pages of these ids in their order; unknown ids are left out."""
+        return self._read(lambda snapshot: _of_ids(snapshot, page_ids), vectors=vectors)
+
+    def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
+        """Pages with this picture, by source and page number."""
+
+        def choose(snapshot: Snapshot) -> list[int]:
+            snapshot.refuse_altered(None)
+            found = np.flatnonzero(snapshot.places["ref_key"] == ref_key(page_ref))
+            return _named(snapshot, found.tolist())
+
+        return [page for page in self._read(choose, vectors=False) if page.page_ref == page_ref]
+
+    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
+        """The best pages by dense vectors, best first."""
+
+        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
+            pages = self._fitting(snapshot, where)
+            scores = self._dense.scores(snapshot, query, pages)
+            return best_pages(pages, scores, k=k, decimals=COSINE_DECIMALS, name=_namer(snapshot))
+
+        return self._hits(choose)
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        candidates: int | None,
+        exhaustive: bool,
+        dense_query: NDArray[np.float32] | None,
+    ) -> list[Hit]:
+        """The best pages by MaxSim, best first."""
+
+        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
+            pages = self._fitting(snapshot, where)
+            if dense_query is not None:
+                count = most_candidates(len(snapshot), k=k) if candidates is None else candidates
+                near = self._dense.scores(snapshot, dense_query, pages)
+                pages = pages[contenders(near, k=count)]
+            elif not exhaustive and candidates is not None and len(pages) > 2 * candidates:
+                known, _, unknown = self._first_stage.ranked(snapshot, query, pages)
+                pages = np.concatenate([known[:candidates], unknown])
+            elif not exhaustive and candidates is None and len(pages) > SMALL_INDEX_PAGES:
+                return self._in_two_stages(snapshot, query, pages, k=k)
+            return self._ranked(snapshot, query, pages, k=k)
+
+        return self._hits(choose)
+
+    def _in_two_stages(
+        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
+    ) -> list[tuple[int, float]]:
+        """Score the most promising pages until no other is likely to be among the best."""
+        vectors = self.settings.compression.vectors
+        known, looks, unknown = self._first_stage.ranked(snapshot, query, pages)
+        step = first_count(k)
+        most = min(len(known), most_candidates(len(snapshot), k=k))
+        found = rough_scores(snapshot, query, unknown, vectors=vectors)
+        scores = np.empty(0, np.float32)
+        while len(scores) < most:
+            chosen = known[len(scores) : min(len(scores) + step, most)]
+            fresh = rough_scores(snapshot, query, chosen, vectors=vectors)
+            scores = np.concatenate([scores, fresh])
+            best = np.concatenate([found, scores])
+            if len(scores) < most and len(best) >= k:
+                expected = outlook(looks[: len(scores)], scores).best(float(looks[len(scores)]))
+                if expected < np.partition(best, -k)[-k]:
+                    break
+        seen = np.concatenate([unknown, known[: len(scores)]])
+        rough = np.concatenate([found, scores])
+        named, exact = best_scores(snapshot, query, seen, rough, k=k, vectors=vectors)
+        return best_pages(named, exact, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
+
+    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+        """These pages with their exact scores, best first; unknown ids are left out."""
+
+        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
+            pages = np.array(_of_ids(snapshot, page_ids), np.intp)
+            return self._ranked(snapshot, query, pages, k=max(len(pages), 1))
+
+        return self._hits(choose)
+
+    def _ranked(
+        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
+    ) -> list[tuple[int, float]]:
+        vectors = self.settings.compression.vectors
+        rough = rough_scores(snapshot, query, pages, vectors=vectors)
+        named, exact = best_scores(snapshot, query, pages, rough, k=k, vectors=vectors)
+        return best_pages(named, exact, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
+
+    def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
+        """Pages that fit, as indices of the snapshot."""
+        fits = np.ones(len(snapshot), np.bool_)
+        for group in where.groups:
+            of_group = np.zeros(len(snapshot), np.bool_)
+            for condition in group:
+                self._mark(snapshot, condition, of_group)
+            fits &= of_group
+        if snapshot.altered:
+            snapshot.refuse_altered(_asked_sources(where))
+        return np.flatnonzero(fits)
+
+    def _mark(self, snapshot: Snapshot, condition: Condition, fits: NDArray[np.bool_]) -> None:
+        if condition.key == "source":
+            numbers = [
+                snapshot.sources[text] for text in condition.texts if text in snapshot.sources
+            ]
+            fits |= np.isin(snapshot.document_ids, numbers)
+        elif condition.key == "page_number":
+            for bounds in condition.ranges:
+                fits |= in_range(snapshot.places["page_number"], bounds)
+        else:
+            for found in self._field_table(snapshot).fitting(condition):
+                fits[found] = True
+
+    def _field_table(self, snapshot: Snapshot) -> FieldTable:
+        kept = self._fields
+        if kept is not None and kept[0] is snapshot:
+            return kept[1]
+        contents = self._contents(snapshot, range(len(snapshot)))
+        if contents is None:
+            raise self._too_fast()
+        table = FieldTable(
+            (index, filterable(metadata_of(content))) for index, content in contents.items()
+        )
+        self._fields = (snapshot, table)
+        return table
+
+    def _hits(self, choose: _Choose) -> list[Hit]:
+        """What ``choose`` finds in one state, as hits with all that is known of their pages."""
+        for _ in range(_TRIES):
+            snapshot = self.snapshot()
+            chosen = choose(snapshot)
+            pages = self._stored(snapshot, [index for index, _ in chosen], vectors=False)
+            if pages is not None:
+                return [page.hit(score) for page, (_, score) in zip(pages, chosen, strict=True)]
+        raise self._too_fast()
+
+    def _read(self, choose: _Pick, *, vectors: bool) -> list[StoredPage]:
+        for _ in range(_TRIES):
+            snapshot = self.snapshot()
+            pages = self._stored(snapshot, choose(snapshot), vectors=vectors)
+            if pages is not None:
+                return pages
+        raise self._too_fast()
+
+    def _stored(
+        self, snapshot: Snapshot, indices: Sequence[int], *, vectors: bool
+    ) -> list[StoredPage] | None:
+        """Pages of a state; None where some are gone, and the state is not the newest."""
+        contents = self._contents(snapshot, indices)
+        if contents is None:
+            return None
+        documents = {
+            number: _record(snapshot.documents[number])
+            for number in {int(snapshot.document_ids[one]) for one in indices}
+        }
+        pages: list[StoredPage] = []
+        for index in indices:
+            place = snapshot.places[index]
+            document = documents[int(snapshot.document_ids[index])]
+            page = page_of(
+                contents[index],
+                source=document.source,
+                page_number=int(place["page_number"]),
+                total_pages=document.total_pages,
+                bias=float(place["bias"]),
+            )
+            pages.append(self._with_vectors(snapshot, index, page) if vectors else page)
+        return pages
+
+    def _with_vectors(self, snapshot: Snapshot, index: int, page: StoredPage) -> StoredPage:
+        dense, settings = None, self.settings
+        if settings.dense is not None:
+            dense = stored_dense(snapshot, index, dimension=settings.dense.dimension)
+        tokens = None
+        if settings.tokens is not None:
+            tokens = stored_tokens(snapshot, index, vectors=settings.compression.vectors)
+        return replace(page, vectors=tokens, dense=dense)
+
+    def _contents(self, snapshot: Snapshot, indices: Iterable[int]) -> dict[int, str] | None:
+        """What the database says of pages of a state; None where some are gone since."""
+        listed = list(indices)
+        rows = snapshot.places["row"]
+        found: dict[int, str] = {}
+        with reading(self.folder) as connection:
+            for start in range(0, len(listed), _ROWS_AT_ONCE):
+                asked = [int(rows[index]) for index in listed[start : start + _ROWS_AT_ONCE]]
+                marks = ",".join("?" * len(asked))
+                found.update(
+                    connection.execute(
+                        f"SELECT row, content FROM pages WHERE row IN ({marks})",  # noqa: S608  # marks
+                        asked,
+                    )
+                )
+        contents: dict[int, str] = {}
+        for index in listed:
+            row = int(rows[index])
+            content = found.get(row)
+            if (
+                not isinstance(content, str)
+                or content_digest(row, content) != snapshot.places["content"][index].tobytes()
+            ):
+                if self.snapshot() is not snapshot:
+                    return None  # the page was removed since, or the index made again
+                finding = "its record is gone" if content is None else "its record was altered"
+                raise altered(self.folder, snapshot.where(index), finding)
+            contents[index] = content
+        return contents
+
+    def _too_fast(self) -> IndexLockedError:
+        return IndexLockedError(
+            f"index {self.folder} changed {_TRIES} times while it was read; try again."
+        )
+
+
+def _record(document: KnownDocument) -> DocumentRecord:
+    return document_of(document.source, document.record)
+
+
+def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
+    """Indices of the pages of these ids, in their order."""
+    keys = [key for key in map(id_key, page_ids) if key is not None]
+    found = snapshot.by_id
+    if snapshot.altered and any(key not in found for key in keys):
+        snapshot.refuse_altered(None)
+    return [found[key] for key in keys if key in found]
+
+
+def _named(snapshot: Snapshot, indices: list[int]) -> list[int]:
+    """The same pages, by source and page number."""
+    return sorted(indices, key=_namer(snapshot))
+
+
+def _namer(snapshot: Snapshot) -> Callable[[int], tuple[str, int]]:
+    numbers = snapshot.places["page_number"]
+    return lambda index: (snapshot.source_of(index), int(numbers[index]))
+
+
+def _asked_sources(where: Where) -> set[str] | None:
+    """Sources that a filter asks for; None where it may be any."""
+    for group in where.groups:
+        if all(condition.key == "source" for condition in group):
+            return {text for condition in group for text in condition.texts}
+    return None

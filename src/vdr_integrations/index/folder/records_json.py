@@ -1,0 +1,78 @@
+"""Between documents and pages and the JSON that the database keeps of them. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.index.folder.places import to_json
+from vdr_integrations.index.records import DocumentRecord, FileState, SkippedPage
+from vdr_integrations.index.stored_page import StoredPage, page_id
+from vdr_integrations.types import PatchGrid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vdr_integrations.index.records import PageRecord
+
+__all__ = ["content_json", "document_of", "metadata_of", "page_of", "record_json"]
+
+
+def record_json(document: DocumentRecord) -> str:
+    """What is kept of a document beside its name."""
+    return to_json(
+        {
+            "file": asdict(document.file),
+            "total_pages": document.total_pages,
+            "skipped": [asdict(page) for page in document.skipped],
+        }
+    )
+
+
+def document_of(source: str, record: str) -> DocumentRecord:
+    """The document that was kept."""
+    found = json.loads(record)
+    return DocumentRecord(
+        source=source,
+        file=FileState(**found["file"]),
+        total_pages=found["total_pages"],
+        skipped=tuple(SkippedPage(**page) for page in found["skipped"]),
+    )
+
+
+def content_json(page: PageRecord, *, grid: PatchGrid | None, metadata: Mapping[str, Any]) -> str:
+    """What is kept of a page beside its vectors."""
+    return to_json(
+        {
+            "label": page.page_label,
+            "ref": page.page_ref,
+            "text": page.text,
+            "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
+            "metadata": metadata,
+        }
+    )
+
+
+def page_of(
+    content: str, *, source: str, page_number: int, total_pages: int, bias: float
+) -> StoredPage:
+    """The page that was kept, without its vectors."""
+    found = json.loads(content)
+    return StoredPage(
+        page_id=page_id(source, page_number),
+        source=source,
+        page_number=page_number,
+        page_label=found["label"],
+        page_ref=found["ref"],
+        total_pages=total_pages,
+        text=found["text"],
+        grid=None if found["grid"] is None else PatchGrid(*found["grid"]),
+        metadata=found["metadata"],
+        bias=bias,
+    )
+
+
+def metadata_of(content: str) -> dict[str, Any]:
+    """The caller's metadata of a page."""
+    return json.loads(content)["metadata"]

@@ -1,0 +1,283 @@
+"""One committed state of an index, as a process holds it to search.
+
+Places of all pages lie in memory (128 bytes a page), vectors are mapped. From one generation to the
+next only what is new is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vdr_integrations.index.folder.database import reading
+from vdr_integrations.index.folder.disk import map_file
+from vdr_integrations.index.folder.manifest_row import ManifestRow
+from vdr_integrations.index.folder.places import (
+    PLACE,
+    STATE_BYTES,
+    Places,
+    document_digest,
+    document_name,
+    state_sum,
+)
+from vdr_integrations.index.folder.troubles import altered, damaged
+from vdr_integrations.types.computed_once import computed_once
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+__all__ = ["KnownDocument", "Snapshot", "load_snapshot"]
+
+_TRIES = 5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownDocument:
+    """A document of a snapshot.
+
+    Attributes:
+        id: Another one whenever something of the document changes.
+        source: Its name.
+        record: What is kept of it, as JSON.
+        digest: As the database keeps it.
+        places: Of its pages; empty for one that was altered.
+        is_altered: Whether its row is not what was written.
+        is_name_sure: Whether at least its name is.
+    """
+
+    id: int
+    source: str
+    record: str
+    digest: bytes
+    places: Places
+    is_altered: bool = False
+    is_name_sure: bool = True
+
+
+class Snapshot:
+    """A committed state.
+
+    Attributes:
+        folder: Of the index.
+        manifest: The row that it follows from.
+        documents: By id.
+        segments: Mapped bytes of the files of vectors, by number.
+        codes: Of pages that are in no list file, by row.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        manifest: ManifestRow,
+        documents: dict[int, KnownDocument],
+        segments: dict[int, NDArray[np.uint8]],
+        codes: dict[int, bytes],
+        *,
+        before: Snapshot | None = None,
+    ) -> None:
+        """See :func:`load_snapshot`."""
+        self.folder = folder
+        self.manifest = manifest
+        self.documents = documents
+        self.segments = segments
+        self.codes = codes
+        kept = np.empty(0, PLACE)
+        ids = np.empty(0, np.int64)
+        fresh = list(documents.values())
+        if before is not None:
+            # What stays is taken over whole; a hundred thousand small arrays take their time.
+            stays = np.isin(before.document_ids, np.fromiter(documents, np.int64, len(documents)))
+            kept, ids = before.places[stays], before.document_ids[stays]
+            fresh = [one for number, one in documents.items() if number not in before.documents]
+        counts = [len(one.places) for one in fresh]
+        places = np.concatenate([kept, *(one.places for one in fresh)])
+        ids = np.concatenate(
+            [ids, np.repeat(np.array([one.id for one in fresh], np.int64), counts)]
+        )
+        rows = places["row"]
+        if (rows[1:] < rows[:-1]).any():
+            order = np.argsort(rows, kind="stable")
+            places, ids = places[order], ids[order]
+        self.places: Places = places
+        self.document_ids: NDArray[np.int64] = ids
+
+    @computed_once
+    def sources(self) -> dict[str, int]:
+        """Ids of documents by source."""
+        return {document.source: number for number, document in self.documents.items()}
+
+    @computed_once
+    def by_id(self) -> dict[bytes, int]:
+        """Pages by the bytes of their ids."""
+        ids = self.places["page_id"].tobytes()
+        return {ids[16 * index : 16 * index + 16]: index for index in range(len(self))}
+
+    @computed_once
+    def altered(self) -> list[KnownDocument]:
+        """Documents whose row is not what was written."""
+        return [document for document in self.documents.values() if document.is_altered]
+
+    def __len__(self) -> int:
+        """Pages."""
+        return len(self.places)
+
+    def source_of(self, index: int) -> str:
+        """The document of a page."""
+        return self.documents[int(self.document_ids[index])].source
+
+    def where(self, index: int) -> str:
+        """What messages call a page."""
+        return f"{self.source_of(index)} page {self.places['page_number'][index]}"
+
+    def stored_bytes(self, index: int, kind: str, length: int) -> NDArray[np.uint8] | None:
+        """The bytes of a page's ``"token"`` or ``"dense"`` vectors; None where some are missing."""
+        place = self.places[index]
+        offset = int(place[f"{kind}_offset"])
+        found = self.segments.get(int(place[f"{kind}_segment"]))
+        if found is None or offset < 0 or offset + length > len(found):
+            return None
+        return found[offset : offset + length]
+
+    def refuse_altered(self, sources: set[str] | None) -> None:
+        """Refuse to go on where one of these documents was altered, or may have been.
+
+        Args:
+            sources: Of the documents that matter; None for all.
+
+        Raises:
+            IndexFormatError: Naming the first.
+        """
+        for document in self.altered:
+            is_meant = sources is None or (
+                document.source in sources
+                if document.is_name_sure
+                else any(source not in self.sources for source in sources)
+            )
+            if is_meant:
+                raise altered(self.folder, document.source, "its record was altered")
+
+
+def load_snapshot(folder: Path, before: Snapshot | None = None) -> Snapshot:
+    """The state that is committed now.
+
+    Args:
+        folder: Of the index.
+        before: An older state; given back if it is still the newest.
+
+    Raises:
+        IndexNotFoundError: There is no index.
+        IndexFormatError: It cannot be right as it is.
+        IndexStoreError: The file system refuses.
+    """
+    for tries_left in reversed(range(_TRIES)):
+        with reading(folder) as connection:
+            manifest = ManifestRow.read(connection, folder)
+            known = before
+            if known is not None and known.manifest.index_id != manifest.index_id:
+                known = None
+            if known is not None and known.manifest.generation == manifest.generation:
+                return known
+            documents = _documents(connection, manifest, known)
+            if documents is None:
+                known = None
+                documents = _documents(connection, manifest, None)
+            if documents is None:
+                raise damaged(folder, "documents are missing from its list, or came back")
+            codes = _codes(connection, manifest, known)
+        try:
+            segments = _segments(folder, manifest, known)
+        except FileNotFoundError as error:
+            # A writer that made space has taken files away since, or they are gone for good.
+            if tries_left and _is_newer(folder, manifest):
+                continue
+            raise damaged(folder, f"its file {error.filename} is gone") from error
+        return Snapshot(folder, manifest, documents, segments, codes, before=known)
+    raise damaged(folder, "its files change faster than they can be opened")
+
+
+def _is_newer(folder: Path, manifest: ManifestRow) -> bool:
+    with reading(folder) as connection:
+        found = ManifestRow.read(connection, folder)
+    return (found.index_id, found.generation) != (manifest.index_id, manifest.generation)
+
+
+def _documents(
+    connection: sqlite3.Connection, manifest: ManifestRow, known: Snapshot | None
+) -> dict[int, KnownDocument] | None:
+    """All documents; None where they are not those that the manifest counts."""
+    documents: dict[int, KnownDocument] = {}
+    newest = 0
+    if known is not None:
+        if known.manifest.generation < manifest.layout.removed_from:
+            return None
+        gone = {
+            number
+            for (number,) in connection.execute(
+                "SELECT document_id FROM removed WHERE generation > ?", (known.manifest.generation,)
+            )
+        }
+        newest = max(known.documents, default=0)
+        documents = {
+            number: document for number, document in known.documents.items() if number not in gone
+        }
+    for row in connection.execute(
+        "SELECT id, source, record, places, digest FROM documents WHERE id > ? ORDER BY id",
+        (newest,),
+    ):
+        documents[row[0]] = _document(*row)
+    total = state_sum(bytes(STATE_BYTES), added=[one.digest for one in documents.values()])
+    is_complete = len(documents) == manifest.documents
+    # Where a digest itself was altered the sum cannot tell, but the document is marked.
+    is_right = total == manifest.state or any(one.is_altered for one in documents.values())
+    return documents if is_complete and is_right else None
+
+
+def _document(
+    number: int, source: object, record: object, places: object, digest: object
+) -> KnownDocument:
+    if (
+        isinstance(source, str)
+        and isinstance(record, str)
+        and isinstance(places, bytes)
+        and isinstance(digest, bytes)
+        and document_digest(number, source, record, places) == digest
+    ):
+        return KnownDocument(number, source, record, digest, np.frombuffer(places, PLACE))
+    kept = digest if isinstance(digest, bytes) else b""
+    name, is_sure = document_name(number, source, digest)
+    return KnownDocument(
+        number, name, "", kept, np.empty(0, PLACE), is_altered=True, is_name_sure=is_sure
+    )
+
+
+def _codes(
+    connection: sqlite3.Connection, manifest: ManifestRow, known: Snapshot | None
+) -> dict[int, bytes]:
+    """Codes of pages behind the last list file."""
+    layout = manifest.layout
+    if not layout.codebook:
+        return {}
+    start = layout.lists[-1].end_row if layout.lists else 0
+    codes: dict[int, bytes] = {}
+    if known is not None and known.manifest.layout.codebook == layout.codebook:
+        codes = {row: found for row, found in known.codes.items() if row >= start}
+        start = max([start, *(row + 1 for row in codes)])
+    codes.update(connection.execute("SELECT row, codes FROM codes WHERE row >= ?", (start,)))
+    return codes
+
+
+def _segments(
+    folder: Path, manifest: ManifestRow, known: Snapshot | None
+) -> dict[int, NDArray[np.uint8]]:
+    found: dict[int, NDArray[np.uint8]] = {}
+    for segment in manifest.layout.segments:
+        mapped = None if known is None else known.segments.get(segment.number)
+        if mapped is None or len(mapped) < segment.used_bytes:
+            mapped = map_file(folder, segment.name, used_bytes=segment.used_bytes)
+        found[segment.number] = mapped
+    return found

@@ -1,0 +1,151 @@
+"""Giving space back: vectors of removed pages, rows that nobody owns, lists of the first stage."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from vdr_integrations.index.folder import disk
+from vdr_integrations.index.folder.database import shrink
+from vdr_integrations.index.folder.vector_bytes import dense_stride, token_length
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.folder.places import Places
+    from vdr_integrations.index.folder.reader import FolderReader
+    from vdr_integrations.index.folder.snapshot import Snapshot
+    from vdr_integrations.index.folder.writer import FolderWriter, Transaction
+
+__all__ = ["optimize"]
+
+_FULL = 0.95
+"""A file with less of its bytes in use than this is written again."""
+_PAGES_AT_ONCE = 1000
+
+
+def optimize(reader: FolderReader, writer: FolderWriter) -> None:
+    """Write files of vectors again without the pages that were removed; readers go on meanwhile.
+
+    Pages are copied as they are, altered ones too: what can be read of them is not thrown away.
+
+    Raises:
+        IndexLockedError: Another writer is at work.
+        IndexStoreError: The file system refuses, or there is no room for the copy; nothing is lost.
+    """
+    with writer.lock.held(wait_s=writer.wait_s):
+        snapshot = reader.snapshot()
+        # Where the pages of a document lie is not known then, and nothing of it may go.
+        snapshot.refuse_altered(None)
+        for kind in ("tokens", "dense"):
+            _compact(snapshot, writer, kind)
+            snapshot = reader.snapshot()
+        with writer.transaction() as step:
+            _remove_unowned_rows(step, snapshot)
+        writer.first_stage.bring_up(everything=True)
+        shrink(writer.folder)
+        keep = reader.layout().file_names
+        disk.remove_leftovers(writer.folder, keep=keep)
+
+
+def _compact(snapshot: Snapshot, writer: FolderWriter, kind: Literal["tokens", "dense"]) -> None:
+    """Move pages out of files that hold removed ones, and let those files go."""
+    name = "token" if kind == "tokens" else "dense"
+    lengths = _lengths(snapshot, kind)
+    numbers = snapshot.places[f"{name}_segment"]
+    sparse = {
+        segment.number
+        for segment in snapshot.manifest.layout.segments
+        if segment.kind == kind
+        and int(lengths[numbers == segment.number].sum()) < _FULL * segment.used_bytes
+    }
+    moved = np.flatnonzero(np.isin(numbers, list(sparse)))
+    if not sparse or _has_missing_bytes(snapshot, moved, name, lengths):
+        return
+    with writer.transaction() as step:
+        layout = step.layout
+        kept = tuple(one for one in layout.segments if one.number not in sparse)
+        layout = replace(layout, segments=kept)
+        segment = np.zeros(len(snapshot), np.int64)
+        offset = np.zeros(len(snapshot), np.int64)
+
+        for group in np.split(moved, np.arange(_PAGES_AT_ONCE, len(moved), _PAGES_AT_ONCE)):
+            if len(group):
+                parts = _bytes(snapshot, group, name, lengths)
+                layout, number, start = writer.append(layout, kind, parts)
+                segment[group] = number
+                offset[group] = start + np.cumsum([0, *lengths[group][:-1].tolist()])
+        step.set_layout(layout)
+        changed = {int(one) for one in snapshot.document_ids[moved]}
+        index_of_row = dict(zip(snapshot.places["row"].tolist(), range(len(snapshot)), strict=True))
+        for document in (snapshot.documents[one] for one in sorted(changed)):
+            taken = step.take(document.source)
+            assert taken is not None  # noqa: S101  # the lock is held
+            record, places = taken
+            places = _moved(places, index_of_row, segment, offset, name)
+            step.add(document.source, record, places)
+
+
+def _bytes(
+    snapshot: Snapshot, pages: NDArray[np.intp], name: str, lengths: NDArray[np.int64]
+) -> Iterator[NDArray[np.uint8]]:
+    for index in pages.tolist():
+        data = snapshot.stored_bytes(index, name, int(lengths[index]))
+        assert data is not None  # noqa: S101  # looked at by the caller
+        yield data
+
+
+def _moved(
+    places: Places,
+    index_of_row: dict[int, int],
+    segment: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    name: str,
+) -> Places:
+    places = places.copy()
+    for place in places:
+        index = index_of_row[int(place["row"])]
+        if segment[index]:
+            place[f"{name}_segment"] = segment[index]
+            place[f"{name}_offset"] = offset[index]
+    return places
+
+
+def _lengths(snapshot: Snapshot, kind: Literal["tokens", "dense"]) -> NDArray[np.int64]:
+    """Bytes of each page."""
+    settings = snapshot.manifest.settings
+    if kind == "dense":
+        size = 0 if settings.dense is None else dense_stride(settings.dense.dimension)
+        return np.full(len(snapshot), size, np.int64)
+    if settings.tokens is None:
+        return np.zeros(len(snapshot), np.int64)
+    vectors, dimension = settings.compression.vectors, settings.tokens.dimension
+    found = [
+        token_length(tokens, dimension=dimension, vectors=vectors)
+        for tokens in snapshot.places["tokens"].tolist()
+    ]
+    return np.array(found, np.int64)
+
+
+def _has_missing_bytes(
+    snapshot: Snapshot, pages: NDArray[np.intp], name: str, lengths: NDArray[np.int64]
+) -> bool:
+    """Whether a file is too short for its pages: then it is left as it is."""
+    return any(
+        snapshot.stored_bytes(index, name, int(lengths[index])) is None for index in pages.tolist()
+    )
+
+
+def _remove_unowned_rows(step: Transaction, snapshot: Snapshot) -> None:
+    """Rows of pages that no document owns, as removing an altered document leaves them."""
+    owned = set(snapshot.places["row"].tolist())
+    for table in ("pages", "codes"):
+        rows = [row for (row,) in step.connection.execute(f"SELECT row FROM {table}")]  # noqa: S608  # a constant
+        unowned = [(row,) for row in rows if row not in owned]
+        step.connection.executemany(f"DELETE FROM {table} WHERE row = ?", unowned)  # noqa: S608
+    step.connection.execute("DELETE FROM removed")
+    step.set_layout(replace(step.layout, removed_from=step.manifest.generation + 1))

@@ -1,0 +1,386 @@
+"""Documents in and out of a folder: vectors first, then one transaction that names them."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+import weakref
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from vdr_integrations.index.folder import disk
+from vdr_integrations.index.folder.database import writing
+from vdr_integrations.index.folder.first_stage_files import codes_blob
+from vdr_integrations.index.folder.first_stage_writer import FirstStageWriter
+from vdr_integrations.index.folder.manifest_row import (
+    Layout,
+    ManifestRow,
+    Segment,
+    refuse_other_settings,
+)
+from vdr_integrations.index.folder.places import (
+    PLACE,
+    STATE_BYTES,
+    content_digest,
+    document_digest,
+    document_name,
+    id_key,
+    ref_key,
+    state_sum,
+    strong_digest,
+    word_sum,
+)
+from vdr_integrations.index.folder.records_json import content_json, document_of, record_json
+from vdr_integrations.index.folder.troubles import altered, damaged, os_trouble
+from vdr_integrations.index.folder.vector_bytes import dense_bytes, token_bytes
+from vdr_integrations.index.folder.writer_lock import WriterLock
+from vdr_integrations.index.stored_page import page_id
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.folder.places import Places
+    from vdr_integrations.index.folder.reader import FolderReader
+    from vdr_integrations.index.records import DocumentRecord, FileState
+    from vdr_integrations.index.staging import PreparedPage
+
+__all__ = ["FolderSink", "FolderWriter", "Transaction"]
+
+_SEGMENT_BYTES = 1 << 30
+"""A file of vectors that is longer is not continued: space comes back a file at a time."""
+_SPOOLED_BYTES = 64 << 20
+"""Of a document that is not committed yet; more of it waits on the disk."""
+_REMOVALS_KEPT = 10_000
+
+
+class Transaction:
+    """One commit: what changes in the database, gathered and then written at once.
+
+    Attributes:
+        connection: Inside a writing transaction.
+        manifest: As it was before.
+        layout: Of the files, as it will be.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        manifest: ManifestRow,
+        folder: Path,
+        numbers: dict[str, int],
+    ) -> None:
+        """Begin.
+
+        Args:
+            connection: Inside a writing transaction.
+            manifest: As it is before.
+            folder: Of the index.
+            numbers: Ids of documents by source; kept as they come and go.
+        """
+        self.connection = connection
+        self.manifest = manifest
+        self._numbers = numbers
+        self.layout: Layout = manifest.layout
+        self._folder = folder
+        self._added: list[bytes] = []
+        self._gone: list[bytes] = []
+        self._is_sum_unknown = False
+        self.is_changed = False
+
+    def set_layout(self, layout: Layout) -> None:
+        """Take other files."""
+        self.layout = layout
+        self.is_changed = True
+
+    def add(self, source: str, record: str, places: Places) -> None:
+        """Put a document there."""
+        kept = places.tobytes()
+        number = self.connection.execute(
+            "INSERT INTO documents (source, record, places, digest) VALUES (?, ?, ?, ?)",
+            (source, record, kept, b""),
+        ).lastrowid
+        assert number is not None  # noqa: S101  # it was inserted
+        digest = document_digest(number, source, record, kept)
+        self.connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (digest, number))
+        self._numbers[source] = number
+        self._added.append(digest)
+        self.is_changed = True
+
+    def take(self, source: str) -> tuple[str, Places] | None:
+        """Take a document away; its record and places, None if there was none.
+
+        An altered one goes too, and its places are not known then: none.
+        """
+        number = self._numbers.pop(source, None)
+        if number is None:
+            return None
+        found = self.connection.execute(
+            "SELECT source, record, places, digest FROM documents WHERE id = ?", (number,)
+        ).fetchone()
+        if found is None:
+            raise damaged(self._folder, f"{source} is gone from its list")
+        kept, record, places, digest = found
+        digest = digest if isinstance(digest, bytes) else b""
+        self.connection.execute("DELETE FROM documents WHERE id = ?", (number,))
+        self.connection.execute(
+            "INSERT OR REPLACE INTO removed VALUES (?, ?)", (number, self.manifest.generation + 1)
+        )
+        self._gone.append(digest)
+        self.is_changed = True
+        if (
+            not isinstance(kept, str)
+            or not isinstance(record, str)
+            or not isinstance(places, bytes)
+            or document_digest(number, kept, record, places) != digest
+        ):
+            self._is_sum_unknown = True
+            return "", np.empty(0, PLACE)
+        return record, np.frombuffer(places, PLACE)
+
+    def forget_rows(self, places: Places) -> None:
+        """Take away what is kept of pages beside their places."""
+        rows = [(row,) for row in places["row"].tolist()]
+        self.connection.executemany("DELETE FROM pages WHERE row = ?", rows)
+        self.connection.executemany("DELETE FROM codes WHERE row = ?", rows)
+
+    def finish(self) -> ManifestRow:
+        """Write the manifest of the next generation."""
+        generation = self.manifest.generation + 1
+        oldest = generation - _REMOVALS_KEPT
+        if oldest > self.layout.removed_from:
+            self.connection.execute("DELETE FROM removed WHERE generation <= ?", (oldest,))
+            self.layout = replace(self.layout, removed_from=oldest)
+        row = self.manifest.after(layout=self.layout, added=self._added, gone=self._gone)
+        if self._is_sum_unknown:  # of an altered document, what its digest was
+            digests = self.connection.execute("SELECT digest FROM documents").fetchall()
+            known = [digest for (digest,) in digests if isinstance(digest, bytes)]
+            state = state_sum(bytes(STATE_BYTES), added=known)
+            row = replace(row, state=state)
+        row.write(self.connection)
+        return row
+
+
+class FolderWriter:
+    """Writes one index; other writers are kept out by the folder's lock.
+
+    Attributes:
+        lock: Of the folder.
+        wait_s: How long to wait for another writer.
+    """
+
+    def __init__(self, reader: FolderReader, *, wait_s: float) -> None:
+        """Write to the index that a reader reads."""
+        self._reader = reader
+        self.folder = reader.folder
+        self.settings = reader.settings
+        self.lock = WriterLock(reader.folder)
+        self.wait_s = wait_s
+        self.first_stage = FirstStageWriter(self, reader)
+        self._numbers: tuple[str, int, dict[str, int]] = ("", -1, {})
+
+    @contextmanager
+    def transaction(self) -> Generator[Transaction]:
+        """A commit, under the lock.
+
+        Raises:
+            IndexLockedError: Another writer is at work.
+            IndexStoreError: The file system refuses.
+        """
+        with self.lock.held(wait_s=self.wait_s), writing(self.folder) as connection:
+            manifest = ManifestRow.read(connection, self.folder)
+            refuse_other_settings(self.folder, manifest, self.settings)
+            index_id, generation, numbers = self._numbers
+            if (index_id, generation) != (manifest.index_id, manifest.generation):
+                numbers = _numbers_of_documents(connection)
+            self._numbers = ("", -1, {})  # what is undone is forgotten
+            step = Transaction(connection, manifest, self.folder, numbers)
+            yield step
+            if step.is_changed:
+                manifest = step.finish()
+        self._numbers = (manifest.index_id, manifest.generation, numbers)
+
+    def begin(self, source: str) -> FolderSink:
+        """A document on its way in."""
+        return FolderSink(self, source)
+
+    def append(
+        self, layout: Layout, kind: Literal["tokens", "dense"], parts: Iterable[NDArray[np.uint8]]
+    ) -> tuple[Layout, int, int]:
+        """Write vectors behind those that are there.
+
+        Returns:
+            The files as they are then, the number of the one that was written to, and where in it
+            the first part lies.
+        """
+        open_ones = [
+            one for one in layout.segments if one.kind == kind and one.used_bytes < _SEGMENT_BYTES
+        ]
+        if open_ones:
+            segment = open_ones[-1]
+        else:
+            name = f"{secrets.token_hex(6)}.{kind}"
+            segment = Segment(layout.next_segment, kind, name, 0)
+            layout = replace(
+                layout, next_segment=layout.next_segment + 1, segments=(*layout.segments, segment)
+            )
+        end = disk.append(self.folder, segment.name, parts, used_bytes=segment.used_bytes)
+        grown = replace(segment, used_bytes=end)
+        segments = tuple(grown if one.number == grown.number else one for one in layout.segments)
+        return replace(layout, segments=segments), segment.number, segment.used_bytes
+
+    def remove_document(self, source: str) -> bool:
+        """Take a document away; False if there was none."""
+        with self.transaction() as step:
+            found = step.take(source)
+            if found is not None:
+                step.forget_rows(found[1])
+        return found is not None
+
+    def update_file_state(self, source: str, file: FileState) -> None:
+        """Note that a document's file was looked at."""
+        with self.transaction() as step:
+            found = step.take(source)
+            if found is None:
+                return
+            record, places = found
+            if not record:
+                raise altered(self.folder, source, "its record was altered")
+            document = replace(document_of(source, record), file=file)
+            step.add(source, record_json(document), places)
+
+    def remove_pages(self, page_ids: Sequence[str]) -> int:
+        """Take pages away, and a document with its last one; how many there were."""
+        keys = {key for key in map(id_key, page_ids) if key is not None}
+        removed = 0
+        with self.transaction() as step:
+            snapshot = self._reader.snapshot()
+            found = [snapshot.by_id[key] for key in keys if key in snapshot.by_id]
+            for source in {snapshot.source_of(index) for index in found}:
+                taken = step.take(source)
+                assert taken is not None  # noqa: S101  # of the same committed state
+                record, places = taken
+                goes = np.array([one.tobytes() in keys for one in places["page_id"]], np.bool_)
+                step.forget_rows(places[goes])
+                removed += int(goes.sum())
+                if not goes.all():
+                    step.add(source, record, places[~goes])
+        return removed
+
+
+def _numbers_of_documents(connection: sqlite3.Connection) -> dict[str, int]:
+    """Ids by source. SQLite keeps no list of sources, which could be altered unnoticed."""
+    found = connection.execute("SELECT id, source, digest FROM documents ORDER BY id")
+    return {document_name(*row)[0]: row[0] for row in found}
+
+
+class FolderSink:
+    """The pages of a document that is not committed yet; implements ``DocumentSink``.
+
+    What is in memory or in a file without a name goes with the process.
+    """
+
+    def __init__(self, writer: FolderWriter, source: str) -> None:
+        """Begin a document."""
+        self._writer = writer
+        self._source = source
+        self._folder = writer.folder
+        self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115  # closed by commit or discard
+            max_size=_SPOOLED_BYTES, dir=str(writer.folder)
+        )
+        weakref.finalize(self, self._spool.close)  # of a document that is never ended
+        self._places: list[Places] = []
+        self._contents: list[str] = []
+        self._bounds: list[list[tuple[int, int]]] = []
+
+    def write(self, page: PreparedPage) -> None:
+        """See ``DocumentSink``."""
+        settings, record = self._writer.settings, page.record
+        nothing = np.empty(0, np.uint8)
+        tokens = dense = nothing
+        if page.tokens is not None:
+            tokens = token_bytes(page.tokens, vectors=settings.compression.vectors)
+        if page.dense is not None:
+            dense = dense_bytes(page.dense)
+        place = np.zeros(1, PLACE)
+        place["page_number"] = record.page_number
+        place["tokens"] = 0 if page.tokens is None else len(page.tokens)
+        place["token_sum"], place["dense_sum"] = word_sum(tokens), word_sum(dense)
+        place["bias"] = record.bias
+        place["page_id"] = np.void(id_key(page_id(self._source, record.page_number)) or b"")
+        place["ref_key"] = ref_key(record.page_ref)
+        place["vectors"] = np.void(strong_digest(tokens, dense))
+        bounds: list[tuple[int, int]] = []
+        try:
+            for part in (tokens, dense):
+                start = self._spool.seek(0, os.SEEK_END)
+                self._spool.write(part.tobytes())
+                bounds.append((start, start + len(part)))
+        except OSError as error:
+            raise os_trouble(error, self._folder) from error
+        self._places.append(place)
+        self._contents.append(content_json(record, grid=record.grid, metadata=page.metadata))
+        self._bounds.append(bounds)
+
+    def commit(self, document: DocumentRecord) -> None:
+        """See ``DocumentSink``."""
+        writer = self._writer
+        order = sorted(
+            range(len(self._places)), key=lambda one: int(self._places[one]["page_number"][0])
+        )
+        places = np.concatenate([self._places[one] for one in order])
+        contents = [self._contents[one] for one in order]
+        codebook, codes = writer.first_stage.codes(
+            [int(one) for one in places["tokens"]], (self._part(one, 0) for one in order)
+        )
+        with writer.transaction() as step:
+            before = step.take(self._source)
+            layout = step.layout
+            places["row"] = layout.next_row + np.arange(len(places))
+            for which, kind in enumerate(("tokens", "dense")):
+                lengths = [self._bounds[one][which] for one in order]
+                if not any(stop > start for start, stop in lengths):
+                    continue
+                parts = (self._part(one, which) for one in order)
+                layout, number, start = writer.append(layout, kind, parts)
+                name = "token" if kind == "tokens" else "dense"
+                places[f"{name}_segment"] = number
+                sizes = [stop - start for start, stop in lengths]
+                places[f"{name}_offset"] = start + np.cumsum([0, *sizes[:-1]])
+            rows = places["row"].tolist()
+            for index, (row, content) in enumerate(zip(rows, contents, strict=True)):
+                places["content"][index] = np.void(content_digest(row, content))
+            step.connection.executemany(
+                "INSERT INTO pages VALUES (?, ?)", zip(rows, contents, strict=True)
+            )
+            if codebook and codebook == layout.codebook:
+                step.connection.executemany(
+                    "INSERT INTO codes VALUES (?, ?)",
+                    [(row, codes_blob(row, one)) for row, one in zip(rows, codes, strict=True)],
+                )
+            step.set_layout(replace(layout, next_row=layout.next_row + len(places)))
+            if before is not None:
+                step.forget_rows(before[1])
+            step.add(self._source, record_json(document), places)
+        self._spool.close()
+        writer.first_stage.keep_short()
+
+    def discard(self) -> None:
+        """See ``DocumentSink``."""
+        self._spool.close()
+
+    def _part(self, page: int, which: int) -> NDArray[np.uint8]:
+        """Bytes of the token vectors (0) or the dense vector (1) of a page."""
+        start, stop = self._bounds[page][which]
+        try:
+            self._spool.seek(start)
+            return np.frombuffer(self._spool.read(stop - start), np.uint8)
+        except OSError as error:
+            raise os_trouble(error, self._folder) from error

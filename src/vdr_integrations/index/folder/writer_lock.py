@@ -1,0 +1,118 @@
+"""Who may write: one process and thread at a time, which others find by its pid."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+from weakref import WeakValueDictionary
+
+import filelock
+
+from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.errors import IndexLockedError
+from vdr_integrations.index.folder.troubles import not_there, os_trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+__all__ = ["WriterLock"]
+
+LOCK_NAME = "writer.lock"
+_HOLDER_NAME = "writer.json"
+_POLL_S = 0.05
+
+
+class WriterLock:
+    """The lock of a folder; whoever has it may take it again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nobody is let in or kept out yet."""
+        self._folder = folder
+
+    @contextmanager
+    def held(self, *, wait_s: float) -> Generator[bool]:
+        """Keep other writers out; True where this call took the lock, False where it was ours.
+
+        Args:
+            wait_s: How long to wait for another writer.
+
+        Raises:
+            IndexLockedError: It was still writing then; the message names it.
+            IndexNotFoundError: The folder is gone.
+            IndexStoreError: The folder cannot be written.
+        """
+        own = _of_folder(self._folder)
+        if not own.threads.acquire(timeout=wait_s):
+            raise IndexLockedError(
+                f"another thread of this process is writing to index {self._folder}; wait for it "
+                f"to end, then try again."
+            )
+        try:
+            own.depth += 1
+            if own.depth == 1:
+                self._take(own, wait_s)
+            try:
+                yield own.depth == 1
+            finally:
+                if own.depth == 1:
+                    self._let_go(own)
+        finally:
+            own.depth -= 1
+            own.threads.release()
+
+    def _take(self, own: _Own, wait_s: float) -> None:
+        if not self._folder.is_dir():  # which the lock would make again
+            raise not_there(self._folder)
+        try:
+            own.file.acquire(timeout=wait_s, poll_interval=_POLL_S)
+        except filelock.Timeout as error:
+            raise IndexLockedError(
+                f"{self._holder()} is writing to index {self._folder}; wait for it to end, then "
+                f"try again (vdr index --wait SECONDS waits by itself)."
+            ) from error
+        except OSError as error:
+            raise os_trouble(error, self._folder) from error
+        holder = {"pid": os.getpid(), "host": socket.gethostname()}
+        with suppress(OSError):  # it is only told to others
+            (self._folder / _HOLDER_NAME).write_text(json.dumps(holder))
+
+    def _let_go(self, own: _Own) -> None:
+        with suppress(OSError):
+            (self._folder / _HOLDER_NAME).unlink()
+        own.file.release()
+
+    def _holder(self) -> str:
+        try:
+            found = json.loads((self._folder / _HOLDER_NAME).read_text())
+            where = "" if found["host"] == socket.gethostname() else f" on {found['host']}"
+            return f"process {found['pid']}{where}"
+        except (OSError, ValueError, KeyError, TypeError):
+            return "another process"
+
+
+class _Own:
+    """What a process holds of the lock of a folder, whichever object asked for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.threads = threading.RLock()
+        self.depth = 0
+        self.file = filelock.FileLock(folder / LOCK_NAME, thread_local=False)
+
+
+def _of_folder(folder: Path) -> _Own:
+    place = folder.resolve()
+    with _making.value:
+        found = _owns.value.get(place)
+        if found is None:
+            found = _owns.value[place] = _Own(place)
+        return found
+
+
+_making = PerProcess(threading.Lock)
+_owns: PerProcess[WeakValueDictionary[Path, _Own]] = PerProcess(WeakValueDictionary)
+"""A forked child has its own: it holds nothing of what its parent holds."""

@@ -1,0 +1,317 @@
+"""What indexes of either kind of vectors have in common: documents, pages, and how they change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.index.arguments import listed_ids, utf8
+from vdr_integrations.index.async_twins import in_thread
+from vdr_integrations.index.filters import parse_filter
+from vdr_integrations.index.folder.engine import FolderEngine
+from vdr_integrations.index.server.qdrant_server import QdrantServer
+from vdr_integrations.index.staging import StagedDocument
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.compression import Compression
+    from vdr_integrations.index.engine import Engine
+    from vdr_integrations.index.filters import PageFilter
+    from vdr_integrations.index.manifest import Manifest
+    from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
+    from vdr_integrations.index.settings import Settings
+    from vdr_integrations.index.stored_page import StoredPage
+
+__all__ = ["LOCK_WAIT_S", "Location", "PageIndex", "created_engine", "opened_engine"]
+
+Location = str | Path | QdrantServer
+"""A folder, or a collection of a Qdrant server."""
+
+LOCK_WAIT_S = 30.0
+"""How long a write waits for another writer: a commit takes milliseconds, a synchronisation may
+take hours."""
+
+
+class PageIndex:
+    """Documents and their pages, in a folder or on a Qdrant server.
+
+    Any number of processes and threads may search a folder while one writes to it; each search sees
+    one committed state, and readers write nothing. Documents are added and removed whole: whatever
+    kills a writer, each document that was acknowledged is there, and of the others there is
+    nothing. A server serves any number; there let one writer at a time work on a document.
+
+    Attributes:
+        path: The folder, or the server and collection as text.
+        manifest: The encoder's settings; of an index with token vectors the multi-vector encoder's.
+        dense_manifest: Those of the dense encoder whose vectors are kept beside token vectors; None
+            for none.
+        compression: How token vectors are stored.
+        prompts: The encoder's prompts by name.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Use ``create`` or ``open``."""
+        self._engine = engine
+        self._settings: Settings = engine.settings
+        self.path: Path | str = engine.path
+        manifest = self._settings.tokens or self._settings.dense
+        assert manifest is not None  # noqa: S101  # an index has vectors
+        self.manifest: Manifest = manifest
+        self.dense_manifest: Manifest | None = (
+            self._settings.dense if self._settings.tokens is not None else None
+        )
+        self.compression: Compression = self._settings.compression
+        self.prompts: dict[str, str] = self._settings.prompts
+
+    def close(self) -> None:
+        """Let go of the index; a second call does nothing."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        """The index itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
+        """All documents, by source.
+
+        Args:
+            skip_altered: Leave out documents whose record is not what was written, see
+                :meth:`altered_documents`.
+
+        Raises:
+            IndexFormatError: The record of a document was altered.
+        """
+        return self._engine.documents(skip_altered=skip_altered)
+
+    def altered_documents(self) -> list[str]:
+        """Names of documents of which nothing can be read: remove them and index them again."""
+        return self._engine.altered_documents()
+
+    def document(self, source: str) -> DocumentRecord | None:
+        """The document called ``source``, or None."""
+        return self._engine.document(utf8("source", source))
+
+    def count_pages(self, filter: PageFilter | None = None) -> int:  # noqa: A002  # what searches call it too
+        """Pages that can be found, or that a filter fits.
+
+        Raises:
+            OptionError: No filter, see ``PageFilter``.
+        """
+        return self._engine.count_pages(parse_filter(filter))
+
+    def page_ids(self, filter: PageFilter | None = None) -> list[str]:  # noqa: A002  # what searches call it too
+        """Ids of the pages that a filter fits, or of all, by source and page number."""
+        return [page.page_id for page in self.pages(filter)]
+
+    def pages(self, filter: PageFilter | None = None) -> list[StoredPage]:  # noqa: A002  # what searches call it too
+        """The pages that a filter fits, or all, by source and page number, without vectors.
+
+        Raises:
+            OptionError: No filter, see ``PageFilter``.
+            IndexFormatError: A page is not what was written.
+        """
+        return self._engine.pages_where(parse_filter(filter))
+
+    def get(self, page_ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPage]:
+        """Pages by their ids, in that order; unknown ids are left out.
+
+        Args:
+            page_ids: As in ``Hit.page_id``.
+            with_vectors: Bring the vectors too, as they are stored.
+
+        Raises:
+            IndexFormatError: A page is not what was written.
+        """
+        return self._engine.pages(listed_ids(page_ids), vectors=with_vectors)
+
+    def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
+        """The pages that have this picture, by source and page number.
+
+        Args:
+            page_ref: ``vdr-page:<sha256>``.
+        """
+        return self._engine.pages_of_ref(utf8("page_ref", page_ref))
+
+    def writing(self) -> AbstractContextManager[Any]:
+        """Keep other writers out, over several calls; each write does so by itself too.
+
+        Raises:
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+        """
+        return self._engine.writing()
+
+    def stage_document(
+        self, source: str, *, metadata: Mapping[str, Any] | None = None
+    ) -> StagedDocument:
+        """Begin a document whose pages come a few at a time; nothing is found before its commit.
+
+        Args:
+            source: Absolute POSIX path, or whatever names the document.
+            metadata: JSON-able, of all its pages.
+
+        Raises:
+            OptionError: A name that is not UTF-8, or metadata that is not JSON.
+        """
+        name = utf8("the name of a document", source)
+        return StagedDocument(self._engine.begin(name), self._settings, name, metadata=metadata)
+
+    def add_document(
+        self,
+        document: DocumentRecord,
+        pages: Sequence[PageRecord],
+        vectors: Sequence[NDArray[np.float32]] | NDArray[np.float32],
+        *,
+        dense: Sequence[NDArray[np.float32]] | NDArray[np.float32] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        page_metadata: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Add a document, in place of the one with the same source if there is one.
+
+        Args:
+            document: What is kept of it.
+            pages: At least one; with their grids, if they are known.
+            vectors: For each page float32 (tokens, dimension), rows of length 1; in an index of
+                dense vectors float32 (dimension,) of length 1.
+            dense: float32 (dense dimension,) for each page, where an index keeps both.
+            metadata: JSON-able, of all pages.
+            page_metadata: Of each page; wins where both name a key.
+
+        Raises:
+            OptionError: No pages, a page number twice, shapes or dtypes that do not fit.
+            InvalidVectorError: No tokens, NaN, infinity, or a vector not of length 1.
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+            IndexStoreError: The file system or the server refuses; what was there stays.
+        """
+        for name, given in (("vectors", vectors), ("dense", dense), ("metadata", page_metadata)):
+            if given is not None and len(given) != len(pages):
+                raise OptionError(
+                    f"{document.source}: {len(pages)} pages and {len(given)} of {name}; "
+                    f"give one for each page."
+                )
+        staged = self.stage_document(document.source, metadata=metadata)
+        try:
+            for row, page in enumerate(pages):
+                staged.add(
+                    page,
+                    vectors[row],
+                    dense=None if dense is None else dense[row],
+                    metadata=None if page_metadata is None else page_metadata[row],
+                )
+            staged.commit(document)
+        except BaseException:
+            staged.discard()
+            raise
+
+    def update_file_state(self, source: str, file: FileState) -> None:
+        """Note that a document's file was looked at and still has the same content.
+
+        Raises:
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+        """
+        self._engine.update_file_state(utf8("source", source), file)
+
+    def remove_document(self, source: str) -> bool:
+        """Remove a document with all its pages; False if there was none.
+
+        Raises:
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+        """
+        return self._engine.remove_document(utf8("source", source))
+
+    def remove_pages(self, page_ids: Sequence[str]) -> int:
+        """Remove pages; a document goes with its last one. Unknown ids are ignored.
+
+        Returns:
+            How many there were.
+        """
+        return self._engine.remove_pages(listed_ids(page_ids))
+
+    def remove_where(self, filter: PageFilter) -> int:  # noqa: A002  # what searches call it too
+        """Remove the pages that a filter fits, as :meth:`remove_pages` does.
+
+        Raises:
+            OptionError: No filter, see ``PageFilter``; an empty one would remove everything.
+        """
+        if not filter:
+            raise OptionError("remove_where takes a filter, found none; remove documents by name.")
+        with self.writing():
+            return self._engine.remove_pages(self.page_ids(filter))
+
+    def clean_up(self) -> int:
+        """Take away what a killed writer left; on a server, let no other writer be at work.
+
+        Returns:
+            How many pages that no document owns there were; in a folder they are never there.
+        """
+        with self.writing():
+            return self._engine.clean_up()
+
+    def optimize(self) -> None:
+        """Give back the space of what was removed; readers go on meanwhile.
+
+        Raises:
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+            IndexStoreError: There is no room for the copy; nothing is lost.
+        """
+        with self.writing():
+            self._engine.optimize()
+
+    def check_files(self) -> Iterator[str]:
+        """What is wrong with the index beside its documents, a sentence each."""
+        return self._engine.check_files()
+
+    def check_document(self, source: str) -> tuple[int, list[str]]:
+        """How many pages of a document are as they were written, and what is wrong with others."""
+        return self._engine.check_document(utf8("source", source))
+
+    aget = in_thread(get)
+    aadd_document = in_thread(add_document)
+    aremove_document = in_thread(remove_document)
+    aremove_pages = in_thread(remove_pages)
+    aremove_where = in_thread(remove_where)
+
+
+def created_engine(location: Location, settings: Settings, *, wait_s: float) -> Engine:
+    """The engine of a new index.
+
+    Raises:
+        IndexFormatError: The folder holds other files.
+        IndexStoreError: There is an index already.
+        MissingExtraError: A server's client is not installed.
+    """
+    if isinstance(location, QdrantServer):
+        from vdr_integrations.index.server.engine import ServerEngine
+
+        return ServerEngine.create(location, settings)
+    return FolderEngine.create(Path(location), settings, wait_s=wait_s)
+
+
+def opened_engine(location: Location, *, wait_s: float) -> Engine:
+    """The engine of an index that is there.
+
+    Raises:
+        IndexNotFoundError: There is none.
+        IndexFormatError: Not an index, damaged, or of another format.
+        MissingExtraError: A server's client is not installed.
+    """
+    if isinstance(location, QdrantServer):
+        from vdr_integrations.index.server.engine import ServerEngine
+
+        return ServerEngine.open(location)
+    return FolderEngine(Path(location), wait_s=wait_s)

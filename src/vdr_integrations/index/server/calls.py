@@ -1,0 +1,145 @@
+"""Calls to a server that are tried again, and errors that give no key away."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from random import SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.errors import IndexStoreError, MissingExtraError
+from vdr_integrations.index.server.troubles import Failure, failure_of, trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vdr_integrations.index.server.qdrant_server import QdrantServer
+
+__all__ = ["ServerCalls", "client_models"]
+
+TRYING_S = 30.0
+"""No try begins later than this after the first one; but there is a second one always."""
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 8.0
+_TIMEOUT_S = 30
+_chance = SystemRandom()
+
+
+class ServerCalls:
+    """Calls methods of a client for one collection. Safe to call from any thread.
+
+    Every call is one that may be made twice: ids follow from what is stored.
+    """
+
+    def __init__(
+        self,
+        server: QdrantServer,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Nothing is connected yet.
+
+        Args:
+            server: Which.
+            sleep: Waits so many seconds.
+            clock: Seconds since some moment.
+
+        Raises:
+            MissingExtraError: qdrant-client is not installed.
+        """
+        client_models()
+        self.location = str(server)
+        self._server = server
+        self._sleep = sleep
+        self._clock = clock
+        # A connection is of one process: a forked child makes its own.
+        self._made: PerProcess[list[Any]] = PerProcess(list[Any])
+        self._is_closed = False
+
+    def call(self, method: str, **options: object) -> Any:  # noqa: ANN401  # what the method gives
+        """What a method of the client gives for the collection.
+
+        Raises:
+            IndexNotFoundError: There is no such collection.
+            InDoubtError: It failed, and may have been done all the same.
+            IndexStoreError: It failed.
+        """
+        began, pause = self._clock(), _FIRST_PAUSE_S
+        tries, waited, is_in_doubt = 0, 0.0, False
+        while True:
+            tries += 1
+            found = self._tried(method, options)
+            if not isinstance(found, Failure):
+                return found
+            is_in_doubt = is_in_doubt or found.is_in_doubt
+            # Half of it by chance, so that many who were refused together do not come together.
+            wait = max(found.retry_after_s, pause * (0.5 + 0.5 * _chance.random()))
+            spent = max(waited, self._clock() - began)
+            is_late = tries > 1 and spent + wait > TRYING_S
+            if not found.is_passing or is_late or wait > TRYING_S:
+                failure = Failure(found.kind, found.status, is_in_doubt=is_in_doubt)
+                raise trouble(self.location, method, failure, tries=tries)
+            self._sleep(wait)
+            waited += wait
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def close(self) -> None:
+        """Let go; a client of the caller's stays open."""
+        self._is_closed = True
+        held, self._made.value = self._made.value, []
+        for client in held:
+            client.close()
+
+    def _tried(self, method: str, options: dict[str, object]) -> Any:  # noqa: ANN401  # what the method gives, or a Failure
+        call: Callable[..., Any] = getattr(self._client(), method)
+        try:
+            return call(collection_name=self._server.collection, **options)
+        except Exception as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            # What is raised for it is raised outside, so that it has no context that says more.
+            return failure
+
+    def _client(self) -> Any:  # noqa: ANN401  # callers wrap clients
+        if self._is_closed:
+            raise IndexStoreError(f"index {self.location} was closed; open it again.")
+        if self._server.client is not None:
+            return self._server.client
+        held = self._made.value
+        if not held:
+            held.append(_connected(self._server))
+        return held[0]
+
+
+def client_models() -> Any:  # noqa: ANN401  # a module
+    """``qdrant_client.models``.
+
+    Raises:
+        MissingExtraError: qdrant-client is not installed.
+    """
+    try:
+        from qdrant_client import models
+    except ImportError as error:
+        raise MissingExtraError(
+            package="qdrant-client", extra="qdrant", purpose="an index on a Qdrant server"
+        ) from error
+    return models
+
+
+def _connected(server: QdrantServer) -> Any:  # noqa: ANN401  # callers wrap clients
+    from qdrant_client import QdrantClient
+
+    options: dict[str, Any] = {} if server.login is None else {"auth": server.login}
+    with warnings.catch_warnings():
+        # Whether a key may go over plain http was asked by QdrantServer.
+        warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
+        return QdrantClient(
+            url=server.shown_url,
+            api_key=server.api_key,
+            timeout=_TIMEOUT_S,
+            check_compatibility=False,
+            **options,
+        )

@@ -1,0 +1,289 @@
+"""A collection as points with payloads and named vectors; what qdrant-client calls them."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vdr_integrations.errors import IndexStoreError
+from vdr_integrations.index.server.calls import client_models
+from vdr_integrations.index.server.troubles import InDoubtError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.server.calls import ServerCalls
+    from vdr_integrations.index.settings import Settings
+
+__all__ = ["BATCH_BYTES", "CODES", "DENSE", "TOKENS", "Collection", "Point"]
+
+TOKENS = "tokens"
+DENSE = "dense"
+CODES = "codes"
+"""The sparse vector of a page: 1 for each centroid that its tokens fall to."""
+
+_INDEXED_FIELDS = {
+    "kind": "keyword",
+    "source": "keyword",
+    "version": "keyword",
+    "owns": "keyword",
+    "page_id": "keyword",
+    "page_ref": "keyword",
+    "listed": "keyword",
+    "page_number": "integer",
+}
+_MOST_VERSIONS = 1_000_000
+BATCH_BYTES = 20_000_000
+"""Of JSON written at once; a server takes 32 MB."""
+_NUMBER_BYTES = 21
+_SCROLLED_AT_ONCE = 256
+_RETRIEVED_AT_ONCE = 16
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Point:
+    """What a collection keeps.
+
+    Attributes:
+        id: A UUID as text.
+        payload: JSON-able.
+        vectors: float32 by name: (tokens, dimension), or (dimension,) for the dense one.
+        codes: Indices of the sparse vector, None for none.
+    """
+
+    id: str
+    payload: dict[str, Any]
+    vectors: dict[str, NDArray[np.float32]] = field(
+        default_factory=dict[str, "NDArray[np.float32]"]
+    )
+    codes: NDArray[np.uint16] | None = None
+
+    @property
+    def json_bytes(self) -> int:
+        """About how long it is as JSON."""
+        texts = sum(len(value) for value in self.payload.values() if isinstance(value, str))
+        return texts + _NUMBER_BYTES * sum(rows.size for rows in self.vectors.values())
+
+
+class Collection:
+    """One collection. Every method raises what ``ServerCalls.call`` raises."""
+
+    def __init__(self, calls: ServerCalls) -> None:
+        """Nothing is asked yet."""
+        self._call = calls.call
+        self.location = calls.location
+
+    def exists(self) -> bool:
+        """Whether it is there."""
+        return bool(self._call("collection_exists"))
+
+    def make(self, settings: Settings) -> None:
+        """Make it, empty.
+
+        Raises:
+            IndexStoreError: It is there already, or the server refuses.
+        """
+        models = client_models()
+        flat = models.HnswConfigDiff(m=0)  # no graph: all searches are exact
+        vectors: dict[str, Any] = {}
+        sparse: dict[str, Any] | None = None
+        if settings.tokens is not None:
+            half = settings.compression.vectors == "float16"
+            vectors[TOKENS] = models.VectorParams(
+                size=settings.tokens.dimension,
+                distance=models.Distance.DOT,
+                datatype=models.Datatype.FLOAT16 if half else models.Datatype.FLOAT32,
+                multivector_config=models.MultiVectorConfig(
+                    comparator=models.MultiVectorComparator.MAX_SIM
+                ),
+                hnsw_config=flat,
+                on_disk=True,
+            )
+            sparse = {CODES: models.SparseVectorParams(modifier=models.Modifier.IDF)}
+        if settings.dense is not None:
+            vectors[DENSE] = models.VectorParams(
+                size=settings.dense.dimension, distance=models.Distance.DOT, hnsw_config=flat
+            )
+        if self.exists():
+            raise self._is_there()
+        try:
+            self._call("create_collection", vectors_config=vectors, sparse_vectors_config=sparse)
+        except InDoubtError:
+            # Made by a try whose answer was lost, perhaps; or by somebody else, with an index.
+            if not self.exists() or self.count(None):
+                raise
+        with warnings.catch_warnings():
+            # The client's in-process mode has no payload indexes and says so each time.
+            warnings.filterwarnings("ignore", message="Payload indexes have no effect")
+            for name, kind in _INDEXED_FIELDS.items():
+                self._call("create_payload_index", field_name=name, field_schema=kind, wait=True)
+
+    def remove(self) -> None:
+        """Take the collection away."""
+        self._call("delete_collection")
+
+    def upsert(self, points: Sequence[Point]) -> None:
+        """Write points, in place of those with the same ids."""
+        for batch in _batches(points):
+            made = [_struct(point) for point in batch]
+            self._call("upsert", points=made, wait=True)
+
+    def delete(self, ids: Sequence[str]) -> None:
+        """Delete points; unknown ids are ignored."""
+        for start in range(0, len(ids), _IDS_AT_ONCE):
+            found = list(ids[start : start + _IDS_AT_ONCE])
+            self._call("delete", points_selector=found, wait=True)
+
+    def delete_where(self, found: Any) -> None:  # noqa: ANN401  # the client's filter
+        """Delete the points that a filter fits."""
+        selector = client_models().FilterSelector(filter=found)
+        self._call("delete", points_selector=selector, wait=True)
+
+    def set_payload(self, payload: dict[str, Any], found: Any) -> None:  # noqa: ANN401  # the client's filter
+        """Write some fields of the points that a filter fits, in one step for each point."""
+        self._call("set_payload", payload=payload, points=found, wait=True)
+
+    def set_codes(self, points: Sequence[Point]) -> None:
+        """Give points that are there their sparse vectors, and the payload that says so."""
+        models = client_models()
+        vectors = [
+            models.PointVectors(id=point.id, vector={CODES: _sparse(point.codes)})
+            for point in points
+            if point.codes is not None
+        ]
+        if not vectors:
+            return
+        # In this order: a point that says it is listed is.
+        operations: list[Any] = [
+            models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=vectors))
+        ]
+        operations += [
+            models.SetPayloadOperation(
+                set_payload=models.SetPayload(payload=point.payload, points=[point.id])
+            )
+            for point in points
+        ]
+        self._call("batch_update_points", update_operations=operations, wait=True)
+
+    def retrieve(
+        self, ids: Sequence[str], *, vectors: Sequence[str] = (), everywhere: bool = False
+    ) -> Iterator[Point]:
+        """Points of these ids, a few in memory at a time; unknown ids are left out.
+
+        Args:
+            ids: In whatever order.
+            vectors: Names of vectors to bring.
+            everywhere: Ask most replicas of a cluster, in place of one.
+        """
+        options: dict[str, Any] = {"with_payload": True, "with_vectors": list(vectors) or False}
+        if everywhere:
+            options["consistency"] = client_models().ReadConsistencyType.MAJORITY
+        step = _RETRIEVED_AT_ONCE if vectors else _IDS_AT_ONCE
+        for start in range(0, len(ids), step):
+            for record in self._call("retrieve", ids=list(ids[start : start + step]), **options):
+                yield _point(record)
+
+    def scroll(self, found: Any, *, fields: Sequence[str] | None = None) -> Iterator[Point]:  # noqa: ANN401  # the client's filter
+        """Points that a filter fits, by id, without vectors.
+
+        Args:
+            found: The filter.
+            fields: Of the payload; all when left out.
+        """
+        after = None
+        while True:
+            records, after = self._call(
+                "scroll",
+                scroll_filter=found,
+                limit=_SCROLLED_AT_ONCE,
+                offset=after,
+                with_payload=True if fields is None else list(fields),
+            )
+            yield from map(_point, records)
+            if after is None:
+                return
+
+    def count(self, found: Any) -> int:  # noqa: ANN401  # the client's filter
+        """How many points a filter fits."""
+        return int(self._call("count", count_filter=found, exact=True).count)
+
+    def counts_by(self, key: str, found: Any) -> dict[str, int]:  # noqa: ANN401  # the client's filter
+        """How many points that a filter fits have each value of a payload field."""
+        answer = self._call("facet", key=key, facet_filter=found, limit=_MOST_VERSIONS, exact=True)
+        return {str(hit.value): int(hit.count) for hit in answer.hits}
+
+    def query(
+        self,
+        query: NDArray[np.float32],
+        *,
+        using: str,
+        found: Any,  # noqa: ANN401  # the client's filter
+        prefetch: Sequence[Any],
+        limit: int,
+    ) -> list[tuple[str, float]]:
+        """Ids and scores of the points nearest to a query, best first.
+
+        Args:
+            query: float32, a matrix for token vectors and one vector for dense ones.
+            using: Name of the vectors.
+            found: A filter.
+            prefetch: The client's ``Prefetch``: only what one of these brings is compared.
+            limit: How many.
+        """
+        answer = self._call(
+            "query_points",
+            query=query.tolist(),
+            using=using,
+            prefetch=list(prefetch) or None,
+            query_filter=found,
+            limit=limit,
+            with_payload=False,
+        )
+        return [(str(hit.id), float(hit.score)) for hit in answer.points]
+
+    def _is_there(self) -> IndexStoreError:
+        return IndexStoreError(
+            f"collection {self.location} is there already; open it, or give another name."
+        )
+
+
+def _batches(points: Sequence[Point]) -> Iterator[list[Point]]:
+    batch: list[Point] = []
+    size = 0
+    for point in points:
+        if batch and (size + point.json_bytes > BATCH_BYTES or len(batch) >= _IDS_AT_ONCE):
+            yield batch
+            batch, size = [], 0
+        batch.append(point)
+        size += point.json_bytes
+    if batch:
+        yield batch
+
+
+def _struct(point: Point) -> Any:  # noqa: ANN401  # the client's type
+    vector: dict[str, Any] = {name: rows.tolist() for name, rows in point.vectors.items()}
+    if point.codes is not None:
+        vector[CODES] = _sparse(point.codes)
+    return client_models().PointStruct(id=point.id, vector=vector, payload=point.payload)
+
+
+def _sparse(codes: NDArray[np.uint16] | None) -> Any:  # noqa: ANN401  # the client's type
+    indices = [] if codes is None else codes.tolist()
+    return client_models().SparseVector(indices=indices, values=[1.0] * len(indices))
+
+
+def _point(record: Any) -> Point:  # noqa: ANN401  # the client's type
+    vectors = dict(record.vector or {})
+    sparse = vectors.pop(CODES, None)
+    return Point(
+        str(record.id),
+        record.payload or {},
+        {name: np.asarray(rows, np.float32) for name, rows in vectors.items()},
+        None if sparse is None else np.array(sparse.indices, np.uint16),
+    )

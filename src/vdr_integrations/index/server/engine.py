@@ -1,0 +1,198 @@
+"""An index on a Qdrant server or cluster, as the ``Engine`` that an index object asks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.index.server.calls import ServerCalls
+from vdr_integrations.index.server.checking import check_document, check_files
+from vdr_integrations.index.server.codebook_points import FirstStage
+from vdr_integrations.index.server.opened import OpenIndex
+from vdr_integrations.index.server.reader import ServerReader
+from vdr_integrations.index.server.search import ServerSearch
+from vdr_integrations.index.server.writer import ServerWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.filters import Where
+    from vdr_integrations.index.records import DocumentRecord, FileState
+    from vdr_integrations.index.server.qdrant_server import QdrantServer
+    from vdr_integrations.index.settings import Settings
+    from vdr_integrations.index.staging import DocumentSink
+    from vdr_integrations.index.stored_page import StoredPage
+    from vdr_integrations.types import Hit
+
+__all__ = ["ServerEngine"]
+
+
+class ServerEngine:
+    """Any number of processes read; let one at a time write a document. See ``Engine``.
+
+    Scores are a folder's: vectors are rounded as a folder rounds them, and what the server finds is
+    scored again from the stored vectors. A server has no numbers of 8 bits with a scale a token;
+    ``int8`` vectors are rounded so and stored as float32, which saves nothing here.
+    """
+
+    def __init__(self, calls: ServerCalls, index: OpenIndex) -> None:
+        """Use :meth:`create` or :meth:`open`."""
+        self.settings: Settings = index.settings
+        self.path: Path | str = index.location
+        self._calls = calls
+        self._index = index
+        self._first_stage = FirstStage(index)
+        self._reader = ServerReader(index)
+        self._search = ServerSearch(index, self._reader, self._first_stage)
+        self._writer = ServerWriter(index, self._reader, self._first_stage)
+
+    @classmethod
+    def create(
+        cls,
+        server: QdrantServer,
+        settings: Settings,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> ServerEngine:
+        """Make a collection that holds an empty index, and open it.
+
+        Args:
+            server: Where.
+            settings: What the index is made with.
+            sleep: Waits so many seconds before a call is tried again.
+
+        Raises:
+            IndexStoreError: The collection is there already, or the server cannot be used.
+            MissingExtraError: qdrant-client is not installed.
+        """
+        calls = ServerCalls(server, sleep=sleep)
+        try:
+            return cls(calls, OpenIndex.make(calls, settings))
+        except BaseException:
+            calls.close()
+            raise
+
+    @classmethod
+    def open(
+        cls, server: QdrantServer, *, sleep: Callable[[float], None] = time.sleep
+    ) -> ServerEngine:
+        """Open the index of a collection.
+
+        Args:
+            server: Where.
+            sleep: Waits so many seconds before a call is tried again.
+
+        Raises:
+            IndexNotFoundError: There is no such collection.
+            IndexFormatError: It holds something else, or an index of another format.
+            IndexStoreError: The server cannot be used.
+            MissingExtraError: qdrant-client is not installed.
+        """
+        calls = ServerCalls(server, sleep=sleep)
+        try:
+            return cls(calls, OpenIndex.find(calls))
+        except BaseException:
+            calls.close()
+            raise
+
+    def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
+        """See ``Engine``."""
+        return self._reader.documents(skip_altered=skip_altered)
+
+    def altered_documents(self) -> list[str]:
+        """See ``Engine``."""
+        return self._reader.altered_documents()
+
+    def document(self, source: str) -> DocumentRecord | None:
+        """See ``Engine``."""
+        return self._reader.document(source)
+
+    def count_pages(self, where: Where) -> int:
+        """See ``Engine``."""
+        return self._reader.count_pages(where)
+
+    def pages_where(self, where: Where) -> list[StoredPage]:
+        """See ``Engine``."""
+        return self._reader.pages_where(where)
+
+    def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
+        """See ``Engine``."""
+        return self._reader.pages(page_ids, vectors=vectors)
+
+    def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
+        """See ``Engine``."""
+        return self._reader.pages_of_ref(page_ref)
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        candidates: int | None,
+        exhaustive: bool,
+        dense_query: NDArray[np.float32] | None,
+    ) -> list[Hit]:
+        """See ``Engine``."""
+        return self._search.search(
+            query,
+            k=k,
+            where=where,
+            candidates=candidates,
+            exhaustive=exhaustive,
+            dense_query=dense_query,
+        )
+
+    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
+        """See ``Engine``."""
+        return self._search.search_dense(query, k=k, where=where)
+
+    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+        """See ``Engine``."""
+        return self._search.rerank(query, page_ids)
+
+    def writing(self) -> AbstractContextManager[Any]:
+        """See ``Engine``: keeps out threads that write by this object, and nobody else."""
+        return self._index.writing()
+
+    def begin(self, source: str) -> DocumentSink:
+        """See ``Engine``."""
+        return self._writer.begin(source)
+
+    def update_file_state(self, source: str, file: FileState) -> None:
+        """See ``Engine``."""
+        self._writer.update_file_state(source, file)
+
+    def remove_document(self, source: str) -> bool:
+        """See ``Engine``."""
+        return self._writer.remove_document(source)
+
+    def remove_pages(self, page_ids: Sequence[str]) -> int:
+        """See ``Engine``."""
+        return self._writer.remove_pages(page_ids)
+
+    def optimize(self) -> None:
+        """Space comes back by itself here; the first stage is made whole."""
+        with self._index.writing():
+            self._first_stage.bring_up(everything=True)
+
+    def clean_up(self) -> int:
+        """See ``Engine``; let no other writer be at work."""
+        return self._writer.clean_up()
+
+    def check_files(self) -> Iterator[str]:
+        """See ``Engine``."""
+        return check_files(self._index, self._first_stage)
+
+    def check_document(self, source: str) -> tuple[int, list[str]]:
+        """See ``Engine``."""
+        return check_document(self._index, self._reader, source)
+
+    def close(self) -> None:
+        """See ``Engine``; a client of the caller's stays open."""
+        self._calls.close()

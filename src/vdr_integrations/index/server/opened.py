@@ -1,0 +1,241 @@
+"""An index of a collection that was opened: what it was made with, and whether it still is that."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.errors import (
+    IndexFormatError,
+    IndexLockedError,
+    IndexNotFoundError,
+    IndexStoreError,
+)
+from vdr_integrations.index.server.collection import Collection, Point
+from vdr_integrations.index.server.points import (
+    CommittedDocument,
+    document_id,
+    document_name,
+    kept_page,
+    read_document,
+    text_digest,
+    to_json,
+)
+from vdr_integrations.index.server.server_filter import DOCUMENTS, server_filter
+from vdr_integrations.index.server.troubles import altered, damaged, made_again
+from vdr_integrations.index.settings import Settings
+from vdr_integrations.index.stored_page import stable_id
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable
+
+    from vdr_integrations.index.server.calls import ServerCalls
+    from vdr_integrations.index.server.points import KeptPage
+
+__all__ = ["FORMAT_VERSION", "MANIFEST_ID", "OpenIndex"]
+
+FORMAT_VERSION = 2
+MANIFEST_ID = stable_id("manifest")
+LOCK_WAIT_S = 30.0
+_APPLICATION = "vdr-integrations late interaction"
+"""What releases before wrote too, so that theirs are called old and not somebody else's."""
+
+
+class OpenIndex:
+    """An index that is there. Safe to call from any thread.
+
+    Attributes:
+        collection: That keeps it.
+        settings: What it was made with.
+        index_id: Drawn when it was made; what is of another one does not belong here.
+        wait_s: How long a write waits for one of another thread.
+    """
+
+    def __init__(self, collection: Collection, settings: Settings, index_id: str) -> None:
+        """Use :meth:`make` or :meth:`find`."""
+        self.collection = collection
+        self.settings = settings
+        self.index_id = index_id
+        self.wait_s = LOCK_WAIT_S
+        self._lock = PerProcess(threading.RLock)
+
+    @classmethod
+    def make(cls, calls: ServerCalls, settings: Settings) -> OpenIndex:
+        """Make a collection that holds an empty index.
+
+        Raises:
+            IndexStoreError: The collection is there already, or the server refuses.
+        """
+        collection = Collection(calls)
+        collection.make(settings)
+        made = cls(collection, settings, secrets.token_hex(16))
+        try:
+            collection.upsert([_manifest_point(settings, made.index_id)])
+            found = _manifest(collection)
+        except BaseException:
+            with suppress(IndexStoreError):
+                collection.remove()  # just made, and without an index of no use to anybody
+            raise
+        if found != (made.index_id, settings):
+            raise IndexStoreError(
+                f"another process made index {collection.location} at the same time; open it."
+            )
+        return made
+
+    @classmethod
+    def find(cls, calls: ServerCalls) -> OpenIndex:
+        """Open the index of a collection.
+
+        Raises:
+            IndexNotFoundError: There is no such collection.
+            IndexFormatError: It holds something else, or an index of another format.
+            IndexStoreError: The server cannot be used.
+        """
+        collection = Collection(calls)
+        if not collection.exists():
+            raise IndexNotFoundError(
+                f"there is no collection {collection.location}; make one first."
+            )
+        index_id, settings = _manifest(collection)
+        return cls(collection, settings, index_id)
+
+    @property
+    def location(self) -> str:
+        """What messages call it."""
+        return self.collection.location
+
+    @contextmanager
+    def writing(self) -> Generator[None]:
+        """Keep other threads out that write by this object; whoever is in may come in again.
+
+        Raises:
+            IndexLockedError: One was still writing after ``wait_s``.
+        """
+        lock = self._lock.value
+        if not lock.acquire(timeout=self.wait_s):
+            raise IndexLockedError(
+                f"another thread is writing to index {self.location} by the same object; wait for "
+                f"it to end, then try again."
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def refresh(self) -> None:
+        """Look whether the collection was deleted and made again since.
+
+        Raises:
+            IndexMismatchError: It was, with other settings.
+            IndexFormatError: It holds no index any more.
+        """
+        index_id, settings = _manifest(self.collection)
+        if settings != self.settings:
+            raise made_again(self.location)
+        self.index_id = index_id
+
+    def page(self, point: Point) -> KeptPage:
+        """The page that a point keeps.
+
+        Raises:
+            IndexFormatError: It is not what was written.
+            IndexMismatchError: See :meth:`refresh`.
+        """
+        kept = kept_page(point, location=self.location)
+        self._check(kept.index_id, kept.where)
+        return kept
+
+    def document_of(self, point: Point) -> CommittedDocument:
+        """The document that a point keeps; raises as :meth:`page` does."""
+        found = read_document(point, location=self.location)
+        self._check(found.index_id, found.record.source)
+        return found
+
+    def documents(
+        self, sources: Iterable[str], *, everywhere: bool = False
+    ) -> dict[str, CommittedDocument]:
+        """The documents of these names as they are now; raises as :meth:`page` does.
+
+        Args:
+            sources: Their names.
+            everywhere: See ``Collection.retrieve``.
+        """
+        ids = [document_id(source) for source in sources]
+        points = self.collection.retrieve(ids, everywhere=everywhere)
+        found = [self.document_of(point) for point in points]
+        return {document.record.source: document for document in found}
+
+    def all_documents(self) -> tuple[list[CommittedDocument], list[str]]:
+        """Every document, by source, and the names of those whose record was altered."""
+        found: list[CommittedDocument] = []
+        wrong: list[str] = []
+        for point in self.collection.scroll(server_filter(DOCUMENTS)):
+            try:
+                found.append(self.document_of(point))
+            except IndexFormatError:
+                wrong.append(document_name(point))
+        return sorted(found, key=lambda one: one.record.source), sorted(wrong)
+
+    def whole_documents(self) -> list[CommittedDocument]:
+        """Every document, by source.
+
+        Raises:
+            IndexFormatError: The record of one was altered.
+        """
+        found, wrong = self.all_documents()
+        if wrong:
+            raise altered(self.location, wrong[0], "its record was altered")
+        return found
+
+    def _check(self, index_id: str, where: str) -> None:
+        if index_id == self.index_id:
+            return
+        self.refresh()
+        if index_id != self.index_id:
+            raise altered(self.location, where, "it was written to another index")
+
+
+def _manifest_point(settings: Settings, index_id: str) -> Point:
+    text = to_json({"index": index_id, "settings": settings.to_json()})
+    payload: dict[str, Any] = {
+        "kind": "manifest",
+        "application": _APPLICATION,
+        "format_version": FORMAT_VERSION,
+        "record": text,
+        "sha256": text_digest(MANIFEST_ID, text),
+    }
+    return Point(MANIFEST_ID, payload)
+
+
+def _manifest(collection: Collection) -> tuple[str, Settings]:
+    """Index id and settings.
+
+    Raises:
+        IndexFormatError: There are none, or of another format, or they were altered.
+    """
+    found = list(collection.retrieve([MANIFEST_ID]))
+    payload = found[0].payload if found else {}
+    location = collection.location
+    if payload.get("application") != _APPLICATION:
+        raise IndexFormatError(
+            f"{location} holds no index of vdr-integrations; give another collection."
+        )
+    version = payload.get("format_version")
+    if version != FORMAT_VERSION:
+        raise IndexFormatError(
+            f"index {location} has format version {version}; this release of vdr-integrations "
+            f"reads version {FORMAT_VERSION}. Upgrade vdr-integrations, or index the documents "
+            f"again into a new collection."
+        )
+    text = payload.get("record")
+    if not isinstance(text, str) or text_digest(MANIFEST_ID, text) != payload.get("sha256"):
+        raise damaged(location, "its settings were altered")
+    try:
+        record = json.loads(text)
+        return record["index"], Settings.of_json(record["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(location, "its settings cannot be read") from error

@@ -1,0 +1,320 @@
+"""Between documents and pages and the points that keep them. Pure.
+
+What counts is one JSON text a point, under a digest: it comes back from a server as it was sent,
+to the last digit of each number. The other fields of a payload are there to be searched by, and
+must say the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vdr_integrations.index.filters import filterable
+from vdr_integrations.index.records import DocumentRecord, FileState, SkippedPage
+from vdr_integrations.index.server.collection import DENSE, TOKENS, Point
+from vdr_integrations.index.server.troubles import altered
+from vdr_integrations.index.stored_page import StoredPage, page_id, stable_id
+from vdr_integrations.types import PatchGrid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.errors import IndexFormatError
+    from vdr_integrations.index.staging import PreparedPage
+
+__all__ = [
+    "CommittedDocument",
+    "KeptPage",
+    "codes_digest",
+    "document_id",
+    "document_name",
+    "document_point",
+    "kept_page",
+    "page_point",
+    "page_point_id",
+    "read_document",
+    "text_digest",
+    "to_json",
+    "vectors_digest",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedDocument:
+    """A document as the collection knows it.
+
+    Attributes:
+        record: What callers get.
+        index_id: Of the index that it was written to.
+        version: Of its pages; pages of another version are not there yet, or not any more.
+        pages: Page numbers that can be found.
+    """
+
+    record: DocumentRecord
+    index_id: str
+    version: str
+    pages: frozenset[int]
+
+    def point_ids(self) -> dict[int, str]:
+        """The points of its pages, by page number."""
+        source = self.record.source
+        return {
+            number: page_point_id(source, number, self.version) for number in sorted(self.pages)
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptPage:
+    """A page as it was written; its document says whether it counts.
+
+    Attributes:
+        page: With ``total_pages`` 0, which its document knows.
+        index_id: Of the index that it was written to.
+        version: Of its document.
+        vectors: Digest of its vectors.
+    """
+
+    page: StoredPage
+    index_id: str
+    version: str
+    vectors: str
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return f"{self.page.source} page {self.page.page_number}"
+
+    def is_of(self, document: CommittedDocument | None) -> bool:
+        """Whether it counts."""
+        return (
+            document is not None
+            and document.record.source == self.page.source
+            and document.version == self.version
+            and self.page.page_number in document.pages
+        )
+
+
+def page_point_id(source: str, page_number: int, version: str) -> str:
+    """The id of the point that keeps a page of one version of its document."""
+    return stable_id("page", source, page_number, version)
+
+
+def document_id(source: str) -> str:
+    """The id of the point that keeps a document."""
+    return stable_id("document", source)
+
+
+def to_json(found: object) -> str:
+    """JSON with sorted keys."""
+    return json.dumps(found, sort_keys=True, ensure_ascii=False)
+
+
+def text_digest(point_id: str, text: str) -> str:
+    """SHA-256 of what counts of a point."""
+    return hashlib.sha256(f"{point_id}\n{text}".encode()).hexdigest()
+
+
+def vectors_digest(vectors: Mapping[str, NDArray[np.float32]]) -> str:
+    """SHA-256 of a page's vectors as they come back."""
+    made = hashlib.sha256()
+    for name in (TOKENS, DENSE):
+        rows = vectors.get(name)
+        made.update(f"{name} {None if rows is None else rows.shape}\n".encode())
+        if rows is not None:
+            # Adding zero turns -0.0, which JSON may lose, into 0.0.
+            made.update(np.ascontiguousarray(rows + np.float32(0), "<f4").data)
+    return made.hexdigest()
+
+
+def codes_digest(point_id: str, listed: str, codes: NDArray[np.uint16]) -> str:
+    """SHA-256 of a page's centroids."""
+    made = hashlib.sha256(f"{point_id}\n{listed}\n".encode())
+    made.update(np.sort(codes).astype("<u2").tobytes())
+    return made.hexdigest()
+
+
+def page_point(
+    page: PreparedPage,
+    vectors: dict[str, NDArray[np.float32]],
+    *,
+    source: str,
+    version: str,
+    index_id: str,
+) -> Point:
+    """The point that keeps a page, in no list yet.
+
+    Args:
+        page: The page.
+        vectors: As they are stored.
+        source: Its document.
+        version: Of the document.
+        index_id: Of the index.
+    """
+    record = page.record
+    number, grid = record.page_number, record.grid
+    point_id = page_point_id(source, number, version)
+    content = to_json(
+        {
+            "index": index_id,
+            "source": source,
+            "version": version,
+            "number": number,
+            "label": record.page_label,
+            "ref": record.page_ref,
+            "text": record.text,
+            "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
+            "bias": record.bias,
+            "metadata": page.metadata,
+            "vectors": vectors_digest(vectors),
+        }
+    )
+    payload: dict[str, Any] = {
+        "kind": "page",
+        "source": source,
+        "version": version,
+        "page_number": number,
+        "page_id": page_id(source, number),
+        "page_ref": record.page_ref,
+        "fields": filterable(page.metadata),
+        "content": content,
+        "sha256": text_digest(point_id, content),
+        "listed": "",
+    }
+    return Point(point_id, payload, vectors)
+
+
+def kept_page(point: Point, *, location: str) -> KeptPage:
+    """The page that a point keeps.
+
+    Raises:
+        IndexFormatError: It is not what was written; the message names it.
+    """
+    payload = point.payload
+    content = payload.get("content")
+    if not isinstance(content, str) or text_digest(point.id, content) != payload.get("sha256"):
+        source, number = payload.get("source"), payload.get("page_number")
+        raise altered(location, f"{source} page {number}", "its record was altered")
+    found = json.loads(content)
+    source, number, metadata = found["source"], found["number"], found["metadata"]
+    kept = KeptPage(
+        page=StoredPage(
+            page_id=page_id(source, number),
+            source=source,
+            page_number=number,
+            page_label=found["label"],
+            page_ref=found["ref"],
+            total_pages=0,
+            text=found["text"],
+            grid=None if found["grid"] is None else PatchGrid(*found["grid"]),
+            metadata=metadata,
+            bias=found["bias"],
+        ),
+        index_id=found["index"],
+        version=found["version"],
+        vectors=found["vectors"],
+    )
+    searched_by = {
+        "kind": "page",
+        "source": source,
+        "version": kept.version,
+        "page_number": number,
+        "page_id": kept.page.page_id,
+        "page_ref": kept.page.page_ref,
+    }
+    if any(payload.get(name) != value for name, value in searched_by.items()):
+        raise altered(location, kept.where, "a field that it is searched by was altered")
+    if not _is_alike(payload.get("fields"), filterable(metadata)):
+        raise altered(location, kept.where, "metadata that it is searched by was altered")
+    return kept
+
+
+def document_point(document: CommittedDocument) -> Point:
+    """The point whose arrival commits a document."""
+    record = document.record
+    point_id = document_id(record.source)
+    text = to_json(
+        {
+            "index": document.index_id,
+            "source": record.source,
+            "version": document.version,
+            "pages": sorted(document.pages),
+            "total_pages": record.total_pages,
+            "skipped": [asdict(page) for page in record.skipped],
+            "file": asdict(record.file),
+        }
+    )
+    payload = {
+        "kind": "document",
+        "source": record.source,
+        # Not "version", which pages are counted by.
+        "owns": document.version,
+        "record": text,
+        "sha256": text_digest(point_id, text),
+    }
+    return Point(point_id, payload)
+
+
+def read_document(point: Point, *, location: str) -> CommittedDocument:
+    """The document that a point keeps.
+
+    Raises:
+        IndexFormatError: It is not what was written; the message names it.
+    """
+    payload = point.payload
+    source, text = payload.get("source"), payload.get("record")
+    if (
+        not isinstance(source, str)
+        or document_id(source) != point.id
+        or not isinstance(text, str)
+        or text_digest(point.id, text) != payload.get("sha256")
+    ):
+        raise _altered_document(point, location)
+    found = json.loads(text)
+    if (payload.get("kind"), payload.get("owns")) != ("document", found["version"]):
+        raise _altered_document(point, location)
+    record = DocumentRecord(
+        source=found["source"],
+        file=FileState(**found["file"]),
+        total_pages=found["total_pages"],
+        skipped=tuple(SkippedPage(**page) for page in found["skipped"]),
+    )
+    return CommittedDocument(record, found["index"], found["version"], frozenset(found["pages"]))
+
+
+def document_name(point: Point) -> str:
+    """What a document is called whose point was altered, as far as can be told."""
+    names = [point.payload.get("source")]
+    with suppress(KeyError, TypeError, ValueError):
+        names.append(json.loads(point.payload["record"])["source"])
+    texts = [name for name in names if isinstance(name, str)]
+    right = [name for name in texts if document_id(name) == point.id]
+    return (right or texts or [point.id])[0]
+
+
+def _altered_document(point: Point, location: str) -> IndexFormatError:
+    return altered(location, document_name(point), "its record was altered")
+
+
+def _is_alike(found: object, written: dict[str, list[Any]]) -> bool:
+    """Whether metadata came back; numbers may have lost the last digit on their way."""
+    if not isinstance(found, dict) or found.keys() != written.keys():
+        return False
+    for key, items in written.items():
+        others = found[key]
+        if not isinstance(others, list) or len(others) != len(items):
+            return False
+        for item, other in zip(items, others, strict=True):
+            if isinstance(item, str) or not isinstance(other, int | float):
+                if item != other:
+                    return False
+            elif abs(item - other) > 1e-15 * abs(item):
+                return False
+    return True

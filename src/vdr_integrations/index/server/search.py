@@ -1,0 +1,265 @@
+"""From a query to ranked pages: what the server finds is scored again, exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from vdr_integrations.index.candidates import SMALL_INDEX_PAGES, most_candidates
+from vdr_integrations.index.maxsim import maxsim_scores
+from vdr_integrations.index.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
+from vdr_integrations.index.server.calls import client_models
+from vdr_integrations.index.server.collection import DENSE, TOKENS
+from vdr_integrations.index.server.reader import TRIES, Counted, too_fast
+from vdr_integrations.index.server.server_filter import PAGES, server_filter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.filters import Where
+    from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
+    from vdr_integrations.index.server.opened import OpenIndex
+    from vdr_integrations.index.server.points import KeptPage
+    from vdr_integrations.index.server.reader import ServerReader
+    from vdr_integrations.types import Hit
+
+    _Ask: TypeAlias = Callable[[int, int], tuple[list[tuple[str, float]], bool]]
+    """Given how many pages are wanted, and how often there were too few candidates: pages with the
+    server's scores, best first, and whether more candidates could bring more."""
+
+__all__ = ["ServerSearch"]
+
+_MOST_RESCORED = 2048
+"""Where more pages than this are as good as the last hit, which of them is shown is open."""
+_SHARE = 2
+"""A folder stops early on its way to the most candidates; a server is asked once, for half."""
+_UNLISTED_AT_LEAST = 256
+_MOST_VERSIONS = 1000
+
+
+class ServerSearch:
+    """Searches one index. Safe to call from any thread."""
+
+    def __init__(self, index: OpenIndex, reader: ServerReader, first_stage: FirstStage) -> None:
+        """Search this index."""
+        self._index = index
+        self._collection = index.collection
+        self._reader = reader
+        self._first_stage = first_stage
+        self._unlisted = 0
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        candidates: int | None,
+        exhaustive: bool,
+        dense_query: NDArray[np.float32] | None,
+    ) -> list[Hit]:
+        """See ``Engine``."""
+        ask = self._exhaustive(query, where)
+        if not exhaustive:
+            pages = fitting = self._collection.count(server_filter(PAGES))
+            if where.groups:
+                fitting = self._collection.count(server_filter(PAGES & where))
+            most = most_candidates(pages, k=k)
+            if dense_query is not None:
+                count = most if candidates is None else candidates
+                ask = self._by_dense(query, dense_query, where=where, count=count)
+            elif fitting > (SMALL_INDEX_PAGES if candidates is None else 2 * candidates):
+                named = self._codebook()
+                count = max(most // _SHARE, k) if candidates is None else candidates
+                if named is not None:
+                    ask = self._by_codes(query, named, where=where, count=count)
+        return self._best(query, ask, k=k)
+
+    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
+        """See ``Engine``."""
+        return self._best(query, self._exhaustive(query, where), k=k)
+
+    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+        """See ``Engine``."""
+        if not page_ids:
+            return []
+
+        def ask(_: int, __: int) -> tuple[list[tuple[str, float]], bool]:
+            return [(one, 0.0) for one in self._reader.ids_by("page_id", page_ids)], False
+
+        # Pages of several versions of a document may have one id: more than come are asked for.
+        return self._best(query, ask, k=len(page_ids), limit=_MOST_VERSIONS * len(page_ids))
+
+    def _exhaustive(self, query: NDArray[np.float32], where: Where) -> _Ask:
+        found = server_filter(PAGES & where)
+        return lambda limit, _: (self._query(query, found, [], limit=limit), False)
+
+    def _by_dense(
+        self,
+        query: NDArray[np.float32],
+        dense: NDArray[np.float32],
+        *,
+        where: Where,
+        count: int,
+    ) -> _Ask:
+        found = server_filter(PAGES & where)
+
+        def ask(limit: int, widened: int) -> tuple[list[tuple[str, float]], bool]:
+            most = count << widened
+            prefetch = client_models().Prefetch(
+                query=dense.tolist(), using=DENSE, filter=found, limit=most
+            )
+            answered = self._query(query, found, [prefetch], limit=limit)
+            return answered, len(answered) >= min(limit, most)
+
+        return ask
+
+    def _by_codes(
+        self, query: NDArray[np.float32], named: NamedCodebook, *, where: Where, count: int
+    ) -> _Ask:
+        found = server_filter(PAGES & where)
+        everything = self._exhaustive(query, where)
+        room = max(_UNLISTED_AT_LEAST, 2 * self._unlisted)
+
+        def ask(limit: int, widened: int) -> tuple[list[tuple[str, float]], bool]:
+            nonlocal room
+            most = count << widened
+            while True:
+                prefetch = [
+                    named.prefetch(query, where=where, limit=most),
+                    named.unlisted(where=where, limit=room),
+                ]
+                answered = self._query(query, found, prefetch, limit=limit)
+                # Asked afterwards: pages that came before the question are among them.
+                self._unlisted = self._collection.count(named.unlisted_filter(where))
+                if self._unlisted <= room:
+                    break
+                room = 2 * self._unlisted
+            if len(answered) >= min(limit, most):
+                return answered, True
+            # Pages that share no centroid with the question are not brought at all.
+            return everything(limit, widened)
+
+        return ask
+
+    def _query(
+        self,
+        query: NDArray[np.float32],
+        found: Any,  # noqa: ANN401  # the client's filter
+        prefetch: Sequence[Any],
+        *,
+        limit: int,
+    ) -> list[tuple[str, float]]:
+        using = TOKENS if query.ndim == 2 else DENSE
+        return self._collection.query(
+            query, using=using, found=found, prefetch=prefetch, limit=limit
+        )
+
+    def _codebook(self) -> NamedCodebook | None:
+        # Where pages are in no list, another codebook may have come.
+        return self._first_stage.current() if self._unlisted else self._first_stage.known()
+
+    def _best(
+        self, query: NDArray[np.float32], ask: _Ask, *, k: int, limit: int | None = None
+    ) -> list[Hit]:
+        """The best ``k`` committed pages of those that ``ask`` brings.
+
+        Servers round queries to the format of the stored vectors. So a few more pages than asked
+        for are scored again, and more as long as the next one could still belong among the best by
+        the error that was seen.
+
+        Raises:
+            IndexLockedError: Pages were replaced each time.
+        """
+        seen = _Seen(self._index, self._reader, query)
+        first = k + max(4, k // 4) if limit is None else limit
+        lost: frozenset[str] = frozenset()
+        for _ in range(TRIES):
+            counted = Counted(self._index)
+            hits = _counted_best(seen, counted, ask, k=k, limit=first)
+            # Pages of a document that was replaced meanwhile: its new ones are found the next
+            # time. What a killed writer left is there the next time too.
+            if counted.lost <= lost:
+                return hits
+            lost |= counted.lost
+        raise too_fast(self._index)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """Pages that one search has scored.
+
+    Attributes:
+        error: The most by which a score of the server's was off.
+    """
+
+    index: OpenIndex
+    reader: ServerReader
+    query: NDArray[np.float32]
+    scored: dict[str, tuple[KeptPage, float]] = field(
+        default_factory=dict[str, "tuple[KeptPage, float]"]
+    )
+    error: float = 0.0
+
+    def hits(self, answered: Sequence[tuple[str, float]], counted: Counted) -> list[Hit]:
+        """Hits of the committed pages among what the server found, best first.
+
+        Raises:
+            IndexFormatError: A page is not what was written.
+        """
+        self._score(answered)
+        known = [one for one, _ in answered if one in self.scored]
+        counted.add_gone(one for one, _ in answered if one not in self.scored)
+        counted.look_up(self.scored[one][0] for one in known)
+        found: list[Hit] = []
+        for one in known:
+            kept, score = self.scored[one]
+            document = counted.owner(one, kept)
+            if document is not None:
+                page = replace(kept.page, total_pages=document.record.total_pages)
+                found.append(page.hit(score))
+        return sorted(found, key=lambda hit: (-hit.score, hit.source, hit.page_number))
+
+    def _score(self, answered: Sequence[tuple[str, float]]) -> None:
+        ids = [one for one, _ in answered if one not in self.scored]
+        server_scores = dict(answered)
+        using = TOKENS if self.query.ndim == 2 else DENSE
+        names = self.reader.vector_names()
+        for point in self.index.collection.retrieve(ids, vectors=names):
+            kept = self.index.page(point)
+            page = self.reader.with_vectors(point, kept)
+            rows = page.vectors if using == TOKENS else page.dense
+            assert rows is not None  # noqa: S101  # their digest was right
+            score = _score(self.query, rows)
+            self.scored[point.id] = (kept, score)
+            self.error = max(self.error, abs(score - server_scores[point.id]))
+
+
+def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: int) -> list[Hit]:
+    widened = 0
+    while True:
+        answered, is_more = ask(limit, widened)
+        best = seen.hits(answered, counted)
+        if len(answered) < limit:
+            if len(best) >= k or not is_more:
+                return best[:k]
+            widened += 1  # candidates that do not count took the places of others
+            continue
+        if len(best) >= k:
+            next_best = answered[-1][1] + 2 * seen.error
+            if next_best < best[k - 1].score or limit >= max(_MOST_RESCORED, 2 * k):
+                return best[:k]
+        limit *= 2
+
+
+def _score(query: NDArray[np.float32], rows: NDArray[np.float32]) -> float:
+    if query.ndim == 2:
+        score, decimals = float(maxsim_scores(query, [rows])[0]), MAXSIM_DECIMALS
+    else:
+        score, decimals = float(np.clip(rows @ query, -1.0, 1.0)), COSINE_DECIMALS
+    return round(score, decimals) + 0.0

@@ -1,0 +1,79 @@
+"""A page as an index gives it back."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.types import Hit
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.types import PatchGrid
+
+__all__ = ["StoredPage", "page_id", "stable_id"]
+
+_NAMESPACE = uuid.UUID("4f1e9c62-8a34-5d0b-9f57-0c6f1f7b2a11")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPage:
+    """A page of the index.
+
+    Attributes:
+        page_id: Stays the same when its document is indexed again.
+        source: Its document.
+        page_number: 1-based.
+        page_label: What is printed on the page ("iv"), or the page number as text.
+        page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
+        total_pages: Pages of the document.
+        text: The text layer, empty for scans.
+        grid: Which rows of ``vectors`` are visual tokens; None where tokens were pooled, and in an
+            index of dense vectors.
+        metadata: The caller's, of document and page.
+        bias: See ``PageRecord``.
+        vectors: float32 (tokens, dimension) as they are stored; None when not asked for, or where
+            there are none.
+        dense: float32 (dense dimension,), likewise.
+    """
+
+    page_id: str
+    source: str
+    page_number: int
+    page_label: str
+    page_ref: str
+    total_pages: int
+    text: str
+    grid: PatchGrid | None
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    bias: float = 0.0
+    vectors: NDArray[np.float32] | None = None
+    dense: NDArray[np.float32] | None = None
+
+    def hit(self, score: float) -> Hit:
+        """The hit that this page is."""
+        return Hit(
+            source=self.source,
+            page_number=self.page_number,
+            score=score,
+            page_label=self.page_label,
+            total_pages=self.total_pages,
+            page_ref=self.page_ref,
+            text=self.text,
+            page_id=self.page_id,
+            metadata=self.metadata,
+        )
+
+
+def page_id(source: str, page_number: int) -> str:
+    """The id of a page, the same whenever and wherever it is indexed."""
+    return stable_id("page", source, page_number)
+
+
+def stable_id(*parts: str | int) -> str:
+    """A UUID that follows from its parts."""
+    return str(uuid.uuid5(_NAMESPACE, json.dumps(parts)))
