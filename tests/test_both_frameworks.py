@@ -91,3 +91,31 @@ def test_both_frameworks_share_one_model_of_the_hub_whatever_token_and_revision_
     found = [llama_index.get_query_embedding("a"), *(one.embed_query("a") for one in langchain)]
     assert found[0] == found[1] == found[2]
     assert new_models(known) == 1
+
+
+def test_both_frameworks_use_one_folder_while_a_third_object_writes_to_it(
+    tmp_path: Path, page_store: PageStore
+) -> None:
+    from vdr_integrations.index import LateInteractionIndex
+    from vdr_integrations.langchain import ColQwen2Retriever as LangChainRetriever
+    from vdr_integrations.llama_index import ColQwen2Rerank
+    from vdr_integrations.llama_index import ColQwen2Retriever as LlamaIndexRetriever
+
+    place, question = tmp_path / "ix", "Wie viel Nitrat?"
+    made = LlamaIndexRetriever.from_documents(
+        PDFPageReader().load_data(REPORT), index=place, model_name="nano-colqwen2", device="cpu"
+    )
+    again = LlamaIndexRetriever(index=place, model_name="nano-colqwen2", device="cpu")
+    rerank = ColQwen2Rerank(index=place, model_name="nano-colqwen2", device="cpu", top_n=2)
+    langchain = LangChainRetriever(index=place, model="nano-colqwen2", device="cpu", k=2)
+    nodes = made.retrieve(question)
+    best = [node.metadata["page_number"] for node in nodes][:2]
+    assert [node.metadata["page_number"] for node in again.retrieve(question)][:2] == best
+    assert [page.metadata["page_number"] for page in langchain.invoke(question)] == best
+    reranked = rerank.postprocess_nodes(nodes, query_str=question)
+    assert [node.metadata["page_number"] for node in reranked] == best
+    with LateInteractionIndex.open(place) as index:
+        (page,) = index.pages({"page_number": best[0]})
+        assert index.remove_pages([page.page_id]) == 1
+    assert best[0] not in [node.metadata["page_number"] for node in made.retrieve(question)]
+    assert best[0] not in [page.metadata["page_number"] for page in langchain.invoke(question)]

@@ -10,7 +10,6 @@ from vdr_integrations.index import DenseIndex
 from vdr_integrations.index.agent_views import (
     AgentViews,
     FoundPage,
-    FoundPages,
     PagePictures,
     ViewLimits,
 )
@@ -67,7 +66,6 @@ class PageService:
         self._password = password
         self._loading = threading.Lock()
         self._encoder: Encoder | None = None
-        self._found = FoundPages()
 
     def encoder(self) -> Encoder:
         """The encoder that made the index, loaded once.
@@ -104,7 +102,6 @@ class PageService:
         (query,) = encoder.encode_queries([question])
         hits = self.index.search(query, k=k)
         pages = [FoundPage.of_hit(hit) for hit in hits]
-        self._found.remember(pages)
         index = self.index
         if (
             not include_region
@@ -149,7 +146,7 @@ class PageService:
             PageError: The picture cannot be had.
         """
         if page_ref is not None and source is None and page_number is None:
-            pages = self._pages(page_ref)
+            pages = pages_of_ref(self.index, page_ref)
         elif page_ref is None and source is not None and page_number is not None:
             document = document_called(self.index, source)
             pages = [page_of_document(self.index, document, page_number)]
@@ -166,7 +163,7 @@ class PageService:
             OptionError: No page of the index has it.
             PageError: It cannot be had.
         """
-        page = self._pages(page_ref)[0]
+        page = pages_of_ref(self.index, page_ref)[0]
         side, most = self.limits.max_zoom_side_px, self.limits.max_total_bytes
         zoomed = self._views().pictures.zoomed(page, None, max_side_px=side)
         return encode_picture(zoomed.image, max_side_px=side, max_bytes=most)
@@ -187,14 +184,6 @@ class PageService:
         if left > 0:
             lines.append(f"{left} more: call again with offset={offset + len(shown)}.")
         return "\n".join(lines)
-
-    def _pages(self, page_ref: str) -> list[FoundPage]:
-        if isinstance(self.index, DenseIndex):  # others may write to it meanwhile
-            return pages_of_ref(self.index, page_ref)
-        try:
-            return self._found.get(page_ref)
-        except OptionError:  # found by an earlier process, perhaps
-            return pages_of_ref(self.index, page_ref)
 
     def _views(self) -> AgentViews:
         # Pages are shown while the model loads, and where it does not.

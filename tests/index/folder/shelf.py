@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tests.index.late_interaction.pages import (
     DENSE_MANIFEST,
     MANIFEST,
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TypeAlias
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from vdr_integrations.index.stored_page import StoredPage

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-__all__ = ["refusable_sqlite"]
+__all__ = ["little_memory", "refusable_sqlite"]
 
 _IOERR_FSYNC = 10 | (4 << 8)
 _SQLITE = ctypes.CDLL(_sqlite3.__file__, use_errno=True)
@@ -88,6 +88,18 @@ def refusable_sqlite(number_of: Callable[[str], int]) -> Generator[None]:
     finally:
         vfs.contents.open = own_open
         vfs.contents.set_call(vfs, None, None)
+
+
+@contextmanager
+def little_memory(more_bytes: int) -> Generator[None]:
+    """Let SQLite have only so much memory beside what it has now."""
+    _SQLITE.sqlite3_memory_used.restype = ctypes.c_int64
+    _SQLITE.sqlite3_hard_heap_limit64.argtypes = [ctypes.c_int64]
+    _SQLITE.sqlite3_hard_heap_limit64(_SQLITE.sqlite3_memory_used() + more_bytes)
+    try:
+        yield
+    finally:
+        _SQLITE.sqlite3_hard_heap_limit64(0)
 
 
 def _refusable(shape: Any, original: Any, kind: str, number_of: Callable[[str], int]) -> Any:

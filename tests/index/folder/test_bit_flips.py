@@ -34,6 +34,11 @@ SOURCES = ["a.pdf", "b.pdf", "c.pdf", "d.pdf"]
 DERIVED = (".codebook", ".lists")
 
 
+def late(index: Index) -> LateInteractionIndex:
+    assert isinstance(index, LateInteractionIndex)
+    return index
+
+
 def small_questions(kind: Kind) -> Questions:
     """Whatever can be asked of an index, each by itself."""
     asked: Questions = {
@@ -57,7 +62,7 @@ def small_questions(kind: Kind) -> Questions:
     if kind.tokens and kind.dense:
         dense = unit_rows(1, seed=5, dimension=8)[0]
         asked["by dense"] = lambda index: hit_keys(
-            index.search(queries(index, 0)[0], k=3, candidates=3, dense_query=dense)
+            late(index).search(queries(index, 0)[0], k=3, candidates=3, dense_query=dense)
         )
     return asked
 
@@ -73,7 +78,7 @@ def large_questions() -> Questions:
         query = vectors_of(seed, 1, tokens=3)[0][0]
         asked[f"search {seed}"] = lambda index, query=query: hit_keys(index.search(query, k=1))
         asked[f"exact {seed}"] = lambda index, query=query: hit_keys(
-            index.search(query, k=3, exhaustive=True)
+            late(index).search(query, k=3, exhaustive=True)
         )
     return asked
 

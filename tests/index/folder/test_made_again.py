@@ -91,7 +91,8 @@ def test_an_index_made_again_in_the_middle_of_a_call_is_not_called_damaged(
         monkeypatch.undo()
         with open_index(path) as fresh:
             if call in {"pages", "search", "filtered"}:
-                texts = [one.text for one in found]  # pyright: ignore[reportGeneralTypeIssues]
+                assert isinstance(found, list)
+                texts = [one.text for one in found]
                 assert texts
                 assert {text.split()[-2] for text in texts} <= {"20", "21"}
             assert answers(index) == answers(fresh)
@@ -143,7 +144,7 @@ def test_an_index_of_the_former_engine_says_how_to_go_on(tmp_path: Path) -> None
         lambda: LateInteractionIndex.open(tmp_path),
         lambda: DenseIndex.open(tmp_path),
     ):
-        with pytest.raises(IndexFormatError, match="older.*again into a new folder"):
+        with pytest.raises(IndexFormatError, match=r"older.*again into a new folder"):
             opening()
     with pytest.raises(IndexStoreError, match="new or empty folder"):
         LateInteractionIndex.create(tmp_path, manifest=MANIFEST)
@@ -151,7 +152,7 @@ def test_an_index_of_the_former_engine_says_how_to_go_on(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(("version", "shard"), [(1, False), (1, True), (3, False)])
-def test_another_format_says_how_to_go_on(tmp_path: Path, version: int, shard: bool) -> None:
+def test_another_format_says_how_to_go_on(tmp_path: Path, version: int, *, shard: bool) -> None:
     path = tmp_path / "index"
     make(path, KINDS["float16"], seed=1)
     with closing(sqlite3.connect(path / "index.sqlite3")) as connection:

@@ -109,9 +109,10 @@ def write(path: Path, seed: int, ended: Event, said: Connection) -> None:
     ],
 )
 def test_eight_processes_read_one_state_each_time_while_two_write(
-    tmp_path: Path, start: str, rounds: int, seconds: float
+    tmp_path: Path, start: Any, rounds: int, seconds: float
 ) -> None:
-    path, context = tmp_path / "index", multiprocessing.get_context(start)
+    path = tmp_path / "index"
+    context: Any = multiprocessing.get_context(start)
     with LateInteractionIndex.create(path, manifest=MANIFEST) as index:
         for source in range(SOURCES):
             put(index, source, source)
@@ -177,14 +178,14 @@ def test_forked_children_search_and_write_what_their_parent_has_open(
         try:
             while not ended.is_set():
                 hit_keys(index.search(queries(index, 0)[0], k=6))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # looked at by the test
             failed.append(error)
 
     def update() -> None:
         try:
             while not ended.is_set():
                 add(index, "of a thread.pdf", 1, seed=9)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  # looked at by the test
             failed.append(error)
 
     add(index, "of a thread.pdf", 1, seed=9)
@@ -194,7 +195,7 @@ def test_forked_children_search_and_write_what_their_parent_has_open(
         thread.start()
     context = multiprocessing.get_context("fork")
     try:
-        for _ in range(12):
+        for _ in range(6):
             end, pipe = os.pipe()
             child = context.Process(target=in_child, args=(pipe, index, expected))
             child.start()

@@ -232,7 +232,10 @@ def test_a_journal_that_is_gone_when_it_is_looked_for_is_no_trouble(
             assert answers(other) == right
         copy_to(copy, folder)
 
-    monkeypatch.setattr(os, "access", lambda *_: False)
+    def may_not_write(place: Path, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr(os, "access", may_not_write)
     monkeypatch.setattr(database, "_copy_to", undone_first)
     with LateInteractionIndex.open(path) as index:
         assert copies == ["copy"]

@@ -4,7 +4,6 @@ import multiprocessing
 import os
 import threading
 import time
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +14,7 @@ from vdr_integrations.index import LateInteractionIndex, open_index
 from vdr_integrations.index.verify import verify_index
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
     from pathlib import Path
 
     from tests.index.folder.shelf import Index, Kind
@@ -44,7 +44,8 @@ def test_removing_half_of_the_pages_and_optimising_gives_half_of_the_space_back(
             assert index.remove_document(f"{seed}.pdf")
         before = answers(index)
         index.optimize()
-        assert bytes_of(path) < 0.6 * whole
+        # Of dense vectors there is little beside the database, whose blocks stay half full.
+        assert bytes_of(path) < (0.7 if name == "dense" else 0.6) * whole
         assert answers(index) == before
         with open_index(path) as fresh:
             assert answers(fresh) == before
@@ -99,7 +100,7 @@ def test_optimising_takes_a_share_of_the_time_that_writing_took(tmp_path: Path) 
     assert time.process_time() - begun < writing / 2
 
 
-def search_until(path: Path, ended: object, said: Connection) -> None:
+def search_until_told(path: Path, said: Connection) -> None:
     with open_index(path) as index:
         expected = [hit_keys(index.search(query, k=9)) for query in queries(index, 1, 3)]
         said.send(0)
@@ -120,7 +121,7 @@ def test_readers_go_on_while_an_index_is_optimised(tmp_path: Path) -> None:
             index.remove_document(f"{seed}.pdf")
         context = multiprocessing.get_context("fork")
         own, other = context.Pipe()
-        child = context.Process(target=search_until, args=(path, None, other))
+        child = context.Process(target=search_until_told, args=(path, other))
         child.start()
         other.close()
         in_thread, at_thread = context.Pipe()
@@ -128,30 +129,35 @@ def test_readers_go_on_while_an_index_is_optimised(tmp_path: Path) -> None:
 
         def search() -> None:
             try:
-                search_until(path, None, at_thread)
-            except BaseException as error:
+                search_until_told(path, at_thread)
+            except BaseException as error:  # noqa: BLE001  # looked at by the test
                 failed.append(error)
 
         thread = threading.Thread(target=search)
         thread.start()
-        for end in (own, in_thread):
-            assert end.poll(HANG_S)
-            assert end.recv() == 0
-        whole = bytes_of(path)
-        for round_number in range(3):
+        try:
+            for end in (own, in_thread):
+                assert end.poll(HANG_S)
+                assert end.recv() == 0
+            whole = bytes_of(path)
+            for round_number in range(3):
+                index.optimize()
+                # What is not asked for below is replaced, so that there is work again.
+                add(index, "11.pdf", 20, seed=11, tokens=20 + round_number)
+                index.remove_document("11.pdf")
             index.optimize()
-            # Whatever is not asked for below is replaced, so that there is work again.
-            add(index, "11.pdf", 20, seed=11, tokens=20 + round_number)
-            index.remove_document("11.pdf")
-        index.optimize()
-        assert bytes_of(path) < 0.6 * whole
-        for end in (own, in_thread):
-            end.send("ended")
-            assert end.poll(HANG_S)
-            assert end.recv() >= 5
-        child.join(HANG_S)
-        thread.join()
-        assert child.exitcode == 0
+            assert bytes_of(path) < 0.6 * whole
+            for end in (own, in_thread):
+                end.send("ended")
+                assert end.poll(HANG_S)
+                assert end.recv() >= 5
+            child.join(HANG_S)
+            assert child.exitcode == 0
+        finally:
+            child.kill()
+            child.join()
+            in_thread.close()  # which ends the thread as well
+            thread.join()
         assert failed == []
 
 
