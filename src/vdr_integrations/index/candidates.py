@@ -26,7 +26,7 @@ __all__ = [
 
 SMALL_INDEX_PAGES = 800
 """Where there are no more, all are compared: it takes about as long."""
-_FIRST = 100
+_FIRST = 64
 _MOST = 1000
 _FIXED = 400
 _GROWS_FROM = 10_000

@@ -18,7 +18,7 @@ from vdr_integrations.encoders.torch_threads import call_where_torch_works, shar
 from vdr_integrations.errors import InvalidVectorError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import torch
     from numpy.typing import NDArray
@@ -37,6 +37,10 @@ Measured against float64 on 200 random pages of 500 to 760 tokens of 128 compone
 
 _Number = TypeVar("_Number", bound=np.generic)
 _DTYPES = ("float32", "float16")
+_BATCH_ROWS = 6144
+"""Multiplied at once: 8 pages of 768 tokens, 3 MB of float32."""
+_PAGES_OF_THREAD = 256
+"""Fewer pages are not worth waking another thread: threads take turns at Python's lock."""
 _GPU_PAGES = 256
 """Pages sent to a GPU at once: 100 MB of 768 tokens of 128 float32 numbers."""
 
@@ -63,11 +67,10 @@ def maxsim_scores(
     precision: Precision = "float32",
     device: str | None = None,
 ) -> NDArray[np.float32]:
-    """Scores of pages of any lengths; each is what the page would score alone.
+    """Scores of pages of any lengths; each is what the page would score alone, to 1e-6.
 
-    One matrix product a page on a CPU, in one buffer, each on one core and threads over pages,
-    which beats gathering pages into chunks and padding them (``benchmarks/maxsim.py`` prints times
-    beside other packages'). On a
+    One matrix product for a few pages on a CPU, one after the other in one buffer, which beats
+    padding them to one length (``benchmarks/maxsim.py`` prints times beside other packages'). On a
     GPU pages go over packed, and the fused kernel of ``late-interaction-kernels`` is used for
     ``bfloat16`` where that package is installed (its products are rounded to 16 bits, so it never
     serves ``float32``). The GPU path has not been run by the authors.
@@ -191,7 +194,8 @@ def _score(query: Matrix, page: Matrix) -> float:
 def _exact(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]:
     scores = np.empty(len(pages), np.float32)
     doubtful: list[int] = []
-    left = iter(range(len(pages)))
+    batches = list(_batches(pages))
+    left = iter(batches)
     taking = Lock()
 
     def work() -> None:
@@ -200,35 +204,54 @@ def _exact(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]:
         with torch.inference_mode():
             # Where a matrix begins may change the last bit of a product: torch's own are aligned.
             asked = _tensor(query).clone()
-            buffer = torch.empty(max(map(len, pages)), query.shape[1])
+            most = max(sum(map(len, pages[batch])) for batch in batches)
+            buffer = torch.empty(most, query.shape[1])
             while True:
                 with taking:
-                    number = next(left, None)
-                if number is None:
+                    batch = next(left, None)
+                if batch is None:
                     return
-                products = asked @ _filled(buffer, pages[number]).T
+                starts, rows = [0], 0
+                for page in pages[batch]:
+                    _fill(buffer[rows : rows + len(page)], page)
+                    rows += len(page)
+                    starts.append(rows)
+                products = (asked @ buffer[:rows].T).numpy()
                 # A number that is not finite spoils a product with every query token. Looking at
-                # the page itself instead takes half as long again as scoring it.
-                if not torch.isfinite(products.sum()):
-                    doubtful.append(number)
+                # the pages themselves instead takes half as long again as scoring them.
+                if not np.isfinite(products.sum()):
+                    doubtful.extend(range(batch.start, batch.stop))
+                best = np.maximum.reduceat(products, starts[:-1], axis=1)
                 # In float64, so that the order of the sum cannot be seen.
-                scores[number] = products.amax(1).double().sum()
+                scores[batch] = best.sum(axis=0, dtype=np.float64)
 
-    share_out([work] * min(os.cpu_count() or 1, len(pages)))
+    threads = min(os.cpu_count() or 1, len(batches), max(1, len(pages) // _PAGES_OF_THREAD))
+    with np.errstate(invalid="ignore"):
+        share_out([work] * threads)
     for number in sorted(doubtful):
         _check_finite(_nth(number, pages), pages[number])
     return scores
 
 
-def _filled(buffer: torch.Tensor, page: Matrix) -> torch.Tensor:
-    """The page as float32 in the first rows of the buffer."""
+def _batches(pages: Sequence[Matrix]) -> Iterator[slice]:
+    """Pages whose rows fit one buffer; one at least."""
+    start = rows = 0
+    for number, page in enumerate(pages):
+        if number > start and rows + len(page) > _BATCH_ROWS:
+            yield slice(start, number)
+            start, rows = number, 0
+        rows += len(page)
+    yield slice(start, len(pages))
+
+
+def _fill(rows: torch.Tensor, page: Matrix) -> None:
+    """Put a page into rows of a float32 buffer."""
     import torch
 
-    rows = buffer[: len(page)]
     if page.flags.writeable and page.flags.c_contiguous:
-        return rows.copy_(torch.from_numpy(page))
-    rows.numpy()[:] = page  # torch warns of read-only memory
-    return rows
+        rows.copy_(torch.from_numpy(page))
+    else:  # torch warns of read-only memory
+        rows.numpy()[:] = page
 
 
 def _on_cpu(query: Matrix, pages: Sequence[Matrix], *, precision: Precision) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -51,14 +52,16 @@ def test_the_folder_and_the_model_of_the_index_are_enough(
 
 
 def test_retrievers_and_others_use_one_folder_at_once(
-    index_folder: Path, encoder: MultiVectorEncoder, page_store: PageStore
+    index_folder: Path, encoder: MultiVectorEncoder, page_store: PageStore, tmp_path: Path
 ) -> None:
-    first = ColQwen2Retriever(index=index_folder, encoder=encoder)
-    second = ColQwen2Retriever(index=index_folder, encoder=encoder)
+    place = tmp_path / "copy"
+    shutil.copytree(index_folder, place)
+    first = ColQwen2Retriever(index=place, encoder=encoder)
+    second = ColQwen2Retriever(index=place, encoder=encoder)
     found = first.invoke(QUESTION)
     assert second.invoke(QUESTION) == found
     first.close()
-    with LateInteractionIndex.open(index_folder) as index:
+    with LateInteractionIndex.open(place) as index:
         assert index.remove_document(index.documents()[0].source)
         left = {document.source for document in index.documents()}
     assert {one.metadata["source"] for one in second.invoke(QUESTION)} <= left

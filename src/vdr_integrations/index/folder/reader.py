@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from vdr_integrations.errors import IndexLockedError
 from vdr_integrations.index.candidates import (
     SMALL_INDEX_PAGES,
     first_count,
@@ -37,7 +38,8 @@ from vdr_integrations.index.ranking import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    import sqlite3
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from pathlib import Path
     from typing import TypeAlias
 
@@ -56,7 +58,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderReader"]
 
-_TRIES = 20
+T = TypeVar("T")
+
+_FREE_TRIES = 2
 _ROWS_AT_ONCE = 500
 
 
@@ -82,6 +86,7 @@ class FolderReader:
         self._dense = DenseScores()
         self._first_stage = FirstStage()
         self._fields: tuple[Snapshot, FieldTable] | None = None
+        self._held = threading.local()
 
     @property
     def location(self) -> str:
@@ -95,7 +100,7 @@ class FolderReader:
             IndexMismatchError: The index was deleted and made again with other settings.
             IndexStoreError: See :class:`FolderReader`.
         """
-        found = load_snapshot(self.folder, self._snapshot)
+        found = load_snapshot(self.folder, self._snapshot, begin=self._reading)
         refuse_other_settings(self.folder, found.manifest, self.settings)
         self._snapshot = found
         return found
@@ -128,8 +133,7 @@ class FolderReader:
 
     def count_pages(self, where: Where) -> int:
         """Pages that fit."""
-        snapshot = self.snapshot()
-        return len(self._fitting(snapshot, where))
+        return self._of_one_state(lambda snapshot: len(self._fitting(snapshot, where)))
 
     def page_ids(self, where: Where) -> list[str]:
         """Ids of pages that fit, by source and page number."""
@@ -265,8 +269,6 @@ class FolderReader:
         if kept is not None and kept[0] is snapshot:
             return kept[1]
         contents = self._contents(snapshot, range(len(snapshot)))
-        if contents is None:
-            raise self._too_fast()
         table = FieldTable(
             (index, filterable(metadata_of(content))) for index, content in contents.items()
         )
@@ -275,29 +277,49 @@ class FolderReader:
 
     def _hits(self, choose: _Choose) -> list[Hit]:
         """What ``choose`` finds in one state, as hits with all that is known of their pages."""
-        for _ in range(_TRIES):
-            snapshot = self.snapshot()
+
+        def hits(snapshot: Snapshot) -> list[Hit]:
             chosen = choose(snapshot)
             pages = self._stored(snapshot, [index for index, _ in chosen], vectors=False)
-            if pages is not None:
-                return [page.hit(score) for page, (_, score) in zip(pages, chosen, strict=True)]
-        raise self._too_fast()
+            return [page.hit(score) for page, (_, score) in zip(pages, chosen, strict=True)]
+
+        return self._of_one_state(hits)
 
     def _read(self, choose: _Pick, *, vectors: bool) -> list[StoredPage]:
-        for _ in range(_TRIES):
-            snapshot = self.snapshot()
-            pages = self._stored(snapshot, choose(snapshot), vectors=vectors)
-            if pages is not None:
-                return pages
-        raise self._too_fast()
+        return self._of_one_state(
+            lambda snapshot: self._stored(snapshot, choose(snapshot), vectors=vectors)
+        )
+
+    def _of_one_state(self, work: Callable[[Snapshot], T]) -> T:
+        """What ``work`` finds in one committed state.
+
+        Where writers were faster twice, they wait until it is found.
+        """
+        for _ in range(_FREE_TRIES):
+            with suppress(_ChangedMeanwhileError):
+                return work(self.snapshot())
+        with reading(self.folder) as connection:
+            self._held.connection = connection
+            try:
+                return work(self.snapshot())
+            finally:
+                self._held.connection = None
+
+    @contextmanager
+    def _reading(self) -> Generator[sqlite3.Connection]:
+        """A transaction that reads: the one in which this thread keeps writers waiting, if any."""
+        held: sqlite3.Connection | None = getattr(self._held, "connection", None)
+        if held is not None:
+            yield held
+            return
+        with reading(self.folder) as connection:
+            yield connection
 
     def _stored(
         self, snapshot: Snapshot, indices: Sequence[int], *, vectors: bool
-    ) -> list[StoredPage] | None:
-        """Pages of a state; None where some are gone, and the state is not the newest."""
+    ) -> list[StoredPage]:
+        """Pages of a state."""
         contents = self._contents(snapshot, indices)
-        if contents is None:
-            return None
         documents = {
             number: _record(snapshot.documents[number])
             for number in {int(snapshot.document_ids[one]) for one in indices}
@@ -325,12 +347,16 @@ class FolderReader:
             tokens = stored_tokens(snapshot, index, vectors=settings.compression.vectors)
         return replace(page, vectors=tokens, dense=dense)
 
-    def _contents(self, snapshot: Snapshot, indices: Iterable[int]) -> dict[int, str] | None:
-        """What the database says of pages of a state; None where some are gone since."""
+    def _contents(self, snapshot: Snapshot, indices: Iterable[int]) -> dict[int, str]:
+        """What the database says of pages of a state.
+
+        Raises:
+            _ChangedMeanwhileError: Some are gone since.
+        """
         listed = list(indices)
         rows = snapshot.places["row"]
         found: dict[int, str] = {}
-        with reading(self.folder) as connection:
+        with self._reading() as connection:
             for start in range(0, len(listed), _ROWS_AT_ONCE):
                 asked = [int(rows[index]) for index in listed[start : start + _ROWS_AT_ONCE]]
                 marks = ",".join("?" * len(asked))
@@ -349,16 +375,16 @@ class FolderReader:
                 or content_digest(row, content) != snapshot.places["content"][index].tobytes()
             ):
                 if self.snapshot() is not snapshot:
-                    return None  # the page was removed since, or the index made again
+                    # The page was removed since, or the index made again.
+                    raise _ChangedMeanwhileError
                 finding = "its record is gone" if content is None else "its record was altered"
                 raise altered(self.folder, snapshot.where(index), finding)
             contents[index] = content
         return contents
 
-    def _too_fast(self) -> IndexLockedError:
-        return IndexLockedError(
-            f"index {self.folder} changed {_TRIES} times while it was read; try again."
-        )
+
+class _ChangedMeanwhileError(Exception):
+    """A page of a state is gone: the state is not the newest any more."""
 
 
 def _record(document: KnownDocument) -> DocumentRecord:

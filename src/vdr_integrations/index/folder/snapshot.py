@@ -27,9 +27,14 @@ from vdr_integrations.types.computed_once import computed_once
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
+
+    Begin: TypeAlias = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
 __all__ = ["KnownDocument", "Snapshot", "load_snapshot"]
 
@@ -162,20 +167,24 @@ class Snapshot:
                 raise altered(self.folder, document.source, "its record was altered")
 
 
-def load_snapshot(folder: Path, before: Snapshot | None = None) -> Snapshot:
+def load_snapshot(
+    folder: Path, before: Snapshot | None = None, *, begin: Begin | None = None
+) -> Snapshot:
     """The state that is committed now.
 
     Args:
         folder: Of the index.
         before: An older state; given back if it is still the newest.
+        begin: Gives a transaction that reads; one of its own for each when left out.
 
     Raises:
         IndexNotFoundError: There is no index.
         IndexFormatError: It cannot be right as it is.
         IndexStoreError: The file system refuses.
     """
+    begin = (lambda: reading(folder)) if begin is None else begin
     for tries_left in reversed(range(_TRIES)):
-        with reading(folder) as connection:
+        with begin() as connection:
             manifest = ManifestRow.read(connection, folder)
             known = before
             if known is not None and known.manifest.index_id != manifest.index_id:
@@ -193,17 +202,13 @@ def load_snapshot(folder: Path, before: Snapshot | None = None) -> Snapshot:
             segments = _segments(folder, manifest, known)
         except FileNotFoundError as error:
             # A writer that made space has taken files away since, or they are gone for good.
-            if tries_left and _is_newer(folder, manifest):
+            with begin() as connection:
+                newest = ManifestRow.read(connection, folder)
+            if tries_left and newest.columns() != manifest.columns():
                 continue
             raise damaged(folder, f"its file {error.filename} is gone") from error
         return Snapshot(folder, manifest, documents, segments, codes, before=known)
     raise damaged(folder, "its files change faster than they can be opened")
-
-
-def _is_newer(folder: Path, manifest: ManifestRow) -> bool:
-    with reading(folder) as connection:
-        found = ManifestRow.read(connection, folder)
-    return (found.index_id, found.generation) != (manifest.index_id, manifest.generation)
 
 
 def _documents(
