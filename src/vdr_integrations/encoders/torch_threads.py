@@ -12,12 +12,12 @@ import threading
 from concurrent.futures import Future
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from vdr_integrations.encoders import forks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = [
     "call_on_one_core",
@@ -144,14 +144,7 @@ def call_with_torch(work: Callable[[], T]) -> T:
     Whoever stops waiting (Ctrl-C) does not stop the work.
     """
     result: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            result.set_result(work())
-        except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
-            result.set_exception(error)
-
-    _caller.value.start(run)
+    _caller.value.start(partial(_settle, result, work))
     return result.result()
 
 
@@ -164,37 +157,52 @@ def call_on_one_core(work: Callable[[], T]) -> T:
 def on_cores(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
     """What ``work`` gives for each of the items, in their order: threads take them in turn."""
     found: dict[int, T] = {}
-    taking = threading.Lock()
-    left = iter(enumerate(items))
 
-    def worker() -> None:
-        while True:
-            with taking:
-                number, item = next(left, (None, None))
-            if number is None:
-                return
-            found[number] = work(item)  # pyright: ignore[reportArgumentType]  # an item, with a number
+    def worker(numbered: Iterator[tuple[int, S]]) -> None:
+        for number, item in numbered:
+            found[number] = work(item)
 
-    share_out([worker] * min(os.cpu_count() or 1, len(items)))
+    share_out(worker, list(enumerate(items)), threads=os.cpu_count() or 1)
     return [found[number] for number in range(len(items))]
 
 
-def share_out(workers: Sequence[Callable[[], None]]) -> None:
-    """Call each of ``workers`` in a thread of its own, where torch computes on one core; wait.
+def share_out(work: Callable[[Iterator[S]], None], items: Sequence[S], *, threads: int) -> None:
+    """Call ``work`` in threads where torch computes on one core, and wait until all have ended.
+
+    Args:
+        work: Goes through the items that it is given; no other thread gets the same ones.
+        items: For all threads together, which take them in turn.
+        threads: At most so many.
 
     Raises:
-        BaseException: What one of them raised, when all have ended or been given up.
+        BaseException: What one of them raised.
     """
-    _cores.value.run(workers)
+    turns = _Turns(items)
+    _cores.value.run([partial(work, turns)] * min(threads, len(items)))
 
 
-def _settle(result: Future[None], work: Callable[[], None]) -> None:
+class _Turns(Generic[S]):
+    """One iterator for several threads."""
+
+    def __init__(self, items: Sequence[S]) -> None:
+        self._taking = threading.Lock()
+        self._left = iter(items)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> S:
+        with self._taking:
+            return next(self._left)
+
+
+def _settle(result: Future[T], work: Callable[[], T]) -> None:
     try:
-        work()
+        found = work()
     except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
         result.set_exception(error)
     else:
-        result.set_result(None)
+        result.set_result(found)
 
 
 def call_where_torch_works(work: Callable[[], T]) -> T:

@@ -7,15 +7,14 @@ would beat every negative similarity, and a page's score would depend on its nei
 
 from __future__ import annotations
 
-import os
 from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from vdr_integrations.encoders.torch_threads import call_where_torch_works, share_out
 from vdr_integrations.errors import InvalidVectorError, OptionError
+from vdr_integrations.index.page_batches import best_sums, row_batches, scoring_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,10 +36,6 @@ Measured against float64 on 200 random pages of 500 to 760 tokens of 128 compone
 
 _Number = TypeVar("_Number", bound=np.generic)
 _DTYPES = ("float32", "float16")
-_BATCH_ROWS = 6144
-"""Multiplied at once: 8 pages of 768 tokens, 3 MB of float32."""
-_PAGES_OF_THREAD = 256
-"""Fewer pages are not worth waking another thread: threads take turns at Python's lock."""
 _GPU_PAGES = 256
 """Pages sent to a GPU at once: 100 MB of 768 tokens of 128 float32 numbers."""
 
@@ -194,54 +189,31 @@ def _score(query: Matrix, page: Matrix) -> float:
 def _exact(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]:
     scores = np.empty(len(pages), np.float32)
     doubtful: list[int] = []
-    batches = list(_batches(pages))
-    left = iter(batches)
-    taking = Lock()
+    lengths = [len(page) for page in pages]
+    batches = list(row_batches(lengths))
 
-    def work() -> None:
+    def work(mine: Iterator[slice]) -> None:
         import torch
 
-        with torch.inference_mode():
+        with torch.inference_mode(), np.errstate(invalid="ignore"):
             # Where a matrix begins may change the last bit of a product: torch's own are aligned.
             asked = _tensor(query).clone()
-            most = max(sum(map(len, pages[batch])) for batch in batches)
-            buffer = torch.empty(most, query.shape[1])
-            while True:
-                with taking:
-                    batch = next(left, None)
-                if batch is None:
-                    return
-                starts, rows = [0], 0
-                for page in pages[batch]:
-                    _fill(buffer[rows : rows + len(page)], page)
-                    rows += len(page)
-                    starts.append(rows)
-                products = (asked @ buffer[:rows].T).numpy()
+            buffer = torch.empty(max(sum(lengths[batch]) for batch in batches), query.shape[1])
+            for batch in mine:
+                rows = buffer[: sum(lengths[batch])]
+                for part, page in zip(rows.split(lengths[batch]), pages[batch], strict=True):
+                    _fill(part, page)
+                products = (asked @ rows.T).numpy()
                 # A number that is not finite spoils a product with every query token. Looking at
                 # the pages themselves instead takes half as long again as scoring them.
                 if not np.isfinite(products.sum()):
                     doubtful.extend(range(batch.start, batch.stop))
-                best = np.maximum.reduceat(products, starts[:-1], axis=1)
-                # In float64, so that the order of the sum cannot be seen.
-                scores[batch] = best.sum(axis=0, dtype=np.float64)
+                scores[batch] = best_sums(products, lengths[batch])
 
-    threads = min(os.cpu_count() or 1, len(batches), max(1, len(pages) // _PAGES_OF_THREAD))
-    with np.errstate(invalid="ignore"):
-        share_out([work] * threads)
+    share_out(work, batches, threads=scoring_threads(len(pages)))
     for number in sorted(doubtful):
         _check_finite(_nth(number, pages), pages[number])
     return scores
-
-
-def _batches(pages: Sequence[Matrix]) -> Iterator[slice]:
-    """Pages whose rows fit one buffer; one at least."""
-    start = rows = 0
-    for number, page in enumerate(pages):
-        if number > start and rows + len(page) > _BATCH_ROWS:
-            yield slice(start, number)
-            start, rows = number, 0
-        rows += len(page)
-    yield slice(start, len(pages))
 
 
 def _fill(rows: torch.Tensor, page: Matrix) -> None:

@@ -2,14 +2,12 @@
 
 Many pages are scored in batches: bytes copied together, checked, made float32 and multiplied at
 once. Sums of products then depend on the batch in the last bit or two, so that the pages which may
-be among the best are scored again, each alone (:func:`best_scores`): a score never depends on what
+be among the best are scored again, each alone (:func:`exact_scores`): a score never depends on what
 stands beside a page.
 """
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +21,13 @@ from vdr_integrations.index.folder.vector_bytes import (
     token_rows,
     token_scales,
 )
+from vdr_integrations.index.page_batches import (
+    BATCH_ROWS,
+    best_sums,
+    first_rows,
+    row_batches,
+    scoring_threads,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,12 +38,8 @@ if TYPE_CHECKING:
     from vdr_integrations.index.compression import VectorFormat
     from vdr_integrations.index.folder.snapshot import Snapshot
 
-__all__ = ["best_scores", "rough_scores", "stored_tokens"]
+__all__ = ["contending", "exact_scores", "rough_scores", "stored_tokens"]
 
-_BATCH_ROWS = 6144
-"""Of a batch: 8 pages of 768 tokens, 3 MB of float32."""
-_PAGES_OF_THREAD = 256
-"""Fewer pages are not worth waking another thread: threads take turns at Python's lock."""
 _ERROR = 1e-4
 """Scores of batches are off by less: 64 query tokens by 1e-6 each."""
 
@@ -61,34 +62,29 @@ def rough_scores(
     Raises:
         IndexFormatError: Vectors that are not what was written.
     """
-    return _Batches(snapshot, query, pages, vectors).scores()
+    return _Batches(snapshot, query, pages, vectors, together=True).scores()
 
 
-def best_scores(
+def exact_scores(
     snapshot: Snapshot,
     query: NDArray[np.float32],
     pages: NDArray[np.intp],
-    rough: NDArray[np.float32],
     *,
-    k: int,
     vectors: VectorFormat,
-) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """The pages that may be among the ``k`` best, and their MaxSim, each worked out alone.
+) -> NDArray[np.float32]:
+    """MaxSim of a query with pages, each worked out alone; see :func:`rough_scores`."""
+    return _Batches(snapshot, query, pages, vectors, together=False).scores()
+
+
+def contending(pages: NDArray[np.intp], rough: NDArray[np.float32], *, k: int) -> NDArray[np.intp]:
+    """The pages that may be among the ``k`` best: more than ``k`` where scores are nearly equal.
 
     Args:
-        snapshot: The pages.
-        query: float32 (query tokens, dimension).
-        pages: Which, as indices of the snapshot.
+        pages: As indices of a snapshot, more than ``k``.
         rough: Their :func:`rough_scores`.
-        k: How many are wanted; more are given where scores are nearly equal.
-        vectors: How they are stored.
-
-    Raises:
-        IndexFormatError: Vectors that are not what was written.
+        k: How many are wanted.
     """
-    if len(pages) > k:
-        pages = pages[rough >= np.partition(rough, -k)[-k] - _ERROR]
-    return pages, _Batches(snapshot, query, pages, vectors, batch_rows=1).scores()
+    return pages[rough >= np.partition(rough, -k)[-k] - _ERROR]
 
 
 def stored_tokens(snapshot: Snapshot, index: int, *, vectors: VectorFormat) -> NDArray[np.float32]:
@@ -122,7 +118,7 @@ class _Batches:
         pages: NDArray[np.intp],
         vectors: VectorFormat,
         *,
-        batch_rows: int = _BATCH_ROWS,
+        together: bool,
     ) -> None:
         self._snapshot = snapshot
         self._vectors: VectorFormat = vectors
@@ -138,31 +134,16 @@ class _Batches:
             token_length(tokens, dimension=self._dimension, vectors=vectors)
             for tokens in self._tokens
         ]
-        self._batches = list(self._divided(batch_rows))
+        most_rows = BATCH_ROWS if together else 1
+        self._batches = list(row_batches(self._tokens, most_rows=most_rows))
         self._scores = np.empty(len(pages), np.float32)
-        self._taking = threading.Lock()
 
     def scores(self) -> NDArray[np.float32]:
         """float32, a score for each of the pages."""
-        if not len(self._pages):
-            return self._scores
-        left = iter(self._batches)
-        threads = min(os.cpu_count() or 1, max(1, len(self._pages) // _PAGES_OF_THREAD))
-        share_out([lambda: self._work(left)] * min(threads, len(self._batches)))
+        share_out(self._work, self._batches, threads=scoring_threads(len(self._pages)))
         return self._scores
 
-    def _divided(self, most_rows: int) -> Iterator[slice]:
-        """Batches of at most so many rows, of one page at least."""
-        start = rows = 0
-        for position, tokens in enumerate(self._tokens):
-            if position > start and rows + tokens > most_rows:
-                yield slice(start, position)
-                start, rows = position, 0
-            rows += tokens
-        if self._tokens:
-            yield slice(start, len(self._tokens))
-
-    def _work(self, left: Iterator[slice]) -> None:
+    def _work(self, batches: Iterator[slice]) -> None:
         import torch
 
         most_bytes = max(sum(self._lengths[batch]) for batch in self._batches)
@@ -172,11 +153,7 @@ class _Batches:
         # Where a matrix begins may change the last bit of a product: torch's own are aligned.
         query = torch.from_numpy(self._query).clone()
         with torch.inference_mode():
-            while True:
-                with self._taking:
-                    batch = next(left, None)
-                if batch is None:
-                    return
+            for batch in batches:
                 self._scores[batch] = self._of_batch(batch, data, rows, query)
 
     def _of_batch(
@@ -185,7 +162,7 @@ class _Batches:
         import torch
 
         lengths, tokens = self._lengths[batch], self._tokens[batch]
-        starts = _starts(lengths)
+        starts = first_rows(lengths)
         data = data[: sum(lengths)]
         torch.cat([torch.from_numpy(part) for part in self._parts(batch)], out=data)
         kept = data.numpy()
@@ -199,8 +176,7 @@ class _Batches:
         products = query @ rows.T
         if self._vectors == "int8":
             products *= torch.from_numpy(self._scales(kept, starts, tokens))
-        best = np.maximum.reduceat(products.numpy(), _starts(tokens), axis=1)
-        return best.sum(axis=0, dtype=np.float64).astype(np.float32)
+        return best_sums(products.numpy(), tokens)
 
     def _parts(self, batch: slice) -> Iterator[NDArray[np.uint8]]:
         for position in range(batch.start, batch.stop):
@@ -227,7 +203,7 @@ class _Batches:
             found = token_rows(kept, tokens=count, dimension=self._dimension, vectors=self._vectors)
             rows.copy_(torch.from_numpy(found))
             return
-        for first, start, own in zip(_starts(tokens), starts, tokens, strict=True):
+        for first, start, own in zip(first_rows(tokens), starts, tokens, strict=True):
             found = token_rows(
                 kept[start:], tokens=own, dimension=self._dimension, vectors=self._vectors
             )
@@ -241,7 +217,3 @@ class _Batches:
             for start, own in zip(starts, tokens, strict=True)
         ]
         return np.concatenate(found).astype(np.float32)
-
-
-def _starts(lengths: list[int]) -> NDArray[np.intp]:
-    return np.cumsum([0, *lengths[:-1]])

@@ -22,7 +22,8 @@ from vdr_integrations.index.folder.field_table import FieldTable, in_range
 from vdr_integrations.index.folder.first_stage_files import FirstStage
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
 from vdr_integrations.index.folder.page_scores import (
-    best_scores,
+    contending,
+    exact_scores,
     rough_scores,
     stored_tokens,
 )
@@ -88,11 +89,6 @@ class FolderReader:
         self._fields: tuple[Snapshot, FieldTable] | None = None
         self._held = threading.local()
 
-    @property
-    def location(self) -> str:
-        """What messages call the index."""
-        return str(self.folder)
-
     def snapshot(self) -> Snapshot:
         """The state that is committed now.
 
@@ -134,10 +130,6 @@ class FolderReader:
     def count_pages(self, where: Where) -> int:
         """Pages that fit."""
         return self._of_one_state(lambda snapshot: len(self._fitting(snapshot, where)))
-
-    def page_ids(self, where: Where) -> list[str]:
-        """Ids of pages that fit, by source and page number."""
-        return [page.page_id for page in self.pages_where(where)]
 
     def pages_where(self, where: Where) -> list[StoredPage]:
         """Pages that fit, by source and page number, without vectors."""
@@ -219,8 +211,7 @@ class FolderReader:
                     break
         seen = np.concatenate([unknown, known[: len(scores)]])
         rough = np.concatenate([found, scores])
-        named, exact = best_scores(snapshot, query, seen, rough, k=k, vectors=vectors)
-        return best_pages(named, exact, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
+        return self._best(snapshot, query, seen, rough, k=k)
 
     def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
         """These pages with their exact scores, best first; unknown ids are left out."""
@@ -234,10 +225,27 @@ class FolderReader:
     def _ranked(
         self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
     ) -> list[tuple[int, float]]:
-        vectors = self.settings.compression.vectors
-        rough = rough_scores(snapshot, query, pages, vectors=vectors)
-        named, exact = best_scores(snapshot, query, pages, rough, k=k, vectors=vectors)
-        return best_pages(named, exact, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
+        """The best ``k`` of these pages, all of which are scored."""
+        rough = np.empty(0, np.float32)
+        if len(pages) > k:
+            vectors = self.settings.compression.vectors
+            rough = rough_scores(snapshot, query, pages, vectors=vectors)
+        return self._best(snapshot, query, pages, rough, k=k)
+
+    def _best(
+        self,
+        snapshot: Snapshot,
+        query: NDArray[np.float32],
+        pages: NDArray[np.intp],
+        rough: NDArray[np.float32],
+        *,
+        k: int,
+    ) -> list[tuple[int, float]]:
+        """The best ``k`` of these pages; where there are more, by their rough scores first."""
+        if len(pages) > k:
+            pages = contending(pages, rough, k=k)
+        exact = exact_scores(snapshot, query, pages, vectors=self.settings.compression.vectors)
+        return best_pages(pages, exact, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
 
     def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
         """Pages that fit, as indices of the snapshot."""
