@@ -10,6 +10,7 @@ from unittest import mock
 
 import pytest
 from tests.index.documents import write_pdf, write_png
+from tests.index.other_writer import writing_elsewhere
 from tests.tiny_colqwen2 import write_base
 from typer.testing import CliRunner
 
@@ -288,28 +289,11 @@ def test_another_model_is_refused_naming_both(
         assert str(colqwen2) in done.stderr
 
 
-# Keeps the writer's lock of a folder, as vdr index does while it runs, until it is told to end.
-HOLDER = """
-import sys
-from vdr_integrations.index import open_index
-with open_index(sys.argv[1]) as index, index.writing():
-    print("writing", flush=True)
-    sys.stdin.read()
-"""
-
-
 def test_searches_go_on_while_another_process_writes_which_keeps_writers_out_by_name(
     vdr: Callable[..., Result], built: Path, docs: Path
 ) -> None:
     before = vdr("search", "x", "--index", built, "--json").stdout
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(built)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "writing\n"
+    with writing_elsewhere(built) as other:
         assert vdr("search", "x", "--index", built, "--json").stdout == before
         assert vdr("info", "--index", built).exit_code == 0
         assert vdr("verify", "--index", built).exit_code == 0
@@ -318,22 +302,15 @@ def test_searches_go_on_while_another_process_writes_which_keeps_writers_out_by_
             assert done.exit_code == 1
             assert f"process {other.pid} is writing to index" in done.stderr
             assert "--wait" in done.stderr
-        other.communicate()
     assert vdr("index", docs, "--index", built, "--wait", 60).exit_code == 0
 
 
 def test_a_second_run_waits_for_the_first(
     vdr: Callable[..., Result], built: Path, docs: Path
 ) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(built)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "writing\n"
-        ending = threading.Timer(1.0, other.communicate)
+    with writing_elsewhere(built) as other:
+        assert other.stdin is not None
+        ending = threading.Timer(1.0, other.stdin.close)
         ending.start()
         assert vdr("index", docs, "--index", built, "--wait", 300).exit_code == 0
         ending.join()

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import subprocess
-import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from tests.index.other_writer import writing_elsewhere
 from tests.patience import HANG_S
 
 from vdr_integrations import load_encoder
@@ -265,24 +264,11 @@ def test_a_truncated_file_never_gives_a_wrong_answer(empty: DenseIndex) -> None:
 def test_another_process_that_writes_keeps_writers_out_and_readers_in(empty: DenseIndex) -> None:
     vectors = unit_vectors(1)
     add(empty, "a.pdf", vectors)
-    script = (
-        "import sys; from vdr_integrations.index import DenseIndex\n"
-        "with DenseIndex.open(sys.argv[1]).writing():\n"
-        "    print('locked', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(empty.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as writer:
-        assert writer.stdout is not None
-        assert writer.stdout.readline() == "locked\n"
+    with writing_elsewhere(empty.path) as writer:
         in_vain = DenseIndex.open(empty.path, wait_s=0)
         with pytest.raises(IndexLockedError, match=rf"process {writer.pid} is writing"):
             in_vain.remove_document("a.pdf")
         assert len(empty.search(vectors[0])) == 1
-        writer.communicate()
     assert empty.remove_document("a.pdf")
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
 import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from unittest import mock
 import pytest
 from PIL import Image
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
+from tests.index.other_writer import writing_elsewhere
 from tests.machine import files_left, limit_only
 from tests.pdfs import hang_on_page
 
@@ -399,23 +399,10 @@ def test_another_encoder_is_refused_before_anything_is_read(
 
 
 def test_two_runs_at_once_are_refused(index: DenseIndex, encoder: DenseEncoder, docs: Path) -> None:
-    script = (
-        "import sys; from vdr_integrations.index import DenseIndex\n"
-        "with DenseIndex.open(sys.argv[1]).writing():\n"
-        "    print('locked', flush=True); sys.stdin.read()"
-    )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(index.path)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "locked\n"
+    with writing_elsewhere(index.path) as other:
         in_vain = DenseIndex.open(index.path, wait_s=0)
         with pytest.raises(IndexLockedError, match=f"process {other.pid} is writing"):
             sync_index(in_vain, encoder, [docs])
-        other.communicate()
 
 
 def test_progress_ends_with_everything_done(

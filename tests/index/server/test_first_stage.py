@@ -24,10 +24,10 @@ from tests.index.server.shelf import (
     unit_rows,
 )
 
+from vdr_integrations.index.codebook_bytes import codebook_bytes, codebook_of_bytes
 from vdr_integrations.index.filters import Where, parse_filter
 from vdr_integrations.index.first_stage import Codebook
 from vdr_integrations.index.server import codebook_points
-from vdr_integrations.index.server.codebook_points import NamedCodebook, _codebook_of
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from qdrant_client import QdrantClient
     from tests.index.server.faulty_client import FaultyClient
 
+    from vdr_integrations.index.server.codebook_points import NamedCodebook
     from vdr_integrations.index.server.qdrant_server import QdrantServer
 
 QUERY = unit_rows(4, seed=9)
@@ -251,8 +252,8 @@ def test_a_codebook_is_kept_in_parts_that_a_server_takes(
     assert len(found) > 3
     assert unlisted(shelf, client) == 0
     made = codebook(shelf).codebook
-    data = codebook_points._codebook_bytes(made)
-    same = _codebook_of(data)
+    data = codebook_bytes(made)
+    same = codebook_of_bytes(data)
     parts: list[tuple[NDArray[Any], NDArray[Any]]] = [
         (made.cells, same.cells),
         (made.centroids, same.centroids),

@@ -8,28 +8,32 @@ decides what is found or kept; it decides how fast.
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from vdr_integrations.index.first_stage import Codebook, PostingLists, query_terms
+from vdr_integrations.index.codebook_bytes import codebook_of_bytes
+from vdr_integrations.index.first_stage import PostingLists, query_terms
 from vdr_integrations.index.folder.disk import map_file
 from vdr_integrations.index.folder.places import strong_digest
+from vdr_integrations.index.folder.vector_bytes import filled
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.first_stage import Codebook
     from vdr_integrations.index.folder.manifest_row import Layout, ListFile
     from vdr_integrations.index.folder.snapshot import Snapshot
 
 __all__ = [
     "FirstStage",
     "Lists",
-    "codebook_bytes",
     "codes_blob",
     "codes_of_blob",
+    "kept_codes",
     "list_bytes",
     "read_codebook",
     "read_lists",
@@ -37,7 +41,7 @@ __all__ = [
 ]
 
 _HEADER = 4
-"""int64: cells, centroids, dimension, and nothing; or size, centroids, postings, bytes a page."""
+"""int64: size, centroids, postings, bytes a page."""
 _DIGEST_BYTES = 16
 _SHA256_BYTES = 32
 
@@ -56,6 +60,31 @@ class Lists:
         self.first_row = first_row
         self.postings = postings
         self.listed = listed
+
+    @classmethod
+    def of(
+        cls,
+        codes: dict[int, NDArray[np.uint16]],
+        *,
+        first_row: int,
+        end_row: int,
+        centroids: int,
+    ) -> Self:
+        """The lists of some pages.
+
+        Args:
+            codes: Their centroids, by row.
+            first_row: Of the range.
+            end_row: Behind it.
+            centroids: Of the codebook.
+        """
+        numbers = [row - first_row for row in sorted(codes)]
+        size = end_row - first_row
+        listed = np.zeros(size, np.bool_)
+        listed[numbers] = True
+        found = [codes[row] for row in sorted(codes)]
+        postings = PostingLists.of(numbers, found, size=size, centroids=centroids)
+        return cls(first_row, postings, listed)
 
     @property
     def end_row(self) -> int:
@@ -134,20 +163,16 @@ def tail_lists(snapshot: Snapshot, centroids: int) -> Lists:
     rows = snapshot.places["row"]
     start = layout.lists[-1].end_row if layout.lists else 0
     alive = rows[np.searchsorted(rows, start) :].tolist()
-    found = [
-        (row, codes)
-        for row in alive
-        if row in snapshot.codes and (codes := codes_of_blob(row, snapshot.codes[row])) is not None
-    ]
-    first = found[0][0] if found else start
-    size = found[-1][0] + 1 - first if found else 0
-    numbers = [row - first for row, _ in found]
-    listed = np.zeros(size, np.bool_)
-    listed[numbers] = True
-    postings = PostingLists.of(
-        numbers, [codes for _, codes in found], size=size, centroids=centroids
-    )
-    return Lists(first, postings, listed)
+    codes = kept_codes(snapshot.codes, alive)
+    first = min(codes, default=start)
+    end = max(codes, default=first - 1) + 1
+    return Lists.of(codes, first_row=first, end_row=end, centroids=centroids)
+
+
+def kept_codes(kept: dict[int, bytes], rows: Sequence[int]) -> dict[int, NDArray[np.uint16]]:
+    """Centroids of those of these pages of which they are kept, as they were written."""
+    found = {row: codes_of_blob(row, kept.get(row)) for row in rows}
+    return {row: codes for row, codes in found.items() if codes is not None}
 
 
 def codes_blob(row: int, codes: NDArray[np.uint16]) -> bytes:
@@ -166,21 +191,6 @@ def codes_of_blob(row: int, blob: object) -> NDArray[np.uint16] | None:
     return np.frombuffer(data, "<u2")
 
 
-def codebook_bytes(codebook: Codebook) -> bytes:
-    """What the codebook file holds: centroids in float16."""
-    header = np.array(
-        [len(codebook.cells), len(codebook.centroids), codebook.cells.shape[1], 0], "<i8"
-    )
-    return b"".join(
-        [
-            header.tobytes(),
-            codebook.starts.astype("<i8").tobytes(),
-            codebook.cells.astype("<f2").tobytes(),
-            codebook.centroids.astype("<f2").tobytes(),
-        ]
-    )
-
-
 def read_codebook(folder: Path, layout: Layout) -> Codebook | None:
     """The codebook; None if it is not what was written."""
     try:
@@ -189,18 +199,7 @@ def read_codebook(folder: Path, layout: Layout) -> Codebook | None:
         return None
     if hashlib.sha256(data).hexdigest() != layout.codebook_digest:
         return None
-    cells, centroids, dimension, _ = np.frombuffer(data, "<i8", _HEADER).tolist()
-    place = 8 * _HEADER
-    starts = np.frombuffer(data, "<i8", cells + 1, place)
-    place += 8 * (cells + 1)
-    first = np.frombuffer(data, "<f2", cells * dimension, place)
-    place += 2 * cells * dimension
-    second = np.frombuffer(data, "<f2", centroids * dimension, place)
-    return Codebook(
-        first.reshape(cells, dimension).astype(np.float32),
-        second.reshape(centroids, dimension).astype(np.float32),
-        starts,
-    )
+    return codebook_of_bytes(data)
 
 
 def list_bytes(lists: Lists) -> bytes:
@@ -215,7 +214,7 @@ def list_bytes(lists: Lists) -> bytes:
         header.tobytes(),
         lists.first_row.to_bytes(8, "little"),
         postings.starts.astype("<i8").tobytes(),
-        listed + bytes(_filled(len(listed)) - len(listed)),
+        listed + bytes(filled(len(listed)) - len(listed)),
         postings.pages.tobytes(),
     ]
     data = b"".join(parts)
@@ -232,7 +231,7 @@ def read_lists(folder: Path, file: ListFile) -> Lists | None:
     if len(data) < 8 * _HEADER + _SHA256_BYTES:
         return None
     size, centroids, count, width = data[: 8 * _HEADER].view("<i8").tolist()
-    sizes = [8 * _HEADER, 8, 8 * (centroids + 1), _filled(-(-size // 8)), count * width]
+    sizes = [8 * _HEADER, 8, 8 * (centroids + 1), filled(-(-size // 8)), count * width]
     if min(sizes) < 0 or sum(sizes) + _SHA256_BYTES != len(data):
         return None
     if hashlib.sha256(data[:-_SHA256_BYTES].data).digest() != data[-_SHA256_BYTES:].tobytes():
@@ -244,7 +243,3 @@ def read_lists(folder: Path, file: ListFile) -> Lists | None:
     kind = "<u2" if width == 2 else "<u4"
     postings = PostingLists(size, starts.view("<i8"), pages.view(kind))
     return Lists(file.first_row, postings, np.unpackbits(listed, count=size).astype(np.bool_))
-
-
-def _filled(size: int) -> int:
-    return -(-size // 8) * 8

@@ -11,18 +11,19 @@ import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vdr_integrations.errors import IndexFormatError, IndexStoreError, ResourceError
 from vdr_integrations.index.candidates import SMALL_INDEX_PAGES
-from vdr_integrations.index.first_stage import Codebook, PostingLists
+from vdr_integrations.index.codebook_bytes import codebook_bytes
+from vdr_integrations.index.first_stage import Codebook
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.first_stage_files import (
     Lists,
-    codebook_bytes,
-    codes_of_blob,
+    kept_codes,
     list_bytes,
     read_codebook,
     read_lists,
@@ -89,15 +90,18 @@ class FirstStageWriter:
         )
         return layout.codebook, list(_assigned(codebook, matrices))
 
-    def keep_short(self) -> None:
-        """Make what is missing, and join what has become many; quick when nothing is due."""
+    def keep_short(self, layout: Layout) -> None:
+        """Make what is missing, and join what has become many; quick when nothing is due.
+
+        Args:
+            layout: The files as they were committed last.
+        """
         if self._writer.settings.tokens is None:
             return
-        with suppress(IndexStoreError, ResourceError):
-            layout = self._reader.layout()
-            end = layout.lists[-1].end_row if layout.lists else 1
-            due = _TAIL_PAGES if layout.codebook else _FIRST_PAGES
-            if layout.next_row - end >= due:
+        end = layout.lists[-1].end_row if layout.lists else 1
+        due = _TAIL_PAGES if layout.codebook else _FIRST_PAGES
+        if layout.next_row - end >= due:
+            with suppress(IndexStoreError, ResourceError):
                 self.bring_up(everything=False)
 
     def bring_up(self, *, everything: bool) -> None:
@@ -205,18 +209,18 @@ class FirstStageWriter:
         while begin < end:
             first = int(rows[begin])
             stop = int(np.searchsorted(rows, min(first + _MOST_ROWS, end_row)))
-            codes: dict[int, NDArray[np.uint16]] = {}
-            for index in range(begin, stop):
-                found = codes_of_blob(int(rows[index]), kept.get(int(rows[index])))
-                if found is not None:
-                    codes[index] = found
-            missing = [index for index in range(begin, stop) if index not in codes]
+            codes = kept_codes(kept, rows[begin:stop].tolist())
+            missing = [index for index in range(begin, stop) if int(rows[index]) not in codes]
             readable, matrices = self._readable(snapshot, missing)
             assigned = list(_assigned(codebook, matrices))
-            codes.update(zip(readable, assigned, strict=True))
-            made.append(
-                _Held(None, _lists_of(rows, codes, first, int(rows[stop - 1]) + 1, codebook))
+            codes.update(zip(rows[readable].tolist(), assigned, strict=True))
+            lists = Lists.of(
+                codes,
+                first_row=first,
+                end_row=int(rows[stop - 1]) + 1,
+                centroids=len(codebook.centroids),
             )
+            made.append(_Held(None, lists))
             begin = stop
         return made
 
@@ -266,27 +270,6 @@ def _alive(snapshot: Snapshot, lists: Lists) -> NDArray[np.bool_]:
     return alive
 
 
-def _lists_of(
-    rows: NDArray[np.int64],
-    codes: dict[int, NDArray[np.uint16]],
-    first_row: int,
-    end_row: int,
-    codebook: Codebook,
-) -> Lists:
-    indices = sorted(codes)
-    numbers = [int(rows[index]) - first_row for index in indices]
-    size = end_row - first_row
-    listed = np.zeros(size, np.bool_)
-    listed[numbers] = True
-    postings = PostingLists.of(
-        numbers,
-        [codes[index] for index in indices],
-        size=size,
-        centroids=len(codebook.centroids),
-    )
-    return Lists(first_row, postings, listed)
-
-
 def _joined(snapshot: Snapshot, held: list[_Held], *, everything: bool) -> list[_Held]:
     """The same lists in fewer files."""
     joined: list[_Held] = []
@@ -325,16 +308,6 @@ def _assigned(
     codebook: Codebook, matrices: Iterable[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.uint16]]:
     """Centroids of each page, a few pages at a time."""
-    for batch in _batches(matrices):
+    left = iter(matrices)
+    while batch := list(islice(left, _PAGES_AT_ONCE)):
         yield from codebook.assign(batch)
-
-
-def _batches(matrices: Iterable[NDArray[np.float32]]) -> Iterator[list[NDArray[np.float32]]]:
-    batch: list[NDArray[np.float32]] = []
-    for matrix in matrices:
-        batch.append(matrix)
-        if len(batch) == _PAGES_AT_ONCE:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

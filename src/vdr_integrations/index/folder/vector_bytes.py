@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "dense_bytes",
     "dense_stride",
+    "filled",
     "token_bytes",
     "token_length",
     "token_matrix",
@@ -33,7 +34,7 @@ _INT8_MOST = 127
 def token_length(tokens: int, *, dimension: int, vectors: VectorFormat) -> int:
     """Bytes of a page of so many tokens."""
     scales = _SCALE_BYTES * tokens if vectors == "int8" else 0
-    return _filled(tokens * dimension * _BYTES[vectors] + scales)
+    return filled(tokens * dimension * _BYTES[vectors] + scales)
 
 
 def token_bytes(matrix: NDArray[np.float32], *, vectors: VectorFormat) -> NDArray[np.uint8]:
@@ -87,7 +88,7 @@ def token_scales(data: NDArray[np.uint8], *, tokens: int, dimension: int) -> NDA
 
 def dense_stride(dimension: int) -> int:
     """Bytes from one dense vector to the next."""
-    return _filled(4 * dimension)
+    return filled(4 * dimension)
 
 
 def dense_bytes(vector: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -97,5 +98,6 @@ def dense_bytes(vector: NDArray[np.float32]) -> NDArray[np.uint8]:
     return made
 
 
-def _filled(size: int) -> int:
+def filled(size: int) -> int:
+    """The next multiple of 8."""
     return -(-size // 8) * 8

@@ -370,7 +370,7 @@ class FolderSink:
                 step.forget_rows(before[1])
             step.add(self._source, record_json(document), places)
         self._spool.close()
-        writer.first_stage.keep_short()
+        writer.first_stage.keep_short(step.layout)
 
     def discard(self) -> None:
         """See ``DocumentSink``."""

@@ -24,6 +24,7 @@ import numpy as np
 from vdr_integrations.encoders.forks import PerProcess
 from vdr_integrations.errors import IndexFormatError, IndexStoreError
 from vdr_integrations.index.candidates import SMALL_INDEX_PAGES
+from vdr_integrations.index.codebook_bytes import codebook_bytes, codebook_of_bytes
 from vdr_integrations.index.filters import Where
 from vdr_integrations.index.first_stage import Codebook, query_terms
 from vdr_integrations.index.server.calls import client_models
@@ -51,7 +52,7 @@ _PAGES_AT_ONCE = 16
 _CHUNK_BYTES = 512 * 1024
 _HEAD_ID = stable_id("codebook")
 _MOST_CHUNKS = 10_000
-_HEADER = 3
+
 _LEAST_WEIGHT = np.float32(1e-6)
 
 
@@ -178,7 +179,7 @@ class FirstStage:
             tokens += len(sample[-1])
             if tokens >= _SAMPLED_TOKENS:
                 break
-        data = _codebook_bytes(Codebook.of(np.concatenate(sample)))
+        data = codebook_bytes(Codebook.of(np.concatenate(sample)))
         name = hashlib.sha256(data).hexdigest()
         chunks = _chunks(name, data)
         self._collection.upsert(chunks)
@@ -200,7 +201,7 @@ class FirstStage:
         except (KeyError, TypeError, ValueError):
             return None
         right = hashlib.sha256(data).hexdigest()
-        return NamedCodebook(right, _codebook_of(data)) if right == name else None
+        return NamedCodebook(right, codebook_of_bytes(data)) if right == name else None
 
     def _readable(self, ids: Sequence[str]) -> Iterator[Point]:
         """Pages that are what was written; of the others searches and checks tell."""
@@ -251,33 +252,6 @@ def _weighted(
     total = np.zeros(len(indices), np.float32)
     np.add.at(total, place.reshape(-1), weights.reshape(-1))
     return indices, total
-
-
-def _codebook_bytes(codebook: Codebook) -> bytes:
-    header = np.array([*codebook.centroids.shape, len(codebook.cells)], "<i8")
-    return b"".join(
-        [
-            header.tobytes(),
-            codebook.starts.astype("<i8").tobytes(),
-            codebook.cells.astype("<f2").tobytes(),
-            codebook.centroids.astype("<f2").tobytes(),
-        ]
-    )
-
-
-def _codebook_of(data: bytes) -> Codebook:
-    centroids, dimension, cells = np.frombuffer(data, "<i8", _HEADER).tolist()
-    place = 8 * _HEADER
-    starts = np.frombuffer(data, "<i8", cells + 1, place)
-    place += 8 * (cells + 1)
-    first = np.frombuffer(data, "<f2", cells * dimension, place)
-    place += 2 * cells * dimension
-    second = np.frombuffer(data, "<f2", centroids * dimension, place)
-    return Codebook(
-        first.reshape(cells, dimension).astype(np.float32),
-        second.reshape(centroids, dimension).astype(np.float32),
-        starts,
-    )
 
 
 def _chunks(name: str, data: bytes) -> list[Point]:
