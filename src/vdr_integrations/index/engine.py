@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -19,7 +20,28 @@ if TYPE_CHECKING:
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 
-__all__ = ["Engine"]
+__all__ = ["Engine", "MaxSimSearch"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaxSimSearch:
+    """What a search by late interaction is asked for.
+
+    Attributes:
+        query: float32 (query tokens, dimension), rows of length 1.
+        k: At most so many hits.
+        where: Only pages that fit.
+        candidates: Pages that the first stage brings; None for as many as it takes.
+        exhaustive: Compare all pages one by one.
+        dense_query: float32 (dense dimension,) of length 1, to choose candidates by.
+    """
+
+    query: NDArray[np.float32]
+    k: int
+    where: Where
+    candidates: int | None = None
+    exhaustive: bool = False
+    dense_query: NDArray[np.float32] | None = None
 
 
 class Engine(Protocol):
@@ -64,16 +86,7 @@ class Engine(Protocol):
         """Pages with this picture, by source and page number."""
         ...
 
-    def search(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        candidates: int | None,
-        exhaustive: bool,
-        dense_query: NDArray[np.float32] | None,
-    ) -> list[Hit]:
+    def search(self, asked: MaxSimSearch) -> list[Hit]:
         """The best pages by MaxSim, best first."""
         ...
 

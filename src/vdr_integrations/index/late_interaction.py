@@ -10,6 +10,7 @@ from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.index.arguments import check_unit_rows, listed_ids, whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.compression import Compression
+from vdr_integrations.index.engine import MaxSimSearch
 from vdr_integrations.index.explaining import explained_hits
 from vdr_integrations.index.filters import parse_filter
 from vdr_integrations.index.manifest import Manifest
@@ -170,7 +171,7 @@ class LateInteractionIndex(PageIndex):
         if exhaustive and (candidates is not None or dense_query is not None):
             raise OptionError("an exhaustive search has no candidates and no dense query.")
         self._check_query(query)
-        hits = self._engine.search(
+        asked = MaxSimSearch(
             query,
             k=count,
             where=parse_filter(filter),
@@ -178,7 +179,7 @@ class LateInteractionIndex(PageIndex):
             exhaustive=exhaustive,
             dense_query=None if dense_query is None else self._checked_dense(dense_query),
         )
-        return self._explained(hits, query)
+        return self._explained(self._engine.search(asked), query)
 
     def search_many(
         self,

@@ -28,8 +28,8 @@ _opened: weakref.WeakValueDictionary[_Key, LateInteractionIndex] = weakref.WeakV
 class IndexHandle:
     """Opens indexes on first use and keeps them open.
 
-    A folder belongs to one open index at a time, so all handles of a process share it; it is let
-    go when the last of them is. Pickles and deep copies are empty handles.
+    All handles of a process share what one of them opened, with what it has read; it is let go
+    when the last of them is. Pickles and deep copies are empty handles.
     """
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ class IndexHandle:
 
         Raises:
             IndexNotFoundError: There is no index.
-            IndexLockedError: Another process has the folder open, or this one by other means.
-            IndexFormatError: Not an index, damaged, or of a newer format.
-            MissingExtraError: The engine is not installed.
+            IndexFormatError: Not an index, damaged, or of another format.
+            IndexMismatchError: An index of dense vectors.
+            MissingExtraError: A server's client is not installed.
             OptionError: A URL without a collection.
         """
         if isinstance(location, LateInteractionIndex):

@@ -65,8 +65,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     model_config = configured
 
     index: IndexLocation
-    """The folder of an index, a ``QdrantServer``, or an open index. A folder is open in one
-    process at a time; what is made in one process shares it until it is gone or closed."""
+    """The folder of an index, a ``QdrantServer``, or an open index. What is
+    made in one process shares a folder's index until it is gone or closed."""
 
     k: int = Field(default=4, ge=1)
     """At most this many documents."""

@@ -9,6 +9,7 @@ import numpy as np
 
 from vdr_integrations.index import DocumentRecord, FileState, Manifest, PageRecord, maxsim_score
 from vdr_integrations.index.compression import Compression
+from vdr_integrations.index.engine import MaxSimSearch
 from vdr_integrations.index.filters import Where, parse_filter
 from vdr_integrations.index.settings import Settings
 from vdr_integrations.index.staging import StagedDocument
@@ -95,16 +96,8 @@ class Shelf:
         self.pages |= {(source, number): rows for number, rows in enumerate(pages, start=1)}
 
     def search(self, query: NDArray[np.float32], k: int = 5, **options: Any) -> list[Hit]:
-        given: dict[str, Any] = {
-            "where": EVERYWHERE,
-            "candidates": None,
-            "exhaustive": False,
-            "dense_query": None,
-        }
-        if "filter" in options:
-            options["where"] = parse_filter(options.pop("filter"))
-        given.update(options)
-        return self.engine.search(query, k=k, **given)
+        where = parse_filter(options.pop("filter", None))
+        return self.engine.search(MaxSimSearch(query, k, where, **options))
 
     def expected(self, query: NDArray[np.float32], *, k: int) -> list[tuple[str, int]]:
         """By the definition, over vectors as float16 keeps them."""

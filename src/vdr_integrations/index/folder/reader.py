@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.filters import Condition, Where
     from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.snapshot import KnownDocument, Snapshot
@@ -163,28 +164,20 @@ class FolderReader:
 
         return self._hits(choose)
 
-    def search(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        candidates: int | None,
-        exhaustive: bool,
-        dense_query: NDArray[np.float32] | None,
-    ) -> list[Hit]:
+    def search(self, asked: MaxSimSearch) -> list[Hit]:
         """The best pages by MaxSim, best first."""
+        query, k, count = asked.query, asked.k, asked.candidates
 
         def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
-            pages = self._fitting(snapshot, where)
-            if dense_query is not None:
-                count = most_candidates(len(snapshot), k=k) if candidates is None else candidates
-                near = self._dense.scores(snapshot, dense_query, pages)
-                pages = pages[contenders(near, k=count)]
-            elif not exhaustive and candidates is not None and len(pages) > 2 * candidates:
+            pages = self._fitting(snapshot, asked.where)
+            if asked.dense_query is not None:
+                most = most_candidates(len(snapshot), k=k) if count is None else count
+                near = self._dense.scores(snapshot, asked.dense_query, pages)
+                pages = pages[contenders(near, k=most)]
+            elif not asked.exhaustive and count is not None and len(pages) > 2 * count:
                 known, _, unknown = self._first_stage.ranked(snapshot, query, pages)
-                pages = np.concatenate([known[:candidates], unknown])
-            elif not exhaustive and candidates is None and len(pages) > SMALL_INDEX_PAGES:
+                pages = np.concatenate([known[:count], unknown])
+            elif not asked.exhaustive and count is None and len(pages) > SMALL_INDEX_PAGES:
                 return self._in_two_stages(snapshot, query, pages, k=k)
             return self._ranked(snapshot, query, pages, k=k)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.filters import Where
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.server.qdrant_server import QdrantServer
@@ -128,25 +129,9 @@ class ServerEngine:
         """See ``Engine``."""
         return self._reader.pages_of_ref(page_ref)
 
-    def search(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        candidates: int | None,
-        exhaustive: bool,
-        dense_query: NDArray[np.float32] | None,
-    ) -> list[Hit]:
+    def search(self, asked: MaxSimSearch) -> list[Hit]:
         """See ``Engine``."""
-        return self._search.search(
-            query,
-            k=k,
-            where=where,
-            candidates=candidates,
-            exhaustive=exhaustive,
-            dense_query=dense_query,
-        )
+        return self._search.search(asked)
 
     def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
         """See ``Engine``."""

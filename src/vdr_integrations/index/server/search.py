@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.filters import Where
     from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
     from vdr_integrations.index.server.opened import OpenIndex
@@ -53,31 +54,23 @@ class ServerSearch:
         self._first_stage = first_stage
         self._unlisted = 0
 
-    def search(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        candidates: int | None,
-        exhaustive: bool,
-        dense_query: NDArray[np.float32] | None,
-    ) -> list[Hit]:
+    def search(self, asked: MaxSimSearch) -> list[Hit]:
         """See ``Engine``."""
+        query, where, k = asked.query, asked.where, asked.k
         ask = self._exhaustive(query, where)
-        if not exhaustive:
+        if not asked.exhaustive:
             pages = fitting = self._collection.count(server_filter(PAGES))
             if where.groups:
                 fitting = self._collection.count(server_filter(PAGES & where))
-            most = most_candidates(pages, k=k)
-            if dense_query is not None:
-                count = most if candidates is None else candidates
-                ask = self._by_dense(query, dense_query, where=where, count=count)
-            elif fitting > (SMALL_INDEX_PAGES if candidates is None else 2 * candidates):
+            most, count = most_candidates(pages, k=k), asked.candidates
+            if asked.dense_query is not None:
+                brought = most if count is None else count
+                ask = self._by_dense(query, asked.dense_query, where=where, count=brought)
+            elif fitting > (SMALL_INDEX_PAGES if count is None else 2 * count):
                 named = self._codebook()
-                count = max(most // _SHARE, k) if candidates is None else candidates
+                brought = max(most // _SHARE, k) if count is None else count
                 if named is not None:
-                    ask = self._by_codes(query, named, where=where, count=count)
+                    ask = self._by_codes(query, named, where=where, count=brought)
         return self._best(query, ask, k=k)
 
     def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:

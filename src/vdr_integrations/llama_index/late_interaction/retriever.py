@@ -185,7 +185,7 @@ class ColQwen2Retriever(PageSearch):
         Raises:
             OptionError: A node that is no page, or ``batch_pages`` below 1.
             PageReferenceError: An image is not in the page store.
-            IndexLockedError: Another thread has been writing for 30 seconds.
+            IndexLockedError: Another writer was still at work after 30 seconds.
         """
         index = self._index.get()
         encoder = self._choice.load(self._handle, index)
