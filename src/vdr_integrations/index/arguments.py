@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from vdr_integrations.encoders.whole_text import check_text
 from vdr_integrations.errors import InvalidVectorError, OptionError
 from vdr_integrations.index.maxsim import check_matrix
 
@@ -50,22 +51,13 @@ def whole_number(name: str, found: object, *, least: int) -> int:
     return number
 
 
-def utf8(subject: str, found: object) -> str:
+def utf8(subject: str, found: str) -> str:
     """A text that every store keeps.
 
     Raises:
         OptionError: No text, or one with half a surrogate pair.
     """
-    if not isinstance(found, str):
-        raise OptionError(f"{subject} must be a text, found {_shown(found)}.")
-    try:
-        found.encode()
-    except UnicodeEncodeError:
-        shown = found.encode(errors="backslashreplace").decode()[:100]
-        raise OptionError(
-            f"{subject} is not UTF-8 (half a surrogate pair in {shown!r}); "
-            f"give a text that can be encoded."
-        ) from None
+    check_text(found, subject=subject)
     return found
 
 
