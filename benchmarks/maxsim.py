@@ -80,6 +80,7 @@ def print_table(*, pages: int, rounds: int, device: str | None = None) -> None:
     errors = {name: _largest_error(score(), exact) for name, score in ways.items()}
     for _ in range(rounds):
         for name, score in ways.items():
+            score()  # what another way left behind: threads that still spin, memory of its own
             times[name].append(_timed(score))
     print(f"MaxSim, {len(query)} query tokens, {pages} pages of {len(of_many_lengths[-1])} or so:")
     for name, found in times.items():

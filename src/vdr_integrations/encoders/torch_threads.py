@@ -23,6 +23,7 @@ __all__ = [
     "call_on_one_core",
     "call_where_torch_works",
     "call_with_torch",
+    "core_count",
     "on_cores",
     "share_out",
     "start_with_torch",
@@ -162,8 +163,15 @@ def on_cores(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
         for number, item in numbered:
             found[number] = work(item)
 
-    share_out(worker, list(enumerate(items)), threads=os.cpu_count() or 1)
+    share_out(worker, list(enumerate(items)), threads=core_count())
     return [found[number] for number in range(len(items))]
+
+
+def core_count() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def share_out(work: Callable[[Iterator[S]], None], items: Sequence[S], *, threads: int) -> None:

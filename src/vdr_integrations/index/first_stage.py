@@ -36,7 +36,7 @@ _NEAREST = 64
 them: weights fade to nothing where they end. Less the 256th instead, pages of 56 tokens were found
 half as often, pages of 740 as often."""
 _STEP = 8
-"""Of each token of a question 64 centroids count, by how much nearer they are than the 256th."""
+"""One centroid of so many tells how near the nearest ones are about."""
 _ROWS_AT_ONCE = 1024
 _PAGES_AT_ONCE = 8
 _TOKENS_OF_CELLS = 65_536
@@ -214,16 +214,14 @@ class PostingLists:
         total = np.zeros(self.size, np.float32)
         best = np.zeros(self.size, np.float32)
         begins = self.starts[terms.centroids]
-        counts = self.starts[terms.centroids + 1] - begins
-        for row, weights in enumerate(terms.weights):
-            own = counts[row]
-            # Where the entries of each list stand, list after list.
-            shifts = np.repeat(begins[row] - np.cumsum(own) + own, own)
-            pages = self.pages[np.arange(len(shifts)) + shifts]
+        ends = self.starts[terms.centroids + 1]
+        for weights, firsts, lasts in zip(terms.weights, begins, ends, strict=True):
+            lists = zip(firsts.tolist(), lasts.tolist(), strict=True)
+            pages = np.concatenate([self.pages[first:last] for first, last in lists], dtype=np.intp)
             # Weights grow along a token's lists, and of several the last one stays.
-            best[pages] = np.repeat(weights, own)
+            best[pages] = np.repeat(weights, lasts - firsts)
             total += best
-            best[pages] = 0
+            best.fill(0)
         return total
 
     def with_others(self, other: PostingLists, *, offset: int) -> PostingLists:

@@ -7,21 +7,23 @@ would beat every negative similarity, and a page's score would depend on its nei
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
-from vdr_integrations.encoders.torch_threads import call_where_torch_works, share_out
+from vdr_integrations.encoders.torch_threads import call_where_torch_works
 from vdr_integrations.errors import InvalidVectorError, OptionError
-from vdr_integrations.index.page_batches import best_sums, row_batches, scoring_threads
+from vdr_integrations.index.page_scorer import best_sum, score_pages
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import torch
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.page_scorer import PageScorer
     from vdr_integrations.types import PatchGrid
 
     Matrix: TypeAlias = NDArray[np.float32] | NDArray[np.float16]
@@ -62,10 +64,10 @@ def maxsim_scores(
     precision: Precision = "float32",
     device: str | None = None,
 ) -> NDArray[np.float32]:
-    """Scores of pages of any lengths; each is what the page would score alone, to 1e-6.
+    """Scores of pages of any lengths; each is what the page would score alone.
 
-    One matrix product for a few pages on a CPU, one after the other in one buffer, which beats
-    padding them to one length (``benchmarks/maxsim.py`` prints times beside other packages'). On a
+    One matrix product a page on a CPU, one after the other in one buffer, which beats padding
+    them to one length (``benchmarks/maxsim.py`` prints times beside other packages'). On a
     GPU pages go over packed, and the fused kernel of ``late-interaction-kernels`` is used for
     ``bfloat16`` where that package is installed (its products are rounded to 16 bits, so it never
     serves ``float32``). The GPU path has not been run by the authors.
@@ -187,43 +189,21 @@ def _score(query: Matrix, page: Matrix) -> float:
 
 
 def _exact(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]:
-    scores = np.empty(len(pages), np.float32)
     doubtful: list[int] = []
-    lengths = [len(page) for page in pages]
-    batches = list(row_batches(lengths))
 
-    def work(mine: Iterator[slice]) -> None:
-        import torch
+    def score(scorer: PageScorer, number: int) -> float:
+        products = scorer.products(pages[number])
+        # A number that is not finite spoils a product with every query token. Looking at the pages
+        # themselves instead takes longer.
+        if not math.isfinite(products.sum().item()):
+            doubtful.append(number)
+        return best_sum(products)
 
-        with torch.inference_mode(), np.errstate(invalid="ignore"):
-            # Where a matrix begins may change the last bit of a product: torch's own are aligned.
-            asked = _tensor(query).clone()
-            buffer = torch.empty(max(sum(lengths[batch]) for batch in batches), query.shape[1])
-            for batch in mine:
-                rows = buffer[: sum(lengths[batch])]
-                for part, page in zip(rows.split(lengths[batch]), pages[batch], strict=True):
-                    _fill(part, page)
-                products = (asked @ rows.T).numpy()
-                # A number that is not finite spoils a product with every query token. Looking at
-                # the pages themselves instead takes half as long again as scoring them.
-                if not np.isfinite(products.sum()):
-                    doubtful.extend(range(batch.start, batch.stop))
-                scores[batch] = best_sums(products, lengths[batch])
-
-    share_out(work, batches, threads=scoring_threads(len(pages)))
+    asked = query.astype(np.float32, copy=False)
+    scores = score_pages(asked, [len(page) for page in pages], score)
     for number in sorted(doubtful):
         _check_finite(_nth(number, pages), pages[number])
     return scores
-
-
-def _fill(rows: torch.Tensor, page: Matrix) -> None:
-    """Put a page into rows of a float32 buffer."""
-    import torch
-
-    if page.flags.writeable and page.flags.c_contiguous:
-        rows.copy_(torch.from_numpy(page))
-    else:  # torch warns of read-only memory
-        rows.numpy()[:] = page
 
 
 def _on_cpu(query: Matrix, pages: Sequence[Matrix], *, precision: Precision) -> NDArray[np.float32]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vdr_integrations.encoders.torch_threads import core_count
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.index.batches import PageBatches
 from vdr_integrations.index.draft import Draft
@@ -270,7 +270,7 @@ class _Run:
 def _workers(encoding: PageEncoding) -> int:
     if encoding.device.type != "cuda":
         return 0  # the model needs all cores there are
-    return min(_MOST_WORKERS, (os.cpu_count() or 1) - 1)
+    return min(_MOST_WORKERS, core_count() - 1)
 
 
 @contextmanager

@@ -87,14 +87,14 @@ def test_a_search_of_a_large_index_compares_a_part_of_its_pages(
     from vdr_integrations.index.folder import reader
 
     compared: list[int] = []
-    original = reader.rough_scores
+    original = reader.page_scores
 
     def counted(*args: object, **options: object) -> NDArray[np.float32]:
         scores = original(*args, **options)  # pyright: ignore[reportArgumentType]
         compared.append(len(scores))
         return scores
 
-    monkeypatch.setattr(reader, "rough_scores", counted)
+    monkeypatch.setattr(reader, "page_scores", counted)
     with LateInteractionIndex.open(large) as index:
         for query in queries:
             compared.clear()

@@ -77,7 +77,8 @@ def map_file(folder: Path, name: str, *, used_bytes: int) -> NDArray[np.uint8]:
         size = min(used_bytes, (folder / name).stat().st_size)
         if not size:
             return np.empty(0, np.uint8)
-        return np.memmap(folder / name, np.uint8, mode="c", shape=(size,))
+        # A plain array: a memmap is slow to cut.
+        return np.asarray(np.memmap(folder / name, np.uint8, mode="c", shape=(size,)))
     except FileNotFoundError:
         raise
     except OSError as error:

@@ -21,12 +21,7 @@ from vdr_integrations.index.folder.dense_scores import DenseScores, stored_dense
 from vdr_integrations.index.folder.field_table import FieldTable, in_range
 from vdr_integrations.index.folder.first_stage_files import FirstStage
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
-from vdr_integrations.index.folder.page_scores import (
-    contending,
-    exact_scores,
-    rough_scores,
-    stored_tokens,
-)
+from vdr_integrations.index.folder.page_scores import page_scores, stored_tokens
 from vdr_integrations.index.folder.places import content_digest, id_key, ref_key
 from vdr_integrations.index.folder.records_json import document_of, metadata_of, page_of
 from vdr_integrations.index.folder.snapshot import load_snapshot
@@ -187,24 +182,21 @@ class FolderReader:
         self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
     ) -> list[tuple[int, float]]:
         """Score the most promising pages until no other is likely to be among the best."""
-        vectors = self.settings.compression.vectors
         known, looks, unknown = self._first_stage.ranked(snapshot, query, pages)
         step = first_count(k)
         most = min(len(known), most_candidates(len(snapshot), k=k))
-        found = rough_scores(snapshot, query, unknown, vectors=vectors)
+        found = self._scores(snapshot, query, unknown)
         scores = np.empty(0, np.float32)
         while len(scores) < most:
             chosen = known[len(scores) : min(len(scores) + step, most)]
-            fresh = rough_scores(snapshot, query, chosen, vectors=vectors)
-            scores = np.concatenate([scores, fresh])
+            scores = np.concatenate([scores, self._scores(snapshot, query, chosen)])
             best = np.concatenate([found, scores])
             if len(scores) < most and len(best) >= k:
                 expected = outlook(looks[: len(scores)], scores).best(float(looks[len(scores)]))
                 if expected < np.partition(best, -k)[-k]:
                     break
         seen = np.concatenate([unknown, known[: len(scores)]])
-        rough = np.concatenate([found, scores])
-        return self._best(snapshot, query, seen, rough, k=k)
+        return _best(snapshot, seen, np.concatenate([found, scores]), k=k)
 
     def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
         """These pages with their exact scores, best first; unknown ids are left out."""
@@ -219,26 +211,12 @@ class FolderReader:
         self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
     ) -> list[tuple[int, float]]:
         """The best ``k`` of these pages, all of which are scored."""
-        rough = np.empty(0, np.float32)
-        if len(pages) > k:
-            vectors = self.settings.compression.vectors
-            rough = rough_scores(snapshot, query, pages, vectors=vectors)
-        return self._best(snapshot, query, pages, rough, k=k)
+        return _best(snapshot, pages, self._scores(snapshot, query, pages), k=k)
 
-    def _best(
-        self,
-        snapshot: Snapshot,
-        query: NDArray[np.float32],
-        pages: NDArray[np.intp],
-        rough: NDArray[np.float32],
-        *,
-        k: int,
-    ) -> list[tuple[int, float]]:
-        """The best ``k`` of these pages; where there are more, by their rough scores first."""
-        if len(pages) > k:
-            pages = contending(pages, rough, k=k)
-        exact = exact_scores(snapshot, query, pages, vectors=self.settings.compression.vectors)
-        return best_pages(pages, exact, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
+    def _scores(
+        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp]
+    ) -> NDArray[np.float32]:
+        return page_scores(snapshot, query, pages, vectors=self.settings.compression.vectors)
 
     def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
         """Pages that fit, as indices of the snapshot."""
@@ -390,6 +368,12 @@ class _ChangedMeanwhileError(Exception):
 
 def _record(document: KnownDocument) -> DocumentRecord:
     return document_of(document.source, document.record)
+
+
+def _best(
+    snapshot: Snapshot, pages: NDArray[np.intp], scores: NDArray[np.float32], *, k: int
+) -> list[tuple[int, float]]:
+    return best_pages(pages, scores, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
 
 
 def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
