@@ -117,14 +117,30 @@ def test_empty_lists_score_nothing() -> None:
     assert lists.scores(terms).shape == (0,)
 
 
+def test_a_list_of_many_pages_stands_for_all_of_them() -> None:
+    size = 1000
+    many, few = np.arange(0, size, 2), np.array([3, 4])
+    codes = [
+        np.flatnonzero([number in many, number in few]).astype(np.uint16) for number in range(size)
+    ]
+    lists = PostingLists.of(list(range(size)), codes, size=size, centroids=2)
+    up = QueryTerms(np.array([[0, 1]]), np.array([[0.25, 0.5]], np.float32))
+    scores = lists.scores(up)
+    assert scores[few].tolist() == [0.5, 0.5]
+    assert set(np.delete(scores, few).tolist()) == {0.25}
+    down = QueryTerms(np.array([[1, 0]]), np.array([[0.25, 0.5]], np.float32))
+    assert set(lists.scores(down).tolist()) == {0.5}
+
+
 def test_what_is_seen_says_what_to_expect_of_other_pages() -> None:
     rough = np.linspace(1, 2, 200, dtype=np.float32)
     noise = np.random.default_rng(0).normal(0, 0.1, 200).astype(np.float32)
     found = outlook(rough, 3 * rough + 5 + noise)
     assert found.slope == pytest.approx(3, abs=0.1)
-    assert found.best(1.0) == pytest.approx(8 + 3 * 0.1, abs=0.1)
+    assert found.best(1.0, among=2000) == pytest.approx(8 + 3 * 0.1, abs=0.1)
+    assert found.best(1.0, among=200_000) == pytest.approx(8 + 3.4 * 0.1, abs=0.1)
     flat = outlook(np.ones(9, np.float32), np.arange(9, dtype=np.float32))
-    assert flat.best(1.0) > 8  # where all look alike, nothing is ruled out
+    assert flat.best(1.0, among=2000) > 8  # where all look alike, nothing is ruled out
     against = outlook(rough, -rough)
     assert against.slope == 0
 

@@ -37,6 +37,11 @@ them: weights fade to nothing where they end. Less the 256th instead, pages of 5
 half as often, pages of 740 as often."""
 _STEP = 8
 """One centroid of so many tells how near the nearest ones are about."""
+_WIDE_SHARE = 0.2
+_WIDE_PAGES = 256
+"""Lists of more pages than both are not gone through. On 100,000 synthetic pages, 10,000 and 1,788
+real ones the best pages stayed where they were, in half of the time; with a share of .1, 100
+candidates had 75 % of the real ones in place of 83 %."""
 _ROWS_AT_ONCE = 1024
 _PAGES_AT_ONCE = 8
 _TOKENS_OF_CELLS = 65_536
@@ -210,18 +215,27 @@ class PostingLists:
         return cls(size, starts, pages[order])
 
     def scores(self, terms: QueryTerms) -> NDArray[np.float32]:
-        """float32 (size,): the sum over query tokens of the largest weight that a page has."""
+        """float32 (size,): the sum over query tokens of the largest weight that a page has.
+
+        A list of a fifth of all pages tells them apart little and takes long: all pages get its
+        weight at least.
+        """
         total = np.zeros(self.size, np.float32)
         best = np.zeros(self.size, np.float32)
         begins = self.starts[terms.centroids]
         ends = self.starts[terms.centroids + 1]
+        wide = max(_WIDE_PAGES, _WIDE_SHARE * self.size)
         for weights, firsts, lasts in zip(terms.weights, begins, ends, strict=True):
-            lists = zip(firsts.tolist(), lasts.tolist(), strict=True)
-            pages = np.concatenate([self.pages[first:last] for first, last in lists], dtype=np.intp)
+            counts = lasts - firsts
             # Weights grow along a token's lists, and of several the last one stays.
-            best[pages] = np.repeat(weights, lasts - firsts)
+            after = int(np.flatnonzero(counts > wide).max(initial=-1)) + 1
+            best.fill(weights[after - 1] if after else 0.0)
+            lists = zip(firsts[after:].tolist(), lasts[after:].tolist(), strict=True)
+            parts = [self.pages[first:last] for first, last in lists]
+            if parts:
+                pages = np.concatenate(parts, dtype=np.intp)
+                best[pages] = np.repeat(weights[after:], counts[after:])
             total += best
-            best.fill(0)
         return total
 
     def with_others(self, other: PostingLists, *, offset: int) -> PostingLists:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["PageScorer", "best_sum", "score_pages"]
 
 _PAGES_OF_THREAD = 256
-"""Fewer pages are not worth waking another thread: threads take turns at Python's lock."""
+"""Fewer pages are not worth waking another thread: threads take turns at Python's lock, and where
+two cores are one core's hyperthreads, two threads take half as long again of CPU for a tenth less
+of time."""
 
 
 class PageScorer:

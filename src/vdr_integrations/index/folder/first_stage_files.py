@@ -17,6 +17,7 @@ from vdr_integrations.index.first_stage import PostingLists, query_terms
 from vdr_integrations.index.folder.disk import map_file
 from vdr_integrations.index.folder.places import strong_digest
 from vdr_integrations.index.folder.vector_bytes import filled
+from vdr_integrations.index.ranking import contenders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +103,12 @@ class FirstStage:
         self._tail: tuple[Snapshot, Lists] | None = None
 
     def ranked(
-        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp]
+        self,
+        snapshot: Snapshot,
+        query: NDArray[np.float32],
+        pages: NDArray[np.intp],
+        *,
+        most: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
         """Pages by how good they look.
 
@@ -110,6 +116,7 @@ class FirstStage:
             snapshot: The state.
             query: float32 (query tokens, dimension).
             pages: Which, as indices of the snapshot.
+            most: So many of those that are in a list.
 
         Returns:
             The pages that are in a list, the best ones first, their scores, and the pages that are
@@ -121,7 +128,7 @@ class FirstStage:
         terms = query_terms(query, codebook)
         scores = np.zeros(len(snapshot), np.float32)
         listed = np.zeros(len(snapshot), np.bool_)
-        rows = snapshot.places["row"]
+        rows = snapshot.rows
         for lists in self._lists(snapshot, len(codebook.centroids)):
             first, last = np.searchsorted(rows, [lists.first_row, lists.end_row]).tolist()
             numbers = rows[first:last] - lists.first_row
@@ -129,8 +136,9 @@ class FirstStage:
             listed[first:last] = lists.listed[numbers]
         is_listed = listed[pages]
         known = pages[is_listed]
-        order = np.argsort(-scores[known], kind="stable")
-        return known[order], scores[known][order], pages[~is_listed]
+        known = known[contenders(scores[known], k=most)]
+        known = known[np.argsort(-scores[known], kind="stable")][:most]
+        return known, scores[known], pages[~is_listed]
 
     def _current_codebook(self, snapshot: Snapshot) -> Codebook | None:
         name = snapshot.manifest.layout.codebook
@@ -160,7 +168,7 @@ class FirstStage:
 def tail_lists(snapshot: Snapshot, centroids: int) -> Lists:
     """Lists of the pages behind the last list file, from their codes."""
     layout = snapshot.manifest.layout
-    rows = snapshot.places["row"]
+    rows = snapshot.rows
     start = layout.lists[-1].end_row if layout.lists else 0
     alive = rows[np.searchsorted(rows, start) :].tolist()
     codes = kept_codes(snapshot.codes, alive)

@@ -204,7 +204,7 @@ class FirstStageWriter:
     ) -> list[_Held]:
         """Lists of all pages of a range of rows, by their kept codes or from their vectors."""
         made: list[_Held] = []
-        rows = snapshot.places["row"]
+        rows = snapshot.rows
         begin, end = np.searchsorted(rows, [first_row, end_row]).tolist()
         while begin < end:
             first = int(rows[begin])
@@ -263,7 +263,7 @@ class _Held:
 
 def _alive(snapshot: Snapshot, lists: Lists) -> NDArray[np.bool_]:
     """Which rows of a range are pages of the index."""
-    rows = snapshot.places["row"]
+    rows = snapshot.rows
     first, last = np.searchsorted(rows, [lists.first_row, lists.end_row]).tolist()
     alive = np.zeros(lists.postings.size, np.bool_)
     alive[rows[first:last] - lists.first_row] = True

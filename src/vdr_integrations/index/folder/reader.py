@@ -170,8 +170,8 @@ class FolderReader:
                 near = self._dense.scores(snapshot, asked.dense_query, pages)
                 pages = pages[contenders(near, k=most)]
             elif not asked.exhaustive and count is not None and len(pages) > 2 * count:
-                known, _, unknown = self._first_stage.ranked(snapshot, query, pages)
-                pages = np.concatenate([known[:count], unknown])
+                known, _, unknown = self._first_stage.ranked(snapshot, query, pages, most=count)
+                pages = np.concatenate([known, unknown])
             elif not asked.exhaustive and count is None and len(pages) > SMALL_INDEX_PAGES:
                 return self._in_two_stages(snapshot, query, pages, k=k)
             return self._ranked(snapshot, query, pages, k=k)
@@ -182,17 +182,18 @@ class FolderReader:
         self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
     ) -> list[tuple[int, float]]:
         """Score the most promising pages until no other is likely to be among the best."""
-        known, looks, unknown = self._first_stage.ranked(snapshot, query, pages)
-        step = first_count(k)
-        most = min(len(known), most_candidates(len(snapshot), k=k))
+        count, step = len(snapshot), first_count(k)
+        most = most_candidates(count, k=k)
+        known, looks, unknown = self._first_stage.ranked(snapshot, query, pages, most=most)
         found = self._scores(snapshot, query, unknown)
         scores = np.empty(0, np.float32)
-        while len(scores) < most:
-            chosen = known[len(scores) : min(len(scores) + step, most)]
+        while len(scores) < len(known):
+            chosen = known[len(scores) : len(scores) + step]
             scores = np.concatenate([scores, self._scores(snapshot, query, chosen)])
             best = np.concatenate([found, scores])
-            if len(scores) < most and len(best) >= k:
-                expected = outlook(looks[: len(scores)], scores).best(float(looks[len(scores)]))
+            if len(scores) < len(known) and len(best) >= k:
+                hopes = outlook(looks[: len(scores)], scores)
+                expected = hopes.best(float(looks[len(scores)]), among=count)
                 if expected < np.partition(best, -k)[-k]:
                     break
         seen = np.concatenate([unknown, known[: len(scores)]])
@@ -333,7 +334,7 @@ class FolderReader:
             _ChangedMeanwhileError: Some are gone since.
         """
         listed = list(indices)
-        rows = snapshot.places["row"]
+        rows = snapshot.rows
         found: dict[int, str] = {}
         with self._reading() as connection:
             for start in range(0, len(listed), _ROWS_AT_ONCE):

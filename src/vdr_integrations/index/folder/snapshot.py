@@ -112,6 +112,11 @@ class Snapshot:
         self.document_ids: NDArray[np.int64] = ids
 
     @computed_once
+    def rows(self) -> NDArray[np.int64]:
+        """The row of each page, ascending: int64 (pages,)."""
+        return np.ascontiguousarray(self.places["row"])
+
+    @computed_once
     def sources(self) -> dict[str, int]:
         """Ids of documents by source."""
         return {document.source: number for number, document in self.documents.items()}
