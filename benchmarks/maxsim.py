@@ -30,11 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.maxsim import Precision
-
     Pages = Sequence[NDArray[np.float32]]
 
-_PRECISIONS: tuple[Precision, ...] = ("float32", "bfloat16", "int8")
 _PADDED_PAGES = 128
 
 
@@ -43,13 +40,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pages", type=int, default=500, help="of about 736 tokens of 128 numbers")
     parser.add_argument("--rounds", type=int, default=7, help="timed, after one that is not")
-    parser.add_argument("--device", default=None, help="cuda for a GPU")
     options = parser.parse_args()
     print(machine())
-    print_table(pages=options.pages, rounds=options.rounds, device=options.device)
+    print_table(pages=options.pages, rounds=options.rounds)
 
 
-def print_table(*, pages: int, rounds: int, device: str | None = None) -> None:
+def print_table(*, pages: int, rounds: int) -> None:
     """One line for each way of scoring ``pages`` synthetic pages."""
     made = SyntheticPages()
     of_many_lengths = [
@@ -62,15 +58,11 @@ def print_table(*, pages: int, rounds: int, device: str | None = None) -> None:
             for page in of_many_lengths
         ]
     )
+    halves = [page.astype(np.float16) for page in of_many_lengths]
     ways: dict[str, Callable[[], object]] = {
-        f"ours, {precision}": partial(
-            maxsim_scores, query, of_many_lengths, precision=precision, device=device
-        )
-        for precision in (_PRECISIONS if device is None else _PRECISIONS[:2])
+        "ours, float16 pages": partial(maxsim_scores, query, halves),
+        "ours, float32 pages": partial(maxsim_scores, query, of_many_lengths),
     }
-    if device is None:
-        halves = [page.astype(np.float16) for page in of_many_lengths]
-        ways["ours, float16 pages"] = partial(maxsim_scores, query, halves)
     ways["numpy, a product a page"] = partial(_numpy, query, of_many_lengths)
     ways["torch einsum, padded"] = partial(_padded, query, of_many_lengths)
     if importlib.util.find_spec("maxsim_cpu") is not None:

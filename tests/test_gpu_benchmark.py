@@ -107,7 +107,6 @@ def test_figures_are_shares_of_limits_that_were_measured(dry: Run) -> None:
         "pages": "share_of_product",
         "documents": "share_of_product",
         "queries": "share_of_reading",
-        "maxsim": "share_of_copy",
     }.items():
         assert all(row[share] > 0 for row in dry.rows(section))
 

@@ -9,8 +9,6 @@ from unittest import mock
 
 import torch
 
-from vdr_integrations.index import maxsim
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
@@ -27,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Batch",
     "batches",
-    "packed_scores",
     "prepared",
     "taking_prepared",
     "timed_batches",
@@ -113,8 +110,3 @@ def tokens_of(encoder: Encoder, page: PreparedPage) -> tuple[int, int]:
     core = encoder.core
     prompt = len(core.prompts.page.before) + len(core.prompts.page.after)
     return page.patch_count // core.merge_size**2, prompt
-
-
-def packed_scores(query: torch.Tensor, packed: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
-    """MaxSim of pages that are on the device already, packed one after the other."""
-    return maxsim._best_sums(query, packed, lengths)  # noqa: SLF001

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers.utils import logging
 
-from benchmarks.gpu import attention, ceilings, dense, documents, late, scores, shortage
+from benchmarks.gpu import attention, ceilings, dense, documents, late, shortage
 from benchmarks.gpu.bench import Bench
 from benchmarks.gpu.clock import Clock
 from benchmarks.gpu.memory import DriverMemory
@@ -41,7 +41,6 @@ _RUNS: dict[str, tuple[str, Section]] = {
     "documents": ("Documents: PDF to vectors", documents.run),
     "shortage": ("Shortage: memory runs out, and the vectors are the same", shortage.run),
     "late": ("Late interaction: ColQwen2", late.run),
-    "maxsim": ("MaxSim with resident pages", scores.run),
     "attention": ("Attention: cuDNN's first, or not", attention.run),
 }
 

@@ -24,7 +24,6 @@ class Sizes:
         card_documents: Likewise, the card's way.
         workers: Processes that draw pages; 0 is none but this one.
         short: Pages of which not all fit in the forced shortage of memory.
-        resident: Pages on the device for MaxSim.
         product: Side of the matrices whose product is the limit.
         copied: Bytes of the copy that is the other limit.
     """
@@ -40,7 +39,6 @@ class Sizes:
     card_documents: int
     workers: tuple[int, ...]
     short: int
-    resident: int
     product: int
     copied: int
 
@@ -62,7 +60,6 @@ FULL = Sizes(
     card_documents=64,
     workers=(0, 4, 8),
     short=32,
-    resident=8192,
     product=8192,
     copied=2**32,
 )
@@ -79,7 +76,6 @@ TINY = Sizes(
     card_documents=2,
     workers=(0, 1),
     short=4,
-    resident=8,
     product=256,
     copied=2**22,
 )

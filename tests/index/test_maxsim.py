@@ -15,8 +15,6 @@ from vdr_integrations.types import PatchGrid
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.maxsim import Precision
-
 
 def oracle(query: NDArray[np.float32], page: NDArray[Any]) -> float:
     """The definition, in float64 and plain loops."""
@@ -68,14 +66,11 @@ def test_float16_pages_score_as_what_they_hold() -> None:
     assert maxsim_score(query, halved) == pytest.approx(exact, rel=1e-4 * 5)
 
 
-@pytest.mark.parametrize(
-    ("precision", "relative"), [("float32", 1e-6), ("bfloat16", 3e-3), ("int8", 3e-3)]
-)
-def test_each_precision_keeps_to_the_error_it_states(precision: Precision, relative: float) -> None:
+def test_products_are_exact_to_the_last_bits_of_float32() -> None:
     query = unit_rows(20, dimension=128)
     pages = [unit_rows(200 + n, seed=n, dimension=128) for n in range(20)]
     expected = [oracle(query, page) for page in pages]
-    assert maxsim_scores(query, pages, precision=precision) == pytest.approx(expected, rel=relative)
+    assert maxsim_scores(query, pages) == pytest.approx(expected, rel=1e-6)
 
 
 def test_no_pages_have_no_scores() -> None:
@@ -114,7 +109,6 @@ def test_pages_that_are_no_matrices_of_this_dimension_are_refused(
             score()
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
 @given(
     bad=st.sampled_from([np.nan, np.inf, -np.inf]),
     row=st.integers(0, 6),
@@ -122,27 +116,19 @@ def test_pages_that_are_no_matrices_of_this_dimension_are_refused(
     tokens=st.integers(1, 3),
 )
 def test_one_number_that_is_not_finite_is_found_wherever_it_is(
-    precision: Precision, bad: float, row: int, component: int, tokens: int
+    bad: float, row: int, component: int, tokens: int
 ) -> None:
     query = np.abs(unit_rows(tokens))  # all above 0: -inf is never the best of a row
     query[0, 0] = 0.0
     page = unit_rows(7)
     page[row, component] = bad
     with pytest.raises(InvalidVectorError, match=r"page 1 of 3 holds NaN or infinity"):
-        maxsim_scores(query, [unit_rows(3), page, page], precision=precision)
+        maxsim_scores(query, [unit_rows(3), page, page])
 
 
 def test_a_query_without_tokens_is_refused() -> None:
     with pytest.raises(InvalidVectorError, match="the query"):
         maxsim_scores(unit_rows(0), [unit_rows(2)])
-
-
-def test_unknown_precisions_and_devices_that_are_not_there_are_refused() -> None:
-    wrong: Any = "float8"
-    with pytest.raises(OptionError, match="float8"):
-        maxsim_scores(unit_rows(1), [unit_rows(1)], precision=wrong)
-    with pytest.raises(OptionError, match="CPU only"):
-        maxsim_scores(unit_rows(1), [unit_rows(1)], precision="int8", device="cuda")
 
 
 def test_grids_hold_each_querys_similarity_to_each_place() -> None:

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "call_on_one_core",
-    "call_where_torch_works",
     "call_with_torch",
     "core_count",
     "on_cores",
@@ -211,8 +210,3 @@ def _settle(result: Future[T], work: Callable[[], T]) -> None:
         result.set_exception(error)
     else:
         result.set_result(found)
-
-
-def call_where_torch_works(work: Callable[[], T]) -> T:
-    """Call ``work`` here, or in a forked child in one of the threads; for work that is short."""
-    return call_with_torch(work) if forks.was_forked() else work()
