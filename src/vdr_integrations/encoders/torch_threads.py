@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -88,7 +88,7 @@ class _SingleCores:
         self._starting = threading.Lock()
         self._count = 0
 
-    def run(self, workers: Sequence[Callable[[], None]]) -> None:
+    def start(self, workers: Sequence[Callable[[], None]]) -> list[Future[None]]:
         with self._starting:
             while self._count < len(workers):
                 self._start_one()
@@ -98,8 +98,7 @@ class _SingleCores:
             result: Future[None] = Future()
             done.append(result)
             self._orders.put(partial(_settle, result, work))
-        for result in done:
-            result.result()
+        return done
 
     def _start_one(self) -> None:
         import torch
@@ -176,6 +175,9 @@ def core_count() -> int:
 def share_out(work: Callable[[Iterator[S]], None], items: Sequence[S], *, threads: int) -> None:
     """Call ``work`` in threads where torch computes on one core, and wait until all have ended.
 
+    Where one fails, or the caller is interrupted, the others get no more items and are waited for:
+    nobody reads on in what the caller may take away next.
+
     Args:
         work: Goes through the items that it is given; no other thread gets the same ones.
         items: For all threads together, which take them in turn.
@@ -185,7 +187,22 @@ def share_out(work: Callable[[Iterator[S]], None], items: Sequence[S], *, thread
         BaseException: What one of them raised.
     """
     turns = _Turns(items)
-    _cores.value.run([partial(work, turns)] * min(threads, len(items)))
+
+    def worker() -> None:
+        try:
+            work(turns)
+        except BaseException:
+            turns.end()
+            raise
+
+    started = _cores.value.start([worker] * min(threads, len(items)))
+    try:
+        wait(started)
+    finally:
+        turns.end()
+        wait(started)
+    for done in started:
+        done.result()
 
 
 class _Turns(Generic[S]):
@@ -201,6 +218,10 @@ class _Turns(Generic[S]):
     def __next__(self) -> S:
         with self._taking:
             return next(self._left)
+
+    def end(self) -> None:
+        with self._taking:
+            self._left = iter(())
 
 
 def _settle(result: Future[T], work: Callable[[], T]) -> None:
