@@ -8,8 +8,9 @@ Synthetic pages of 736 tokens (``synthetic_pages``), or the pages of PDFs, encod
 nano-colqwen2, and questions about them (JSON lines with "question"). For each number of pages:
 milliseconds of CPU to add a page, and of those what the centroids took; bytes a page on disk. Then,
 in a new process that only reads: seconds to open and until the first answer; CPU and wall
-milliseconds of a search in two stages and exhaustively (medians, and the 95th percentile); how many
-of the ten best pages of the exhaustive search two stages find; memory that is no mapped file.
+milliseconds of a search in two stages (the first time, and again) and exhaustively (medians, and
+the 95th percentile); how many of the ten best pages of the exhaustive search two
+stages find; memory that is no mapped file.
 ``--compressions`` does so for each way of storing vectors; a folder given by ``--folder`` is kept,
 and searched as it is when it is there already.
 """

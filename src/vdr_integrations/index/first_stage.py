@@ -221,7 +221,7 @@ class PostingLists:
         weight at least.
         """
         total = np.zeros(self.size, np.float32)
-        best = np.zeros(self.size, np.float32)
+        best = np.empty(self.size, np.float32)
         begins = self.starts[terms.centroids]
         ends = self.starts[terms.centroids + 1]
         wide = max(_WIDE_PAGES, _WIDE_SHARE * self.size)

@@ -52,7 +52,6 @@ _PAGES_AT_ONCE = 16
 _CHUNK_BYTES = 512 * 1024
 _HEAD_ID = stable_id("codebook")
 _MOST_CHUNKS = 10_000
-
 _LEAST_WEIGHT = np.float32(1e-6)
 
 
