@@ -31,7 +31,7 @@ demo: $(STAMP)
 # Each framework's suite runs a second time with the other framework absent.
 test: $(STAMP) check
 	$(PYTEST) -m "not slow"
-	$(PYTEST) -p tests.blocking --without llama_index tests/langchain_adapter
+	$(PYTEST) -p tests.blocking --without llama_index tests/langchain
 	$(PYTEST) -p tests.blocking --without langchain_core tests/llama_index
 
 check: $(STAMP)

@@ -20,7 +20,7 @@ from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import compare, machine
 from vdr_integrations import DenseEncoder, load_encoder
-from vdr_integrations.encoders import decoder, vision_tower
+from vdr_integrations.encoders.forward import decoder, vision_tower
 
 
 class _CompiledBlock(vision_tower._Block):  # noqa: SLF001

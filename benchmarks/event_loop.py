@@ -23,7 +23,7 @@ from PIL import Image
 
 from benchmarks.timing import machine
 from vdr_integrations import DenseEncoder, load_encoder
-from vdr_integrations.index.agent_views import excerpt
+from vdr_integrations.agents import excerpt
 from vdr_integrations.pages import RenderLimits
 
 if TYPE_CHECKING:

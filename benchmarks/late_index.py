@@ -42,7 +42,7 @@ from vdr_integrations.index import (
     Manifest,
     PageRecord,
 )
-from vdr_integrations.index.first_stage import Codebook
+from vdr_integrations.index.scoring.first_stage import Codebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence

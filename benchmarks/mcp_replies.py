@@ -25,8 +25,9 @@ import pymupdf
 from PIL import Image
 
 if TYPE_CHECKING:
-    from mcp import ClientSession
     from mcp.types import CallToolResult
+
+    from mcp import ClientSession
 
 __all__ = ["MAX_CHARACTERS", "Checked", "check_replies", "write_varied_documents"]
 
@@ -177,10 +178,10 @@ async def _run(folder: Path, *, replies: int, pages: int) -> Checked:
     from mcp.shared.memory import create_connected_server_and_client_session
 
     from vdr_integrations import load_encoder
-    from vdr_integrations.apps.mcp_server import MCP_LIMITS, build_server
-    from vdr_integrations.apps.page_service import PageService
-    from vdr_integrations.apps.settings import ModelSettings
+    from vdr_integrations.cli.options.model_settings import ModelSettings
     from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
+    from vdr_integrations.mcp.page_service import PageService
+    from vdr_integrations.mcp.server import MCP_LIMITS, build_server
 
     write_varied_documents(folder / "docs", pages=pages)
     encoder = load_encoder("nano-colqwen2", max_visual_tokens=256)

@@ -28,7 +28,7 @@ from benchmarks.card_path import smart_resize
 from benchmarks.sample_pages import DOCUMENTS
 from benchmarks.timing import compare, machine
 from vdr_integrations import load_encoder, open_pdf
-from vdr_integrations.encoders.prepared import PreparedPage
+from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:

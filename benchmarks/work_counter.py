@@ -21,11 +21,11 @@ from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 from transformers import Qwen2VLConfig, Qwen2VLModel
 
 from benchmarks.full_size import TEXT, VISION
-from vdr_integrations.encoders import decoder
-from vdr_integrations.encoders.backbone import Backbone
-from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
-from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
-from vdr_integrations.encoders.tokens import PromptTokens
+from vdr_integrations.encoders.forward import decoder
+from vdr_integrations.encoders.forward.backbone import Backbone
+from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
+from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
+from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator

@@ -1,6 +1,6 @@
 """Pytest plugin that runs tests as if packages were not installed.
 
-    python -m pytest -p tests.blocking --without llama_index tests/langchain_adapter
+    python -m pytest -p tests.blocking --without llama_index tests/langchain
 
 ``--without`` takes the name of a top-level package and may be given several times. Importing it,
 or anything below it, then fails as it does where the package is missing.

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from vdr_integrations.encoders.vision_tower import VisionTower
+from vdr_integrations.encoders.forward.vision_tower import VisionTower
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vdr_integrations.pages.drawn_page import draw_in_time
-from vdr_integrations.pages.time_limit import LONGEST_LIMIT_S
+from vdr_integrations.pages.drawing.drawn_page import draw_in_time
+from vdr_integrations.pages.drawing.time_limit import LONGEST_LIMIT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from vdr_integrations.pages.drawn_page import DrawnPage, PageAddress
+    from vdr_integrations.pages.drawing.drawn_page import DrawnPage, PageAddress
     from vdr_integrations.types import PixelBudget
 
 __all__ = ["end_drawing_processes_at_once", "files_left", "limit_only"]
@@ -64,7 +64,7 @@ def limit_only(monkeypatch: pytest.MonkeyPatch, *hanging: int) -> None:
     However busy this machine is, the others are then drawn.
     """
     limited = partial(_limited, frozenset(hanging))
-    monkeypatch.setattr("vdr_integrations.pages.ahead.draw_in_time", limited)
+    monkeypatch.setattr("vdr_integrations.pages.drawing.ahead.draw_in_time", limited)
 
 
 def _limited(

@@ -14,12 +14,12 @@ from tests.models import models_in_memory, new_models
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
 from vdr_integrations import load_encoder, open_pdf
-from vdr_integrations.encoders.device import _DTYPES
-from vdr_integrations.encoders.packed_weights import PACKINGS
+from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
+from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
-from vdr_integrations.langchain.late_interaction import LateInteraction
+from vdr_integrations.langchain.retrieval.late_interaction import LateInteraction
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
-from vdr_integrations.llama_index.late_interaction.searching import PageSearch
+from vdr_integrations.llama_index.retrieval.searching import PageSearch
 
 if TYPE_CHECKING:
     from vdr_integrations import PageStore

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from vdr_integrations.apps.commands import app
+from vdr_integrations.cli.app import app
 
 if TYPE_CHECKING:
     from vdr_integrations import PageStore

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from benchmarks.gpu.models import Models
     from benchmarks.gpu.report import Report
     from benchmarks.gpu.sizes import Sizes
-    from vdr_integrations.encoders.prepared import PreparedPage
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
 
 __all__ = ["Bench", "Limits", "least_cosine"]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from benchmarks.gpu.clock import Clock
     from vdr_integrations import DenseEncoder, MultiVectorEncoder
-    from vdr_integrations.encoders.prepared import PreparedPage
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
 
     Encoder = DenseEncoder | MultiVectorEncoder
 

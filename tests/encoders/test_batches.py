@@ -12,15 +12,15 @@ from PIL import Image
 from tests.tiny_colqwen2 import write_base
 
 from vdr_integrations import MultiVectorEncoder, PairedEncoder, load_encoder
-from vdr_integrations.encoders import prepared
+from vdr_integrations.encoders.preprocessing import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
     from vdr_integrations import DenseEncoder
-    from vdr_integrations.encoders.encoder import PageEncoder
-    from vdr_integrations.encoders.prepared import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.page_encoder import PageEncoder
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
 
 TOKENS = 4
 """Of the pages here: 56 x 56 pixels."""

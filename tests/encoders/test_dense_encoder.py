@@ -12,7 +12,7 @@ from PIL import Image
 
 from vdr_integrations import PageImage, PixelBudget, load_encoder
 from vdr_integrations.encoders import Checkpoint
-from vdr_integrations.encoders.prompts import VDR_PAGE_PROMPT, VDR_QUERY_PROMPT
+from vdr_integrations.encoders.checkpoints.prompts import VDR_PAGE_PROMPT, VDR_QUERY_PROMPT
 from vdr_integrations.errors import InvalidVectorError, OptionError, QueryTooLongError
 
 if TYPE_CHECKING:

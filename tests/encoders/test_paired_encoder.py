@@ -24,8 +24,8 @@ from vdr_integrations import (
     load_encoder,
     open_pdf,
 )
-from vdr_integrations.encoders.backbone import Backbone
-from vdr_integrations.encoders.prepared import KeptVisualTokens
+from vdr_integrations.encoders.forward.backbone import Backbone
+from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.encoders.prepared import PreparedPage
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
     from vdr_integrations.types import PageInput
 
 DEMO = Path(__file__).parents[2] / "demo" / "documents"

@@ -15,7 +15,7 @@ from PIL import Image
 from tests.pdfs import encrypt_pdf, write_pdf
 
 from vdr_integrations import MultiVectorEncoder, load_encoder
-from vdr_integrations.encoders import prompts
+from vdr_integrations.encoders.checkpoints import prompts
 from vdr_integrations.errors import IndexStoreError, OptionError, PageError, PageReferenceError
 from vdr_integrations.index import (
     Compression,

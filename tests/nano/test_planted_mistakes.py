@@ -12,9 +12,10 @@ from PIL import Image
 from tests.nano.recorded import check, scores
 
 from vdr_integrations import load_encoder
-from vdr_integrations.encoders import KNOWN_CHECKPOINTS, backbone
-from vdr_integrations.encoders.patch_embedding import BytePatchEmbedding
-from vdr_integrations.encoders.patches import patch_positions, rope_positions
+from vdr_integrations.encoders import KNOWN_CHECKPOINTS
+from vdr_integrations.encoders.forward import backbone
+from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
+from vdr_integrations.encoders.preprocessing.patches import patch_positions, rope_positions
 from vdr_integrations.errors import InvalidVectorError
 from vdr_integrations.types import PixelBudget
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.encoders.checkpoint import KNOWN_CHECKPOINTS, Checkpoint
-from vdr_integrations.encoders.handle import EncoderHandle, EncoderOptions, MultiVectorHandle
+from vdr_integrations.encoders.checkpoints.description import KNOWN_CHECKPOINTS, Checkpoint
+from vdr_integrations.encoders.encoder_on_demand import (
+    EncoderHandle,
+    EncoderOptions,
+    MultiVectorHandle,
+)
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders.dense import DenseEncoder
+    from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.load import load_encoder
-    from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
-    from vdr_integrations.encoders.paired import PairedEncoder, PairedVectors
+    from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
+    from vdr_integrations.encoders.paired_encoder import PairedEncoder, PairedVectors
 
 __all__ = [
     "KNOWN_CHECKPOINTS",
@@ -28,10 +32,10 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DenseEncoder": "dense",
-    "MultiVectorEncoder": "multi_vector",
-    "PairedEncoder": "paired",
-    "PairedVectors": "paired",
+    "DenseEncoder": "dense_encoder",
+    "MultiVectorEncoder": "multi_vector_encoder",
+    "PairedEncoder": "paired_encoder",
+    "PairedVectors": "paired_encoder",
     "load_encoder": "load",
 }
 

@@ -7,22 +7,26 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
 
 import torch
 
-from vdr_integrations.encoders.checkpoint import BUNDLED, KNOWN_CHECKPOINTS, checkpoint_for
-from vdr_integrations.encoders.checkpoint_contents import read_contents
-from vdr_integrations.encoders.dense import DenseEncoder
-from vdr_integrations.encoders.device import (
+from vdr_integrations.encoders.checkpoints.contents import read_contents
+from vdr_integrations.encoders.checkpoints.description import (
+    BUNDLED,
+    KNOWN_CHECKPOINTS,
+    checkpoint_for,
+)
+from vdr_integrations.encoders.checkpoints.load_weights import stored_dtype
+from vdr_integrations.encoders.dense_encoder import DenseEncoder
+from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
+from vdr_integrations.encoders.runtime.device_and_dtype import (
     choose_attention,
     choose_device,
     choose_dtype,
     choose_packing,
 )
-from vdr_integrations.encoders.loading import stored_dtype
-from vdr_integrations.encoders.multi_vector import MultiVectorEncoder
-from vdr_integrations.encoders.shared_model import ModelOptions, files_of
+from vdr_integrations.encoders.runtime.shared_model import ModelOptions, files_of
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders.checkpoint import Checkpoint
+    from vdr_integrations.encoders.checkpoints.description import Checkpoint
 
 __all__ = ["load_encoder"]
 

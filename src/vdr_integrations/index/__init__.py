@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vdr_integrations.index.compression import Compression
-    from vdr_integrations.index.dense import DenseIndex
+    from vdr_integrations.index.dense_index import DenseIndex
     from vdr_integrations.index.heatmap import HeatMap
-    from vdr_integrations.index.late_interaction import LateInteractionIndex
+    from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
-    from vdr_integrations.index.maxsim import maxsim_score, maxsim_scores, similarity_grids
     from vdr_integrations.index.opening import open_index
     from vdr_integrations.index.query_words import QueryWord
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
     from vdr_integrations.index.regions import Region, strongest_regions
-    from vdr_integrations.index.report import SyncFailure, SyncProgress, SyncReport
+    from vdr_integrations.index.scoring.maxsim import maxsim_score, maxsim_scores, similarity_grids
     from vdr_integrations.index.server.qdrant_server import QdrantServer
     from vdr_integrations.index.similarity import SimilarityGrids
     from vdr_integrations.index.stored_page import StoredPage
-    from vdr_integrations.index.sync import sync_index
+    from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
+    from vdr_integrations.index.sync.synchronise import sync_index
 
 __all__ = [
     "Compression",
@@ -50,11 +50,11 @@ __all__ = [
 
 _HOMES = {
     "Compression": "compression",
-    "DenseIndex": "dense",
+    "DenseIndex": "dense_index",
     "DocumentRecord": "records",
     "FileState": "records",
     "HeatMap": "heatmap",
-    "LateInteractionIndex": "late_interaction",
+    "LateInteractionIndex": "late_interaction_index",
     "Manifest": "manifest",
     "PageRecord": "records",
     "QdrantServer": "server.qdrant_server",
@@ -63,15 +63,15 @@ _HOMES = {
     "SimilarityGrids": "similarity",
     "SkippedPage": "records",
     "StoredPage": "stored_page",
-    "SyncFailure": "report",
-    "SyncProgress": "report",
-    "SyncReport": "report",
-    "maxsim_score": "maxsim",
-    "maxsim_scores": "maxsim",
+    "SyncFailure": "sync.sync_report",
+    "SyncProgress": "sync.sync_report",
+    "SyncReport": "sync.sync_report",
+    "maxsim_score": "scoring.maxsim",
+    "maxsim_scores": "scoring.maxsim",
     "open_index": "opening",
-    "similarity_grids": "maxsim",
+    "similarity_grids": "scoring.maxsim",
     "strongest_regions": "regions",
-    "sync_index": "sync",
+    "sync_index": "sync.synchronise",
 }
 
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vdr_integrations.encoders.whole_text import check_text
+from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.errors import InvalidVectorError, OptionError
-from vdr_integrations.index.maxsim import check_matrix
+from vdr_integrations.index.scoring.maxsim import check_matrix
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

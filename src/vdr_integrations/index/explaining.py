@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import IndexStoreError, OptionError
 from vdr_integrations.index.heatmap import HeatMap
-from vdr_integrations.index.maxsim import similarity_grids
 from vdr_integrations.index.page_pictures import page_picture
+from vdr_integrations.index.scoring.maxsim import similarity_grids
 from vdr_integrations.index.similarity import SimilarityGrids
 from vdr_integrations.types import PageImage
 from vdr_integrations.types.hit import explained
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from vdr_integrations.encoders import MultiVectorEncoder
-    from vdr_integrations.index.late_interaction import LateInteractionIndex
+    from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.types import Hit
 
 __all__ = ["explained_hits"]

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from vdr_integrations.encoders.checkpoint import KNOWN_CHECKPOINTS, checkpoint_for
+from vdr_integrations.encoders.checkpoints.description import KNOWN_CHECKPOINTS, checkpoint_for
 from vdr_integrations.errors import IndexMismatchError, OptionError, UnknownCheckpointError
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders.encoder import PageEncoder
+    from vdr_integrations.encoders.page_encoder import PageEncoder
 
 __all__ = ["Manifest", "whole_name"]
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.arguments import listed_ids, utf8
 from vdr_integrations.index.async_twins import in_thread
-from vdr_integrations.index.filters import parse_filter
 from vdr_integrations.index.folder.engine import FolderEngine
+from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.qdrant_server import QdrantServer
-from vdr_integrations.index.staging import StagedDocument
+from vdr_integrations.index.staged_document import StagedDocument
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.engine import Engine
-    from vdr_integrations.index.filters import PageFilter
+    from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.manifest import Manifest
+    from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
-    from vdr_integrations.index.settings import Settings
     from vdr_integrations.index.stored_page import StoredPage
 
 __all__ = ["LOCK_WAIT_S", "Location", "PageIndex", "created_engine", "opened_engine"]

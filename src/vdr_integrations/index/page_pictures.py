@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import MissingExtraError, PageError, PageReferenceError
 from vdr_integrations.pages import PageStore, open_image, open_pdf
-from vdr_integrations.pages.find import IMAGE_SUFFIXES
+from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:

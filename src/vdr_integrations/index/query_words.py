@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
-from vdr_integrations.encoders import prompts
+from vdr_integrations.encoders.checkpoints import prompts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

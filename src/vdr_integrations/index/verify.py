@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vdr_integrations.index.file_state import read_file_state, surely_unchanged
+from vdr_integrations.index.sync.changed_files import read_file_state, surely_unchanged
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -48,16 +48,16 @@ except ModuleNotFoundError as error:
     ) from error
 
 from vdr_integrations.index import SimilarityGrids
-from vdr_integrations.langchain.blob_parser import PDFPageBlobParser
-from vdr_integrations.langchain.compressor import ColQwen2Compressor
-from vdr_integrations.langchain.content_blocks import page_blocks, page_image_block
-from vdr_integrations.langchain.embeddings import VDREmbeddings
-from vdr_integrations.langchain.loader import PDFPageLoader
-from vdr_integrations.langchain.page_documents import page_key
-from vdr_integrations.langchain.retriever import ColQwen2Retriever
+from vdr_integrations.langchain.agent.content_blocks import page_blocks, page_image_block
+from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
+from vdr_integrations.langchain.reading.page_documents import page_key
+from vdr_integrations.langchain.reading.pdf_page_blob_parser import PDFPageBlobParser
+from vdr_integrations.langchain.reading.pdf_page_loader import PDFPageLoader
+from vdr_integrations.langchain.retrieval.reranker import ColQwen2Compressor
+from vdr_integrations.langchain.retrieval.retriever import ColQwen2Retriever
 
 if TYPE_CHECKING:
-    from vdr_integrations.langchain.agent_tool import VisualDocumentSearchTool
+    from vdr_integrations.langchain.agent.tool import VisualDocumentSearchTool
 
 __all__ = [
     "ColQwen2Compressor",
@@ -78,4 +78,4 @@ del _langchain_core
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; only agents need tools
     if name != "VisualDocumentSearchTool":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(f"{__name__}.agent_tool").VisualDocumentSearchTool
+    return importlib.import_module(f"{__name__}.agent.tool").VisualDocumentSearchTool

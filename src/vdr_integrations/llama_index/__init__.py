@@ -32,17 +32,17 @@ except ModuleNotFoundError as error:
         package="llama-index-core", extra="llama-index", purpose="vdr_integrations.llama_index"
     ) from error
 
-from vdr_integrations.llama_index.embedding import VDREmbedding
-from vdr_integrations.llama_index.late_interaction import (
+from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
+from vdr_integrations.llama_index.reading.page_node_parser import PDFPageNodeParser
+from vdr_integrations.llama_index.reading.pdf_page_reader import PDFPageReader
+from vdr_integrations.llama_index.retrieval import (
     ColQwen2Rerank,
     ColQwen2Retriever,
     SimilarityGrids,
 )
-from vdr_integrations.llama_index.node_parser import PDFPageNodeParser
-from vdr_integrations.llama_index.reader import PDFPageReader
 
 if TYPE_CHECKING:
-    from vdr_integrations.llama_index.agent_tool import VisualDocumentSearchTool
+    from vdr_integrations.llama_index.agent.tool import VisualDocumentSearchTool
 
 __all__ = [
     "ColQwen2Rerank",
@@ -60,4 +60,4 @@ del _llama_index_core
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; only agents need tools
     if name != "VisualDocumentSearchTool":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return importlib.import_module(f"{__name__}.agent_tool").VisualDocumentSearchTool
+    return importlib.import_module(f"{__name__}.agent.tool").VisualDocumentSearchTool

@@ -3,14 +3,14 @@
 Importing this does not import PyMuPDF; opening a PDF does.
 """
 
-from vdr_integrations.pages.ahead import PagePrinter, look_ahead, render_ahead
 from vdr_integrations.pages.batch import read_pages
-from vdr_integrations.pages.find import find_documents
-from vdr_integrations.pages.images import ImageSource, open_base64, open_image
-from vdr_integrations.pages.limits import ImageLimits, RenderLimits
-from vdr_integrations.pages.pdf_document import PdfDocument, open_pdf
-from vdr_integrations.pages.pdf_page import PdfPage
-from vdr_integrations.pages.store import PageStore
+from vdr_integrations.pages.drawing.ahead import PagePrinter, look_ahead, render_ahead
+from vdr_integrations.pages.file_limits import ImageLimits, RenderLimits
+from vdr_integrations.pages.find_files import find_documents
+from vdr_integrations.pages.images.any_image import ImageSource, open_base64, open_image
+from vdr_integrations.pages.page_store import PageStore
+from vdr_integrations.pages.pdf.pdf_document import PdfDocument, open_pdf
+from vdr_integrations.pages.pdf.pdf_page import PdfPage
 
 __all__ = [
     "ImageLimits",

@@ -5,22 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import PageError
-from vdr_integrations.pages.find import IMAGE_SUFFIXES, find_documents
-from vdr_integrations.pages.images import open_image
-from vdr_integrations.pages.limits import (
+from vdr_integrations.pages.file_limits import (
     DEFAULT_IMAGE_LIMITS,
     DEFAULT_RENDER_LIMITS,
     ImageLimits,
     RenderLimits,
 )
-from vdr_integrations.pages.pdf_document import open_pdf
+from vdr_integrations.pages.find_files import IMAGE_SUFFIXES, find_documents
+from vdr_integrations.pages.images.any_image import open_image
+from vdr_integrations.pages.pdf.pdf_document import open_pdf
 from vdr_integrations.types import PageImage, PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from vdr_integrations.pages.pdf_page import PdfPage
+    from vdr_integrations.pages.pdf.pdf_page import PdfPage
 
 __all__ = ["read_pages"]
 

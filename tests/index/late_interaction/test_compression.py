@@ -19,7 +19,7 @@ from tests.index.late_interaction.pages import (
 from vdr_integrations.errors import IndexMismatchError, InvalidVectorError, OptionError
 from vdr_integrations.index import Compression, LateInteractionIndex, maxsim_score
 from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
-from vdr_integrations.index.token_pooling import pool_visual_tokens, ward_clusters
+from vdr_integrations.index.scoring.token_pooling import pool_visual_tokens, ward_clusters
 from vdr_integrations.types import PatchGrid
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.index.late_interaction.pages import document, page_records, unit_rows
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.filters import filterable, parse_filter
+from vdr_integrations.index.page_filter import filterable, parse_filter
 
 if TYPE_CHECKING:
     from vdr_integrations.index import LateInteractionIndex

@@ -10,9 +10,9 @@ import numpy as np
 from vdr_integrations.index import DocumentRecord, FileState, Manifest, PageRecord, maxsim_score
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.engine import MaxSimSearch
-from vdr_integrations.index.filters import Where, parse_filter
-from vdr_integrations.index.settings import Settings
-from vdr_integrations.index.staging import StagedDocument
+from vdr_integrations.index.index_settings import Settings
+from vdr_integrations.index.page_filter import Where, parse_filter
+from vdr_integrations.index.staged_document import StagedDocument
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ from qdrant_client import models
 from tests.index.server.shelf import EVERYWHERE, Shelf, document, some_pages, unit_rows
 
 from vdr_integrations.errors import IndexFormatError
-from vdr_integrations.index.filters import parse_filter
+from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.points import document_id
 from vdr_integrations.index.stored_page import page_id
 

@@ -32,8 +32,8 @@ from vdr_integrations.errors import (
 )
 from vdr_integrations.index import maxsim_score
 from vdr_integrations.index.compression import Compression
-from vdr_integrations.index.filters import parse_filter
 from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
+from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server import collection
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.opened import MANIFEST_ID

@@ -24,9 +24,9 @@ from tests.index.server.shelf import (
     unit_rows,
 )
 
-from vdr_integrations.index.codebook_bytes import codebook_bytes, codebook_of_bytes
-from vdr_integrations.index.filters import Where, parse_filter
-from vdr_integrations.index.first_stage import Codebook
+from vdr_integrations.index.page_filter import Where, parse_filter
+from vdr_integrations.index.scoring.codebook_bytes import codebook_bytes, codebook_of_bytes
+from vdr_integrations.index.scoring.first_stage import Codebook
 from vdr_integrations.index.server import codebook_points
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.server_filter import PAGES, server_filter

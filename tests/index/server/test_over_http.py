@@ -21,7 +21,7 @@ from vdr_integrations.index.server.server_filter import PAGES, server_filter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from vdr_integrations.index.first_stage import Codebook
+    from vdr_integrations.index.scoring.first_stage import Codebook
 
 KEY = "s3cret-key-0123456789"
 POINT = "5f0c4d43-0000-4000-8000-000000000000"
@@ -172,6 +172,6 @@ def test_a_collection_is_made_for_exact_searches(collection: Collection, fake: F
 
 @pytest.fixture
 def codebook() -> Codebook:
-    from vdr_integrations.index.first_stage import Codebook
+    from vdr_integrations.index.scoring.first_stage import Codebook
 
     return Codebook.of(unit_rows(400, seed=3))

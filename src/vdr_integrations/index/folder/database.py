@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vdr_integrations.encoders.forks import uninterrupted
+from vdr_integrations.encoders.runtime.forks import uninterrupted
 from vdr_integrations.errors import IndexFormatError, IndexLockedError, IndexStoreError
 from vdr_integrations.index.folder.troubles import (
     DATABASE_NAME,

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.engine import MaxSimSearch
-    from vdr_integrations.index.filters import Where
+    from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.records import DocumentRecord, FileState
-    from vdr_integrations.index.settings import Settings
-    from vdr_integrations.index.staging import DocumentSink
+    from vdr_integrations.index.staged_document import DocumentSink
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 

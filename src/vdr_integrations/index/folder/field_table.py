@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.filters import Condition
+    from vdr_integrations.index.page_filter import Condition
 
 __all__ = ["FieldTable"]
 

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from vdr_integrations.index.codebook_bytes import codebook_of_bytes
-from vdr_integrations.index.first_stage import PostingLists, query_terms
 from vdr_integrations.index.folder.disk import map_file
 from vdr_integrations.index.folder.places import strong_digest
 from vdr_integrations.index.folder.vector_bytes import filled
-from vdr_integrations.index.ranking import contenders
+from vdr_integrations.index.scoring.codebook_bytes import codebook_of_bytes
+from vdr_integrations.index.scoring.first_stage import PostingLists, query_terms
+from vdr_integrations.index.scoring.ranking import contenders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.first_stage import Codebook
     from vdr_integrations.index.folder.manifest_row import Layout, ListFile
     from vdr_integrations.index.folder.snapshot import Snapshot
+    from vdr_integrations.index.scoring.first_stage import Codebook
 
 __all__ = [
     "FirstStage",

@@ -17,9 +17,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vdr_integrations.errors import IndexFormatError, IndexStoreError, ResourceError
-from vdr_integrations.index.candidates import SMALL_INDEX_PAGES
-from vdr_integrations.index.codebook_bytes import codebook_bytes
-from vdr_integrations.index.first_stage import Codebook
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.first_stage_files import (
     Lists,
@@ -31,6 +28,9 @@ from vdr_integrations.index.folder.first_stage_files import (
 from vdr_integrations.index.folder.manifest_row import ListFile
 from vdr_integrations.index.folder.page_scores import stored_tokens
 from vdr_integrations.index.folder.vector_bytes import token_matrix
+from vdr_integrations.index.scoring.candidates import SMALL_INDEX_PAGES
+from vdr_integrations.index.scoring.codebook_bytes import codebook_bytes
+from vdr_integrations.index.scoring.first_stage import Codebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self
 from vdr_integrations.errors import IndexMismatchError
 from vdr_integrations.index.folder.places import STATE_BYTES, state_sum, to_json
 from vdr_integrations.index.folder.troubles import damaged
-from vdr_integrations.index.settings import Settings
+from vdr_integrations.index.index_settings import Settings
 
 if TYPE_CHECKING:
     import sqlite3

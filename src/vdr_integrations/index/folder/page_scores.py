@@ -14,14 +14,14 @@ from vdr_integrations.index.folder.vector_bytes import (
     token_rows,
     token_scales,
 )
-from vdr_integrations.index.page_scorer import best_sum, score_pages
+from vdr_integrations.index.scoring.page_scorer import best_sum, score_pages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.compression import VectorFormat
     from vdr_integrations.index.folder.snapshot import Snapshot
-    from vdr_integrations.index.page_scorer import PageScorer
+    from vdr_integrations.index.scoring.page_scorer import PageScorer
 
 __all__ = ["page_scores", "stored_tokens"]
 

@@ -9,13 +9,6 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from vdr_integrations.index.candidates import (
-    SMALL_INDEX_PAGES,
-    first_count,
-    most_candidates,
-    outlook,
-)
-from vdr_integrations.index.filters import filterable
 from vdr_integrations.index.folder.database import reading
 from vdr_integrations.index.folder.dense_scores import DenseScores, stored_dense
 from vdr_integrations.index.folder.field_table import FieldTable, in_range
@@ -26,7 +19,14 @@ from vdr_integrations.index.folder.places import content_digest, id_key, ref_key
 from vdr_integrations.index.folder.records_json import document_of, metadata_of, page_of
 from vdr_integrations.index.folder.snapshot import load_snapshot
 from vdr_integrations.index.folder.troubles import altered
-from vdr_integrations.index.ranking import (
+from vdr_integrations.index.page_filter import filterable
+from vdr_integrations.index.scoring.candidates import (
+    SMALL_INDEX_PAGES,
+    first_count,
+    most_candidates,
+    outlook,
+)
+from vdr_integrations.index.scoring.ranking import (
     COSINE_DECIMALS,
     MAXSIM_DECIMALS,
     best_pages,
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.engine import MaxSimSearch
-    from vdr_integrations.index.filters import Condition, Where
     from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.snapshot import KnownDocument, Snapshot
+    from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.page_filter import Condition, Where
     from vdr_integrations.index.records import DocumentRecord
-    from vdr_integrations.index.settings import Settings
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 

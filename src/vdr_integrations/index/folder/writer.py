@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.records import DocumentRecord, FileState
-    from vdr_integrations.index.staging import PreparedPage
+    from vdr_integrations.index.staged_document import PreparedPage
 
 __all__ = ["FolderSink", "FolderWriter", "Transaction"]
 

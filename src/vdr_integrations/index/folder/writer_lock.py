@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import filelock
 
-from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexLockedError
 from vdr_integrations.index.folder.troubles import not_there, os_trouble
 

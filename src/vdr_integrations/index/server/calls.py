@@ -7,7 +7,7 @@ import warnings
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexStoreError, MissingExtraError
 from vdr_integrations.index.server.troubles import Failure, failure_of, trouble
 

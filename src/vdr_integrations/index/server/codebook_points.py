@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexFormatError, IndexStoreError
-from vdr_integrations.index.candidates import SMALL_INDEX_PAGES
-from vdr_integrations.index.codebook_bytes import codebook_bytes, codebook_of_bytes
-from vdr_integrations.index.filters import Where
-from vdr_integrations.index.first_stage import Codebook, query_terms
+from vdr_integrations.index.page_filter import Where
+from vdr_integrations.index.scoring.candidates import SMALL_INDEX_PAGES
+from vdr_integrations.index.scoring.codebook_bytes import codebook_bytes, codebook_of_bytes
+from vdr_integrations.index.scoring.first_stage import Codebook, query_terms
 from vdr_integrations.index.server.calls import client_models
 from vdr_integrations.index.server.collection import CODES, TOKENS, Point
 from vdr_integrations.index.server.points import codes_digest, vectors_digest

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.server.calls import ServerCalls
-    from vdr_integrations.index.settings import Settings
 
 __all__ = ["BATCH_BYTES", "CODES", "DENSE", "TOKENS", "Collection", "Point"]
 

@@ -8,13 +8,14 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.encoders.forks import PerProcess
+from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import (
     IndexFormatError,
     IndexLockedError,
     IndexNotFoundError,
     IndexStoreError,
 )
+from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.server.collection import Collection, Point
 from vdr_integrations.index.server.points import (
     CommittedDocument,
@@ -27,7 +28,6 @@ from vdr_integrations.index.server.points import (
 )
 from vdr_integrations.index.server.server_filter import DOCUMENTS, server_filter
 from vdr_integrations.index.server.troubles import altered, damaged, made_again
-from vdr_integrations.index.settings import Settings
 from vdr_integrations.index.stored_page import stable_id
 
 if TYPE_CHECKING:

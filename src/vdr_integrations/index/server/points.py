@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vdr_integrations.index.filters import filterable
+from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.records import DocumentRecord, FileState, SkippedPage
 from vdr_integrations.index.server.collection import DENSE, TOKENS, Point
 from vdr_integrations.index.server.troubles import altered
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.errors import IndexFormatError
-    from vdr_integrations.index.staging import PreparedPage
+    from vdr_integrations.index.staged_document import PreparedPage
 
 __all__ = [
     "CommittedDocument",

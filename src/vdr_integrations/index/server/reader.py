@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import IndexLockedError
-from vdr_integrations.index.filters import Where
+from vdr_integrations.index.page_filter import Where
 from vdr_integrations.index.server.collection import DENSE, TOKENS
 from vdr_integrations.index.server.points import vectors_digest
 from vdr_integrations.index.server.server_filter import PAGES, server_filter

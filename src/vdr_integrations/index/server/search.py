@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vdr_integrations.index.candidates import SMALL_INDEX_PAGES, most_candidates
-from vdr_integrations.index.maxsim import maxsim_scores
-from vdr_integrations.index.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
+from vdr_integrations.index.scoring.candidates import SMALL_INDEX_PAGES, most_candidates
+from vdr_integrations.index.scoring.maxsim import maxsim_scores
+from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
 from vdr_integrations.index.server.calls import client_models
 from vdr_integrations.index.server.collection import DENSE, TOKENS
 from vdr_integrations.index.server.reader import TRIES, Counted, too_fast
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.engine import MaxSimSearch
-    from vdr_integrations.index.filters import Where
+    from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
     from vdr_integrations.index.server.opened import OpenIndex
     from vdr_integrations.index.server.points import KeptPage

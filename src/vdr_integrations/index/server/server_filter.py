@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.index.filters import Where
+from vdr_integrations.index.page_filter import Where
 from vdr_integrations.index.server.calls import client_models
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vdr_integrations.index.filters import Condition
+    from vdr_integrations.index.page_filter import Condition
 
 __all__ = ["DOCUMENTS", "PAGES", "server_filter"]
 

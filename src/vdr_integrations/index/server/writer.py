@@ -21,8 +21,8 @@ from vdr_integrations.errors import (
     IndexStoreError,
     VdrError,
 )
-from vdr_integrations.index.filters import Where
 from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
+from vdr_integrations.index.page_filter import Where
 from vdr_integrations.index.server.collection import BATCH_BYTES, DENSE, TOKENS, Point
 from vdr_integrations.index.server.points import (
     CommittedDocument,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.server.codebook_points import FirstStage
     from vdr_integrations.index.server.opened import OpenIndex
     from vdr_integrations.index.server.reader import ServerReader
-    from vdr_integrations.index.staging import PreparedPage
+    from vdr_integrations.index.staged_document import PreparedPage
 
 __all__ = ["ServerSink", "ServerWriter"]
 

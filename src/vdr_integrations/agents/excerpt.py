@@ -1,0 +1,87 @@
+"""The part of a text layer that a question is about. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from vdr_integrations.agents.untrusted_text import clean
+from vdr_integrations.errors import OptionError
+
+__all__ = ["excerpt"]
+
+_WORD = re.compile(r"\w+")
+_ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
+_SHORTEST_WORD = 3
+"""Shorter ones ("of", "is") are on every page; they count where a question has no others."""
+
+_LEAD = 0.2
+"""Share of the excerpt that comes before the first word of the question."""
+
+
+def excerpt(text: str, question: str, *, max_characters: int) -> str:
+    """At most ``max_characters`` of a text, where most different words of a question stand.
+
+    Args:
+        text: Of a page; cleaned here, see ``untrusted.clean``.
+        question: Its words are looked for at the beginnings of words, whatever their case.
+        max_characters: Marks of what is left out ("…") included; at least 3.
+
+    Returns:
+        The whole text where it is short enough; its beginning where no word is found.
+
+    Raises:
+        OptionError: ``max_characters`` below 3.
+    """
+    if max_characters < 3:
+        raise OptionError(f"max_characters must be at least 3, found {max_characters}.")
+    text = clean(text)
+    if len(text) <= max_characters:
+        return text
+    room = max_characters - 2 * len(_ELLIPSIS)
+    first = _densest(_found(text, question), room)
+    start = min(max(0, first - int(room * _LEAD)), len(text) - room)
+    start, end = _at_words(text, start, start + room, first=first)
+    before = _ELLIPSIS if start else ""
+    after = _ELLIPSIS if end < len(text) else ""
+    return before + text[start:end].strip() + after
+
+
+def _found(text: str, question: str) -> list[tuple[int, str]]:
+    """Positions in the text where a word of the question begins."""
+    words = {word.casefold() for word in _WORD.findall(question)}
+    words = {word for word in words if len(word) >= _SHORTEST_WORD} or words
+    lengths = {len(word) for word in words}
+    found: list[tuple[int, str]] = []
+    for match in _WORD.finditer(text):
+        beginnings = {match[0].casefold()[:length] for length in lengths}
+        found += [(match.start(), word) for word in beginnings & words]
+    return found
+
+
+def _densest(found: list[tuple[int, str]], room: int) -> int:
+    """Where a stretch of ``room`` characters begins that has most words; the first of equals."""
+    best, best_words, first = 0, 0, 0
+    counts: dict[str, int] = {}
+    for position, word in found:
+        counts[word] = counts.get(word, 0) + 1
+        while position - found[first][0] > room * (1 - _LEAD):
+            left = found[first][1]
+            counts[left] -= 1
+            if not counts[left]:
+                del counts[left]
+            first += 1
+        if len(counts) > best_words:
+            best, best_words = found[first][0], len(counts)
+    return best
+
+
+def _at_words(text: str, start: int, end: int, *, first: int) -> tuple[int, int]:
+    """The stretch without the pieces of words at its ends; scripts without blanks are cut.
+
+    The word that begins at ``first`` stays.
+    """
+    if start and (blank := text.find(" ", start, min(first, start + 30))) >= 0:
+        start = blank + 1
+    if end < len(text) and (blank := text.rfind(" ", max(first, end - 30), end)) >= 0:
+        end = blank
+    return start, end

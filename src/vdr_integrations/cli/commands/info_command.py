@@ -1,0 +1,81 @@
+"""``vdr info``: what an index is and holds."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.terminal.exits import one_line, reported
+from vdr_integrations.cli.terminal.plain_text import bytes_in_words, say_facts, say_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations.cli.options.indexes import Index
+
+__all__ = ["info_command"]
+
+
+def info_command(
+    *,
+    index: IndexOption,
+    documents: Annotated[
+        bool, typer.Option("--documents", help="List the documents with their pages, too.")
+    ] = False,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Say what an index was made with and what it holds. The model is not loaded."""
+    with reported(debug=debug):
+        from vdr_integrations.cli.options.indexes import opened_index
+
+        with opened_index(index) as opened:
+            found = _facts(opened, index)
+        listed = found.pop("documents")
+        found["documents"] = listed if documents else len(listed)
+        if as_json:
+            say_json(found)
+            return
+        found["documents"] = len(listed)
+        found["bytes"] = bytes_in_words(found["bytes"])
+        say_facts(found)
+        for one in listed if documents else ():
+            skipped = f", {one['skipped']} not indexed" if one["skipped"] else ""
+            sys.stdout.write(f"{one_line(one['source'])}\t{one['total_pages']} pages{skipped}\n")
+
+
+def _facts(index: Index, folder: Path) -> dict[str, Any]:
+    from vdr_integrations.cli.options.compression_option import compression_words
+    from vdr_integrations.index import DenseIndex
+
+    manifest = index.manifest
+    dense = isinstance(index, DenseIndex)
+    documents = index.documents()
+    return {
+        "index": str(folder),
+        "kind": "dense" if dense else "late-interaction",
+        "model": manifest.model,
+        "revision": manifest.revision,
+        "fingerprint": manifest.fingerprint,
+        "dimension": manifest.dimension,
+        "max_visual_tokens": manifest.max_visual_tokens,
+        "compression": None if dense else compression_words(index.compression),
+        "recall": None if dense or not index.dense_manifest else index.dense_manifest.model,
+        "pages": index.count_pages(),
+        "skipped_pages": sum(len(one.skipped) for one in documents),
+        "bytes": sum(_disk_bytes(file) for file in folder.rglob("*") if file.is_file()),
+        "documents": [
+            {"source": one.source, "total_pages": one.total_pages, "skipped": len(one.skipped)}
+            for one in documents
+        ],
+    }
+
+
+def _disk_bytes(file: Path) -> int:
+    """Bytes that a file takes; stores set aside more than they have filled."""
+    status = file.stat()
+    blocks: int | None = getattr(status, "st_blocks", None)  # of 512 bytes; not on Windows
+    return status.st_size if blocks is None else min(status.st_size, 512 * blocks)

@@ -1,0 +1,49 @@
+"""``vdr mcp``: an index as a Model Context Protocol server."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from vdr_integrations.cli.options.common_options import (  # typer reads them
+    DebugOption,
+    DeviceOption,
+    DtypeOption,
+    IndexOption,
+    ModelPlaceOption,
+    PasswordOption,
+    password_in,
+)
+from vdr_integrations.cli.options.model_settings import ModelSettings
+from vdr_integrations.cli.terminal.exits import reported
+
+if TYPE_CHECKING:
+    from vdr_integrations.mcp.page_service import PageService
+
+__all__ = ["mcp_command"]
+
+
+def mcp_command(
+    *,
+    index: IndexOption,
+    model: ModelPlaceOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    password_env: PasswordOption = None,
+    debug: DebugOption = False,
+) -> None:
+    """Serve an index to agents (Model Context Protocol over stdin and stdout), read-only."""
+    settings = ModelSettings(model=model, device=device, dtype=dtype)
+    with reported(debug=debug), ExitStack() as stack:
+        from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
+
+        password = password_in(password_env)
+
+        def open_service() -> PageService:
+            from vdr_integrations.cli.options.indexes import opened_index
+            from vdr_integrations.mcp.page_service import PageService
+
+            opened = stack.enter_context(opened_index(index))
+            return PageService(opened, settings, limits=MCP_LIMITS, password=password)
+
+        serve_stdio(open_service)

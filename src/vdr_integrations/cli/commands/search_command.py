@@ -1,0 +1,114 @@
+"""``vdr search``: the pages that answer a question."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  # typer reads it
+from typing import Annotated
+
+import typer
+
+from vdr_integrations.cli.options.common_options import (
+    DebugOption,
+    DeviceOption,
+    DtypeOption,
+    IndexOption,
+    ModelPlaceOption,
+    PasswordOption,
+    password_in,
+)
+from vdr_integrations.cli.options.model_settings import ModelSettings
+from vdr_integrations.cli.options.questions import STDIN, asked_questions
+from vdr_integrations.cli.terminal import hit_display as display
+from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.output_files import STDOUT
+from vdr_integrations.errors import OptionError
+
+__all__ = ["search_command"]
+
+
+def search_command(
+    question: Annotated[
+        str,
+        typer.Argument(help="What to look for, in plain words; '-' reads one question a line."),
+    ],
+    *,
+    index: IndexOption,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 5,
+    exhaustive: Annotated[
+        bool,
+        typer.Option(
+            "--exhaustive",
+            help="Compare every page of a late-interaction index; a dense one always does.",
+        ),
+    ] = False,
+    recall: Annotated[
+        bool,
+        typer.Option(
+            "--recall",
+            help="Bring candidates by the dense vectors of an index that was made with --recall.",
+        ),
+    ] = False,
+    recall_model: Annotated[
+        str | None,
+        typer.Option(help="Where the model of these vectors is now. (default: as it was indexed)"),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
+    ] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            help="Write an HTML file too: the pages, and where the words match. In one piece, to "
+            "be passed on.",
+        ),
+    ] = None,
+    thumbnails: Annotated[
+        bool,
+        typer.Option("--thumbnails", help="Draw small pictures of the pages in the terminal."),
+    ] = False,
+    password_env: PasswordOption = None,
+    model: ModelPlaceOption = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    debug: DebugOption = False,
+) -> None:
+    """Find the pages that answer a question."""
+    settings = ModelSettings(model=model, device=device, dtype=dtype)
+    by_recall = recall or recall_model is not None
+    with reported(debug=debug):
+        from vdr_integrations.cli.options.indexes import opened_index, search
+        from vdr_integrations.cli.report.search_report import reporting
+        from vdr_integrations.cli.terminal.thumbnails import terminal_protocol, thumbnail_text
+
+        if report == STDOUT:
+            raise OptionError("--report -: the hits go to stdout; name a file for the report.")
+        if thumbnails and as_json:
+            raise OptionError("--thumbnails and --json exclude each other; choose one.")
+        if by_recall and exhaustive:
+            raise OptionError("--recall and --exhaustive exclude each other; choose one.")
+        protocol = terminal_protocol() if thumbnails else None
+        questions, password = asked_questions(question), password_in(password_env)
+        with (
+            opened_index(index) as opened,
+            reporting(report, opened, settings, password=password) as keep,
+        ):
+            drawn = None
+            if protocol is not None:
+                drawn = thumbnail_text(opened, protocol, password=password)
+            found = search(
+                opened,
+                settings,
+                questions,
+                k=k,
+                exhaustive=exhaustive,
+                recall=by_recall,
+                recall_model=recall_model,
+            )
+            for asked, hits in zip(questions, found, strict=True):
+                keep(asked, hits)
+                if as_json:
+                    display.show_hits_as_json(hits)
+                else:
+                    heading = asked if question == STDIN else None
+                    display.show_hits(hits, question=heading, thumbnail=drawn)

@@ -1,0 +1,176 @@
+"""``vdr show``: a page of an index as a picture or as text."""
+
+from __future__ import annotations
+
+import io
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vdr_integrations.cli.options.common_options import (
+    DebugOption,
+    IndexOption,
+    JsonOption,
+    PasswordOption,
+    password_in,
+)
+from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
+from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.errors import OptionError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from vdr_integrations.agents import FoundPage
+    from vdr_integrations.cli.options.indexes import Index
+
+__all__ = ["show_command"]
+
+
+def show_command(
+    source: Annotated[
+        str | None, typer.Argument(help="The document: its path, or its file name.")
+    ] = None,
+    page: Annotated[int | None, typer.Argument(min=1, help="Page number, from 1.")] = None,
+    *,
+    index: IndexOption,
+    ref: Annotated[
+        str | None, typer.Option("--ref", help="Or the page's reference, vdr-page:...")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="PNG file to write, '-' for stdout; else it is opened."),
+    ] = None,
+    max_side_px: Annotated[
+        int | None,
+        typer.Option(
+            "--max-side-px",
+            min=1,
+            max=10_000,
+            help="Draw a PDF's page anew, this long. (default: the picture that was indexed)",
+        ),
+    ] = None,
+    text: Annotated[bool, typer.Option("--text", help="Print the text layer.")] = False,
+    password_env: PasswordOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show a page of the index. A file that has changed since is an error, not another picture."""
+    with reported(debug=debug):
+        from vdr_integrations.cli.options.indexes import opened_index
+
+        is_seen = not (text or as_json) and out is None
+        _check(source, page, ref, out, text=text, as_json=as_json, is_seen=is_seen)
+        password = password_in(password_env)
+        with opened_index(index) as opened:
+            found = _page(opened, source, page, ref)
+            picture = None
+            if out is not None or is_seen:
+                picture = _picture(opened, found, max_side_px=max_side_px, password=password)
+        if picture is not None:
+            _deliver(picture, out)
+        if as_json:
+            _show_json(found, picture, out, text=text)
+        elif text:
+            sys.stdout.write(_printable(found.text))
+
+
+def _check(
+    source: str | None,
+    page: int | None,
+    ref: str | None,
+    out: Path | None,
+    *,
+    text: bool,
+    as_json: bool,
+    is_seen: bool,
+) -> None:
+    if (source is None) != (page is None) or (source is None) == (ref is None):
+        raise OptionError("name one page: SOURCE and PAGE, or --ref alone.")
+    if out == STDOUT and (text or as_json):
+        raise OptionError("--out - is the picture alone; write text and JSON by another call.")
+    if is_seen and not sys.stdout.isatty():
+        raise OptionError("there is no terminal to show the page on; give --out FILE or --text.")
+
+
+def _page(index: Index, source: str | None, number: int | None, ref: str | None) -> FoundPage:
+    from vdr_integrations.agents.indexed_pages import page_of_document, pages_of_ref
+    from vdr_integrations.cli.options.document_names import document_named
+
+    if ref is not None:
+        return pages_of_ref(index, ref)[0]
+    assert source is not None  # noqa: S101  # checked before
+    assert number is not None  # noqa: S101
+    return page_of_document(index, document_named(index, source), number)
+
+
+def _picture(
+    index: Index, page: FoundPage, *, max_side_px: int | None, password: str | None
+) -> Image.Image:
+    from vdr_integrations.agents import PagePictures
+    from vdr_integrations.pages import PageStore
+
+    pictures = PagePictures(PageStore(), index.manifest.pixel_budget, password)
+    if max_side_px is None:
+        return pictures.indexed(page).image
+    image = pictures.zoomed(page, None, max_side_px=max_side_px).image
+    if max(image.size) > max_side_px:
+        image = image.copy()
+        image.thumbnail((max_side_px, max_side_px))
+    return image
+
+
+def _deliver(picture: Image.Image, out: Path | None) -> None:
+    """Write the picture, or open it in the viewer of the desktop, or draw it in the terminal.
+
+    Raises:
+        OptionError: There is no viewer, and the terminal shows no pictures.
+    """
+    file = io.BytesIO()
+    picture.save(file, format="PNG")
+    if out is not None:
+        write_picture(file.getvalue(), out)
+    else:
+        # It stays: the viewer reads it after this process has ended.
+        with tempfile.NamedTemporaryFile("wb", prefix="vdr-", suffix=".png", delete=False) as made:
+            made.write(file.getvalue())
+        if typer.launch(made.name) != 0:
+            from vdr_integrations.cli.terminal.thumbnails import drawn_in_terminal
+
+            Path(made.name).unlink()
+            try:
+                sys.stdout.write(drawn_in_terminal(picture))
+            except OptionError as error:
+                raise OptionError(
+                    f"no program opens pictures here, and {error} Give --out FILE."
+                ) from None
+
+
+def _show_json(
+    page: FoundPage, picture: Image.Image | None, out: Path | None, *, text: bool
+) -> None:
+    shown = {
+        "source": page.source,
+        "page_number": page.page_number,
+        "page_label": page.page_label,
+        "total_pages": page.total_pages,
+        "page_ref": page.page_ref,
+    }
+    if picture is not None:
+        shown |= {"out": str(out), "width": picture.width, "height": picture.height}
+    if text:
+        shown["text"] = page.text
+    say_json(shown)
+
+
+def _printable(text: str) -> str:
+    """Lines without control characters, which could drive a terminal."""
+    lines = [
+        "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.expandtabs())
+        for line in text.splitlines()
+    ]
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,63 @@
+"""``vdr verify``: is an index whole?"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import typer
+
+from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.terminal import sync_display as index_display
+from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported, say_error
+from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.errors import IndexFormatError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations.index.verify import Verification
+
+__all__ = ["verify_command"]
+
+
+def verify_command(
+    *, index: IndexOption, as_json: JsonOption = False, debug: DebugOption = False
+) -> None:
+    """Read all of an index, and compare the files with what was indexed. Nothing is changed.
+
+    Exit codes: 0 whole, 1 damaged or not to be opened, 2 wrong usage, 3 whole, and files have
+    changed or are gone since (vdr index takes them up).
+    """
+    with reported(debug=debug):
+        found = _verified(index)
+    if as_json:
+        say_json({"ok": not found.problems, **asdict(found)})
+    else:
+        for problem in found.problems:
+            say_error(problem)
+        for file in found.files:
+            sys.stdout.write(f"{file.state}\t{one_line(file.source)}\n")
+        whole = f"{len(found.problems)} problems" if found.problems else "whole"
+        sys.stdout.write(
+            f"{whole}: {found.documents} documents, {found.pages} pages, "
+            f"{len(found.files)} files changed or gone\n"
+        )
+    if found.problems:
+        raise typer.Exit(ExitCode.ERROR)
+    if found.files:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _verified(path: Path) -> Verification:
+    from vdr_integrations.cli.options.indexes import opened_index
+    from vdr_integrations.index.verify import Verification, verify_index
+
+    try:
+        with opened_index(path) as opened, index_display.verify_progress() as on_document:
+            found = verify_index(opened, on_document=on_document)
+            on_document(found.documents, found.documents)
+            return found
+    except IndexFormatError as error:
+        return Verification(0, 0, (str(error),), ())

@@ -1,0 +1,1 @@
+"""What commands are told: options, names of documents, questions."""

@@ -1,0 +1,80 @@
+"""Documents of an index by what the caller calls them: paths, folders, file names, globs."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
+
+from vdr_integrations.cli.terminal.plain_text import is_utf8
+from vdr_integrations.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vdr_integrations.cli.options.indexes import Index
+    from vdr_integrations.index import DocumentRecord
+
+__all__ = ["document_named", "matching"]
+
+
+def matching(pattern: str, sources: Sequence[str]) -> list[str]:
+    """The sources that a pattern means, in their order.
+
+    The first of these that means any: the source itself; a path, of a document or of a folder of
+    some; a glob, where ``*`` ends at a slash and ``**`` does not. A pattern without a slash means
+    file names in any folder, too. Files need not exist.
+    """
+    if pattern in sources:
+        return [pattern]
+    if not pattern:
+        return []
+    path = _whole(pattern)
+    beneath = [one for one in sources if PurePath(one).is_relative_to(path)]
+    if beneath:
+        return beneath
+    parts = path.parts
+    found = [one for one in sources if _fits(PurePath(one).parts, parts)]
+    if not found and "/" not in pattern:
+        found = [one for one in sources if fnmatchcase(PurePath(one).name, pattern)]
+    return found
+
+
+def document_named(index: Index, name: str) -> DocumentRecord:
+    """The one document that a path or a file name means.
+
+    Raises:
+        OptionError: There is none, or several have the name.
+    """
+    from vdr_integrations.agents.indexed_pages import document_of_file_name
+
+    found: DocumentRecord | None = None
+    if is_utf8(name):  # else no document is called so: indexes keep names as UTF-8
+        for source in (name, _whole(name).as_posix()):
+            found = index.document(source)
+            if found is not None:
+                return found
+        found = document_of_file_name(index, name)
+    if found is None:
+        raise OptionError(
+            f"index {index.path} has no document {name!r}; see what it has with "
+            f"vdr info --documents. Other files are not opened."
+        )
+    return found
+
+
+def _whole(name: str) -> Path:
+    """As ``sync_index`` names documents: absolute, a link at the end kept."""
+    path = Path(name)
+    return path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
+
+
+def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    if not pattern:
+        return not parts
+    if pattern[0] == "**":
+        rest = pattern[1:]
+        if rest and rest[0] == "**":
+            return _fits(parts, rest)
+        return any(_fits(parts[start:], rest) for start in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])

@@ -1,0 +1,33 @@
+"""Questions as they are asked: as an argument, or a line each on stdin."""
+
+from __future__ import annotations
+
+import sys
+
+from vdr_integrations.cli.terminal.plain_text import is_utf8
+from vdr_integrations.errors import OptionError
+
+__all__ = ["STDIN", "asked_questions"]
+
+STDIN = "-"
+
+
+def asked_questions(question: str) -> list[str]:
+    """The question, or with ``-`` the lines of stdin that are not blank.
+
+    Raises:
+        OptionError: Nothing is asked, or in something else than UTF-8.
+    """
+    lines = [question]
+    if question == STDIN:
+        try:
+            lines = sys.stdin.read().splitlines()
+        except UnicodeDecodeError as error:
+            raise OptionError(f"stdin is not {error.encoding} text; convert it first.") from None
+    questions = [line for line in lines if line.strip()]
+    if not questions:
+        raise OptionError("the question is empty; ask in plain words.")
+    for number, line in enumerate(questions, start=1):
+        if not is_utf8(line):
+            raise OptionError(f"question {number} is not UTF-8 text; convert it first.")
+    return questions

@@ -1,0 +1,1 @@
+"""The HTML report of ``vdr search --report``."""

@@ -1,0 +1,173 @@
+"""Low-rank adapters in PEFT's format: read from safetensors, added to the weights they adapt."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from safetensors.torch import load_file
+
+from vdr_integrations.encoders.checkpoints.adapter_config import (
+    PROJECTION,
+    AdapterConfig,
+    read_adapter_config,
+)
+from vdr_integrations.errors import CheckpointWeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import torch
+
+__all__ = [
+    "ADAPTER_CONFIG",
+    "ADAPTER_WEIGHTS",
+    "PROJECTION",
+    "Adapter",
+    "read_adapter",
+]
+
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_SIDES = frozenset({"lora_A", "lora_B"})
+_SAVED_WHOLE = frozenset({"weight", "bias"})
+_MATRIX_AXES = 2
+_SHOWN = 6
+
+# Names of 2024 (model.layers, visual), of today (model.language_model.layers, model.visual), and
+# of transformers' ColQwen2 around either (vlm.).
+_LANGUAGE = re.compile(
+    r"(?:vlm\.)?(?:model\.)?(?:language_model\.)?"
+    r"(layers\.\d+\.(?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj))"
+)
+_VISION = re.compile(
+    r"(?:vlm\.)?(?:model\.)?"
+    r"(visual\.(?:blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.fc[12])|merger\.mlp\.[02]))"
+)
+
+
+@dataclass(slots=True)
+class Adapter:
+    """What is added to, or put in place of, weights of the base model.
+
+    Attributes:
+        config: The base, ranks and scales.
+        updates: By module: the product of the low-rank pair, scaled; added to the module's
+            weight. Modules are ``language_model.layers.<n>.self_attn.q_proj``,
+            ``visual.blocks.<n>.attn.qkv`` and so on, or ``PROJECTION``.
+        replacements: By parameter of the projection: tensors that were trained whole.
+    """
+
+    config: AdapterConfig
+    updates: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
+    replacements: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
+
+
+def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter:
+    """Read an adapter; nothing is run and no pickle is read.
+
+    Args:
+        config_file: ``adapter_config.json``.
+        weights_file: ``adapter_model.safetensors``.
+        name: What errors call the checkpoint.
+
+    Raises:
+        CheckpointError: A kind of adapter that is not understood, or a file that does not say what
+            it is an adapter of.
+        CheckpointWeightsError: Weights of modules that no Qwen2-VL retriever has, half a pair, two
+            for one module, a pair of another rank than the configuration says, or none at all.
+    """
+    adapter = Adapter(read_adapter_config(config_file, name=name))
+    refuse = _Refusal(name)
+    tensors = load_file(weights_file)
+    pairs: dict[str, dict[str, torch.Tensor]] = {}
+    whole: dict[str, str] = {}
+    unknown: list[str] = []
+    for key, tensor in tensors.items():
+        path = key.removeprefix(_PREFIX).replace(".modules_to_save.", ".")
+        module, _, last = path.rpartition(".")
+        owner, _, side = module.rpartition(".")
+        if side in _SIDES and last == "weight" and _target(owner):
+            pairs.setdefault(owner, {})[side] = tensor
+        elif module == PROJECTION and last in _SAVED_WHOLE:
+            refuse.doubled([last] if last in whole else [])
+            whole[last] = key
+        else:
+            unknown.append(key)
+    refuse.strangers([*unknown, *(owner for owner, pair in pairs.items() if len(pair) != 2)])
+    targets = [str(_target(owner)) for owner in pairs]
+    replaced = [PROJECTION] if whole else []
+    refuse.doubled(one for one, n in Counter([*targets, *replaced]).items() if n > 1)
+    lost = _SAVED_WHOLE.difference(whole)
+    if lost and (whole or adapter.config.saves_projection):
+        refuse.half_saved(lost)
+    if not tensors:
+        refuse.nothing()
+    adapter.replacements = {part: tensors[key] for part, key in whole.items()}
+    for target, (owner, pair) in zip(targets, pairs.items(), strict=True):
+        low, high, rank = pair["lora_A"], pair["lora_B"], adapter.config.rank_of(owner)
+        if not low.dim() == high.dim() == _MATRIX_AXES or not len(low) == high.shape[1] == rank:
+            refuse.other_rank(owner, low, high, rank)
+        adapter.updates[target] = (high.float() @ low.float()) * adapter.config.scale_of(owner)
+    return adapter
+
+
+def _target(owner: str) -> str | None:
+    """The backbone's module, or the projection, that the adapter knows as ``owner``."""
+    if owner == PROJECTION:
+        return PROJECTION
+    if found := _LANGUAGE.fullmatch(owner):
+        return f"language_model.{found[1]}"
+    found = _VISION.fullmatch(owner)
+    return found[1] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """Errors about the weights of an adapter."""
+
+    name: str
+
+    def strangers(self, keys: list[str]) -> None:
+        if keys:
+            raise CheckpointWeightsError(
+                f"{self.name}: {len(keys)} weights of the adapter belong to no layer of a Qwen2-VL "
+                f"retriever or lack their other half ({_some(keys)}). The vectors would be wrong. "
+                f"Download the checkpoint again, or merge it with peft."
+            )
+
+    def doubled(self, targets: Iterable[str]) -> None:
+        if found := list(targets):
+            raise CheckpointWeightsError(
+                f"{self.name}: the adapter has weights for {_some(found)} under two names; which "
+                f"count cannot be told. Save the adapter again with peft."
+            )
+
+    def half_saved(self, parts: Iterable[str]) -> None:
+        raise CheckpointWeightsError(
+            f"{self.name}: the adapter brings a {PROJECTION} of its own, and its "
+            f"{' and '.join(sorted(parts))} is missing. Download the checkpoint again, or save "
+            f"the adapter again with peft."
+        )
+
+    def nothing(self) -> None:
+        raise CheckpointWeightsError(
+            f"{self.name}: the adapter's file holds no weights; it would change nothing. Download "
+            f"the checkpoint again, or save the adapter again with peft."
+        )
+
+    def other_rank(self, owner: str, low: torch.Tensor, high: torch.Tensor, rank: int) -> None:
+        raise CheckpointWeightsError(
+            f"{self.name}: the adapter's pair for {owner} has the shapes {tuple(low.shape)} and "
+            f"{tuple(high.shape)}; its configuration says rank {rank} (r, rank_pattern), and the "
+            f"scale follows from it. Download the checkpoint again, or save it again with peft."
+        )
+
+
+def _some(names: list[str]) -> str:
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

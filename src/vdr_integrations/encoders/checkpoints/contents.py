@@ -1,0 +1,188 @@
+"""Which files a checkpoint is loaded from, and a digest of all in them that decides vectors."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import file_digest
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.encoders.checkpoints.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from vdr_integrations.encoders.checkpoints.adapter_config import read_adapter_config
+from vdr_integrations.encoders.checkpoints.digests import digest_of, tensors_digest
+from vdr_integrations.encoders.preprocessing.pixel_normalisation import read_normalisation
+from vdr_integrations.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from vdr_integrations.encoders.checkpoints.adapter_config import AdapterConfig
+    from vdr_integrations.encoders.checkpoints.hub_or_folder import (
+        CheckpointFiles,
+        CheckpointFolder,
+    )
+
+__all__ = ["NOT_NEEDED", "CheckpointContents", "explained", "read_contents"]
+
+NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
+"""Weights of the language-model head, which gives words and no vectors."""
+
+_CONFIG = "config.json"
+_TOKENIZER_CONFIG = "tokenizer_config.json"
+_TOKENIZER = "tokenizer.json"
+_OLDER_TOKENIZER = ("vocab.json", "merges.txt")
+"""What a tokenizer is made of where there is no tokenizer.json."""
+_ADDED_TOKENS = ("added_tokens.json", "special_tokens_map.json")
+
+# Who saved a file, for whom and how it is run: nothing of it changes a vector.
+_NO_MATTER_IN_CONFIG = frozenset(
+    {
+        "_attn_implementation",
+        "_name_or_path",
+        "architectures",
+        "auto_map",
+        "dtype",
+        "torch_dtype",
+        "transformers_version",
+        "use_cache",
+    }
+)
+_NO_MATTER_IN_TOKENIZER_CONFIG = frozenset(
+    {
+        "auto_map",
+        "chat_template",
+        "clean_up_tokenization_spaces",
+        "is_local",
+        "local_files_only",
+        "model_max_length",
+        "name_or_path",
+        "padding_side",
+        "processor_class",
+        "truncation_side",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointContents:
+    """A checkpoint's files on this machine.
+
+    Attributes:
+        own: The checkpoint that was asked for.
+        base: What it is an adapter of; itself where it is none.
+        is_adapter: Whether it is one.
+        tokenizer: The folder with the tokenizer's files: its own, else its base's.
+        digest: SHA-256, hexadecimal, of all that decides vectors: weights, configuration,
+            tokenizer, normalisation of pixels, adapter. The same files in another folder, of
+            another commit or cut into other parts have the same.
+    """
+
+    own: CheckpointFolder
+    base: CheckpointFolder
+    is_adapter: bool
+    tokenizer: CheckpointFolder
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """What the checkpoint is called in errors: hub id or folder."""
+        return self.own.files.model
+
+
+def read_contents(files: CheckpointFiles) -> CheckpointContents:
+    """Find, fetch and digest the files of a checkpoint; no weights are loaded.
+
+    Raises:
+        CheckpointError: Files are missing, damaged or cannot be fetched.
+        CheckpointWeightsError: A weights file that is none.
+    """
+    with explained(files):
+        own = files.folder_with(ADAPTER_CONFIG)
+        is_adapter = own is not None
+        if own is None:
+            own = base = _folder_of_model(files)
+        else:
+            base = _folder_of_model(_files_of_base(own))
+        # Adapters are published with the processor's files, as ColQwen2's are, or without.
+        whose = own if own.optional(_TOKENIZER_CONFIG) else base
+        return CheckpointContents(
+            own=own,
+            base=base,
+            is_adapter=is_adapter,
+            tokenizer=whose,
+            digest=digest_of(
+                {
+                    "weights": tensors_digest(base.weights(), leave_out=NOT_NEEDED),
+                    "config": _without(base.facts(_CONFIG), _NO_MATTER_IN_CONFIG),
+                    "tokenizer": _tokenizer_facts(whose),
+                    "normalisation": read_normalisation(whose),
+                    "adapter": _adapter_facts(own) if is_adapter else None,
+                }
+            ),
+        )
+
+
+@contextmanager
+def explained(files: CheckpointFiles) -> Generator[None]:
+    """Turn whatever goes wrong with a checkpoint's files into an error that names it."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except Exception as error:
+        # Files that are cut short, or pointers of git-lfs, end in errors of many libraries.
+        raise CheckpointError(
+            f"{files.model} (revision {files.revision or 'main'}) could not be loaded: {error}"
+        ) from error
+
+
+def _folder_of_model(files: CheckpointFiles) -> CheckpointFolder:
+    folder = files.folder_with(_CONFIG)
+    if folder is None:
+        files.find(_CONFIG, is_needed=True)  # says why, where it can
+        raise CheckpointError(
+            f"{files.model} has no {_CONFIG} and no {ADAPTER_CONFIG}: it is no checkpoint, or was "
+            f"not downloaded whole. Check the name, or download it again."
+        )
+    return folder
+
+
+def _files_of_base(own: CheckpointFolder) -> CheckpointFiles:
+    adapter = _adapter_config(own)
+    # A local adapter may name its base relative to itself.
+    beside = own.path / adapter.base
+    model = str(beside.resolve()) if beside.is_dir() else adapter.base
+    return replace(own.files, model=model, revision=adapter.base_revision)
+
+
+def _tokenizer_facts(folder: CheckpointFolder) -> dict[str, Any]:
+    config = folder.facts(_TOKENIZER_CONFIG)
+    names = (_TOKENIZER,) if folder.optional(_TOKENIZER) else _OLDER_TOKENIZER
+    if "added_tokens_decoder" not in config:  # else transformers does not look at these
+        names = (*names, *_ADDED_TOKENS)
+    found: dict[str, Any] = {_TOKENIZER_CONFIG: _without(config, _NO_MATTER_IN_TOKENIZER_CONFIG)}
+    for name in names:
+        if (path := folder.optional(name)) is not None:
+            with path.open("rb") as file:
+                found[name] = file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def _adapter_config(own: CheckpointFolder) -> AdapterConfig:
+    return read_adapter_config(own.file(ADAPTER_CONFIG), name=own.files.model)
+
+
+def _adapter_facts(own: CheckpointFolder) -> dict[str, Any]:
+    return {
+        "config": _adapter_config(own).facts,
+        "weights": tensors_digest([own.file(ADAPTER_WEIGHTS)]),
+    }
+
+
+def _without(facts: dict[str, Any], no_matter: frozenset[str]) -> dict[str, Any]:
+    """Facts without what makes no difference, in every object inside them."""
+    return {
+        key: _without(value, no_matter) if isinstance(value, dict) else value
+        for key, value in facts.items()
+        if key not in no_matter
+    }

@@ -1,0 +1,51 @@
+"""A short name for "the same vectors": files' contents, prompts, pooling, pixels, dimension."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.encoders.checkpoints.digests import digest_of
+
+if TYPE_CHECKING:
+    from vdr_integrations.encoders.checkpoints.description import Checkpoint
+    from vdr_integrations.types import PixelBudget
+
+__all__ = ["encoder_fingerprint", "meaning_of"]
+
+_FORMAT = 2
+
+
+def encoder_fingerprint(
+    checkpoint: Checkpoint, *, contents: str, budget: PixelBudget, dimension: int
+) -> str:
+    """SHA-256, hexadecimal: equal if vectors may be compared, different if they may not.
+
+    Device, dtype and attention are left out: they change the last digits, not the meaning. So are
+    names, folders and commits: what is in the files tells.
+
+    Args:
+        checkpoint: Prompts and pooling.
+        contents: Digest of what is in the checkpoint's files, see ``CheckpointContents``.
+        budget: What pages are fitted to.
+        dimension: Components kept.
+    """
+    return digest_of(
+        meaning_of(checkpoint)
+        | {
+            "format": _FORMAT,
+            "contents": contents,
+            "pixel_budget": asdict(budget),
+            "dimension": dimension,
+        }
+    )
+
+
+def meaning_of(checkpoint: Checkpoint) -> dict[str, Any]:
+    """Of a description, what decides vectors: prompts and pooling."""
+    facts = asdict(checkpoint)
+    for said_elsewhere in ("model", "source", "min_visual_tokens"):
+        del facts[said_elsewhere]
+    # Says nothing where the other kind of vectors is made.
+    del facts["query_image_side_px" if checkpoint.is_multi_vector else "token_dimension"]
+    return facts

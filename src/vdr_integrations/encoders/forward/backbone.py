@@ -1,0 +1,275 @@
+"""The forward pass: tokens and patches to the hidden state that is the vector."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from vdr_integrations.encoders.forward.decoder import Decoder, Prefix
+from vdr_integrations.encoders.forward.host_to_device import Staging
+from vdr_integrations.encoders.forward.stock_forward import StockDecoder, StockVisionTower
+from vdr_integrations.encoders.forward.vision_tower import VisionTower
+from vdr_integrations.encoders.preprocessing.patches import patch_positions, rope_positions
+from vdr_integrations.types.computed_once import computed_once
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.forward.projection import TokenProjection
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
+
+_Qwen2VLModel = Any
+"""transformers annotates its models too loosely to be of help."""
+
+__all__ = ["Backbone"]
+
+_PATCHES_PER_VISION_PASS = 4 * 4 * 768
+"""Enough to fill a GPU, few enough that a batch of 32 pages stays near the weights' own memory
+(shared research: 6.2 GB with 8 pages of 768 visual tokens in a pass, 5.1 GB with 4, full 2B model).
+A single page may have more."""
+
+
+class Backbone:
+    """A Qwen2-VL model as a function from pages or queries to what their vectors are made of.
+
+    That is the last hidden state of the last token, or with a projection one projected state for
+    each token.
+
+    No language-model head, no kept states, no cache, and no state between calls: positions are
+    computed here and passed in, so a call cannot leave anything behind for the next (transformers'
+    own model keeps ``rope_deltas``). Not thread-safe: one thread at a time.
+    """
+
+    def __init__(
+        self,
+        model: _Qwen2VLModel,
+        *,
+        page_tokens: PromptTokens,
+        query_tokens: PromptTokens,
+        query_image: PreparedPage | None,
+        projection: TokenProjection | None = None,
+    ) -> None:
+        """Take over a loaded ``Qwen2VLModel``.
+
+        Args:
+            model: The model, on its device.
+            page_tokens: Prompt around a page.
+            query_tokens: What all queries begin with; one that does not is computed whole.
+            query_image: What stands before every query; None where queries are text alone.
+            projection: Head of a late-interaction checkpoint.
+        """
+        self._model = model
+        if model.config._attn_implementation == "sdpa":  # noqa: SLF001
+            self._vision = VisionTower(model.visual)
+            self._decoder = Decoder(model.language_model)
+        else:
+            self._vision = StockVisionTower(model.visual)
+            self._decoder = StockDecoder(model.language_model)
+        self._staging = Staging(self.device)
+        self._projection = projection
+        self._page_tokens = page_tokens
+        self._query_tokens = query_tokens
+        self._query_image = query_image
+        self.merge_size: int = model.config.vision_config.spatial_merge_size
+        self.hidden_size: int = model.config.text_config.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._model.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The weights' format."""
+        return self._model.dtype
+
+    @torch.inference_mode()
+    def pages(self, pages: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
+        """Pages that all have the same number of patches.
+
+        Returns:
+            float32 (hidden size,) for each; with a projection (tokens, dimension).
+        """
+        states = self.page_states(pages)
+        return self._read_off(states, [states.shape[1]] * len(pages))
+
+    def page_states(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
+        """What :meth:`pages` reads off, on the device; nothing up to here waits for it.
+
+        Returns:
+            (pages, tokens or 1, hidden size).
+        """
+        tokens = self._page_tokens
+        cut = len(tokens.before)
+        visual_tokens = pages[0].patch_count // self.merge_size**2
+        ids = np.array([*tokens.before, *[0] * visual_tokens, *tokens.after])
+        places = [patch_positions(page.grid, merge_size=self.merge_size) for page in pages]
+        ids, positions, places = self._staging.integers(
+            np.tile(ids, (len(pages), 1)),
+            np.stack([self._positions(tokens, page.grid) for page in pages], axis=1),
+            np.stack(places),
+        )
+        embedded = self._embedded(ids)
+        at_once = max(1, _PATCHES_PER_VISION_PASS // pages[0].patch_count)
+        for start in range(0, len(pages), at_once):
+            some = slice(start, start + at_once)
+            visual = self._visual_tokens(pages[some], places[some])
+            embedded[some, cut : cut + visual_tokens] = visual
+        return self._states(embedded, positions, is_token=None)
+
+    @torch.inference_mode()
+    def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
+        """Queries of any lengths.
+
+        Returns:
+            float32 (hidden size,) for each; with a projection (tokens, dimension).
+        """
+        return self._read_off(*self.query_states(queries))
+
+    def query_states(self, queries: Sequence[PreparedQuery]) -> tuple[torch.Tensor, list[int]]:
+        """What :meth:`queries` reads off, on the device, and how many tokens each query has there.
+
+        Returns:
+            (queries, tokens or 1, hidden size), padded on the left; the lengths.
+        """
+        prefix = self._prefix_of(queries)
+        known = 0 if prefix is None else prefix.tokens
+        visual = self._query_visual
+        places = [self._query_positions(query.tokens)[:, known:] for query in queries]
+        lengths = [found.shape[1] for found in places]
+        longest = max(lengths)
+        ids = np.zeros((len(queries), longest), np.int64)
+        positions = np.zeros((3, len(queries), longest), np.int64)
+        image_at: list[int] = []
+        for row, (query, found) in enumerate(zip(queries, places, strict=True)):
+            tokens, padding = query.tokens, longest - found.shape[1]
+            image_at.append(padding + len(tokens.before))
+            every = (*tokens.before, *[0] * len(visual), *tokens.after)
+            ids[row, padding:] = every[known:]
+            positions[:, row, padding:] = found
+        ids, positions = self._staging.integers(ids, positions)
+        embedded = self._embedded(ids)
+        if prefix is None:
+            for row, start in enumerate(image_at):
+                embedded[row, start : start + len(visual)] = visual
+        mask = None
+        if min(lengths) != longest:
+            mask = np.arange(longest)[None] >= longest - np.array(lengths)[:, None]
+        return self._states(embedded, positions, is_token=mask, prefix=prefix), lengths
+
+    def _prefix_of(self, queries: Sequence[PreparedQuery]) -> Prefix | None:
+        """What all of them begin with, where one is known and its own states are not wanted."""
+        if self._projection is not None or not isinstance(self._decoder, Decoder):
+            return None
+        after = self._query_tokens.after
+        if any(query.tokens.after[: len(after)] != after for query in queries):
+            return None
+        if any(len(query.tokens.after) == len(after) for query in queries):
+            return None  # nothing of its own, whose last state would be the vector
+        return self._query_prefix
+
+    @computed_once
+    def _query_prefix(self) -> Prefix:
+        # System prompt, black square and "Query:": most of a query's tokens, always the same.
+        tokens, visual = self._query_tokens, self._query_visual
+        ids, positions = self._staging.integers(
+            np.array([[*tokens.before, *[0] * len(visual), *tokens.after]]),
+            self._query_positions(tokens)[:, None],
+        )
+        embedded = self._embedded(ids)
+        start = len(tokens.before)
+        embedded[0, start : start + len(visual)] = visual
+        assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of looked
+        return self._decoder.prefix(embedded, positions)
+
+    @computed_once
+    def _query_visual(self) -> torch.Tensor:
+        # The black square of every query is the same; its features are computed once.
+        if self._query_image is None:
+            return torch.empty(0, self.hidden_size, device=self.device, dtype=self.dtype)
+        places = patch_positions(self._query_image.grid, merge_size=self.merge_size)
+        return self._visual([self._query_image], self._staging.rows([places])[None])
+
+    def _query_positions(self, tokens: PromptTokens) -> NDArray[np.int64]:
+        if self._query_image is None:
+            length = len(tokens.before) + len(tokens.after)
+            return np.broadcast_to(np.arange(length), (3, length))
+        return self._positions(tokens, self._query_image.grid)
+
+    def _visual_tokens(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
+        """(pages, visual tokens, hidden size): those that were kept, the others made now."""
+        kept = ((n, page.visual_tokens) for n, page in enumerate(pages))
+        found = {n: tokens for n, tokens in kept if tokens is not None}
+        missing = [n for n in range(len(pages)) if n not in found]
+        if missing:
+            made = self._visual([pages[n] for n in missing], places[missing] if found else places)
+            made = made.view(len(missing), -1, self.hidden_size)
+            for n, tokens in zip(missing, made, strict=True):
+                pages[n].keep(tokens)
+            if not found:
+                return made
+            found.update(zip(missing, made, strict=True))
+        return torch.stack([found[n] for n in range(len(pages))])
+
+    def has_tower_of(self, other: Backbone) -> bool:
+        """Whether both make the same visual tokens of a page: equal weights, computed alike."""
+        own, theirs = ((*one._tower_facts, one.device, one.dtype) for one in (self, other))  # noqa: SLF001
+        if own != theirs:
+            return False
+        ours, others = self._tower_tensors(), other._tower_tensors()
+        return ours.keys() == others.keys() and all(
+            torch.equal(tensor, others[name]) for name, tensor in ours.items()
+        )
+
+    @property
+    def _tower_facts(self) -> tuple[object, ...]:
+        vision = self._model.config.vision_config
+        heads, merged = vision.num_heads, vision.spatial_merge_size
+        return heads, merged, vision.hidden_act, self._model.config._attn_implementation  # noqa: SLF001
+
+    def _tower_tensors(self) -> dict[str, torch.Tensor]:
+        tower = self._model.visual
+        return {**dict(tower.named_parameters()), **dict(tower.named_buffers())}
+
+    def _visual(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
+        """Visual tokens of pages whose patches lie at ``places`` (pages, patches, 2)."""
+        patches = self._staging.rows([page.patches for page in pages])
+        return self._vision(patches, places.flatten(0, 1), len(pages))
+
+    def _positions(self, tokens: PromptTokens, grid: tuple[int, int]) -> NDArray[np.int64]:
+        return rope_positions(
+            before=len(tokens.before),
+            grid=grid,
+            after=len(tokens.after),
+            merge_size=self.merge_size,
+        )
+
+    def _states(
+        self,
+        embedded: torch.Tensor,
+        positions: torch.Tensor,
+        *,
+        is_token: NDArray[np.bool_] | None,
+        prefix: Prefix | None = None,
+    ) -> torch.Tensor:
+        return self._decoder(
+            embedded,
+            positions,
+            is_token=is_token,
+            last_only=self._projection is None,
+            prefix=prefix,
+        )
+
+    def _embedded(self, ids: torch.Tensor) -> torch.Tensor:
+        """(sequences, tokens, hidden size) of its own, which may be written to."""
+        return self._model.language_model.embed_tokens(ids)
+
+    def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:
+        if self._projection is None:
+            return list(states[:, -1].float().cpu().numpy())
+        return self._projection.matrices(states, lengths)

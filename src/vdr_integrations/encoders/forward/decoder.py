@@ -1,0 +1,263 @@
+"""Qwen2-VL's text decoder over loaded weights, for inference alone.
+
+No kept states, in the last layer only the tokens that are read, padding for attention alone, and no
+cache but that of a beginning that many sequences share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+import torch.nn.functional as fn
+
+from vdr_integrations.encoders.forward.packed_sequences import PackedSequences
+from vdr_integrations.encoders.forward.products import Products, choose_products
+from vdr_integrations.encoders.forward.rotary import (
+    RotaryTables,
+    inverse_frequencies,
+    rotate_,
+    text_tables,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Decoder", "Prefix"]
+
+
+_TOKENS_PER_MLP_PASS = 8192
+"""Enough to fill a GPU; two hidden states of a batch of 32 pages would be 0.9 GB (2B model)."""
+
+
+class Prefix(NamedTuple):
+    """What later tokens see of the tokens that many sequences begin with.
+
+    Attributes:
+        layers: Keys and values of each, (1, heads, tokens, head dimension); None for a layer
+            without attention.
+        tokens: How many there are.
+    """
+
+    layers: Sequence[tuple[torch.Tensor, torch.Tensor] | None]
+    tokens: int
+
+
+class Decoder:
+    """From embedded sequences to their last hidden states."""
+
+    def __init__(self, decoder: Any) -> None:  # noqa: ANN401  # transformers' own, loosely typed
+        """Take over transformers' ``Qwen2VLTextModel``."""
+        config = decoder.config
+        products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
+        self._products = products
+        self._layers = [_Layer(layer, products) for layer in decoder.layers]
+        self._norm = decoder.norm
+        head_dimension = config.hidden_size // config.num_attention_heads
+        theta: float = config.rope_parameters["rope_theta"]
+        self._inverse = inverse_frequencies(head_dimension, theta, self._norm.weight.device)
+        self._sections: Sequence[int] = config.rope_parameters["mrope_section"]
+
+    def __call__(
+        self,
+        embedded: torch.Tensor,
+        positions: torch.Tensor,
+        *,
+        is_token: NDArray[np.bool_] | None,
+        last_only: bool,
+        prefix: Prefix | None = None,
+    ) -> torch.Tensor:
+        """Hidden states after the last norm.
+
+        Args:
+            embedded: (sequences, tokens, hidden size), padded on the left; changed in place.
+            positions: int (3, sequences, tokens).
+            is_token: bool (sequences, tokens), False for padding, which layers leave out but in
+                attention; None where there is none.
+            last_only: Give the last token's state alone.
+            prefix: What stands before every sequence.
+
+        Returns:
+            (sequences, tokens or 1, hidden size).
+        """
+        packed = None
+        if is_token is not None:
+            packed = PackedSequences(is_token, embedded.device)
+            embedded = packed.packed(embedded)
+            positions = packed.packed(positions.permute(1, 2, 0)).permute(2, 0, 1)
+        mask = _mask(embedded, packed, prefix, self._products)
+        tables = self._tables(positions)
+        seen = [None] * len(self._layers) if prefix is None else prefix.layers
+        last = len(self._layers) - 1
+        x = embedded
+        for n, (layer, before) in enumerate(zip(self._layers, seen, strict=True)):
+            x = layer(
+                x,
+                tables,
+                mask,
+                packed=packed,
+                before=before,
+                last_only=last_only and n == last,
+            )
+        x = self._norm(x)
+        if packed is None:
+            return x
+        return x.transpose(0, 1) if last_only else packed.padded(x)
+
+    def prefix(self, embedded: torch.Tensor, positions: torch.Tensor) -> Prefix:
+        """Keys and values of tokens that sequences will begin with.
+
+        Args:
+            embedded: (1, tokens, hidden size); changed in place.
+            positions: int (3, 1, tokens).
+        """
+        tables = self._tables(positions)
+        found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
+        x = embedded
+        for layer in self._layers:
+            found.append(layer.keys_and_values(x, tables))
+            x = layer(x, tables, None)
+        return Prefix(found, embedded.shape[1])
+
+    def _tables(self, positions: torch.Tensor) -> RotaryTables:
+        return text_tables(positions, self._inverse, sections=self._sections)
+
+
+class _Layer:
+    """Causal attention, then the MLP.
+
+    A half whose last matrix is zero adds nothing and is left out: the bundled checkpoint has two.
+    """
+
+    def __init__(self, layer: Any, products: Products) -> None:  # noqa: ANN401
+        self._products = products
+        self._norms: Sequence[Any] = (layer.input_layernorm, layer.post_attention_layernorm)
+        attention, mlp = layer.self_attn, layer.mlp
+        self._projections: Sequence[Any] = (attention.q_proj, attention.k_proj, attention.v_proj)
+        self._out = attention.o_proj
+        self._head_dimension: int = attention.head_dim
+        self._gate, self._up, self._down = mlp.gate_proj, mlp.up_proj, mlp.down_proj
+        self._attends = _is_anything(self._out.weight)
+        self._computes = _is_anything(self._down.weight)
+
+    def __call__(
+        self,
+        x: torch.Tensor,
+        tables: RotaryTables,
+        mask: torch.Tensor | None,
+        *,
+        packed: PackedSequences | None = None,
+        before: tuple[torch.Tensor, torch.Tensor] | None = None,
+        last_only: bool = False,
+    ) -> torch.Tensor:
+        """(sequences, tokens, width), changed in place; with ``last_only`` its last token.
+
+        Packed sequences are (1, all tokens, width), their last tokens (1, sequences, width).
+        """
+        kept = _last(x, packed).contiguous() if last_only else x
+        products = self._products.over(x.shape[1] if packed is None else packed.longest)
+        if self._attends:
+            seen = self._attention(
+                x, tables, mask, products, packed=packed, before=before, last_only=last_only
+            )
+            products.add_(kept, seen, self._out)
+        if self._computes:
+            for part in kept.view(-1, kept.shape[-1]).split(_TOKENS_PER_MLP_PASS):
+                normed = self._norms[1](part)
+                hidden = fn.silu(products.linear(normed, self._gate), inplace=True)
+                products.add_(part, hidden.mul_(products.linear(normed, self._up)), self._down)
+        return kept
+
+    def keys_and_values(
+        self, x: torch.Tensor, tables: RotaryTables
+    ) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """(sequences, heads, tokens, head dimension) of both; None without attention."""
+        if not self._attends:
+            return None
+        return self._pair(self._norms[0](x), tables, self._products.over(x.shape[1]))
+
+    def _attention(
+        self,
+        x: torch.Tensor,
+        tables: RotaryTables,
+        mask: torch.Tensor | None,
+        products: Products,
+        *,
+        packed: PackedSequences | None,
+        before: tuple[torch.Tensor, torch.Tensor] | None,
+        last_only: bool,
+    ) -> torch.Tensor:
+        normed = self._norms[0](x)
+        asking, turn = normed, tables
+        if last_only:
+            asking = _last(normed, packed)
+            turn = RotaryTables(_last(tables.cos, packed), _last(tables.sin, packed))
+            # The last of all tokens sees every other one.
+            mask = None if mask is None or packed is None else mask[:, :, -1:]
+        query = rotate_(self._heads(products.linear(asking, self._projections[0])), turn)
+        if packed is not None:
+            query = query.transpose(0, 1) if last_only else packed.padded(query)
+        query = query.transpose(1, 2)
+        key, value = self._pair(normed, tables, products, packed)
+        if before is not None:
+            key, value = (
+                torch.cat([known.expand(len(query), -1, -1, -1), part], dim=2)
+                for known, part in zip(before, (key, value), strict=True)
+            )
+        seen = products.attention(
+            query, key, value, mask=mask, is_causal=mask is None and not last_only
+        )
+        seen = seen.transpose(1, 2)
+        if packed is not None and not last_only:
+            seen = packed.packed(seen)
+        return seen.reshape(*asking.shape[:2], -1)
+
+    def _pair(
+        self,
+        normed: torch.Tensor,
+        tables: RotaryTables,
+        products: Products,
+        packed: PackedSequences | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        key, value = (
+            self._heads(products.linear(normed, linear)) for linear in self._projections[1:]
+        )
+        key = rotate_(key, tables)
+        if packed is not None:
+            key, value = packed.padded(key), packed.padded(value)
+        return key.transpose(1, 2), value.transpose(1, 2)
+
+    def _heads(self, x: torch.Tensor) -> torch.Tensor:
+        return x.view(*x.shape[:2], -1, self._head_dimension)
+
+
+def _is_anything(weight: torch.Tensor) -> bool:
+    return bool(weight[0].any()) or bool(weight.any())
+
+
+def _last(x: torch.Tensor, packed: PackedSequences | None) -> torch.Tensor:
+    """The last token of every sequence."""
+    return x[:, -1:] if packed is None else x[:, packed.ends]
+
+
+def _mask(
+    embedded: torch.Tensor,
+    packed: PackedSequences | None,
+    prefix: Prefix | None,
+    products: Products,
+) -> torch.Tensor | None:
+    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens); None for plain causality."""
+    known = 0 if prefix is None else prefix.tokens
+    if packed is None:
+        if prefix is None:
+            return None
+        return products.causal_mask(embedded.shape[1], known=known, device=embedded.device)
+    tokens = packed.longest
+    among = torch.ones(1, tokens, tokens, dtype=torch.bool, device=embedded.device).tril()
+    among = packed.masked(among)[:, None]
+    if prefix is None:
+        return among
+    return torch.cat([among.new_ones(*among.shape[:3], known), among], dim=3)

@@ -1,0 +1,68 @@
+"""transformers' own vision tower and decoder, where the caller asks for one of its attentions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.forward.decoder import Prefix
+
+__all__ = ["StockDecoder", "StockVisionTower"]
+
+
+class StockVisionTower:
+    """As ``VisionTower``."""
+
+    def __init__(self, tower: Any) -> None:  # noqa: ANN401  # loosely typed
+        """Take over ``Qwen2VisionTransformerPretrainedModel``."""
+        self._tower = tower
+
+    def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
+        """See ``VisionTower``."""
+        count = len(patches) // images
+        # Left on the host: attention reads them there, image by image. FlashAttention alone
+        # wants them on the device.
+        boundaries = torch.arange(0, len(patches) + 1, count, dtype=torch.int32)
+        if self._tower.config._attn_implementation == "flash_attention_2":  # noqa: SLF001
+            boundaries = boundaries.to(patches.device)
+        visual = self._tower(
+            patches,
+            grid_thw=torch.tensor([[1, 1, count]] * images),
+            position_ids=positions,
+            cu_seqlens=boundaries,
+            max_seqlen=count,
+        )
+        return visual.pooler_output
+
+
+class StockDecoder:
+    """As ``Decoder``."""
+
+    def __init__(self, decoder: Any) -> None:  # noqa: ANN401  # loosely typed
+        """Take over ``Qwen2VLTextModel``."""
+        self._decoder = decoder
+
+    def __call__(
+        self,
+        embedded: torch.Tensor,
+        positions: torch.Tensor,
+        *,
+        is_token: NDArray[np.bool_] | None,
+        last_only: bool,
+        prefix: Prefix | None = None,
+    ) -> torch.Tensor:
+        """See ``Decoder``; there is no prefix here."""
+        assert prefix is None  # noqa: S101  # this class makes none
+        mask = None if is_token is None else torch.from_numpy(is_token).to(embedded.device)
+        states = self._decoder(
+            inputs_embeds=embedded,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=False,
+        ).last_hidden_state
+        return states[:, -1:] if last_only else states

@@ -1,0 +1,120 @@
+"""One vector a token: late interaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vdr_integrations.encoders.forward.output_vectors import token_vectors
+from vdr_integrations.encoders.page_encoder import PageEncoder
+from vdr_integrations.encoders.preprocessing.text_check import check_texts
+from vdr_integrations.errors import OptionError
+from vdr_integrations.types import PatchGrid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.types import PageInput
+
+__all__ = ["MultiVectorEncoder"]
+
+
+class MultiVectorEncoder(PageEncoder):
+    """Encodes pages and queries into matrices: one L2-normalised float32 vector a token.
+
+    Made by :func:`vdr_integrations.load_encoder` for ColQwen2 checkpoints. Pages are compared
+    with queries by MaxSim (:mod:`vdr_integrations.index`).
+    """
+
+    def encode_queries(
+        self, texts: Iterable[str], *, show_progress: bool = False
+    ) -> list[NDArray[np.float32]]:
+        """Matrices of questions.
+
+        Args:
+            texts: Any iterable; order is kept. Special tokens inside them are plain text.
+            show_progress: A bar on stderr.
+
+        Returns:
+            float32 (tokens, dimension) for each, rows of length 1. Every token of the prompt has
+            a row, the augmentation tokens at its end too; :meth:`query_tokens` names them.
+
+        Raises:
+            OptionError: A single string instead of several, something that is no string, or half
+                a surrogate pair in one.
+            QueryTooLongError: More tokens than the checkpoint takes.
+            InvalidVectorError: NaN, infinity or zero.
+        """
+        return self.finish(self._query_results(texts, show_progress=show_progress))
+
+    def encode_pages(
+        self, pages: Iterable[PageInput], *, show_progress: bool = False
+    ) -> list[NDArray[np.float32]]:
+        """Matrices of pages.
+
+        Args:
+            pages: Pages or PIL images; any iterable, rendered a few at a time; order is kept.
+            show_progress: A bar on stderr.
+
+        Returns:
+            float32 (tokens, dimension) for each, rows of length 1, not padded. Visual tokens and
+            the tokens of the prompt around them; :meth:`page_layout` tells them apart.
+
+        Raises:
+            OptionError: Something that is no page.
+            PageError: A page that cannot be rendered.
+            InvalidVectorError: NaN, infinity or zero.
+            DeviceMemoryError: A page that does not fit the device even alone.
+        """
+        return self.finish(self._page_results(pages, show_progress=show_progress))
+
+    async def aencode_queries(
+        self, texts: Iterable[str], *, show_progress: bool = False
+    ) -> list[NDArray[np.float32]]:
+        """As :meth:`encode_queries`, without blocking the event loop."""
+        return self.finish(await self._aquery_results(texts, show_progress=show_progress))
+
+    async def aencode_pages(
+        self, pages: Iterable[PageInput], *, show_progress: bool = False
+    ) -> list[NDArray[np.float32]]:
+        """As :meth:`encode_pages`, without blocking the event loop."""
+        return self.finish(await self._apage_results(pages, show_progress=show_progress))
+
+    def page_layout(self, image_height_px: int, image_width_px: int) -> PatchGrid:
+        """Which rows of a page's matrix are its visual tokens.
+
+        Args:
+            image_height_px: Of the page's image; it is fitted to the pixel budget here.
+            image_width_px: Likewise.
+
+        Raises:
+            PageGeometryError: A page too long or too wide to be encoded.
+        """
+        height, width = self.pixel_budget.fit(height=image_height_px, width=image_width_px)
+        factor = self.pixel_budget.factor
+        first = len(self._model.prompts.page.before)
+        return PatchGrid(first=first, rows=height // factor, columns=width // factor)
+
+    def query_tokens(self, text: str) -> list[str]:
+        """The text of every row of a query's matrix, prompt included; for display.
+
+        Raises:
+            OptionError: Something that is no string, or half a surrogate pair in it.
+            QueryTooLongError: More tokens than the checkpoint takes.
+        """
+        check_texts([text])
+        return self._model.prompts.pieces(self._prepare_query(text).tokens)
+
+    def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
+        if dimension is not None and dimension != full:
+            raise OptionError(
+                f"dimension={dimension} for {self.name}; its token vectors have {full} components "
+                f"and were not trained to be shortened."
+            )
+        return full
+
+    def finish(self, done: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+        """Matrices of what the model gave, checked; for this package's own use."""
+        return [token_vectors(matrix, subject=self.name, item=n) for n, matrix in enumerate(done)]

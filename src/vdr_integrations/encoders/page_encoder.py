@@ -1,0 +1,228 @@
+"""What dense and late-interaction encoders share: options, preparation, the model behind them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from vdr_integrations.encoders.checkpoints.contents import read_contents
+from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
+from vdr_integrations.encoders.preprocessing.text_check import check_texts
+from vdr_integrations.encoders.runtime.pipeline import Steps, arun_in_windows, run_in_windows
+from vdr_integrations.encoders.runtime.shared_model import shared_model
+from vdr_integrations.errors import OptionError, QueryTooLongError
+from vdr_integrations.types import PixelBudget, as_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from concurrent.futures import Future
+
+    import torch
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
+    from vdr_integrations.encoders.runtime.shared_model import ModelOptions, SharedModel
+    from vdr_integrations.types import PageInput
+
+    _PageSteps = Steps[PageInput, PreparedPage, NDArray[np.float32]]
+    _QuerySteps = Steps[str, PreparedQuery, NDArray[np.float32]]
+
+__all__ = ["PageEncoder"]
+
+
+class PageEncoder:
+    """A checkpoint with the options that decide what its vectors mean.
+
+    Cheap itself: the weights belong to a shared model, and encoders that differ only in
+    ``dimension``, pixel budget, batch budget or in where the files came from use the same. Safe to
+    call from any number of threads and event loops.
+
+    Attributes:
+        name: The model as it was asked for.
+        checkpoint: Prompts, pooling and where they come from.
+        dimension: Components of every vector.
+        pixel_budget: What pages are fitted to.
+        batch_visual_tokens: Visual tokens of pages that go through the model together.
+        revision: Commit of the hub repository; None for a local folder.
+        fingerprint: SHA-256: vectors may be compared if it is equal, whatever device, dtype, folder
+            or commit made them.
+    """
+
+    def __init__(
+        self,
+        options: ModelOptions,
+        *,
+        dimension: int | None,
+        max_visual_tokens: int,
+        batch_visual_tokens: int | None,
+        contents: CheckpointContents | None = None,
+    ) -> None:
+        """Load or share the model; see ``load_encoder`` for the options."""
+        _check_count("max_visual_tokens", max_visual_tokens)
+        if batch_visual_tokens is not None:
+            _check_count("batch_visual_tokens", batch_visual_tokens)
+        contents = contents or read_contents(options.files)
+        model, checkpoint = shared_model(options, contents), options.checkpoint
+        self.name = checkpoint.model
+        self.checkpoint = checkpoint
+        self.dimension = self._checked_dimension(dimension, full=model.dimension)
+        self.pixel_budget = PixelBudget(
+            max_visual_tokens=max_visual_tokens,
+            min_visual_tokens=checkpoint.min_visual_tokens,
+            factor=model.patch_size * model.merge_size,
+        )
+        prompt = len(model.prompts.page.before) + len(model.prompts.page.after)
+        if max_visual_tokens + prompt > model.max_tokens:
+            raise OptionError(
+                f"max_visual_tokens={max_visual_tokens} with a prompt of {prompt} tokens; "
+                f"{checkpoint.model} takes {model.max_tokens} in all."
+            )
+        self.batch_visual_tokens = (
+            model.pages_budget if batch_visual_tokens is None else batch_visual_tokens
+        )
+        self._asked_batch = batch_visual_tokens
+        self.revision = contents.own.commit
+        self.fingerprint = encoder_fingerprint(
+            checkpoint,
+            contents=model.contents_digest,
+            budget=self.pixel_budget,
+            dimension=self.dimension,
+        )
+        self._model = model
+        self._options = options
+
+    @property
+    def core(self) -> SharedModel:
+        """The model behind it, for this package's own use."""
+        return self._model
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._model.backbone.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Number format of the weights; vectors are float32 whatever it is."""
+        return self._model.backbone.dtype
+
+    def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
+        if dimension is not None and not 1 <= dimension <= full:
+            raise OptionError(
+                f"dimension={dimension} for {self.name}; it must be between 1 and {full}."
+            )
+        return full if dimension is None else dimension
+
+    def _query_results(
+        self, texts: Iterable[str], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        return run_in_windows(_texts(texts), self._query_steps(show_progress=show_progress))
+
+    def _page_results(
+        self, pages: Iterable[PageInput], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        return run_in_windows(pages, self._page_steps(show_progress=show_progress))
+
+    async def _aquery_results(
+        self, texts: Iterable[str], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        steps = self._query_steps(show_progress=show_progress)
+        return await arun_in_windows(_texts(texts), steps)
+
+    async def _apage_results(
+        self, pages: Iterable[PageInput], *, show_progress: bool
+    ) -> list[NDArray[np.float32]]:
+        return await arun_in_windows(pages, self._page_steps(show_progress=show_progress))
+
+    def _prepare_query(self, text: str) -> PreparedQuery:
+        query = self._model.prepare_query(text)
+        tokens = self._model.cost(query)
+        if tokens > self._model.max_tokens:
+            raise QueryTooLongError(
+                f"a text of {len(text)} characters has {tokens} tokens with its prompt; "
+                f"{self.name} takes {self._model.max_tokens}. Split it into passages."
+            )
+        return query
+
+    def prepare_page(self, page: PageInput) -> PreparedPage:
+        """A page as the model reads it, for this package's own use.
+
+        Raises:
+            OptionError: Something that is no page, or renders itself as no page should.
+            PageError: A page that cannot be rendered.
+        """
+        image = as_page(page).render(self.pixel_budget)
+        factor = self.pixel_budget.factor
+        if image.mode != "RGB" or image.width % factor or image.height % factor:
+            raise OptionError(
+                f"{page!r} rendered itself as {image.mode} of {image.width} x {image.height} "
+                f"pixels; it must be RGB with sides that are multiples of {factor}."
+            )
+        return self._model.prepare_image(image)
+
+    def submit_pages(self, pages: Sequence[PreparedPage]) -> Future[list[NDArray[np.float32]]]:
+        """What the model gives for pages, for this package's own use."""
+        return self._model.worker.submit(pages, budget=self.batch_visual_tokens)
+
+    def _page_steps(self, *, show_progress: bool) -> _PageSteps:
+        return Steps(
+            prepare=self.prepare_page,
+            submit=self.submit_pages,
+            cost=self._model.cost,
+            budget=self.batch_visual_tokens,
+            what="pages",
+            show_progress=show_progress,
+        )
+
+    def _query_steps(self, *, show_progress: bool) -> _QuerySteps:
+        return Steps(
+            prepare=self._prepare_query,
+            submit=self._model.worker.submit,
+            cost=self._model.cost,
+            budget=self._model.queries_budget,
+            what="queries",
+            show_progress=show_progress,
+        )
+
+    def __copy__(self) -> Self:
+        """Itself: nothing of an encoder changes."""
+        return self
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself, with the weights in memory."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the options; whoever unpickles loads or shares the weights.
+
+        A hub token stays here: the other side finds its own, as transformers does.
+        """
+        options = {
+            "dimension": self.dimension,
+            "max_visual_tokens": self.pixel_budget.max_visual_tokens,
+            "batch_visual_tokens": self._asked_batch,
+        }
+        files = replace(self._options.files, token=None)
+        return partial(type(self), replace(self._options, files=files), **options), ()
+
+    def __repr__(self) -> str:
+        """Model, dimension, device and dtype."""
+        return (
+            f"{type(self).__name__}({self.name!r}, dimension={self.dimension}, "
+            f"device={self.device}, dtype={self.dtype})"
+        )
+
+
+def _texts(texts: Iterable[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise OptionError("encode_queries takes several texts; for one write [text].")
+    return check_texts(texts)
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise OptionError(f"{name}={value!r}; it must be a whole number, 1 at least.")

@@ -1,0 +1,244 @@
+"""One vector a page and one vector a token together: the page is looked at once."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens
+from vdr_integrations.encoders.runtime import forks
+from vdr_integrations.encoders.runtime.pipeline import Steps, arun_in_windows, run_in_windows
+from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.dense_encoder import DenseEncoder
+    from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
+    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
+    from vdr_integrations.encoders.runtime.shared_model import SharedModel
+    from vdr_integrations.types import PageInput
+
+    _Rows = Future[list[NDArray[np.float32]]]
+    _Submit = Callable[[Sequence[PreparedPage]], _Rows]
+    _PairedRow = tuple[NDArray[np.float32], NDArray[np.float32]]
+    _PairedSteps = Steps[PageInput, "_PairedPage", _PairedRow]
+
+__all__ = ["PairedEncoder", "PairedVectors"]
+
+
+class _PairedPage(NamedTuple):
+    """A page as each of the encoders reads it."""
+
+    dense: PreparedPage
+    multi_vector: PreparedPage
+
+
+class PairedVectors(NamedTuple):
+    """Pages as both encoders give them.
+
+    Attributes:
+        dense: float32 (pages, dimension), as of ``DenseEncoder.encode_pages``.
+        tokens: float32 (tokens, dimension) for each page, as of
+            ``MultiVectorEncoder.encode_pages``.
+    """
+
+    dense: NDArray[np.float32]
+    tokens: list[NDArray[np.float32]]
+
+
+class PairedEncoder:
+    """A dense and a late-interaction encoder that look at a page once.
+
+    Where both have the same vision tower, in the same format on the same device, and the same pixel
+    budget (but for a minimum, which pages seldom meet), a page goes through it once; that is most
+    of its work (72 % with the 2B models, shared research). It serves checkpoints that were trained
+    over one frozen tower, as ``nano`` and ``nano-colqwen2`` are, and an index that recalls by dense
+    vectors and compares by late interaction. Vectors are those that either encoder gives alone;
+    queries are encoded by either of them.
+
+    Attributes:
+        dense: The encoder of one vector a page.
+        multi_vector: The encoder of one vector a token.
+    """
+
+    def __init__(self, *, dense: DenseEncoder, multi_vector: MultiVectorEncoder) -> None:
+        """Pair two encoders; nothing is loaded or copied."""
+        self.dense = dense
+        self.multi_vector = multi_vector
+
+    @property
+    def shares_vision(self) -> bool:
+        """Whether one pass of the vision tower serves both; two models are compared once."""
+        return _have_one_tower(self.multi_vector.core, self.dense.core)
+
+    def encode_pages(
+        self, pages: Iterable[PageInput], *, show_progress: bool = False
+    ) -> PairedVectors:
+        """Vectors of pages.
+
+        Args:
+            pages: Pages or PIL images; any iterable, rendered a few at a time; order is kept.
+            show_progress: A bar on stderr.
+
+        Returns:
+            What both encoders give for them.
+
+        Raises:
+            OptionError: Something that is no page.
+            PageError: A page that cannot be rendered.
+            InvalidVectorError: NaN, infinity or zero.
+            DeviceMemoryError: A page that does not fit the device even alone.
+        """
+        with self._steps(show_progress=show_progress) as steps:
+            return self._finish(run_in_windows(pages, steps))
+
+    async def aencode_pages(
+        self, pages: Iterable[PageInput], *, show_progress: bool = False
+    ) -> PairedVectors:
+        """As :meth:`encode_pages`, without blocking the event loop."""
+        with self._steps(show_progress=show_progress) as steps:
+            return self._finish(await arun_in_windows(pages, steps))
+
+    @contextmanager
+    def _steps(self, *, show_progress: bool) -> Generator[_PairedSteps]:
+        turns = _Turns(first=self.multi_vector.submit_pages, then=self.dense.submit_pages)
+        try:
+            yield Steps(
+                prepare=self._prepare_page,
+                submit=turns.submit,
+                cost=lambda page: self.dense.core.cost(page.dense),
+                budget=max(self.dense.batch_visual_tokens, self.multi_vector.batch_visual_tokens),
+                what="pages",
+                show_progress=show_progress,
+            )
+        finally:
+            turns.stop()
+
+    def _prepare_page(self, page: PageInput) -> _PairedPage:
+        if self._shows_both(prepared := self.dense.prepare_page(page)):
+            if self.shares_vision:
+                prepared = replace(prepared, kept=KeptVisualTokens())
+            return _PairedPage(prepared, prepared)
+        return _PairedPage(prepared, self.multi_vector.prepare_page(page))
+
+    def _shows_both(self, page: PreparedPage) -> bool:
+        """Whether what the dense encoder sees of a page is what the other one would see."""
+        own, other = self.dense.pixel_budget, self.multi_vector.pixel_budget
+        least = other.min_visual_tokens
+        if replace(own, min_visual_tokens=least) != other or own.min_visual_tokens > least:
+            return False
+        return own == other or page.patch_count >= least * self.dense.core.merge_size**2
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle both encoders' options."""
+        return partial(type(self), dense=self.dense, multi_vector=self.multi_vector), ()
+
+    def __repr__(self) -> str:
+        """Both encoders."""
+        return f"{type(self).__name__}(dense={self.dense!r}, multi_vector={self.multi_vector!r})"
+
+    def _finish(self, done: list[_PairedRow]) -> PairedVectors:
+        return PairedVectors(
+            self.dense.finish([dense for dense, _ in done]),
+            self.multi_vector.finish([tokens for _, tokens in done]),
+        )
+
+
+class _Turns:
+    """Windows one after the other, and each by one model after the other.
+
+    Two models at once would only take turns on one device, and threads from one another.
+    """
+
+    def __init__(self, *, first: _Submit, then: _Submit) -> None:
+        self._first, self._then = first, then
+        self._last: Future[list[_PairedRow]] | None = None
+        self._running: _Rows | None = None
+        self._stopped = False
+
+    def submit(self, window: Sequence[_PairedPage]) -> Future[list[_PairedRow]]:
+        """Rows of both models for a window, when those before it are done."""
+        result: Future[list[_PairedRow]] = Future()
+        before, self._last = self._last, result
+
+        def begin(_before: object) -> None:
+            if not self._stopped and result.set_running_or_notify_cancel():
+                pages = [page.multi_vector for page in window]
+                self._run(self._first, pages, go_on, result)
+
+        def go_on(tokens: list[NDArray[np.float32]]) -> None:
+            def finish(dense: list[NDArray[np.float32]]) -> None:
+                result.set_result([*zip(dense, tokens, strict=True)])
+
+            if not self._stopped:
+                self._run(self._then, [page.dense for page in window], finish, result)
+
+        if before is None:
+            begin(None)
+        else:
+            before.add_done_callback(begin)
+        return result
+
+    def stop(self) -> None:
+        """Nobody waits any more: what has not begun does not begin."""
+        self._stopped = True
+        if self._running is not None:
+            self._running.cancel()
+
+    def _run(
+        self,
+        submit: _Submit,
+        pages: Sequence[PreparedPage],
+        then: Callable[[list[NDArray[np.float32]]], None],
+        result: Future[list[_PairedRow]],
+    ) -> None:
+        def done(rows: _Rows) -> None:
+            if rows.cancelled():
+                return
+            error = rows.exception()
+            if error is not None:
+                result.set_exception(error)
+            else:
+                then(rows.result())
+
+        try:
+            self._running = submit(pages)
+        except Exception as error:  # noqa: BLE001  # in a callback nobody would hear of it
+            result.set_exception(error)
+        else:
+            self._running.add_done_callback(done)
+
+
+class _Compared:
+    """Which models have one tower."""
+
+    def __init__(self) -> None:
+        self.comparing = threading.Lock()
+        self.found: WeakKeyDictionary[SharedModel, WeakKeyDictionary[SharedModel, bool]]
+        self.found = WeakKeyDictionary()
+
+
+_compared = forks.PerProcess(_Compared)
+
+
+def _have_one_tower(one: SharedModel, other: SharedModel) -> bool:
+    compared = _compared.value
+
+    def compare() -> bool:
+        with forks.uninterrupted(), compared.comparing:
+            known = compared.found.setdefault(one, WeakKeyDictionary())
+            if other not in known:
+                known[other] = one.backbone.has_tower_of(other.backbone)
+            return known[other]
+
+    known = compared.found.get(one, {}).get(other)
+    return call_with_torch(compare) if known is None else known

@@ -1,0 +1,1 @@
+"""Pages and questions as the model reads them: patches, tokens, prompts around them."""

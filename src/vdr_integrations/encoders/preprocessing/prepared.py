@@ -1,0 +1,73 @@
+"""Pages and queries as the model reads them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from vdr_integrations.encoders.preprocessing.patches import patchify
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
+
+__all__ = ["KeptVisualTokens", "PreparedPage", "PreparedQuery"]
+
+
+@dataclass(slots=True)
+class KeptVisualTokens:
+    """Room for a page's visual tokens, for another model with the same vision tower.
+
+    Attributes:
+        tokens: (visual tokens, hidden size), on the device; None until a model has made them.
+    """
+
+    tokens: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedPage:
+    """A page as the model reads it.
+
+    Attributes:
+        patches: uint8 (patches, 588).
+        grid: Patches down and across.
+        kept: Where its visual tokens are taken from, or left by the first model that makes them;
+            None to make them and keep nothing.
+    """
+
+    patches: NDArray[np.uint8]
+    grid: tuple[int, int]
+    kept: KeptVisualTokens | None = None
+
+    @classmethod
+    def from_image(cls, image: Image.Image, *, patch_size: int, merge_size: int) -> PreparedPage:
+        """Page of an RGB image that is inside the pixel budget already."""
+        grid = (image.height // patch_size, image.width // patch_size)
+        return cls(patchify(image, patch_size=patch_size, merge_size=merge_size), grid)
+
+    @property
+    def visual_tokens(self) -> torch.Tensor | None:
+        """Those that were kept, (visual tokens, hidden size) on the device."""
+        return None if self.kept is None else self.kept.tokens
+
+    def keep(self, visual_tokens: torch.Tensor) -> None:
+        """Keep them, where there is room."""
+        if self.kept is not None:
+            self.kept.tokens = visual_tokens
+
+    @property
+    def patch_count(self) -> int:
+        """Patches; four to a visual token."""
+        return self.grid[0] * self.grid[1]
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedQuery:
+    """A query's tokens, prompt included."""
+
+    tokens: PromptTokens

@@ -1,0 +1,89 @@
+"""Prompts as token ids, with the text of a query kept apart from the prompt around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from vdr_integrations.encoders.checkpoints.prompts import IMAGE_PLACEHOLDER
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from vdr_integrations.encoders.checkpoints.description import Checkpoint
+
+__all__ = ["PromptTokens", "TokenizedPrompts"]
+
+_SPECIAL_OPENING = "<|"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptTokens:
+    """Token ids on either side of the image.
+
+    Attributes:
+        before: Ids up to and with ``<|vision_start|>``.
+        after: Ids from ``<|vision_end|>`` to the last, whose hidden state is the vector.
+    """
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+
+
+class TokenizedPrompts:
+    """The two prompts of a checkpoint, in its tokenizer's ids.
+
+    A query is somebody's text: ``<|image_pad|>`` or ``<|endoftext|>`` in it are read letter by
+    letter, never as the special tokens. Every other text gets the ids that tokenizing the whole
+    prompt at once would give. Safe to call from several threads.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
+        from tokenizers import Tokenizer as TokenizerClass
+
+        self._trusted = TokenizerClass.from_str(tokenizer.to_str())
+        self._trusted.no_padding()
+        self._trusted.no_truncation()
+        self._untrusted = TokenizerClass.from_str(self._trusted.to_str())
+        self._untrusted.encode_special_tokens = True
+        self.page = self._around_image(checkpoint.page_prompt)
+        before_query, _, after_query = checkpoint.query_prompt.partition("{query}")
+        # Text between the last special token and the query is tokenized with the query: the
+        # tokenizer joins "Query:" and the space behind it with what follows.
+        end = before_query.rfind("|>")
+        cut = 0 if end < 0 else end + len("|>")
+        self._query_opening = self._around_image(before_query[:cut])
+        self._query_lead = before_query[cut:]
+        tail_cut = after_query.find(_SPECIAL_OPENING)
+        tail_cut = len(after_query) if tail_cut < 0 else tail_cut
+        self._query_trail = after_query[:tail_cut]
+        self._query_closing = self._ids(after_query[tail_cut:])
+        self.query_prefix = self._query_prefix()
+
+    def query(self, text: str) -> PromptTokens:
+        """The query prompt around ``text``."""
+        middle = f"{self._query_lead}{text}{self._query_trail}"
+        ids = self._untrusted.encode(middle, add_special_tokens=False).ids
+        opening = self._query_opening
+        return PromptTokens(
+            before=opening.before, after=(*opening.after, *ids, *self._query_closing)
+        )
+
+    def _query_prefix(self) -> PromptTokens:
+        """What all queries begin with, as far as two that share nothing tell."""
+        one, other = self.query("a"), self.query("1")
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(one.after, other.after))  # noqa: B905
+        return PromptTokens(before=one.before, after=tuple(token for token, _ in shared))
+
+    def pieces(self, tokens: PromptTokens) -> list[str]:
+        """The text of every token; bytes of a character that was split show as \ufffd."""
+        ids = (*tokens.before, *tokens.after)
+        return [self._trusted.decode([n], skip_special_tokens=False) for n in ids]
+
+    def _around_image(self, prompt: str) -> PromptTokens:
+        before, _, after = prompt.partition(IMAGE_PLACEHOLDER)
+        return PromptTokens(before=self._ids(before), after=self._ids(after))
+
+    def _ids(self, text: str) -> tuple[int, ...]:
+        return tuple(self._trusted.encode(text, add_special_tokens=False).ids)

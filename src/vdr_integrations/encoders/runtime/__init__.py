@@ -1,0 +1,1 @@
+"""What runs a model: its thread, its device and number format, its share of the machine."""

@@ -1,0 +1,1 @@
+"""From token vectors to ranked pages: MaxSim, and the first stage before it."""

@@ -1,0 +1,177 @@
+"""A document on its way into an index, page by page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.index.arguments import (
+    check_unit_rows,
+    clean_text,
+    json_metadata,
+    utf8,
+    whole_number,
+)
+from vdr_integrations.index.scoring.token_pooling import pool_visual_tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.records import DocumentRecord, PageRecord
+
+__all__ = ["DocumentSink", "PreparedPage", "StagedDocument"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPage:
+    """A page as an engine takes it.
+
+    Attributes:
+        record: With a clean text and label, and without the grid where tokens were pooled.
+        metadata: Of document and page.
+        tokens: float32 (tokens, dimension), pooled; None where the index keeps none.
+        dense: float32 (dense dimension,); None likewise.
+    """
+
+    record: PageRecord
+    metadata: dict[str, Any]
+    tokens: NDArray[np.float32] | None
+    dense: NDArray[np.float32] | None
+
+
+class DocumentSink(Protocol):
+    """Where an engine keeps the pages of a document that nobody finds yet."""
+
+    def write(self, page: PreparedPage) -> None:
+        """Keep a page."""
+        ...
+
+    def commit(self, document: DocumentRecord) -> None:
+        """Put all of them in place of the document with this source, and return when it lasts."""
+        ...
+
+    def discard(self) -> None:
+        """Forget them."""
+        ...
+
+
+class StagedDocument:
+    """A document whose pages come a few at a time: nobody finds them before :meth:`commit`."""
+
+    def __init__(
+        self,
+        sink: DocumentSink,
+        settings: Settings,
+        source: str,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Use the index's ``stage_document``."""
+        self._sink = sink
+        self._settings = settings
+        self._source = source
+        self._metadata = json_metadata(source, metadata)
+        self._pages: set[int] = set()
+
+    def add(
+        self,
+        page: PageRecord,
+        vectors: NDArray[np.float32],
+        *,
+        dense: NDArray[np.float32] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take a page.
+
+        Args:
+            page: With its grid, if its visual tokens are known.
+            vectors: float32 (tokens, dimension), rows of length 1; in an index of dense vectors
+                float32 (dimension,) of length 1.
+            dense: float32 (dense dimension,) of length 1, where an index keeps both.
+            metadata: Of this page; wins over that of the document where both name a key.
+
+        Raises:
+            OptionError: A page number below 1 or given twice, or shapes and dtypes that do not fit.
+            InvalidVectorError: No tokens, NaN, infinity, or a vector not of length 1.
+            IndexStoreError: The file system or the server refuses.
+        """
+        number = whole_number(f"{self._source}: a page number", page.page_number, least=1)
+        subject = f"{self._source} page {number}"
+        if number in self._pages:
+            raise OptionError(f"{subject}: page numbers begin at 1 and come once.")
+        if not np.isfinite(page.bias):
+            raise OptionError(f"{subject}: bias must be a finite number, found {page.bias}.")
+        own = json_metadata(subject, metadata)
+        tokens = None
+        if self._settings.tokens is None:
+            if dense is not None:
+                raise OptionError(f"{subject}: the index keeps one vector a page; leave dense out.")
+            dense = vectors
+        else:
+            tokens = self._tokens(subject, page, vectors)
+        self._check_dense(subject, dense)
+        kept = replace(
+            page,
+            page_number=number,
+            page_label=clean_text(page.page_label),
+            page_ref=utf8(f"{subject}: page_ref", page.page_ref),
+            text=clean_text(page.text),
+            grid=page.grid if self._settings.compression.token_pooling == 1 else None,
+            bias=float(page.bias),
+        )
+        self._sink.write(PreparedPage(kept, {**self._metadata, **own}, tokens, dense))
+        self._pages.add(number)
+
+    def commit(self, document: DocumentRecord) -> None:
+        """Put the document in place of the one with the same source, and return when it lasts.
+
+        Raises:
+            OptionError: No pages, or another source.
+            IndexLockedError: Another writer is at work.
+            IndexStoreError: The file system or the server refuses.
+        """
+        if not self._pages or document.source != self._source:
+            raise OptionError(
+                f"{self._source}: a document needs at least one page and the source it was staged "
+                f"with, found {len(self._pages)} pages and {document.source!r}."
+            )
+        self._sink.commit(document)
+
+    def discard(self) -> None:
+        """Forget the document; what the index held of it stays."""
+        self._sink.discard()
+        self._pages = set()
+
+    def _tokens(
+        self, subject: str, page: PageRecord, vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        settings, grid = self._settings, page.grid
+        assert settings.tokens is not None  # noqa: S101  # asked by the caller
+        check_unit_rows(subject, vectors, dimension=settings.tokens.dimension)
+        if grid is not None and grid.span.stop > len(vectors):
+            raise OptionError(
+                f"{subject}: a grid of {grid.rows} x {grid.columns} visual tokens from row "
+                f"{grid.first} does not fit a matrix of {len(vectors)} rows."
+            )
+        return pool_visual_tokens(vectors, grid, factor=settings.compression.token_pooling)
+
+    def _check_dense(self, subject: str, dense: NDArray[np.float32] | None) -> None:
+        wanted = self._settings.dense
+        if wanted is None:
+            if dense is not None:
+                raise OptionError(
+                    f"{subject}: the index was made without dense vectors; leave dense out."
+                )
+            return
+        if not isinstance(dense, np.ndarray) or dense.ndim != 1:
+            raise OptionError(
+                f"{subject}: the index takes one dense vector of shape ({wanted.dimension},) a "
+                f"page, found {'none' if dense is None else np.shape(dense)}."
+            )
+        check_unit_rows(f"{subject}, dense vector", dense[None], dimension=wanted.dimension)

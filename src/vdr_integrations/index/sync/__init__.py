@@ -1,0 +1,1 @@
+"""Documents on their way into an index, and what has changed since."""

@@ -1,0 +1,113 @@
+"""A document on its way into the index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from vdr_integrations.errors import PageError
+from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
+from vdr_integrations.pages import open_image, open_pdf
+from vdr_integrations.pages.drawing.drawn_page import DrawnPage
+from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
+from vdr_integrations.types import PageImage, PixelBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from vdr_integrations.index.staged_document import StagedDocument
+    from vdr_integrations.index.sync.page_encoding import EncodedPage
+    from vdr_integrations.pages import PagePrinter
+
+__all__ = ["Draft"]
+
+
+@dataclass(slots=True)
+class Draft:
+    """What is known of a document while its pages are rendered and encoded.
+
+    Attributes:
+        source: What the index will call it.
+        path: The file.
+        file: The file's state, read before the document was opened.
+        replaces: Whether the index holds an older version.
+        sink: Takes its pages as they are encoded.
+        total_pages: Pages of the document.
+        errors: Why pages are left out, by page number.
+        encoded: Pages that went into the sink.
+        records: What is kept of the pages that were rendered and not encoded yet, by page number.
+        is_rendered: Whether no further pages will come.
+        is_withdrawn: Whether the document turned out to be unusable.
+    """
+
+    source: str
+    path: Path
+    file: FileState
+    replaces: bool
+    sink: StagedDocument
+    total_pages: int = 0
+    errors: dict[int, PageError] = field(default_factory=dict[int, PageError])
+    encoded: set[int] = field(default_factory=set[int])
+    records: dict[int, PageRecord] = field(default_factory=dict[int, PageRecord])
+    is_rendered: bool = False
+    is_withdrawn: bool = False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether each page is encoded or has an error."""
+        return self.is_rendered and len(self.encoded) + len(self.errors) == self.total_pages
+
+    def render(
+        self, budget: PixelBudget, *, password: str | None, printer: PagePrinter
+    ) -> Iterator[tuple[int, Callable[[], DrawnPage]]]:
+        """Page numbers, and how to get each page, which raises PageError for a bad one.
+
+        Raises:
+            PageError: The document as a whole is unusable.
+        """
+        if self.path.suffix.lower() in IMAGE_SUFFIXES:
+            self.total_pages = 1
+            photo = open_image(self.path, name=self.source)
+            picture = PageImage(photo.render(budget), source=self.source)
+            yield 1, lambda: DrawnPage(picture, page_label="1", text="")
+        else:
+            with open_pdf(self.path, password=password, name=self.source) as document:
+                self.total_pages = len(document)
+                for page in document:
+                    yield page.page_number, printer.submit(page, budget)
+        self.is_rendered = True
+
+    def receive(self, page_number: int, drawn: Callable[[], DrawnPage]) -> PageImage | None:
+        """Wait for a page and keep what the index wants of it; None if it cannot be had."""
+        try:
+            page = drawn()
+        except PageError as error:
+            self.errors[page_number] = error
+            return None
+        self.records[page_number] = PageRecord(
+            page_number,
+            page_label=page.page_label,
+            page_ref=str(page.image.ref),
+            text=page.text,
+        )
+        return page.image
+
+    def take(self, page_number: int, page: EncodedPage) -> None:
+        """Put a page that was encoded into the sink."""
+        record = self.records.pop(page_number)
+        self.sink.add(replace(record, grid=page.grid), page.vectors, dense=page.dense)
+        self.encoded.add(page_number)
+
+    def commit(self) -> None:
+        """Put the document, of which all is encoded, into the index."""
+        document = DocumentRecord(
+            source=self.source,
+            file=self.file,
+            total_pages=self.total_pages,
+            skipped=tuple(
+                SkippedPage(page_number=number, reason=error.reason)
+                for number, error in sorted(self.errors.items())
+            ),
+        )
+        self.sink.commit(document)

@@ -1,0 +1,1 @@
+"""What agents and chat models are shown of pages."""

@@ -1,0 +1,248 @@
+"""LangChain tool with which an agent searches pages and looks at them."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, Literal
+
+from langchain_core.messages.content import create_image_block, create_text_block
+from langchain_core.retrievers import BaseRetriever  # noqa: TC002  # pydantic reads it
+from langchain_core.tools import ArgsSchema, BaseTool, ToolException
+from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation, ValidationError
+
+from vdr_integrations.agents import (
+    AgentViews,
+    Box,
+    EncodedPicture,
+    FoundPage,
+    FoundPages,
+    PagePictures,
+    PictureLink,
+    ViewLimits,
+)
+from vdr_integrations.agents.matched_region import region_of_grids
+from vdr_integrations.agents.tool_call import (
+    TOOL_DESCRIPTION,
+    TOOL_NAME,
+    RegionArgument,
+    VisualSearchCall,
+    parse_call,
+    validation_message,
+)
+from vdr_integrations.agents.untrusted_text import error_line
+from vdr_integrations.errors import VdrError
+from vdr_integrations.langchain.retrieval.retriever import ColQwen2Retriever
+from vdr_integrations.pages import PageStore
+from vdr_integrations.types import PageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from langchain_core.callbacks import (
+        AsyncCallbackManagerForToolRun,
+        BaseCallbackManager,
+        CallbackManagerForToolRun,
+    )
+    from langchain_core.documents import Document
+    from langchain_core.messages.content import ImageContentBlock, TextContentBlock
+
+    from vdr_integrations.agents import Reply, ReplyPart
+
+    ContentAndArtifact = tuple[list[TextContentBlock | ImageContentBlock], list[Document]]
+
+__all__ = ["VisualDocumentSearchTool"]
+
+
+def _say_what_is_wrong(error: Any) -> str:  # noqa: ANN401  # pydantic 1's error is another class
+    return validation_message(error) if isinstance(error, ValidationError) else str(error)
+
+
+class VisualDocumentSearchTool(BaseTool):
+    """Searches pages for an agent, and opens what it found.
+
+    With ``question`` it gives, for each hit, a text block that stands alone (citation, score
+    where the retriever gives one, excerpt, page reference) and the page as an image block, within
+    ``limits``; the artifact is the documents. With ``include_region`` and a
+    ``ColQwen2Retriever``, also the part that matched. With ``page_ref``, a page that a search of
+    this tool found, or a ``region`` of it, is opened at a higher resolution: drawn again from its
+    PDF where that has not changed. Nothing else can be opened.
+
+    What a model did wrong, and pages that cannot be used, are tool messages with status "error"
+    that say what to do. Read-only; any number of threads and tasks may call one object.
+
+    Example:
+        >>> tool = VisualDocumentSearchTool(retriever=store.as_retriever())  # doctest: +SKIP
+        >>> agent = create_agent(model, tools=[tool])  # doctest: +SKIP
+        >>> tool.invoke({"question": "How did revenue change?"})  # doctest: +SKIP
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
+
+    retriever: BaseRetriever
+    """``ColQwen2Retriever``, or one of any vector store that holds documents of
+    ``PDFPageLoader``."""
+
+    limits: ViewLimits = Field(default_factory=ViewLimits)
+    """Of one call."""
+
+    page_store_path: str | None = None
+    """Folder of the page store; None: as the retriever, ``$VDR_PAGE_STORE``, or the user's cache
+    folder."""
+
+    name: str = TOOL_NAME
+    """What the model calls it."""
+
+    description: str = TOOL_DESCRIPTION
+    """What the model is told; say what the documents are about."""
+
+    args_schema: SkipValidation[ArgsSchema | None] = VisualSearchCall
+    response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
+    handle_tool_error: Any = True
+    handle_validation_error: Any = _say_what_is_wrong
+
+    _found: FoundPages = PrivateAttr(default_factory=FoundPages)
+
+    def _run(
+        self,
+        question: str | None = None,
+        *,
+        k: int | None = None,
+        include_region: bool = False,
+        page_ref: str | None = None,
+        region: RegionArgument | Mapping[str, float] | None = None,
+        run_manager: CallbackManagerForToolRun | None = None,
+    ) -> ContentAndArtifact:
+        try:
+            call = _call(question, k, include_region, page_ref, region)
+            if call.page_ref is not None:
+                return self._opened(call)
+            child = None if run_manager is None else run_manager.get_child()
+            documents = self.retriever.invoke(
+                call.question or "", **self._search_options(call, child)
+            )
+            return self._shown(call, documents)
+        except VdrError as error:
+            raise ToolException(error_line(error)) from error
+
+    async def _arun(
+        self,
+        question: str | None = None,
+        *,
+        k: int | None = None,
+        include_region: bool = False,
+        page_ref: str | None = None,
+        region: RegionArgument | Mapping[str, float] | None = None,
+        run_manager: AsyncCallbackManagerForToolRun | None = None,
+    ) -> ContentAndArtifact:
+        try:
+            call = _call(question, k, include_region, page_ref, region)
+            if call.page_ref is not None:
+                return await asyncio.to_thread(self._opened, call)
+            child = None if run_manager is None else run_manager.get_child()
+            documents = await self.retriever.ainvoke(
+                call.question or "", **self._search_options(call, child)
+            )
+            return await asyncio.to_thread(self._shown, call, documents)
+        except VdrError as error:
+            raise ToolException(error_line(error)) from error
+
+    def _opened(self, call: VisualSearchCall) -> ContentAndArtifact:
+        box = None if call.region is None else call.region.box()
+        pages = self._found.get(call.page_ref or "")
+        return _blocks(self._views.page_reply(pages, box=box)), []
+
+    def _shown(self, call: VisualSearchCall, documents: Sequence[Document]) -> ContentAndArtifact:
+        shown = list(documents if call.k is None else documents[: call.k])
+        pages = [_found_page(document) for document in shown]
+        self._found.remember(pages)
+        reply = self._views.search_reply(
+            call.question or "",
+            pages,
+            include_region=call.include_region,
+            regions=self._regions(call, pages, shown),
+        )
+        return _blocks(reply), shown
+
+    def _regions(
+        self, call: VisualSearchCall, pages: Sequence[FoundPage], documents: Sequence[Document]
+    ) -> Callable[[FoundPage], Box | None] | None:
+        retriever = self.retriever
+        if not isinstance(retriever, ColQwen2Retriever):
+            return None
+        documents_of = {id(page): found for page, found in zip(pages, documents, strict=True)}
+
+        def region(page: FoundPage) -> Box | None:
+            grids = retriever.similarity_grids(call.question or "", documents_of[id(page)])
+            return region_of_grids(grids.grids, grids.tokens)
+
+        return region
+
+    def _search_options(
+        self, call: VisualSearchCall, callbacks: BaseCallbackManager | None
+    ) -> dict[str, Any]:
+        options: dict[str, Any] = {"config": {"callbacks": callbacks}}
+        if call.k is not None:
+            self.limits.check_pages(call.k)
+            if _takes_k(self.retriever):
+                options["k"] = call.k
+            late = self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
+            if late is not None and late.candidates is not None:
+                options["candidates"] = max(late.candidates, call.k)
+        return options
+
+    @property
+    def _views(self) -> AgentViews:
+        root = self.page_store_path
+        if root is None and isinstance(self.retriever, ColQwen2Retriever):
+            root = self.retriever.page_store_path
+        return AgentViews(PagePictures(PageStore(root)), self.limits)
+
+
+def _call(
+    question: str | None,
+    k: int | None,
+    include_region: bool,  # noqa: FBT001
+    page_ref: str | None,
+    region: RegionArgument | Mapping[str, float] | None,
+) -> VisualSearchCall:
+    given = {"question": question, "k": k, "page_ref": page_ref, "region": region}
+    return parse_call({**given, "include_region": include_region})
+
+
+def _takes_k(retriever: BaseRetriever) -> bool:
+    """Whether a call may say how many documents it wants."""
+    search = getattr(retriever, "_get_relevant_documents")  # noqa: B009  # LangChain looks here too
+    parameters = inspect.signature(search).parameters.values()
+    return any(p.name == "k" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _found_page(document: Document) -> FoundPage:
+    metadata = document.metadata
+    ref = next(
+        (
+            found
+            for found in (metadata.get("page_ref"), document.page_content)
+            if isinstance(found, str) and PageRef.parse(found) is not None
+        ),
+        None,
+    )
+    text = metadata.get("text") if document.page_content == ref else document.page_content
+    score = metadata.get("score")
+    return FoundPage.of_metadata(
+        metadata,
+        source=str(metadata.get("source") or document.id or "unknown document"),
+        page_ref=ref,
+        text=text if isinstance(text, str) else "",
+        score=float(score) if isinstance(score, int | float) else None,
+    )
+
+
+def _blocks(reply: Reply) -> list[TextContentBlock | ImageContentBlock]:
+    return [_block(part) for part in reply.parts]
+
+
+def _block(part: ReplyPart) -> TextContentBlock | ImageContentBlock:
+    if isinstance(part, EncodedPicture):
+        return create_image_block(base64=part.base64, mime_type=part.mime_type)
+    return create_text_block(part.text if isinstance(part, PictureLink) else part)

@@ -1,0 +1,1 @@
+"""PDFs as documents, a page each."""

@@ -1,0 +1,1 @@
+"""Late interaction: a retriever and a reranker."""

@@ -1,0 +1,1 @@
+"""The tool with which an agent searches pages."""

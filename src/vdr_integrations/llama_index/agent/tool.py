@@ -1,0 +1,270 @@
+"""LlamaIndex tool with which an agent searches pages and looks at them."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.base.llms.types import ImageBlock, TextBlock
+from llama_index.core.schema import MetadataMode
+from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
+
+from vdr_integrations.agents import (
+    AgentViews,
+    Box,
+    EncodedPicture,
+    FoundPage,
+    FoundPages,
+    PagePictures,
+    PictureLink,
+    ViewLimits,
+)
+from vdr_integrations.agents.matched_region import region_of_grids
+from vdr_integrations.agents.tool_call import (
+    TOOL_DESCRIPTION,
+    TOOL_NAME,
+    VisualSearchCall,
+    parse_call,
+)
+from vdr_integrations.agents.untrusted_text import error_line
+from vdr_integrations.errors import VdrError
+from vdr_integrations.llama_index.reading.page_nodes import TEXT_KEY, page_ref
+from vdr_integrations.llama_index.retrieval import ColQwen2Retriever
+from vdr_integrations.pages import PageStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.schema import BaseNode, NodeWithScore
+
+    from vdr_integrations.agents import Reply, ReplyPart
+
+__all__ = ["VisualDocumentSearchTool"]
+
+
+class VisualDocumentSearchTool(AsyncBaseTool):
+    """Searches pages for an agent, and opens what it found.
+
+    With ``question`` it gives, for each hit, a text block that stands alone (citation, score,
+    excerpt, page reference) and the page as an image block, within ``limits``. With
+    ``include_region`` and a ``ColQwen2Retriever``, also the part that matched. With ``page_ref``,
+    a page that a search of this tool found, or a ``region`` of it, is opened at a higher
+    resolution: drawn again from its PDF where that has not changed. Nothing else can be opened.
+
+    What a model did wrong, and pages that cannot be used, are outputs with ``is_error`` and a
+    message that says what to do. Read-only; any number of threads and tasks may call one object.
+
+    Example:
+        >>> tool = VisualDocumentSearchTool(index.as_retriever())  # doctest: +SKIP
+        >>> agent = FunctionAgent(tools=[tool], llm=llm)  # doctest: +SKIP
+        >>> print(tool.call(question="How did revenue change?").content)  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        retriever: BaseRetriever,
+        *,
+        name: str = TOOL_NAME,
+        description: str = TOOL_DESCRIPTION,
+        limits: ViewLimits | None = None,
+        page_store_path: str | None = None,
+    ) -> None:
+        """Load nothing yet.
+
+        Args:
+            retriever: ``ColQwen2Retriever``, or any that gives nodes of ``PDFPageNodeParser``.
+            name: What the model calls it.
+            description: What the model is told; say what the documents are about.
+            limits: Of one call.
+            page_store_path: None: as the retriever, ``$VDR_PAGE_STORE``, or the user's cache
+                folder.
+        """
+        if page_store_path is None and isinstance(retriever, ColQwen2Retriever):
+            page_store_path = retriever.page_store_path
+        self.retriever = retriever
+        self.limits = ViewLimits() if limits is None else limits
+        self.page_store_path = page_store_path
+        self._metadata = ToolMetadata(
+            name=name, description=description, fn_schema=VisualSearchCall
+        )
+        self._found = FoundPages()
+
+    @property
+    def metadata(self) -> ToolMetadata:
+        """Name, description and input schema."""
+        return self._metadata
+
+    def call(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by name, see the schema
+        self,
+        question: str | None = None,
+        *,
+        k: int | None = None,
+        include_region: bool = False,
+        page_ref: str | None = None,
+        region: Mapping[str, float] | None = None,
+    ) -> ToolOutput:
+        """Search with ``question``, or open ``page_ref``.
+
+        Args:
+            question: In plain words.
+            k: At most this many hits; None: as the retriever.
+            include_region: Show the part of each page that matched, too.
+            page_ref: Of a page that a search of this tool found.
+            region: ``{"left": .., "top": .., "right": .., "bottom": ..}``, fractions of the page.
+        """
+        given = _given(question, k, include_region, page_ref, region)
+        try:
+            call = parse_call(given)
+            if call.page_ref is not None:
+                return self._opened(call, given)
+            nodes = self._retriever(call.k).retrieve(_question(call))
+            return self._shown(call, nodes, given)
+        except VdrError as error:
+            return self._refused(error, given)
+
+    async def acall(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self,
+        question: str | None = None,
+        *,
+        k: int | None = None,
+        include_region: bool = False,
+        page_ref: str | None = None,
+        region: Mapping[str, float] | None = None,
+    ) -> ToolOutput:
+        """:meth:`call` without blocking the event loop."""
+        given = _given(question, k, include_region, page_ref, region)
+        try:
+            call = parse_call(given)
+            if call.page_ref is not None:
+                return await asyncio.to_thread(self._opened, call, given)
+            nodes = await self._retriever(call.k).aretrieve(_question(call))
+            return await asyncio.to_thread(self._shown, call, nodes, given)
+        except VdrError as error:
+            return self._refused(error, given)
+
+    def _opened(self, call: VisualSearchCall, given: dict[str, Any]) -> ToolOutput:
+        box = None if call.region is None else call.region.box()
+        pages = self._found.get(call.page_ref or "")
+        return self._output(self._views.page_reply(pages, box=box), given, [])
+
+    def _shown(
+        self, call: VisualSearchCall, nodes: Sequence[NodeWithScore], given: dict[str, Any]
+    ) -> ToolOutput:
+        shown = list(nodes if call.k is None else nodes[: call.k])
+        pages = [_found_page(hit) for hit in shown]
+        self._found.remember(pages)
+        reply = self._views.search_reply(
+            _question(call),
+            pages,
+            include_region=call.include_region,
+            regions=self._regions(call, pages, shown),
+        )
+        return self._output(reply, given, shown)
+
+    def _regions(
+        self, call: VisualSearchCall, pages: Sequence[FoundPage], hits: Sequence[NodeWithScore]
+    ) -> Callable[[FoundPage], Box | None] | None:
+        retriever = self.retriever
+        if not isinstance(retriever, ColQwen2Retriever):
+            return None
+        nodes = {id(page): hit.node for page, hit in zip(pages, hits, strict=True)}
+
+        def region(page: FoundPage) -> Box | None:
+            grids = retriever.similarity_grids(_question(call), nodes[id(page)])
+            return region_of_grids(grids.grids, grids.tokens)
+
+        return region
+
+    def _retriever(self, k: int | None) -> BaseRetriever:
+        """The retriever, or a copy of it that brings ``k`` hits, where it can be told to."""
+        if k is not None:
+            self.limits.check_pages(k)
+        if k is None or not isinstance(getattr(self.retriever, "similarity_top_k", None), int):
+            return self.retriever
+        other: Any = copy.copy(self.retriever)
+        other.similarity_top_k = k
+        candidates = getattr(other, "candidates", None)
+        if isinstance(candidates, int):
+            other.candidates = max(candidates, other.similarity_top_k)
+        return other
+
+    @property
+    def _views(self) -> AgentViews:
+        return AgentViews(PagePictures(PageStore(self.page_store_path)), self.limits)
+
+    def _output(
+        self, reply: Reply, given: dict[str, Any], nodes: Sequence[NodeWithScore]
+    ) -> ToolOutput:
+        return ToolOutput(
+            tool_name=self.metadata.get_name(),
+            blocks=[_block(part) for part in reply.parts],
+            raw_input=given,
+            raw_output=nodes,
+        )
+
+    def _refused(self, error: VdrError, given: dict[str, Any]) -> ToolOutput:
+        said = error_line(error)
+        return ToolOutput(
+            tool_name=self.metadata.get_name(),
+            content=said,
+            raw_input=given,
+            raw_output=said,
+            is_error=True,
+            exception=error,
+        )
+
+
+def _given(
+    question: str | None,
+    k: int | None,
+    include_region: bool,  # noqa: FBT001  # of this module
+    page_ref: str | None,
+    region: Mapping[str, float] | None,
+) -> dict[str, Any]:
+    given = {
+        "question": question,
+        "k": k,
+        "include_region": include_region,
+        "page_ref": page_ref,
+        "region": region,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _question(call: VisualSearchCall) -> str:
+    return call.question or ""
+
+
+def _found_page(hit: NodeWithScore) -> FoundPage:
+    node, metadata = hit.node, hit.node.metadata
+    ref = page_ref(node)
+    source = next(
+        (
+            found
+            for key in ("source", "file_path", "file_name")
+            if isinstance(found := metadata.get(key), str) and found
+        ),
+        node.ref_doc_id or node.node_id,
+    )
+    return FoundPage.of_metadata(
+        metadata,
+        source=source,
+        page_ref=None if ref is None else str(ref),
+        text=_text(node),
+        score=hit.score,
+    )
+
+
+def _text(node: BaseNode) -> str:
+    with_citation = node.metadata.get(TEXT_KEY)
+    if page_ref(node) is not None and isinstance(with_citation, str):
+        return with_citation.partition("\n\n")[2]
+    return node.get_content(MetadataMode.NONE)
+
+
+def _block(part: ReplyPart) -> TextBlock | ImageBlock:
+    if isinstance(part, EncodedPicture):
+        return ImageBlock(image=part.data, image_mimetype=part.mime_type)
+    return TextBlock(text=part.text if isinstance(part, PictureLink) else part)

@@ -1,0 +1,290 @@
+"""LlamaIndex embedding that sees pages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+
+from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
+from vdr_integrations.encoders.preprocessing.text_check import check_texts
+from vdr_integrations.llama_index.embedding.batch_embedder import Embedder
+from vdr_integrations.llama_index.embedding.hooks import EmbeddingHooks
+from vdr_integrations.llama_index.embedding.items import (
+    EmbeddingItem,
+    ImageInput,
+    ItemContext,
+    image_item,
+    query_item,
+    text_item,
+)
+from vdr_integrations.llama_index.embedding.node_items import node_item
+from vdr_integrations.llama_index.embedding.query_mean import direction_of_mean
+from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
+from vdr_integrations.pages import PageStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from llama_index.core.schema import BaseNode
+
+    from vdr_integrations.encoders import DenseEncoder
+
+__all__ = ["VDREmbedding"]
+
+Vector = list[float]
+_Source = TypeVar("_Source")
+
+
+class VDREmbedding(EmbeddingHooks):
+    """Embedding of page images and of questions about them, in one vector space.
+
+    LlamaIndex hands an embedder nothing but strings. A string that is exactly a page reference
+    (``vdr-page:<sha256>``, the EMBED content of the nodes that :class:`PDFPageNodeParser` makes)
+    is embedded as that page's image; any other string as text. Document text is never read as a
+    path or URL, and a query is always text. Among the transformations of an index or pipeline it
+    embeds the images of any node that has one.
+
+    The model is loaded on first use, once per process however many objects use it. Any number of
+    threads and tasks may call one object. Copies, pickles and ``to_dict`` hold options, never
+    weights. With a GPU, leave ``IngestionPipeline.run(num_workers=...)`` at one: each of its
+    worker processes would load the model again.
+
+    All vectors are lists of Python floats, L2-normalised, of length :attr:`dimension` (the
+    checkpoint's own where that is None).
+
+    Attributes:
+        model_name: Hub id, local folder, or ``"nano"``, the small checkpoint in this package.
+        revision: Branch, tag or commit on the hub.
+        device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
+        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and
+            ``"float8"`` keep weights in 8 bits, see ``load_encoder``.
+        attn_implementation: ``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the
+            fastest, sdpa.
+        dimension: Length that vectors are cut to before they are normalised (Matryoshka); None:
+            not cut.
+        max_visual_tokens: Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends.
+        batch_visual_tokens: Visual tokens in one pass of the model; None: what suits the device.
+        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
+        page_store_path: Folder that references resolve in; None: ``$VDR_PAGE_STORE``, or the
+            user's cache folder.
+        cache_dir: Where checkpoints from the hub are kept; None: as transformers does.
+        local_files_only: Never ask the hub.
+        embed_batch_size: Texts or pages handed to the encoder at a time; how many of them go
+            through the model at once, it decides by their visual tokens.
+        num_workers: Batches that async calls have under way at a time; None: 2.
+        embeddings_cache: Key-value store for vectors, texts and pages alike, kept by encoder and
+            content: one store may serve several models.
+        token: Hub token; None: as huggingface_hub finds it. Never in ``to_dict``.
+
+    Example:
+        >>> model = VDREmbedding(model_name="nano")  # doctest: +SKIP
+        >>> len(model.get_query_embedding("How did revenue change?"))  # doctest: +SKIP
+        256
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    model_name: str = Field(default="llamaindex/vdr-2b-multi-v1", min_length=1)
+    revision: str | None = None
+    device: str | None = None
+    dtype: str = "auto"
+    attn_implementation: str | None = None
+    dimension: int | None = Field(default=None, ge=1)
+    max_visual_tokens: int = Field(default=768, ge=1)
+    batch_visual_tokens: int | None = Field(default=None, ge=1)
+    checkpoint: Checkpoint | None = None
+    page_store_path: str | None = None
+    cache_dir: str | None = None
+    local_files_only: bool = False
+    embed_batch_size: int = Field(default=32, gt=0, le=2048)
+    num_workers: int | None = Field(default=None, ge=1)
+    # Stores and secrets have no place in to_dict, which is logged, persisted and hashed.
+    embeddings_cache: Any | None = Field(default=None, exclude=True)
+    token: SecretStr | None = Field(default=None, exclude=True, repr=False)
+
+    _handle: EncoderHandle = PrivateAttr(default_factory=EncoderHandle)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """``"VDREmbedding"``."""
+        return "VDREmbedding"
+
+    def get_query_embedding(self, query: str) -> Vector:
+        """Vector of a question; a page reference is text like any other here.
+
+        Raises:
+            OptionError: Half a surrogate pair in it.
+            CheckpointError: The model cannot be loaded.
+            EncodingError: The model could not give a vector, or the text is too long.
+        """
+        return self._embed(check_texts([query]), query_item)[0]
+
+    async def aget_query_embedding(self, query: str) -> Vector:
+        """:meth:`get_query_embedding` without blocking the event loop."""
+        return (await self._aembed(check_texts([query]), query_item))[0]
+
+    def get_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
+    ) -> Vector:
+        """One vector of several questions: their mean, normalised again, or what ``agg_fn`` gives.
+
+        Raises:
+            OptionError: No question, or half a surrogate pair in one.
+        """
+        return (agg_fn or direction_of_mean)(self._embed(check_texts(queries), query_item))
+
+    async def aget_agg_embedding_from_queries(
+        self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
+    ) -> Vector:
+        """:meth:`get_agg_embedding_from_queries` without blocking the event loop."""
+        return (agg_fn or direction_of_mean)(await self._aembed(check_texts(queries), query_item))
+
+    def get_text_embedding(self, text: str) -> Vector:
+        """Vector of the page that ``text`` is the exact reference of, or of the text itself.
+
+        Raises:
+            OptionError: An empty text, a page reference followed by other text, or half a
+                surrogate pair.
+            PageReferenceError: A reference to a page that is not stored, or that was altered.
+            CheckpointError: The model cannot be loaded.
+            EncodingError: The model could not give a vector, or the text is too long.
+        """
+        return self._embed(check_texts([text]), text_item)[0]
+
+    async def aget_text_embedding(self, text: str) -> Vector:
+        """:meth:`get_text_embedding` without blocking the event loop."""
+        return (await self._aembed(check_texts([text]), text_item))[0]
+
+    def get_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
+        **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
+    ) -> list[Vector]:
+        """Vectors of references and texts in any mix, in order; see :meth:`get_text_embedding`."""
+        return self._embed(check_texts(texts), text_item, show_progress=show_progress)
+
+    async def aget_text_embedding_batch(
+        self,
+        texts: list[str],
+        show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
+        **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
+    ) -> list[Vector]:
+        """:meth:`get_text_embedding_batch` without blocking the event loop."""
+        return await self._aembed(check_texts(texts), text_item, show_progress=show_progress)
+
+    def get_image_embedding(self, img_file_path: ImageInput) -> Vector:
+        """Vector of an image: a local path, bytes, PIL image, array, ``data:`` URI, reference.
+
+        Raises:
+            PageError: The image cannot be opened; URLs are refused too.
+            CheckpointError: The model cannot be loaded.
+            EncodingError: The model could not give a vector.
+        """
+        return self._embed([img_file_path], image_item)[0]
+
+    async def aget_image_embedding(self, img_file_path: ImageInput) -> Vector:
+        """:meth:`get_image_embedding` without blocking the event loop."""
+        return (await self._aembed([img_file_path], image_item))[0]
+
+    def get_image_embedding_batch(
+        self,
+        img_file_paths: Sequence[ImageInput],
+        show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
+    ) -> list[Vector]:
+        """Vectors of images, in order; see :meth:`get_image_embedding`."""
+        return self._embed(img_file_paths, image_item, show_progress=show_progress)
+
+    async def aget_image_embedding_batch(
+        self,
+        img_file_paths: Sequence[ImageInput],
+        show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
+    ) -> list[Vector]:
+        """:meth:`get_image_embedding_batch` without blocking the event loop."""
+        return await self._aembed(img_file_paths, image_item, show_progress=show_progress)
+
+    def __call__(
+        self,
+        nodes: Sequence[BaseNode],
+        **kwargs: Any,  # noqa: ANN401  # LlamaIndex's signature
+    ) -> Sequence[BaseNode]:
+        """Embed nodes in place: page images where they have one, else their EMBED text.
+
+        Args:
+            nodes: Of any kind; a vector that a node has already is replaced.
+            kwargs: ``show_progress``; LlamaIndex hands every transformation whatever the index
+                was made with, and the rest of that is not meant for an embedding.
+
+        Raises:
+            OptionError: A node with nothing to embed, with nothing but an image URL, or with half
+                a surrogate pair in its text.
+            PageError: An image cannot be opened.
+        """
+        vectors = self._embed(nodes, node_item, show_progress=bool(kwargs.get("show_progress")))
+        return _with_vectors(nodes, vectors)
+
+    async def acall(
+        self,
+        nodes: Sequence[BaseNode],
+        **kwargs: Any,  # noqa: ANN401  # LlamaIndex's signature
+    ) -> Sequence[BaseNode]:
+        """:meth:`__call__` without blocking the event loop."""
+        show_progress = bool(kwargs.get("show_progress"))
+        return _with_vectors(
+            nodes, await self._aembed(nodes, node_item, show_progress=show_progress)
+        )
+
+    def _embed(
+        self,
+        sources: Sequence[_Source],
+        to_item: Callable[[_Source, ItemContext], EmbeddingItem],
+        *,
+        show_progress: bool = False,
+    ) -> list[Vector]:
+        if not sources:
+            return []
+        embedder = self._embedder(self._handle.get(self._options()))
+        return embedder.embed(sources, to_item, show_progress=show_progress)
+
+    async def _aembed(
+        self,
+        sources: Sequence[_Source],
+        to_item: Callable[[_Source, ItemContext], EmbeddingItem],
+        *,
+        show_progress: bool = False,
+    ) -> list[Vector]:
+        if not sources:
+            return []
+        embedder = self._embedder(await self._handle.aget(self._options()))
+        return await embedder.aembed(sources, to_item, show_progress=show_progress)
+
+    def _embedder(self, encoder: DenseEncoder) -> Embedder:
+        return Embedder(
+            model=self,
+            encoder=encoder,
+            cache=VectorCache(self.embeddings_cache, fingerprint=encoder.fingerprint),
+            context=ItemContext(PageStore(self.page_store_path), encoder.pixel_budget),
+        )
+
+    def _options(self) -> EncoderOptions:
+        return EncoderOptions(
+            model=self.model_name,
+            revision=self.revision,
+            device=self.device,
+            dtype=self.dtype,
+            attn_implementation=self.attn_implementation,
+            dimension=self.dimension,
+            max_visual_tokens=self.max_visual_tokens,
+            batch_visual_tokens=self.batch_visual_tokens,
+            checkpoint=self.checkpoint,
+            token=self.token.get_secret_value() if self.token else None,
+            cache_dir=self.cache_dir,
+            local_files_only=self.local_files_only,
+        )
+
+
+def _with_vectors(nodes: Sequence[BaseNode], vectors: list[Vector]) -> Sequence[BaseNode]:
+    for node, vector in zip(nodes, vectors, strict=True):
+        node.embedding = vector
+    return nodes

@@ -1,0 +1,1 @@
+"""PDFs as Documents, and Documents as image nodes."""

@@ -1,0 +1,190 @@
+"""LlamaIndex reader of PDFs as pages."""
+
+from __future__ import annotations
+
+import logging
+import os
+from io import BytesIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.readers.base import BasePydanticReader
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+
+from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.llama_index.reading.page_nodes import page_document
+from vdr_integrations.pages import PageStore, open_pdf
+from vdr_integrations.types import PixelBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fsspec import AbstractFileSystem
+    from llama_index.core.schema import Document
+
+    from vdr_integrations.pages import PdfDocument, PdfPage
+
+__all__ = ["PDFPageReader"]
+
+_logger = logging.getLogger(__name__)
+
+PdfFile = str | PurePath | bytes | bytearray | BytesIO
+"""A path, or the content of a PDF."""
+
+PdfFiles = list[PdfFile] | list[str] | list[Path] | tuple[PdfFile, ...]
+"""Several of them."""
+
+
+class PDFPageReader(BasePydanticReader):
+    """Reads each page of a PDF as one ``Document``, and keeps its image in the page store.
+
+    A Document holds the page's reference and the path of its image, never pixels, so any
+    docstore, cache and vector store can keep it; its text is the page's citation and text layer.
+    :class:`PDFPageNodeParser` makes the node of it that is embedded. Documents have stable UUIDs,
+    made of file path and page number: in an ``IngestionPipeline`` with UPSERTS only pages that
+    changed are embedded again. ``SimpleDirectoryReader`` adds dates and sizes of the file to
+    each page's metadata, which LlamaIndex counts as changes of all its pages: give it
+    ``file_metadata`` without them, or the embedding an ``embeddings_cache``.
+
+    What cannot be read is left out, logged and collected in :attr:`errors`, be it a page or a
+    whole file; a call that finds nothing readable raises.
+
+    Attributes:
+        max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. More than
+            the embedding's own only serves those who look at the image.
+        password: For encrypted PDFs. Never in ``to_dict``.
+        page_store_path: Folder of the page store; None: ``$VDR_PAGE_STORE``, or the user's cache
+            folder. The embedding must be given the same.
+        raise_on_error: Raise on the first page or file that cannot be read.
+
+    Example:
+        >>> documents = PDFPageReader().load_data("report.pdf")  # doctest: +SKIP
+        >>> documents[0].metadata["page_label"]  # doctest: +SKIP
+        'i'
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_visual_tokens: int = Field(default=768, ge=1)
+    password: SecretStr | None = Field(default=None, exclude=True, repr=False)
+    page_store_path: str | None = None
+    raise_on_error: bool = False
+
+    _errors: list[PageError] = PrivateAttr(default_factory=list)
+
+    @classmethod
+    def class_name(cls) -> str:
+        """``"PDFPageReader"``."""
+        return "PDFPageReader"
+
+    @property
+    def errors(self) -> tuple[PageError, ...]:
+        """Pages and files that this reader left out so far, each naming file and page."""
+        return tuple(self._errors)
+
+    def load_data(
+        self,
+        file: PdfFile | PdfFiles,
+        extra_info: dict[str, Any] | None = None,
+        fs: AbstractFileSystem | None = None,
+    ) -> list[Document]:
+        """The Documents of all pages, in order; see :meth:`lazy_load_data`."""
+        return list(self.lazy_load_data(file, extra_info=extra_info, fs=fs))
+
+    def lazy_load_data(
+        self,
+        file: PdfFile | PdfFiles,
+        extra_info: dict[str, Any] | None = None,
+        fs: AbstractFileSystem | None = None,
+    ) -> Iterator[Document]:
+        """The Documents of all pages, in order, each rendered when it is asked for.
+
+        Args:
+            file: Path or content of a PDF, or several. Folders are read by
+                ``SimpleDirectoryReader(file_extractor={".pdf": PDFPageReader()})``.
+            extra_info: More metadata for every page.
+            fs: Where paths are read from; the local file system by default.
+
+        Raises:
+            MissingExtraError: PyMuPDF is not installed (an ImportError).
+            DocumentOpenError: No file could be read, and this is why the first could not.
+            PageError: With ``raise_on_error``, or where no page could be rendered.
+        """
+        first_error: PageError | None = None
+        found_pages = False
+        for one in file if isinstance(file, list | tuple) else [file]:
+            for outcome in self._read(one, extra_info, fs):
+                if not isinstance(outcome, PageError):
+                    found_pages = True
+                    yield outcome
+                    continue
+                if self.raise_on_error:
+                    raise outcome
+                _logger.warning("Left out: %s", outcome)
+                self._errors.append(outcome)
+                first_error = first_error or outcome
+        if first_error is not None and not found_pages:
+            raise first_error
+
+    def _read(
+        self, file: PdfFile, extra_info: dict[str, Any] | None, fs: AbstractFileSystem | None
+    ) -> Iterator[Document | PageError]:
+        try:
+            pdf = self._open(file, fs)
+        except PageError as error:
+            yield error
+            return
+        with pdf:
+            file_path, file_name = _identity(file, pdf, remote=fs is not None)
+            for index in range(len(pdf)):
+                try:
+                    yield self._document(
+                        pdf[index],
+                        file_path=file_path,
+                        file_name=file_name,
+                        extra_info=extra_info,
+                    )
+                except PageError as error:
+                    yield error
+
+    def _open(self, file: PdfFile, fs: AbstractFileSystem | None) -> PdfDocument:
+        password = self.password.get_secret_value() if self.password else None
+        if fs is None or isinstance(file, bytes | bytearray | BytesIO):
+            source = Path(file) if isinstance(file, PurePath) else file
+            return open_pdf(source, password=password)
+        try:
+            content = fs.cat_file(str(file))
+        except OSError as problem:
+            raise DocumentOpenError(
+                f"it cannot be read from {type(fs).__name__} ({type(problem).__name__}).",
+                source=str(file),
+            ) from problem
+        return open_pdf(content, password=password, name=str(file))
+
+    def _document(
+        self,
+        page: PdfPage,
+        *,
+        file_path: str,
+        file_name: str,
+        extra_info: dict[str, Any] | None,
+    ) -> Document:
+        store = PageStore(self.page_store_path)
+        ref = store.put(page.to_image(PixelBudget(max_visual_tokens=self.max_visual_tokens)))
+        return page_document(
+            page,
+            ref=ref,
+            image_path=store.path(ref).absolute(),
+            file_path=file_path,
+            file_name=file_name,
+            extra_info=extra_info,
+        )
+
+
+def _identity(file: PdfFile, pdf: PdfDocument, *, remote: bool) -> tuple[str, str]:
+    """What tells the file from all others, and what a citation calls it."""
+    if isinstance(file, bytes | bytearray | BytesIO):
+        return f"sha256:{pdf.sha256}", f"{pdf.sha256[:12]}.pdf"
+    # Links are not followed: two links to one file are two documents.
+    absolute = str(file) if remote else os.path.abspath(file)  # noqa: PTH100
+    return absolute, PurePath(file).name

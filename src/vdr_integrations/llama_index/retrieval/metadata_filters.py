@@ -1,0 +1,115 @@
+"""LlamaIndex's metadata filters as filters of the index."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.vector_stores import (
+    FilterCondition,
+    FilterOperator,
+    MetadataFilter,
+    MetadataFilters,
+)
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.llama_index.reading.page_nodes import PAGE_KEY, TEXT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vdr_integrations.index.late_interaction_index import PageFilter
+
+__all__ = ["page_filter"]
+
+_BOUNDS = {
+    FilterOperator.GT: "gt",
+    FilterOperator.GTE: "gte",
+    FilterOperator.LT: "lt",
+    FilterOperator.LTE: "lte",
+}
+_ONE = (FilterOperator.EQ, FilterOperator.CONTAINS)
+_ONE_OF = (FilterOperator.IN, FilterOperator.ANY)
+_SOURCE_KEYS = ("source", "file_path")
+# On every node, but not among what an index of files can be filtered by: no page would fit.
+_SHOWN_ONLY = ("file_name", "page_label", "total_pages", PAGE_KEY, TEXT_KEY)
+
+
+def page_filter(filters: MetadataFilters | None) -> PageFilter | None:
+    """The filter of the index that finds the same pages.
+
+    ``source`` and ``file_path`` name the document, ``page_number`` the page, and other keys the
+    caller's own metadata. All of ``==``, ``in``, ``any``, ``contains`` and ``>``, ``>=``, ``<``,
+    ``<=`` must hold; ``or`` joins values of one key. Metadata that is a list fits with any of its
+    items, and text is compared as a whole.
+
+    Raises:
+        OptionError: What the index cannot do: ``!=``, ``nin``, ``all``, ``is_empty``, text
+            matches, ``not``, ``or`` over several keys, two values for one key, and keys that are
+            shown on nodes only.
+    """
+    if filters is None:
+        return None
+    fields: dict[str, Any] = {}
+    for key, wanted in _all_of(filters):
+        name = "source" if key in _SOURCE_KEYS else key
+        fields[name] = _both(key, fields[name], wanted) if name in fields else wanted
+    places = {name: fields.pop(name) for name in ("source", "page_number") if name in fields}
+    found = {**places, "metadata": fields} if fields else places
+    return found or None
+
+
+def _all_of(filters: MetadataFilters) -> Iterator[tuple[str, Any]]:
+    if filters.condition is FilterCondition.NOT:
+        raise _refused("the condition 'not'")
+    if filters.condition is FilterCondition.OR and len(filters.filters) > 1:
+        yield _any_of(filters)
+        return
+    for one in filters.filters:
+        if isinstance(one, MetadataFilters):
+            yield from _all_of(one)
+        else:
+            yield _translated(one)
+
+
+def _any_of(filters: MetadataFilters) -> tuple[str, list[Any]]:
+    keys: set[str] = set()
+    values: list[Any] = []
+    for one in filters.filters:
+        if isinstance(one, MetadataFilters) or one.operator not in (*_ONE, *_ONE_OF):
+            raise _refused("the condition 'or' over anything but values of one key")
+        key, wanted = _translated(one)
+        keys.add(key)
+        values += wanted if isinstance(wanted, list) else [wanted]
+    if len(keys) > 1:
+        raise _refused(f"the condition 'or' over several keys ({', '.join(sorted(keys))})")
+    return keys.pop(), values
+
+
+def _translated(one: MetadataFilter) -> tuple[str, Any]:
+    if one.key in _SHOWN_ONLY:
+        raise _refused(f"the key {one.key!r}")
+    is_list = isinstance(one.value, list)
+    if one.operator in _BOUNDS and not is_list and one.value is not None:
+        return one.key, {_BOUNDS[one.operator]: one.value}
+    if one.operator in _ONE and not is_list and one.value is not None:
+        return one.key, one.value
+    if one.operator in _ONE_OF and is_list:
+        return one.key, one.value
+    kind = "none" if one.value is None else type(one.value).__name__
+    raise _refused(f"{one.key!r} with the operator {one.operator.value!r} and a value of {kind}")
+
+
+def _both(key: str, first: object, second: object) -> object:
+    if isinstance(first, dict) and isinstance(second, dict) and not first.keys() & second.keys():
+        return {**first, **second}
+    if first == second:
+        return first
+    raise _refused(f"two values for the key {key!r}")
+
+
+def _refused(found: str) -> OptionError:
+    return OptionError(
+        f"filters of a late-interaction index do not take {found}. Allowed are source (or "
+        f"file_path), page_number and metadata of your own, with ==, in, any, contains, >, >=, < "
+        f"and <=, of which all must hold, and 'or' over values of one key."
+    )

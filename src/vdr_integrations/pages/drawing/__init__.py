@@ -1,0 +1,1 @@
+"""Pages drawn in processes of their own."""

@@ -1,0 +1,92 @@
+"""A page of a PDF as a picture, and what a process of its own does to make it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+from vdr_integrations.errors import DocumentOpenError, PageRenderError
+from vdr_integrations.pages.drawing.time_limit import ends_this_process
+from vdr_integrations.pages.pdf.mupdf import mupdf
+from vdr_integrations.pages.pdf.pdf_document import PdfDocument, open_pdf
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vdr_integrations.pages.file_limits import RenderLimits
+    from vdr_integrations.pages.pdf.pdf_page import PdfPage
+    from vdr_integrations.types import PageImage, PixelBudget
+
+__all__ = ["DrawnPage", "PageAddress", "be_ready", "draw_elsewhere", "draw_in_time", "drawn_page"]
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnPage:
+    """What an index takes of a page.
+
+    Attributes:
+        image: Drawn at the size that fills the pixel budget.
+        page_label: What the document calls the page.
+        text: The text layer.
+    """
+
+    image: PageImage
+    page_label: str
+    text: str
+
+
+class PageAddress(NamedTuple):
+    """A page as another process finds it."""
+
+    path: Path
+    sha256: str
+    source: str
+    limits: RenderLimits
+    page_number: int
+
+
+def drawn_page(page: PdfPage, budget: PixelBudget) -> DrawnPage:
+    """Draw a page here.
+
+    Raises:
+        PageError: MuPDF cannot, or the page's box is absurd.
+    """
+    return DrawnPage(page.to_image(budget), page.page_label, page.text)
+
+
+def be_ready() -> None:
+    """Load what drawing takes; a process that ends over this ends whatever the page."""
+    with mupdf(PageRenderError, source="a page", doing="draw"):
+        pass
+
+
+def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> DrawnPage:
+    """Draw a page in the process that calls this.
+
+    Raises:
+        PageError: As :func:`drawn_page`, or the file is another by now.
+    """
+    document = _document(address.path, address.sha256, address.source, address.limits)
+    return drawn_page(document[address.page_number - 1], budget)
+
+
+def draw_in_time(
+    draw: Callable[[PageAddress, PixelBudget], DrawnPage],
+    limit_s: float,
+    address: PageAddress,
+    budget: PixelBudget,
+) -> DrawnPage:
+    """What ``draw`` gives; the process that calls this ends where that takes longer."""
+    be_ready()
+    with ends_this_process(after_s=limit_s):
+        return draw(address, budget)
+
+
+@lru_cache(maxsize=1)  # pages come document by document, and a document is held whole
+def _document(path: Path, sha256: str, source: str, limits: RenderLimits) -> PdfDocument:
+    document = open_pdf(path, name=source, limits=limits)
+    if document.sha256 != sha256:
+        raise DocumentOpenError("it changed while it was read; read it again.", source=source)
+    return document

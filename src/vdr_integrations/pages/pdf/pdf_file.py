@@ -1,0 +1,175 @@
+"""A PDF held open by MuPDF: unlocking, checking, loading pages, closing."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import weakref
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from vdr_integrations.errors import (
+    DocumentOpenError,
+    DocumentPasswordError,
+    EmptyDocumentError,
+    PageRenderError,
+)
+from vdr_integrations.pages.pdf.mupdf import MUPDF_LOCK, mupdf
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    import pymupdf
+
+    from vdr_integrations.pages.file_limits import RenderLimits
+
+__all__ = ["LoadedPage", "PdfFile"]
+
+_logger = logging.getLogger(__name__)
+
+_HEADER = b"%PDF-"
+_HEADER_WITHIN_BYTES = 1024
+"""Readers look for the header this far into a file (ISO 32000-1, annex H, note 13)."""
+
+
+class LoadedPage(NamedTuple):
+    """MuPDF's own objects, to be used only while its lock is held."""
+
+    engine: Any
+    document: pymupdf.Document
+    page: pymupdf.Page
+
+
+class PdfFile:
+    """An open PDF, shared by the document and those of its pages that are in use.
+
+    Attributes:
+        source: What error messages call it.
+        sha256: SHA-256 of the file's bytes.
+        limits: What it was opened with.
+        page_count: Pages.
+        path: Where another process can open it, too; None for bytes and for encrypted documents,
+            whose password is not kept.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        source: str,
+        password: str | None,
+        limits: RenderLimits,
+        path: Path | None = None,
+    ) -> None:
+        """Open, unlock and check it; errors as in ``open_pdf``."""
+        # MuPDF would take HTML, SVG, EPUB or a picture just as well.
+        if _HEADER not in data[:_HEADER_WITHIN_BYTES]:
+            raise _not_a_pdf(source)
+        with mupdf(DocumentOpenError, source=source, doing="open") as engine:
+            document = engine.open(stream=data, filetype="pdf")
+            try:
+                is_locked = bool(document.needs_pass)
+                self.page_count = _check(document, password, source, limits)
+            except BaseException:
+                document.close()
+                raise
+        self.source = source
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.limits = limits
+        self.path = None if is_locked else path
+        self._document: pymupdf.Document = document
+        self._close = weakref.finalize(self, _close, document)
+        self._close.atexit = False
+
+    @contextmanager
+    def load(self, page_number: int, *, doing: str) -> Generator[LoadedPage]:
+        """A page, with all of MuPDF held for the length of the block.
+
+        Args:
+            page_number: 1-based.
+            doing: What is being done with it, for error messages: "render".
+
+        Raises:
+            DocumentOpenError: The document is closed.
+            PageRenderError: MuPDF cannot load the page, or failed in the block.
+        """
+        with mupdf(
+            PageRenderError, source=self.source, doing=doing, page_number=page_number
+        ) as engine:
+            if not self._close.alive:
+                raise DocumentOpenError(
+                    "the document is closed; use its pages before closing it.",
+                    source=self.source,
+                    page_number=page_number,
+                )
+            yield LoadedPage(engine, self._document, self._document.load_page(page_number - 1))
+
+    def close(self) -> None:
+        """Let go of the file's bytes. Closing twice does nothing."""
+        self._close()
+
+
+def _check(
+    document: pymupdf.Document, password: str | None, source: str, limits: RenderLimits
+) -> int:
+    """Unlock the document and return its number of pages."""
+    if not document.is_pdf:
+        raise _not_a_pdf(source)
+    if document.needs_pass:
+        _unlock(document, password, source)
+    page_count = document.page_count
+    if page_count < 1:
+        raise EmptyDocumentError("it has no pages; leave it out.", source=source)
+    if page_count > limits.max_pages:
+        raise DocumentOpenError(
+            f"it has {page_count:,} pages; at most {limits.max_pages:,} are read. Split it, or "
+            f"pass limits=RenderLimits(max_pages=...).",
+            source=source,
+        )
+    # One bad page is that page's error. Neither the first nor the last: the tree is broken.
+    if not any(_loads(document, position) for position in {0, page_count - 1}):
+        raise DocumentOpenError(
+            "its page tree is broken: neither the first nor the last page can be found. "
+            "Repair it, for instance by printing it to a new PDF.",
+            source=source,
+        )
+    if document.is_repaired:
+        _logger.warning("%s: damaged, and repaired while opening; parts may be missing", source)
+    return page_count
+
+
+def _unlock(document: pymupdf.Document, password: str | None, source: str) -> None:
+    if password is None:
+        raise DocumentPasswordError(
+            "it is encrypted, and no password was given; pass password=...", source=source
+        )
+    try:
+        unlocked = document.authenticate(password)
+    except (TypeError, ValueError):  # what no C string can hold opens nothing
+        unlocked = False
+    if not unlocked:
+        raise DocumentPasswordError(
+            "it is encrypted, and the password does not open it.", source=source
+        )
+
+
+def _loads(document: pymupdf.Document, position: int) -> bool:
+    try:
+        document.load_page(position)
+    except Exception:  # noqa: BLE001  # whatever it is, the page cannot be had; see mupdf.py
+        return False
+    return True
+
+
+def _not_a_pdf(source: str) -> DocumentOpenError:
+    return DocumentOpenError(
+        "it is not a PDF: no %PDF- header at its start. Convert it to a PDF; "
+        "pictures are opened with open_image(...).",
+        source=source,
+    )
+
+
+def _close(document: pymupdf.Document) -> None:
+    with MUPDF_LOCK:
+        document.close()
