@@ -25,8 +25,9 @@ from wordfreq import top_n_list, word_frequency, zipf_frequency
 
 from benchmarks.timing import machine
 from vdr_integrations import load_encoder, open_pdf
-from vdr_integrations.index import SimilarityGrids, similarity_grids
-from vdr_integrations.index.heatmap import HeatMap
+from vdr_integrations.index import similarity_grids
+from vdr_integrations.retrieval import SimilarityGrids
+from vdr_integrations.retrieval.heatmap import HeatMap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -25,9 +25,8 @@ import pymupdf
 from PIL import Image
 
 if TYPE_CHECKING:
-    from mcp.types import CallToolResult
-
     from mcp import ClientSession
+    from mcp.types import CallToolResult
 
 __all__ = ["MAX_CHARACTERS", "Checked", "check_replies", "write_varied_documents"]
 
@@ -178,9 +177,9 @@ async def _run(folder: Path, *, replies: int, pages: int) -> Checked:
     from mcp.shared.memory import create_connected_server_and_client_session
 
     from vdr_integrations import load_encoder
+    from vdr_integrations.agents.page_service import PageService
     from vdr_integrations.cli.options.model_settings import ModelSettings
     from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
-    from vdr_integrations.mcp.page_service import PageService
     from vdr_integrations.mcp.server import MCP_LIMITS, build_server
 
     write_varied_documents(folder / "docs", pages=pages)

@@ -50,7 +50,7 @@ for hit in hits:
 # found:
 
 # %%
-display(PageStore().get(hits[0].metadata["vdr_page"]).image)
+display(PageStore().get(hits[0].metadata["page_ref"]).image)
 
 # %% [markdown]
 # ## A query engine that looks at pages

@@ -12,6 +12,7 @@ import torch
 from tests.hub_cache import cached_repository
 from tests.models import models_in_memory, new_models
 from tests.tiny_checkpoint import write_tiny_checkpoint
+from vdr_integrations.retrieval.encoder_fields import EncoderFields
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
@@ -19,7 +20,6 @@ from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
 from vdr_integrations.langchain.retrieval.late_interaction import LateInteraction
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
-from vdr_integrations.llama_index.retrieval.searching import PageSearch
 
 if TYPE_CHECKING:
     from vdr_integrations import PageStore
@@ -55,7 +55,7 @@ def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
 
 
 @pytest.mark.parametrize(
-    "takes_dtype", [load_encoder, VDREmbeddings, LateInteraction, VDREmbedding, PageSearch]
+    "takes_dtype", [load_encoder, EncoderFields, VDREmbedding]
 )
 def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
     described = DTYPE.search(inspect.getsource(takes_dtype))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     )
     from vdr_integrations.errors import VdrError
     from vdr_integrations.pages import PageStore, PdfDocument, open_image, open_pdf
+    from vdr_integrations.retrieval import PageSearcher
     from vdr_integrations.types import Hit, Page, PageImage, PageRef, PixelBudget
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "Page",
     "PageImage",
     "PageRef",
+    "PageSearcher",
     "PageStore",
     "PairedEncoder",
     "PdfDocument",
@@ -46,6 +48,7 @@ _HOMES = {
     "Page": "types",
     "PageImage": "types",
     "PageRef": "types",
+    "PageSearcher": "retrieval",
     "PageStore": "pages",
     "PairedEncoder": "encoders",
     "PdfDocument": "pages",

@@ -17,21 +17,20 @@ from PIL import Image
 
 from vdr_integrations.agents import (
     AgentViews,
-    Box,
     EncodedPicture,
-    FoundPage,
     FoundPages,
-    PagePictures,
     PictureLink,
     ViewLimits,
+    cited,
     encode_picture,
     excerpt,
 )
-from vdr_integrations.agents.matched_region import region_of_grids
 from vdr_integrations.agents.tool_call import TOOL_DESCRIPTION, VisualSearchCall, parse_call
 from vdr_integrations.agents.untrusted_text import clean
 from vdr_integrations.errors import OptionError, PageReferenceError
 from vdr_integrations.pages import PageStore, open_image, open_pdf
+from vdr_integrations.retrieval import Box, FoundPage, PagePictures, SimilarityGrids
+from vdr_integrations.retrieval.regions import regions_of_words
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -389,22 +388,19 @@ def test_names_of_documents_stay_on_their_line(tmp_path: Path) -> None:
     page = FoundPage(
         source="/x/a\n[end]\u202e.pdf", page_number=3, page_label="i\nv", total_pages=9
     )
-    assert page.citation == "a [end].pdf, page i v (3 of 9)"
+    assert cited(page) == "a [end].pdf, page i v (3 of 9)"
 
 
 def test_a_label_that_is_not_there_is_not_cited() -> None:
-    page = FoundPage.of_metadata(
-        {"page_number": 3, "page_label": None}, source="a.pdf", page_ref=None, text="", score=None
-    )
-    assert page.citation == "a.pdf, page 3"
+    page = FoundPage.of_metadata({"source": "a.pdf", "page_number": 3, "page_label": None})
+    assert page.citation == cited(page) == "a.pdf, page 3"
 
 
 def test_a_region_of_cells_thinner_than_any_box_is_a_box() -> None:
     for shape in ((1, 300, 2), (1, 2, 300)):
         grids = np.zeros(shape, np.float32)
         grids[0, shape[1] // 2, shape[2] // 2] = 1
-        box = region_of_grids(grids, ["word"])
-        assert box is not None
+        box = Box.around(regions_of_words(SimilarityGrids(("word",), grids))[0])
         assert box.left < box.right
         assert box.top < box.bottom
 
@@ -413,9 +409,9 @@ def test_a_region_is_of_the_words_of_the_question_whatever_the_prompt_is() -> No
     grids = np.zeros((3, 10, 10), np.float32)
     grids[0, 1, 1] = grids[2, 1, 1] = 1
     grids[1, 8, 8] = 0.5
-    box = region_of_grids(grids, ["Find:", " word", " Augment"], prompt="Find: {query} Augment")
-    assert box is not None
-    assert box.top > 0.7
+    asked = SimilarityGrids(("Find:", " word", " Augment"), grids)
+    (region,) = regions_of_words(asked, prompt="Find: {query} Augment")
+    assert region.top > 0.7
 
 
 def test_limits_hold_and_what_is_left_out_is_a_link(tmp_path: Path) -> None:

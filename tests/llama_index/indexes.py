@@ -42,5 +42,5 @@ def assert_embedded_as_pages(
     assert len(vectors) == len(documents)
     for document in documents:
         (node,) = [n for n in index.docstore.docs.values() if n.ref_doc_id == document.id_]
-        expected = embedding.get_text_embedding(document.metadata["vdr_page"])
+        expected = embedding.get_text_embedding(document.metadata["page_ref"])
         np.testing.assert_allclose(vectors[node.node_id], expected, atol=1e-5)

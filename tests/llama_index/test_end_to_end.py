@@ -43,7 +43,7 @@ async def test_scores_are_the_cosines_of_query_and_page(
     hits = retriever.retrieve(query)
     assert [hit.node_id for hit in await retriever.aretrieve(query)] == [h.node_id for h in hits]
     for hit in hits:
-        page = embedding.get_text_embedding(hit.metadata["vdr_page"])
+        page = embedding.get_text_embedding(hit.metadata["page_ref"])
         cosine = float(np.dot(page, embedding.get_query_embedding(query)))
         assert hit.score == pytest.approx(cosine, abs=1e-4)
 
@@ -111,7 +111,7 @@ async def test_a_multimodal_query_engine_sends_the_page_and_says_which_it_is(
         _ = await engine.aquery("What fell?") if asynchronous else engine.query("What fell?")
         blocks = [block for message in sent_to(llm) for block in message.blocks]
         (image,) = [block for block in blocks if isinstance(block, ImageBlock)]
-        stored = page_store.path(hit.metadata["vdr_page"])
+        stored = page_store.path(hit.metadata["page_ref"])
         assert image.resolve_image().read() == stored.read_bytes()
         text = "\n".join(block.text for block in blocks if isinstance(block, TextBlock))
         assert hit.text.startswith("report.pdf, page ")

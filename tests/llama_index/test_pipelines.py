@@ -26,7 +26,7 @@ def test_a_blank_page_is_not_a_duplicate_of_another_blank_page(
     embedding: VDREmbedding, reader: PDFPageReader, tmp_path: Path
 ) -> None:
     documents = reader.load_data(write_pdf(tmp_path / "blank.pdf", ["", ""]))
-    assert documents[0].metadata["vdr_page"] == documents[1].metadata["vdr_page"]
+    assert documents[0].metadata["page_ref"] == documents[1].metadata["page_ref"]
     nodes = PDFPageNodeParser()(documents)
     assert nodes[0].hash != nodes[1].hash
     pipeline = IngestionPipeline(

@@ -89,7 +89,7 @@ def test_content_is_right_in_every_mode(reader: PDFPageReader, report: Path) -> 
     assert documents[2].text.endswith("Outlook is calm")
     for document in documents:
         (node,) = PDFPageNodeParser()([document])
-        ref = document.metadata["vdr_page"]
+        ref = document.metadata["page_ref"]
         text = document.text
         assert text.startswith(f"report.pdf, page {document.metadata['page_label']} (")
         for holder in (document, node):

@@ -14,11 +14,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pymupdf
 import pytest
 from benchmarks.mcp_replies import MAX_CHARACTERS, check_replies, write_varied_documents
+from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp.shared.exceptions import McpError
 from mcp.shared.memory import create_connected_server_and_client_session
@@ -30,11 +31,10 @@ from tests.isolation.test_each_framework_alone import run_python
 from tests.patience import HANG_S
 from tests.pdfs import encrypt_pdf, write_pdf
 
-from mcp import ClientSession, StdioServerParameters
-from vdr_integrations import load_encoder
-from vdr_integrations.cli.options.model_settings import ModelSettings
+from vdr_integrations import PageSearcher, load_encoder
+from vdr_integrations.agents.page_service import PageService
+from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest, sync_index
-from vdr_integrations.mcp.page_service import PageService
 from vdr_integrations.mcp.server import MCP_LIMITS, _load_ahead, build_server
 
 if TYPE_CHECKING:
@@ -44,12 +44,11 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
     from vdr_integrations.agents import Reply
-    from vdr_integrations.cli.options.indexes import Index
-    from vdr_integrations.cli.options.model_settings import Encoder
+    from vdr_integrations.index.page_index import PageIndex as Index
 
 ROOT = Path(__file__).resolve().parents[2]
 REF = re.compile(r"^page_ref: (vdr-page:[0-9a-f]{64})$", re.MULTILINE)
-SETTINGS = ModelSettings(device="cpu")
+OPTIONS = EncoderOptions(device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +88,8 @@ def index(
 
 @asynccontextmanager
 async def client(index: Index, **options: Any) -> AsyncGenerator[ClientSession]:
-    service = PageService(index, SETTINGS, limits=MCP_LIMITS, **options)
+    searcher = PageSearcher(index, encoder=OPTIONS, **options)
+    service = PageService(searcher, limits=MCP_LIMITS)
     async with create_connected_server_and_client_session(build_server(service)) as session:
         yield session
 
@@ -242,8 +242,8 @@ async def test_names_of_documents_stay_on_their_line_in_errors_too(tmp_path: Pat
 
 
 async def test_pages_are_opened_without_the_model(index: Index) -> None:
-    settings = ModelSettings(model="/not/there", device="cpu")
-    service = PageService(index, settings, limits=MCP_LIMITS)
+    options = EncoderOptions(model="/not/there", device="cpu")
+    service = PageService(PageSearcher(index, encoder=options), limits=MCP_LIMITS)
     async with create_connected_server_and_client_session(build_server(service)) as session:
         page = await session.call_tool("view_page", {"source": "report.pdf", "page_number": 2})
         search = await session.call_tool("search_pages", {"question": "Costs"})
@@ -268,17 +268,18 @@ async def test_a_page_that_was_removed_since_it_was_found_is_not_opened(tmp_path
     assert "no page of the index" in text_of(gone)
 
 
-class UnreadableModel(PageService):
+class UnreadableModel(PageSearcher):
     """Its model lies on a disk that fails."""
 
-    def encoder(self) -> Encoder:
+    @property
+    def encoder(self) -> NoReturn:
         raise OSError(5, "Input/output error", "a\nb")
 
 
 def test_a_model_that_cannot_be_read_ahead_is_one_line_of_error(
     index: Index, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _load_ahead(UnreadableModel(index, SETTINGS, limits=MCP_LIMITS))
+    _load_ahead(PageService(UnreadableModel(index), limits=MCP_LIMITS))
     said = capsys.readouterr().err
     assert said.startswith("error: ")
     assert "Input/output error" in said
@@ -314,7 +315,7 @@ class WaitingService(PageService):
     """Its searches wait until they are let go."""
 
     def __init__(self, index: Index) -> None:
-        super().__init__(index, SETTINGS, limits=MCP_LIMITS)
+        super().__init__(PageSearcher(index, encoder=OPTIONS), limits=MCP_LIMITS)
         self.asked, self.go_on = threading.Event(), threading.Event()
 
     def search(self, question: str, *, k: int = 5, include_region: bool = False) -> Reply:
@@ -341,7 +342,8 @@ async def test_what_does_not_fit_is_a_link_that_the_server_resolves(index: Index
         templates = await session.list_resource_templates()
         assert [t.uriTemplate for t in templates.resourceTemplates] == ["vdr-page:{sha256}"]
     limits = replace(MCP_LIMITS, max_images=2)
-    service = PageService(index, SETTINGS, limits=limits, password="pw")
+    searcher = PageSearcher(index, encoder=OPTIONS, password="pw")
+    service = PageService(searcher, limits=limits)
     async with create_connected_server_and_client_session(build_server(service)) as session:
         found = await session.call_tool("search_pages", {"question": "Costs", "k": 4})
         links = [block for block in found.content if isinstance(block, ResourceLink)]

@@ -16,19 +16,20 @@ from vdr_integrations.agents.untrusted_text import (
 )
 from vdr_integrations.agents.view_limits import ViewLimits
 from vdr_integrations.errors import PageError
+from vdr_integrations.retrieval.citation import citation, file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from PIL import Image
 
-    from vdr_integrations.agents.box import Box
-    from vdr_integrations.agents.found_pages import FoundPage
-    from vdr_integrations.agents.page_pictures import PagePictures, Zoomed
+    from vdr_integrations.retrieval.box import Box
+    from vdr_integrations.retrieval.found_page import FoundPage
+    from vdr_integrations.retrieval.page_pictures import PagePictures, Zoomed
 
     RegionFinder: TypeAlias = Callable[[FoundPage], Box | None]
 
-__all__ = ["AgentViews", "PictureLink", "Reply", "ReplyPart"]
+__all__ = ["AgentViews", "PictureLink", "Reply", "ReplyPart", "cited"]
 
 _NO_REGIONS = (
     "Regions are not known: this search compares whole pages, not parts of them (late interaction)."
@@ -37,6 +38,16 @@ _NO_REGIONS = (
 _REGION_WIDTH = 0.4
 _REGION_HEIGHT = 0.2
 """Of a page: a word that matched says little without the line and the table it stands in."""
+
+
+def cited(page: FoundPage) -> str:
+    """The citation of a page, cleaned: names and labels are content of documents."""
+    return citation(
+        one_line(file_name_of(page.source)),
+        page_number=page.page_number,
+        page_label=one_line(page.page_label, max_characters=20),
+        total_pages=page.total_pages,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +64,7 @@ class PictureLink:
     def text(self) -> str:
         """What stands in its place where there are no links."""
         return (
-            f"The picture of {self.page.citation} is left out, the limits of one call are "
+            f"The picture of {cited(self.page)} is left out, the limits of one call are "
             f"reached: open it by its page_ref."
         )
 
@@ -170,8 +181,8 @@ class AgentViews:
             PageError: The picture cannot be had.
         """
         page, limits = pages[0], self.limits
-        lines = [page.citation, *_address(page)]
-        lines += [f"the same picture: {other.citation}" for other in pages[1:4]]
+        lines = [cited(page), *_address(page)]
+        lines += [f"the same picture: {cited(other)}" for other in pages[1:4]]
         if not limits.max_images:
             lines.append("There are no pictures here: the tool is set to give text alone.")
             return Reply(("\n".join([*lines, *self._whole_text(page)]),))
@@ -196,7 +207,7 @@ class AgentViews:
 
     def _hit(self, call: _Call, rank: int, page: FoundPage, box: Box | None) -> list[ReplyPart]:
         score = "" if page.score is None else f", score {page.score:.4f}"
-        lines = [f"[{rank}] {page.citation}{score}", *_address(page)]
+        lines = [f"[{rank}] {cited(page)}{score}", *_address(page)]
         text = excerpt(page.text, call.question, max_characters=self.limits.max_excerpt_characters)
         if text:
             lines.append(fenced(text, boundary=call.boundary))
@@ -222,7 +233,7 @@ class AgentViews:
             zoomed = self.pictures.zoomed(page, shown, max_side_px=self.limits.max_side_px)
         except PageError as error:  # the file was there a moment ago
             return [error_line(error, max_characters=400)]
-        line = f"Region of {page.citation} that matched best: {_described(box, zoomed)}."
+        line = f"Region of {cited(page)} that matched best: {_described(box, zoomed)}."
         picture = call.take(zoomed.image)
         if picture is None:
             return [line]

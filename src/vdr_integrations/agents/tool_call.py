@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from vdr_integrations.agents.box import Box
 from vdr_integrations.errors import OptionError
+from vdr_integrations.retrieval.box import Box
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

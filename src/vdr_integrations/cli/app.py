@@ -200,11 +200,12 @@ def _update(
     page_timeout_s: float | None,
     wait_s: float,
 ) -> SyncReport:
-    from vdr_integrations.cli.options.indexes import index_to_write
+    from vdr_integrations.cli.options.indexes import searcher_to_write
     from vdr_integrations.index import sync_index
 
     display.notice("Loading the model ...")
-    with index_to_write(path, settings, kind, wait_s=wait_s) as (index, encoder):
+    with searcher_to_write(path, settings, kind, wait_s=wait_s) as searcher:
+        index, encoder = searcher.index, searcher.page_encoder
         with index_display.progress_bar() as on_progress:
             report = sync_index(
                 index,

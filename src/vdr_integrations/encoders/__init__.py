@@ -6,11 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.checkpoints.description import KNOWN_CHECKPOINTS, Checkpoint
-from vdr_integrations.encoders.encoder_on_demand import (
-    EncoderHandle,
-    EncoderOptions,
-    MultiVectorHandle,
-)
+from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
@@ -22,10 +18,8 @@ __all__ = [
     "KNOWN_CHECKPOINTS",
     "Checkpoint",
     "DenseEncoder",
-    "EncoderHandle",
     "EncoderOptions",
     "MultiVectorEncoder",
-    "MultiVectorHandle",
     "PairedEncoder",
     "PairedVectors",
     "load_encoder",

@@ -1,11 +1,11 @@
-"""The encoder behind a framework's object: loaded on first use, never copied or pickled."""
+"""Encoders that are loaded on first use, and that are never copied or pickled."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import OptionError
@@ -15,100 +15,130 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
-__all__ = ["EncoderHandle", "EncoderOptions", "MultiVectorHandle"]
+__all__ = ["DEFAULT_VISUAL_TOKENS", "EncoderOnDemand", "EncoderOptions"]
 
-Encoder = TypeVar("Encoder")
-
-
-class EncoderOptions(NamedTuple):
-    """What ``load_encoder`` is called with."""
-
-    model: str
-    revision: str | None
-    device: str | None
-    dtype: str
-    attn_implementation: str | None
-    dimension: int | None
-    max_visual_tokens: int
-    batch_visual_tokens: int | None
-    checkpoint: Checkpoint | None
-    token: str | None
-    cache_dir: str | None
-    local_files_only: bool
+DEFAULT_VISUAL_TOKENS = 768
+"""Pixel budget of a page; the vdr-2b-multi-v1 card recommends it."""
 
 
-class _Handle(ABC, Generic[Encoder]):
-    """Loads an encoder on first use and keeps it.
+@dataclass(frozen=True, kw_only=True)
+class EncoderOptions:
+    """The options of ``load_encoder``; None leaves the choice to the index or the default.
 
-    Encoders are kept by their options, so a handle that is shared by a shallow copy
-    (``model_copy(update={"dimension": 256})``) never answers with the other's vectors. Pickles
-    and deep copies are empty handles: weights stay where they were loaded.
+    Copies keep the hub token. Pickles do not: the other process finds its own.
+
+    Attributes:
+        model: Hub id, local folder or ``"nano"``.
+        revision: Branch, tag or commit on the hub.
+        device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None selects the best one.
+        dtype: See ``load_encoder``.
+        attn_implementation: See ``load_encoder``.
+        dimension: Numbers in a vector (Matryoshka).
+        max_visual_tokens: Pixel budget of a page.
+        batch_visual_tokens: Visual tokens in one pass of the model.
+        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
+        token: Hub token.
+        cache_dir: Folder of downloaded checkpoints.
+        local_files_only: Never connect to the hub.
+    """
+
+    model: str | None = None
+    revision: str | None = None
+    device: str | None = None
+    dtype: str = "auto"
+    attn_implementation: str | None = None
+    dimension: int | None = None
+    max_visual_tokens: int | None = None
+    batch_visual_tokens: int | None = None
+    checkpoint: Checkpoint | None = None
+    token: str | None = None
+    cache_dir: str | None = None
+    local_files_only: bool = False
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The names of all options."""
+        return tuple(field.name for field in fields(cls))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All options but the hub token."""
+        return {**self.__dict__, "token": None}
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself, with the token: nothing in it changes."""
+        return self
+
+
+class EncoderOnDemand:
+    """Loads encoders on first use and keeps them by their options.
+
+    Shallow copies share what is loaded. Pickles and deep copies are empty: the weights stay in the
+    process that loaded them.
     """
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
-        self._encoders: dict[EncoderOptions, Encoder] = {}
+        """Load nothing yet."""
+        self._dense: dict[EncoderOptions, DenseEncoder] = {}
+        self._multi_vector: dict[EncoderOptions, MultiVectorEncoder] = {}
         self._loading = PerProcess(threading.Lock)
 
-    def get(self, options: EncoderOptions) -> Encoder:
-        """The encoder of ``options``, loaded at most once however many threads ask."""
+    def dense(self, options: EncoderOptions) -> DenseEncoder:
+        """The dense encoder of ``options``, loaded at most once by any number of threads.
+
+        Raises:
+            OptionError: The checkpoint gives one vector a token.
+            CheckpointError: It cannot be loaded.
+        """
+        from vdr_integrations.encoders.dense_encoder import DenseEncoder
+
         with self._loading.value:
-            encoder = self._encoders.get(options)
-            if encoder is None:
-                encoder = self._encoders[options] = self._load(options)
-            return encoder
+            if options not in self._dense:
+                self._dense[options] = _load(DenseEncoder, options)
+            return self._dense[options]
 
-    async def aget(self, options: EncoderOptions) -> Encoder:
-        """:meth:`get`, loading outside the event loop."""
-        return self._encoders.get(options) or await asyncio.to_thread(self.get, options)
+    def multi_vector(self, options: EncoderOptions) -> MultiVectorEncoder:
+        """The multi-vector encoder of ``options``, loaded at most once by any number of threads.
 
-    @abstractmethod
-    def _load(self, options: EncoderOptions) -> Encoder: ...
+        Raises:
+            OptionError: The checkpoint gives one vector a page.
+            CheckpointError: It cannot be loaded.
+        """
+        from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
+
+        with self._loading.value:
+            if options not in self._multi_vector:
+                self._multi_vector[options] = _load(MultiVectorEncoder, options)
+            return self._multi_vector[options]
+
+    async def adense(self, options: EncoderOptions) -> DenseEncoder:
+        """:meth:`dense`, loading outside the event loop."""
+        return self._dense.get(options) or await asyncio.to_thread(self.dense, options)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """An empty handle."""
+        """An object that has loaded nothing."""
         return (type(self), ())
 
     def __eq__(self, other: object) -> bool:
-        """All handles are equal: what they give follows from the options alone."""
+        """All are equal: what they give depends on the options alone."""
         return type(other) is type(self)
 
     def __hash__(self) -> int:
-        """Equal for all handles."""
+        """Equal for all."""
         return hash(type(self))
 
 
-class EncoderHandle(_Handle["DenseEncoder"]):
-    """A handle on dense encoders."""
-
-    def _load(self, options: EncoderOptions) -> DenseEncoder:
-        from vdr_integrations.encoders.dense_encoder import DenseEncoder
-
-        encoder = _loaded(options)
-        if isinstance(encoder, DenseEncoder):
-            return encoder
-        raise OptionError(
-            f"{options.model} gives one vector a token (late interaction), not one a page; use it "
-            f"with ColQwen2Retriever, or choose a dense model such as llamaindex/vdr-2b-multi-v1."
-        )
+def _arguments(options: EncoderOptions) -> dict[str, Any]:
+    if options.model is None:
+        raise OptionError("no model is named; give its hub id, its folder, or 'nano'.")
+    budget = options.max_visual_tokens or DEFAULT_VISUAL_TOKENS
+    chosen = replace(options, max_visual_tokens=budget)
+    return {name: getattr(chosen, name) for name in EncoderOptions.names()}
 
 
-class MultiVectorHandle(_Handle["MultiVectorEncoder"]):
-    """A handle on late-interaction encoders."""
-
-    def _load(self, options: EncoderOptions) -> MultiVectorEncoder:
-        from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
-
-        encoder = _loaded(options)
-        if isinstance(encoder, MultiVectorEncoder):
-            return encoder
-        raise OptionError(
-            f"{options.model} gives one vector a page; late interaction needs one a token. Choose "
-            f"a ColQwen2 model such as vidore/colqwen2-v1.0."
-        )
-
-
-def _loaded(options: EncoderOptions) -> object:
+def _load(kind, options):  # TEMPORARY
     from vdr_integrations.encoders.load import load_encoder
 
-    return load_encoder(**options._asdict())
+    e = load_encoder(**_arguments(options))
+    if not isinstance(e, kind):
+        raise OptionError(f"{options.model} is of the other kind")
+    return e

@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.dense_index import DenseIndex
-    from vdr_integrations.index.heatmap import HeatMap
     from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.opening import open_index
-    from vdr_integrations.index.query_words import QueryWord
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
-    from vdr_integrations.index.regions import Region, strongest_regions
     from vdr_integrations.index.scoring.maxsim import maxsim_score, maxsim_scores, similarity_grids
     from vdr_integrations.index.server.qdrant_server import QdrantServer
-    from vdr_integrations.index.similarity import SimilarityGrids
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
     from vdr_integrations.index.sync.synchronise import sync_index
@@ -27,14 +23,10 @@ __all__ = [
     "DenseIndex",
     "DocumentRecord",
     "FileState",
-    "HeatMap",
     "LateInteractionIndex",
     "Manifest",
     "PageRecord",
     "QdrantServer",
-    "QueryWord",
-    "Region",
-    "SimilarityGrids",
     "SkippedPage",
     "StoredPage",
     "SyncFailure",
@@ -44,7 +36,6 @@ __all__ = [
     "maxsim_scores",
     "open_index",
     "similarity_grids",
-    "strongest_regions",
     "sync_index",
 ]
 
@@ -53,14 +44,10 @@ _HOMES = {
     "DenseIndex": "dense_index",
     "DocumentRecord": "records",
     "FileState": "records",
-    "HeatMap": "heatmap",
     "LateInteractionIndex": "late_interaction_index",
     "Manifest": "manifest",
     "PageRecord": "records",
     "QdrantServer": "server.qdrant_server",
-    "QueryWord": "query_words",
-    "Region": "regions",
-    "SimilarityGrids": "similarity",
     "SkippedPage": "records",
     "StoredPage": "stored_page",
     "SyncFailure": "sync.sync_report",
@@ -70,7 +57,6 @@ _HOMES = {
     "maxsim_scores": "scoring.maxsim",
     "open_index": "opening",
     "similarity_grids": "scoring.maxsim",
-    "strongest_regions": "regions",
     "sync_index": "sync.synchronise",
 }
 

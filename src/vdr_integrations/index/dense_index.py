@@ -19,6 +19,7 @@ from vdr_integrations.index.page_index import (
     created_engine,
     opened_engine,
 )
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -104,7 +105,7 @@ class DenseIndex(PageIndex):
         self,
         query: NDArray[np.float32],
         *,
-        k: int = 5,
+        k: int = DEFAULT_HITS,
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
     ) -> list[Hit]:
         """The pages nearest to a query, best first.

@@ -11,7 +11,6 @@ from vdr_integrations.index.arguments import check_unit_rows, listed_ids, whole_
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.engine import MaxSimSearch
-from vdr_integrations.index.explaining import explained_hits
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.manifest import Manifest
 from vdr_integrations.index.page_filter import parse_filter
@@ -21,6 +20,7 @@ from vdr_integrations.index.page_index import (
     created_engine,
     opened_engine,
 )
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,6 +116,11 @@ class LateInteractionIndex(PageIndex):
             raise
         return cls(engine)
 
+    @property
+    def late(self) -> Self:
+        """The index itself."""
+        return self
+
     def vectors_of(self, page_id: str) -> NDArray[np.float32]:
         """The token vectors of a page as they are stored: float32 (tokens, dimension).
 
@@ -132,7 +137,7 @@ class LateInteractionIndex(PageIndex):
         self,
         query: NDArray[np.float32],
         *,
-        k: int = 5,
+        k: int = DEFAULT_HITS,
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
         exhaustive: bool = False,
         candidates: int | None = None,
@@ -179,13 +184,13 @@ class LateInteractionIndex(PageIndex):
             exhaustive=exhaustive,
             dense_query=None if dense_query is None else self._checked_dense(dense_query),
         )
-        return self._explained(self._engine.search(asked), query)
+        return self._engine.search(asked)
 
     def search_many(
         self,
         queries: Sequence[NDArray[np.float32]],
         *,
-        k: int = 5,
+        k: int = DEFAULT_HITS,
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
         exhaustive: bool = False,
         candidates: int | None = None,
@@ -209,14 +214,11 @@ class LateInteractionIndex(PageIndex):
             IndexFormatError: One of the pages was altered.
         """
         self._check_query(query)
-        return self._explained(self._engine.rerank(query, listed_ids(page_ids)), query)
+        return self._engine.rerank(query, listed_ids(page_ids))
 
     asearch = in_thread(search)
     asearch_many = in_thread(search_many)
     arerank = in_thread(rerank)
-
-    def _explained(self, hits: list[Hit], query: NDArray[np.float32]) -> list[Hit]:
-        return explained_hits(hits, index=self, query=query)
 
     def _check_query(self, query: NDArray[np.float32]) -> None:
         check_unit_rows("the query", query, dimension=self.manifest.dimension)

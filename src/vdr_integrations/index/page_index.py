@@ -12,6 +12,7 @@ from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.staged_document import StagedDocument
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.engine import Engine
     from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
     from vdr_integrations.index.stored_page import StoredPage
+    from vdr_integrations.types import Hit
 
 __all__ = ["LOCK_WAIT_S", "Location", "PageIndex", "created_engine", "opened_engine"]
 
@@ -69,9 +72,31 @@ class PageIndex:
         )
         self.compression: Compression = self._settings.compression
         self.prompts: dict[str, str] = self._settings.prompts
+        self._is_closed = False
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._is_closed
+
+    @property
+    def late(self) -> LateInteractionIndex | None:
+        """The index itself if it keeps a vector of each token; None if it keeps one a page."""
+        return None
+
+    def search(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
+    ) -> list[Hit]:
+        """The best pages for a query, best first; see the two kinds of indexes."""
+        raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of the index; a second call does nothing."""
+        """Close the index; a second call does nothing."""
+        self._is_closed = True
         self._engine.close()
 
     def __enter__(self) -> Self:

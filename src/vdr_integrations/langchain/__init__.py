@@ -47,7 +47,6 @@ except ModuleNotFoundError as error:
         package="langchain-core", extra="langchain", purpose="vdr_integrations.langchain"
     ) from error
 
-from vdr_integrations.index import SimilarityGrids
 from vdr_integrations.langchain.agent.content_blocks import page_blocks, page_image_block
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
 from vdr_integrations.langchain.reading.page_documents import page_key
@@ -64,7 +63,6 @@ __all__ = [
     "ColQwen2Retriever",
     "PDFPageBlobParser",
     "PDFPageLoader",
-    "SimilarityGrids",
     "VDREmbeddings",
     "VisualDocumentSearchTool",
     "page_blocks",

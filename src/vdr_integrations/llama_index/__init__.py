@@ -35,11 +35,7 @@ except ModuleNotFoundError as error:
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
 from vdr_integrations.llama_index.reading.page_node_parser import PDFPageNodeParser
 from vdr_integrations.llama_index.reading.pdf_page_reader import PDFPageReader
-from vdr_integrations.llama_index.retrieval import (
-    ColQwen2Rerank,
-    ColQwen2Retriever,
-    SimilarityGrids,
-)
+from vdr_integrations.llama_index.retrieval import ColQwen2Rerank, ColQwen2Retriever
 
 if TYPE_CHECKING:
     from vdr_integrations.llama_index.agent.tool import VisualDocumentSearchTool
@@ -49,7 +45,6 @@ __all__ = [
     "ColQwen2Retriever",
     "PDFPageNodeParser",
     "PDFPageReader",
-    "SimilarityGrids",
     "VDREmbedding",
     "VisualDocumentSearchTool",
 ]

@@ -15,20 +15,18 @@ from vdr_integrations.errors import MissingExtraError, OptionError, VdrError
 try:
     import anyio
     import anyio.to_thread
+    from mcp import types
     from mcp.server.lowlevel import NotificationOptions, Server
     from mcp.server.lowlevel.helper_types import ReadResourceContents
     from mcp.server.stdio import stdio_server
     from mcp.shared.message import SessionMessage
     from pydantic import AnyUrl, BaseModel, ValidationError
-
-    from mcp import types
 except ImportError as error:
     raise MissingExtraError(package="mcp", extra="mcp", purpose="vdr mcp") from error
 
 from vdr_integrations.agents import EncodedPicture, PictureLink, ViewLimits
 from vdr_integrations.agents.tool_call import validation_message
 from vdr_integrations.agents.untrusted_text import error_line
-from vdr_integrations.cli.terminal.exits import say_error
 from vdr_integrations.mcp.lone_surrogates import forward_messages
 from vdr_integrations.mcp.tool_schemas import ListDocuments, SearchPages, ViewPage
 
@@ -36,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
 
     from vdr_integrations.agents import Reply, ReplyPart
-    from vdr_integrations.mcp.page_service import PageService
+    from vdr_integrations.agents.page_service import PageService
 
 __all__ = ["MCP_LIMITS", "build_server", "serve_stdio"]
 
@@ -160,9 +158,10 @@ def _on_one_line() -> Generator[None]:
 
 def _load_ahead(service: PageService) -> None:
     try:
-        service.encoder()
+        _ = service.searcher.encoder
     except (VdrError, OSError, MemoryError) as error:
-        say_error(str(error) or type(error).__name__)  # the next search says so to the client
+        # The next search says so to the client.
+        sys.stderr.write(f"error: {error_line(error) or type(error).__name__}\n")
 
 
 def _tool(name: str, title: str, call: type[BaseModel]) -> types.Tool:

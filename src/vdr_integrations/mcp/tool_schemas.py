@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vdr_integrations.agents.tool_call import RegionArgument  # noqa: TC001  # pydantic reads it
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 __all__ = ["ListDocuments", "SearchPages", "ViewPage"]
 
@@ -24,7 +25,7 @@ class SearchPages(BaseModel):
     question: str = Field(
         min_length=1, max_length=2000, description="What to look for, in plain words."
     )
-    k: int = Field(default=5, ge=1, le=20, description="Number of pages.")
+    k: int = Field(default=DEFAULT_HITS, ge=1, le=20, description="Number of pages.")
     include_region: bool = Field(
         default=False, description="Show the part of each page that matched, too."
     )

@@ -8,25 +8,20 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from PIL import Image
 
     from vdr_integrations.types.page import PageImage
 
-__all__ = ["Explanation", "Hit", "explained"]
+__all__ = ["DEFAULT_HITS", "Explanation", "Hit", "explained"]
+
+DEFAULT_HITS = 5
+"""Pages that a search finds, in every framework and command, if the caller gives no number."""
 
 
 class Explanation(Protocol):
-    """What draws the heat map of a hit."""
+    """Draws the heat map of a hit."""
 
-    def __call__(
-        self,
-        *,
-        query_tokens: Sequence[str] | None,
-        page: Image.Image | PageImage | None,
-        encoder: Any,  # noqa: ANN401  # encoders.MultiVectorEncoder, likewise
-    ) -> Any:  # noqa: ANN401  # index.HeatMap, of a layer that this one does not know
+    def __call__(self, *, page: Image.Image | PageImage | None) -> Any:  # noqa: ANN401  # retrieval.HeatMap, of a layer above
         """See :meth:`Hit.heatmap`."""
         ...
 
@@ -75,39 +70,30 @@ class Hit(_Explainable):
                 del found[name]
         return found
 
-    def heatmap(
-        self,
-        *,
-        query_tokens: Sequence[str] | None = None,
-        page: Image.Image | PageImage | None = None,
-        encoder: Any = None,  # noqa: ANN401  # encoders.MultiVectorEncoder, of a layer above
-    ) -> Any:  # noqa: ANN401  # index.HeatMap, likewise
-        """Why the page was found, drawn over it: a ``vdr_integrations.index.HeatMap``.
+    def heatmap(self, *, page: Image.Image | PageImage | None = None) -> Any:  # noqa: ANN401  # retrieval.HeatMap
+        """Why the page was found, drawn over it: a ``vdr_integrations.retrieval.HeatMap``.
 
-        Of hits of ``LateInteractionIndex.search`` and ``rerank``, as long as the index is open.
+        For hits of ``PageSearcher.search`` over an index of late interaction.
 
         Args:
-            query_tokens: ``encoder.query_tokens(question)``: the texts of the query's tokens, to
-                tell the words of the question from the prompt. Numbers when left out.
-            page: The page's image; taken from the page store, or drawn again from its file, when
-                left out.
-            encoder: The ``MultiVectorEncoder`` that made the index; encodes the page again where
-                its tokens were pooled.
+            page: The page's image; None takes it from the page store, or draws the page's file
+                again.
 
         Raises:
-            OptionError: A hit that does not know its search (of a dense index, or copied), another
-                number of tokens, or a page whose tokens were pooled, and no encoder.
-            PageReferenceError: The image is not to be had, or another than was indexed.
-            IndexStoreError: The index was closed.
+            OptionError: A hit that does not know its search (from an index, or a copy), or an
+                index of one vector a page.
+            PageReferenceError: The image is no longer available, or is not the one that was
+                indexed.
+            IndexStoreError: The index cannot be used.
         """
         explanation: Explanation | None = getattr(self, "_explanation", None)
         if explanation is None:
             raise OptionError(
-                f"{self.source} page {self.page_number}: this hit does not know the query it was "
-                f"found by. Hits of LateInteractionIndex.search do, as long as they are not "
-                f"copied or pickled; for others call retriever.heatmap(question, hit)."
+                f"{self.source} page {self.page_number}: this hit does not know the question that "
+                f"it was found by. Hits of PageSearcher.search do, if they are not copied or "
+                f"pickled; for others call searcher.heatmap(question, hit)."
             )
-        return explanation(query_tokens=query_tokens, page=page, encoder=encoder)
+        return explanation(page=page)
 
 
 _HitT = TypeVar("_HitT", bound=Hit)

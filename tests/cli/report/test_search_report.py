@@ -18,7 +18,7 @@ from tests.cli.menus import QUESTION, index_menus, write_words
 from tests.index.documents import write_pdf
 
 from vdr_integrations.cli.report.report_page import FoundPage, Question, report_html
-from vdr_integrations.index import HeatMap, SimilarityGrids
+from vdr_integrations.retrieval import HeatMap, SimilarityGrids
 from vdr_integrations.types import Hit
 
 if TYPE_CHECKING:

@@ -182,7 +182,7 @@ async def test_hits_are_texts_and_pictures_in_the_order_of_the_retriever(
     assert not output.is_error
     assert output.raw_output == hits
     assert output.raw_input == {"question": "Costs fell", "include_region": False}
-    assert refs(output) == refs(again) == [hit.metadata["vdr_page"] for hit in hits]
+    assert refs(output) == refs(again) == [hit.metadata["page_ref"] for hit in hits]
     for shown in (output, again):
         assert [b.block_type for b in shown.blocks] == ["text", "image"] * len(hits)
         assert len(images(shown.blocks)) == len(hits)
@@ -242,7 +242,7 @@ def test_a_dense_search_says_that_it_knows_no_regions(stock: VisualDocumentSearc
 def test_only_pages_that_this_tool_found_are_opened(
     late: VisualDocumentSearchTool, pages: list[BaseNode], page_store: PageStore
 ) -> None:
-    stranger = pages[2].metadata["vdr_page"]
+    stranger = pages[2].metadata["page_ref"]
     assert stranger in page_store
     refused = late.call(page_ref=stranger)
     assert refused.is_error

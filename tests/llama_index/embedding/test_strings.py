@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def refs_of(reader: PDFPageReader, path: Path) -> list[str]:
-    return [document.metadata["vdr_page"] for document in reader.load_data(path)]
+    return [document.metadata["page_ref"] for document in reader.load_data(path)]
 
 
 async def test_every_method_gives_the_same_vector_for_the_same_page(

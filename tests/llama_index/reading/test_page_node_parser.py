@@ -31,7 +31,7 @@ def test_metadata_added_to_documents_reaches_the_nodes_and_not_their_vectors(
             assert node.metadata["department"] == "finance"
             assert node.metadata["file_path"] == "s3://b/report.pdf"
             content = node.get_content(metadata_mode=MetadataMode.EMBED)
-            assert content == node.metadata["vdr_page"]
+            assert content == node.metadata["page_ref"]
 
 
 def test_a_parsed_page_passes_the_parser_again_unchanged(
@@ -47,8 +47,8 @@ def test_a_parsed_page_passes_the_parser_again_unchanged(
         (Document(text="x", metadata={"file_path": "/d/a.PDF"}), "PDFPageReader"),
         (Document(text="x", metadata={"file_name": "a.txt"}), "own node parser"),
         (Document(text="x"), "own node parser"),
-        (TextNode(text="x", metadata={"vdr_page": "vdr-page:" + "0" * 64}), "text splitter"),
-        (Document(text="x", metadata={"vdr_page": "vdr-page:" + "0" * 64}), "no image path"),
+        (TextNode(text="x", metadata={"page_ref": "vdr-page:" + "0" * 64}), "text splitter"),
+        (Document(text="x", metadata={"page_ref": "vdr-page:" + "0" * 64}), "no image path"),
         (Document(image_resource=MediaResource(path=Path("a.png"))), "own node parser"),
     ],
 )

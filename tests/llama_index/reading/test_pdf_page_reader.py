@@ -35,7 +35,7 @@ def test_each_page_is_a_document_that_says_where_it_is_from(
     documents = reader.load_data(report)
     assert len(documents) == 3
     for number, document in enumerate(documents, start=1):
-        reference = document.metadata.pop("vdr_page")
+        reference = document.metadata.pop("page_ref")
         assert document.metadata == {
             "page_label": str(number),
             "page_number": number,
@@ -108,7 +108,7 @@ def test_the_same_pdf_at_two_paths_and_two_equal_pages_never_collide(
     link = tmp_path / "link.pdf"
     link.symlink_to(first)
     documents = reader.load_data([first, second, link])
-    assert len({document.metadata["vdr_page"] for document in documents}) == 1
+    assert len({document.metadata["page_ref"] for document in documents}) == 1
     assert len(ids(documents)) == 6
     assert len({document.hash for document in documents}) == 6
     assert len({node.id_ for node in PDFPageNodeParser()(documents)}) == 6
@@ -125,9 +125,9 @@ def test_bytes_are_known_by_their_hash(reader: PDFPageReader, report: Path) -> N
 def test_extra_info_is_kept_and_cannot_replace_what_the_page_is(
     reader: PDFPageReader, report: Path
 ) -> None:
-    info = {"file_path": "s3://b/r.pdf", "year": 2023, "vdr_page": "x", "page_number": 9}
+    info = {"file_path": "s3://b/r.pdf", "year": 2023, "page_ref": "x", "page_number": 9}
     document = reader.load_data(report, extra_info=info)[0]
-    assert document.metadata["vdr_page"].startswith("vdr-page:")
+    assert document.metadata["page_ref"].startswith("vdr-page:")
     assert document.metadata["page_number"] == 1
     assert document.metadata["year"] == 2023
     assert document.metadata["file_path"] == "s3://b/r.pdf"
@@ -231,7 +231,7 @@ def test_a_directory_reader_reads_pages(
         assert "file_size" in node.metadata
         for some in (document, node):
             content = some.get_content(metadata_mode=MetadataMode.EMBED)
-            assert content == document.metadata["vdr_page"]
+            assert content == document.metadata["page_ref"]
     assert len({node.id_ for node in nodes}) == 4
     assert all(uuid.UUID(node.id_) for node in nodes)
 
@@ -258,7 +258,7 @@ def test_a_directory_reader_reads_pages_in_worker_processes(
     )
     documents = directory.load_data(num_workers=2)
     assert len(documents) == 4
-    assert all(document.metadata["vdr_page"] in page_store for document in documents)
+    assert all(document.metadata["page_ref"] in page_store for document in documents)
 
 
 def test_a_reader_config_takes_the_reader(reader: PDFPageReader, report: Path) -> None:

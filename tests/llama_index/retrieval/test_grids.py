@@ -32,7 +32,7 @@ async def test_a_grid_holds_the_cosines_of_a_token_with_the_page_line_by_line(
     hit = retriever.retrieve(QUERY)[0]
     found = retriever.similarity_grids(QUERY, hit.node)
     assert multi_encoded.pages == []
-    page = page_store.get(hit.metadata["vdr_page"])
+    page = page_store.get(hit.metadata["page_ref"])
     layout = encoder.page_layout(page.height, page.width)
     assert found.grids.shape == (len(query), layout.rows, layout.columns)
     assert found.tokens == tuple(encoder.query_tokens(QUERY))
@@ -65,7 +65,7 @@ async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
     hit = retriever.retrieve(QUERY)[0]
     drawn = retriever.heatmap(QUERY, hit.node)
     np.testing.assert_array_equal(drawn.grids, retriever.similarity_grids(QUERY, hit.node).grids)
-    assert drawn.page.tobytes() == page_store.get(hit.metadata["vdr_page"]).image.tobytes()
+    assert drawn.page.tobytes() == page_store.get(hit.metadata["page_ref"]).image.tobytes()
     assert [word.text for word in drawn.words] == QUERY.split()
     assert drawn.label == f"{hit.metadata['file_name']} page {hit.metadata['page_number']}"
     assert (await retriever.aheatmap(QUERY, hit.node)).png() == drawn.png()
@@ -89,7 +89,7 @@ def test_a_page_whose_tokens_were_pooled_is_encoded_again(
         nodes, index=server, encoder=encoder, compression=Compression(token_pooling=3)
     )
     node = pooled.retrieve(QUERY)[0].node
-    page = page_store.get(node.metadata["vdr_page"])
+    page = page_store.get(node.metadata["page_ref"])
     layout = encoder.page_layout(page.height, page.width)
     (query,) = encoder.encode_queries([QUERY])
     (matrix,) = encoder.encode_pages([page])
@@ -100,7 +100,7 @@ def test_a_page_whose_tokens_were_pooled_is_encoded_again(
 
 
 def test_what_has_no_grid_is_refused(retriever: ColQwen2Retriever, nodes: list[BaseNode]) -> None:
-    image = QueryBundle("", image_path=nodes[0].metadata["vdr_page"])
+    image = QueryBundle("", image_path=nodes[0].metadata["page_ref"])
     with pytest.raises(OptionError, match="a text"):
         retriever.similarity_grids(image, nodes[0])
     for refuses in (retriever.similarity_grids, retriever.heatmap):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def index_of(retriever: ColQwen2Retriever) -> LateInteractionIndex:
-    return retriever._index.get()
+    return retriever.searcher.index
 
 
 def refs(retriever: ColQwen2Retriever) -> dict[int, str]:
@@ -159,7 +159,7 @@ def test_several_documents_and_pdfs_without_a_path_lie_side_by_side(
     assert index_of(retriever).count_pages() == 7
     (hit,) = [
         hit
-        for hit in retriever.retrieve_by_image(documents[3].metadata["vdr_page"])
+        for hit in retriever.search_image(documents[3].metadata["page_ref"])
         if hit.metadata["source"].startswith("sha256:") and hit.metadata["page_number"] == 2
     ]
     assert hit.text == documents[3].text
@@ -170,7 +170,7 @@ def test_a_batch_that_fails_leaves_the_index_as_it_was(
     retriever: ColQwen2Retriever, nodes: list[BaseNode], tmp_path: Path
 ) -> None:
     before = refs(retriever)
-    nodes[2].metadata["vdr_page"] = "vdr-page:" + "0" * 64
+    nodes[2].metadata["page_ref"] = "vdr-page:" + "0" * 64
     nodes[0].metadata["year"] = 1999
     with pytest.raises(PageReferenceError):
         retriever.add_nodes(nodes, batch_pages=1)
@@ -185,7 +185,7 @@ def test_what_is_no_page_is_refused_before_anything_is_written(
     named = nodes[0].model_copy(deep=True)
     named.metadata["source"] = "intranet"
     twin = nodes[1].model_copy(deep=True)
-    twin.metadata["vdr_page"] = nodes[0].metadata["vdr_page"]
+    twin.metadata["page_ref"] = nodes[0].metadata["page_ref"]
     write_pdf(report, ["New", "New", "New"])
     new = reader.load_data(report)
     before = refs(retriever)

@@ -132,7 +132,7 @@ def test_filters_inside_filters_all_hold() -> None:
         filters(("source", Op.EQ, "/a.pdf"), ("file_path", Op.EQ, "/b.pdf")),
         filters(("file_name", Op.EQ, "report.pdf")),
         filters(("page_label", Op.EQ, "iv")),
-        filters(("vdr_page", Op.EQ, "vdr-page:")),
+        filters(("page_ref", Op.EQ, "vdr-page:")),
     ],
     ids=lambda given: "+".join(f"{one}" for one in given.filters)[:60],
 )

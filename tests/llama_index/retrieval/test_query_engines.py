@@ -72,13 +72,13 @@ async def test_a_multimodal_query_engine_sends_the_pages_and_says_which_they_are
         node_postprocessors=[
             SimilarityPostprocessor(similarity_cutoff=0.5),
             ColQwen2Rerank(
-                index=retriever._index.get(), encoder=retriever._choice.encoder, top_n=2
+                index=retriever.searcher.index, encoder=retriever.searcher.encoder, top_n=2
             ),
         ],
     )
     images, text = await shown(engine, llm)
     expected = retriever.retrieve("What fell?")[:2]
-    stored = [page_store.path(hit.metadata["vdr_page"]).read_bytes() for hit in expected]
+    stored = [page_store.path(hit.metadata["page_ref"]).read_bytes() for hit in expected]
     assert images == stored
     for hit in expected:
         assert hit.text.startswith("report.pdf, page ")
@@ -126,9 +126,9 @@ async def test_images_of_an_index_of_files_are_drawn_when_a_page_is_found(
     images, text = await shown(engine, llm)
     hits = retriever.retrieve("What fell?")
     assert {hit.metadata["file_name"] for hit in hits} == {"report.pdf", "chart.png"}
-    assert images == [page_store.path(h.metadata["vdr_page"]).read_bytes() for h in hits]
+    assert images == [page_store.path(h.metadata["page_ref"]).read_bytes() for h in hits]
     for hit in hits:
-        assert str(page_store.get(hit.metadata["vdr_page"]).ref) == hit.metadata["vdr_page"]
+        assert str(page_store.get(hit.metadata["page_ref"]).ref) == hit.metadata["page_ref"]
     assert "report.pdf, page 2 (2 of 3)\n\nCosts fell" in text
     assert "chart.png, page 1 (1 of 1)" in text
 
@@ -154,7 +154,7 @@ def test_an_image_that_was_not_indexed_is_never_shown_for_one_that_was(  # noqa:
     with caplog.at_level(logging.WARNING):
         hits = retriever.retrieve("What fell?")
     assert len(hits) == 4
-    stored = {hit.metadata["page_number"] for hit in hits if hit.metadata["vdr_page"] in page_store}
+    stored = {hit.metadata["page_number"] for hit in hits if hit.metadata["page_ref"] in page_store}
     assert stored == {1}  # of the chart, and of the report where its first page is as it was
     assert "no pictures of" in caplog.text
     assert str(report) in caplog.text

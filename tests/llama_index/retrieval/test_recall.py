@@ -40,7 +40,7 @@ def both(
 ) -> LateInteractionIndex:
     """An index with both kinds of vectors."""
     made = ColQwen2Retriever.from_documents(nodes, index=server, encoder=encoder, recall=dense)
-    return made._index.get()
+    return made.searcher.index
 
 
 def test_dense_vectors_are_stored_beside_the_others(
@@ -73,7 +73,7 @@ def test_an_index_notes_what_loads_the_dense_model_again(
         model_name=str(tiny_checkpoint), revision="v1", device="cpu", max_visual_tokens=64
     )
     made = ColQwen2Retriever.from_documents(nodes, index=server, encoder=encoder, recall=recall)
-    manifest = made._index.get().dense_manifest
+    manifest = made.searcher.index.dense_manifest
     assert manifest is not None
     assert (manifest.model, manifest.revision) == (str(tiny_checkpoint), "v1")
 
@@ -91,7 +91,7 @@ async def test_only_pages_that_the_dense_model_finds_are_compared(
     recalled = ColQwen2Retriever.from_documents(
         pages, index=server, encoder=encoder, recall=dense, similarity_top_k=1, candidates=5
     )
-    index = recalled._index.get()
+    index = recalled.searcher.index
     stored = index.get(index.page_ids(), with_vectors=True)
     matrix = np.stack([page.dense for page in stored if page.dense is not None])
     assert len(matrix) == 16
@@ -152,7 +152,7 @@ async def test_a_recall_that_does_not_fit_the_index_is_refused(
     with pytest.raises(OptionError, match="dense vectors"):
         ColQwen2Retriever(both, encoder=encoder).add_nodes(nodes)
     with pytest.raises(OptionError, match="no dense vector"):
-        ColQwen2Retriever(both, encoder=encoder, recall=dense).retrieve_by_vectors(
+        ColQwen2Retriever(both, encoder=encoder, recall=dense).search_vectors(
             encoder.encode_queries([QUERY])[0]
         )
     with pytest.raises(OptionError, match="found str"):
@@ -164,6 +164,6 @@ async def test_a_recall_that_does_not_fit_the_index_is_refused(
 def test_an_index_without_dense_vectors_has_nothing_to_recall_by(
     retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, dense: DenseEncoder
 ) -> None:
-    other = ColQwen2Retriever(retriever._index.get(), encoder=encoder, recall=dense)
+    other = ColQwen2Retriever(retriever.searcher.index, encoder=encoder, recall=dense)
     with pytest.raises(OptionError, match="without dense vectors"):
         other.retrieve(QUERY)

@@ -94,7 +94,7 @@ async def test_stored_vectors_are_used_where_there_are_some_and_the_rest_is_enco
     encoder: MultiVectorEncoder,
     multi_encoded: Encoded,
 ) -> None:
-    rerank = ColQwen2Rerank(index=retriever._index.get(), encoder=encoder, top_n=9)
+    rerank = ColQwen2Rerank(index=retriever.searcher.index, encoder=encoder, top_n=9)
     expected = {hit.metadata["page_number"]: hit.score for hit in retriever.retrieve(QUERY)}
     for hits in await reranked(rerank, scored([*charts[:1], *nodes, *charts[1:]])):
         assert len(hits) == 6
@@ -113,14 +113,14 @@ async def test_a_page_scores_the_same_whether_the_index_holds_it_or_not(
 ) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (168, 252, 3), dtype=np.uint8)
     ref = str(page_store.put(PageImage(Image.fromarray(noise))))
-    nodes[1].metadata["vdr_page"] = ref
+    nodes[1].metadata["page_ref"] = ref
     retriever = ColQwen2Retriever.from_documents(
         nodes, index=server, encoder=encoder, compression=compression
     )
-    rerank = ColQwen2Rerank(index=retriever._index.get(), encoder=encoder, top_n=9)
+    rerank = ColQwen2Rerank(index=retriever.searcher.index, encoder=encoder, top_n=9)
     query = QueryBundle("", image_path=ref)
     (stored, _) = await reranked(rerank, scored(nodes), query)
-    retriever._index.get().remove_pages(retriever._index.get().page_ids()[:2])
+    retriever.searcher.index.remove_pages(retriever.searcher.index.page_ids()[:2])
     for hits in await reranked(rerank, scored(nodes), query):
         assert [hit.node_id for hit in hits] == [hit.node_id for hit in stored]
         np.testing.assert_allclose(
@@ -137,13 +137,13 @@ async def test_a_node_of_an_older_image_is_not_given_the_vectors_of_the_new_one(
     encoder: MultiVectorEncoder,
     multi_encoded: Encoded,
 ) -> None:
-    index = retriever._index.get()
+    index = retriever.searcher.index
     newer = nodes[0].model_copy(deep=True)
-    newer.metadata["vdr_page"] = nodes[1].metadata["vdr_page"]
+    newer.metadata["page_ref"] = nodes[1].metadata["page_ref"]
     retriever.add_nodes([newer])
     multi_encoded.pages.clear()
     rerank = ColQwen2Rerank(index=index, encoder=encoder, top_n=9)
-    image = QueryBundle("", image_path=nodes[0].metadata["vdr_page"])
+    image = QueryBundle("", image_path=nodes[0].metadata["page_ref"])
     for hits in await reranked(rerank, scored(nodes), image):
         assert hits[0].node_id == nodes[0].node_id
     assert multi_encoded.pages == [1, 1, 1, 1]
@@ -156,12 +156,12 @@ async def test_a_stock_retriever_is_reranked_and_its_nodes_stay_as_they_are(
     hits = VectorStoreIndex(nodes, embed_model=embedding).as_retriever(similarity_top_k=3)
     found = hits.retrieve(QUERY)
     before = copy.deepcopy(found)
-    image = QueryBundle("", image_path=nodes[2].metadata["vdr_page"])
+    image = QueryBundle("", image_path=nodes[2].metadata["page_ref"])
     for better in await reranked(ColQwen2Rerank(encoder=encoder, top_n=3), found, image):
         assert better[0].node_id == nodes[2].node_id
         assert sorted(hit.node_id for hit in better) == sorted(node.node_id for node in nodes)
     assert found == before
-    assert image == QueryBundle("", image_path=nodes[2].metadata["vdr_page"])
+    assert image == QueryBundle("", image_path=nodes[2].metadata["page_ref"])
 
 
 async def test_equal_scores_keep_their_order_and_equal_images_are_encoded_once(
@@ -197,7 +197,7 @@ async def test_what_cannot_be_scored_is_an_error(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     rerank = ColQwen2Rerank(encoder=encoder)
-    page_store.path(nodes[1].metadata["vdr_page"]).unlink()
+    page_store.path(nodes[1].metadata["page_ref"]).unlink()
     with pytest.raises(PageReferenceError):
         rerank.postprocess_nodes(scored(nodes), query_str=QUERY)
     with pytest.raises(PageReferenceError):
@@ -230,7 +230,7 @@ def test_options_outside_what_is_allowed_are_refused(
         with pytest.raises((ValidationError, OptionError)):
             ColQwen2Rerank(**options)
     other = ColQwen2Rerank(
-        index=retriever._index.get(), model_name=str(colqwen2), max_visual_tokens=32, device="cpu"
+        index=retriever.searcher.index, model_name=str(colqwen2), max_visual_tokens=32, device="cpu"
     )
     with pytest.raises(IndexMismatchError):
         other.postprocess_nodes(scored(nodes), query_str=QUERY)
@@ -246,7 +246,7 @@ async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
         top_n=3,
         token=SecretStr("hf_secret"),
     )
-    image = QueryBundle("", image_path=nodes[2].metadata["vdr_page"])
+    image = QueryBundle("", image_path=nodes[2].metadata["page_ref"])
     expected = ColQwen2Rerank(encoder=encoder, top_n=3).postprocess_nodes(scored(nodes), image)
     for rerank in (
         named,
@@ -262,7 +262,7 @@ async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
 def test_an_index_in_a_folder_is_opened_on_first_use_and_survives_copies(
     in_folder: ColQwen2Retriever, nodes: list[BaseNode], multi_encoded: Encoded
 ) -> None:
-    folder, encoder = in_folder._index.get().path, in_folder._choice.encoder
+    folder, encoder = in_folder.searcher.index.path, in_folder.searcher.encoder
     in_folder.close()
     rerank = ColQwen2Rerank(index=folder, encoder=encoder, top_n=3)
     copied = copy.deepcopy(rerank)

@@ -30,7 +30,7 @@ from vdr_integrations.errors import (
 )
 from vdr_integrations.index import LateInteractionIndex, QdrantServer, maxsim_score
 from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever
-from vdr_integrations.llama_index.retrieval.sources import IndexSource
+from vdr_integrations.retrieval.open_indexes import SharedIndex
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ async def retrieved(
 
 
 def page_refs(nodes: list[BaseNode]) -> list[str]:
-    return [node.metadata["vdr_page"] for node in nodes]
+    return [node.metadata["page_ref"] for node in nodes]
 
 
 async def test_scores_are_exact_maxsim_of_query_and_page_best_first(
@@ -66,7 +66,7 @@ async def test_scores_are_exact_maxsim_of_query_and_page_best_first(
             (hit.get_score() for hit in hits), reverse=True
         )
         for hit in hits:
-            (page,) = encoder.encode_pages([page_store.get(hit.metadata["vdr_page"])])
+            (page,) = encoder.encode_pages([page_store.get(hit.metadata["page_ref"])])
             stored = page.astype(np.float16).astype(np.float32)
             assert hit.score == pytest.approx(maxsim_score(query, stored), abs=2e-5)
 
@@ -101,13 +101,13 @@ async def test_an_image_finds_its_page_in_whatever_form_it_comes(
     path = page_store.path(ref)
     expected = ids(retriever.retrieve(QueryBundle("", image_path=ref)))
     for hits in await retrieved(retriever, QueryBundle("", image_path=str(path))):
-        assert hits[0].metadata["vdr_page"] == ref
+        assert hits[0].metadata["page_ref"] == ref
         assert ids(hits) == expected
     with Image.open(path) as picture:
         forms: list[Any] = [picture.copy(), path, path.read_bytes(), page_store.get(ref), ref]
     for form in forms:
-        assert ids(retriever.retrieve_by_image(form)) == expected
-        assert ids(await retriever.aretrieve_by_image(form)) == expected
+        assert ids(retriever.search_image(form)) == expected
+        assert ids(await retriever.asearch_image(form)) == expected
 
 
 async def test_token_vectors_find_what_their_text_finds(
@@ -115,10 +115,10 @@ async def test_token_vectors_find_what_their_text_finds(
 ) -> None:
     (query,) = encoder.encode_queries([QUERY])
     by_text = retriever.retrieve(QUERY)
-    for hits in (retriever.retrieve_by_vectors(query), await retriever.aretrieve_by_vectors(query)):
+    for hits in (retriever.search_vectors(query), await retriever.asearch_vectors(query)):
         assert [(h.node_id, h.score) for h in hits] == [(h.node_id, h.score) for h in by_text]
     with pytest.raises(InvalidVectorError):
-        retriever.retrieve_by_vectors(2 * query)
+        retriever.search_vectors(2 * query)
 
 
 async def test_the_scores_of_several_texts_are_added(retriever: ColQwen2Retriever) -> None:
@@ -202,7 +202,7 @@ async def test_async_queries_leave_the_event_loop_to_others(
 
         monkeypatch.setattr(owner, name, call)
 
-    index = retriever._index.get()
+    index = retriever.searcher.index
     for method in ("search", "pages"):
         noted(index._engine, method)
     noted(PageStore, "get")
@@ -221,11 +221,11 @@ async def test_async_queries_leave_the_event_loop_to_others(
 
 def test_the_options_of_a_search_are_passed_on(retriever: ColQwen2Retriever) -> None:
     everything = retriever.retrieve(QUERY)
-    index = retriever._index.get()
+    index = retriever.searcher.index
     options: list[dict[str, Any]] = [{"exhaustive": True}, {"candidates": 2}]
     for given in options:
         other = ColQwen2Retriever(
-            index, encoder=retriever._choice.encoder, similarity_top_k=2, **given
+            index, encoder=retriever.searcher.encoder, similarity_top_k=2, **given
         )
         assert ids(other.retrieve(QUERY)) == ids(everything)[:2]
 
@@ -254,7 +254,7 @@ def test_options_outside_what_is_allowed_are_refused(
 
 
 def test_a_server_may_be_named_by_a_url() -> None:
-    assert IndexSource("https://example.org:6333/pages").location == QdrantServer(
+    assert SharedIndex("https://example.org:6333/pages").location == QdrantServer(
         collection="pages", url="https://example.org:6333"
     )
 
@@ -275,7 +275,7 @@ def test_the_model_of_the_index_is_loaded_when_none_is_named(
 async def test_an_encoder_that_did_not_make_the_index_is_refused(
     retriever: ColQwen2Retriever, colqwen2: Path, nodes: list[BaseNode]
 ) -> None:
-    index = retriever._index.get()
+    index = retriever.searcher.index
     other = ColQwen2Retriever(index, model_name=str(colqwen2), max_visual_tokens=32, device="cpu")
     with pytest.raises(IndexMismatchError):
         other.retrieve(QUERY)
@@ -335,7 +335,7 @@ async def test_a_folder_gives_the_hits_of_a_server(
 
 def test_an_open_index_of_a_server_is_not_pickled(retriever: ColQwen2Retriever) -> None:
     with pytest.raises(TypeError, match="pickled"):
-        pickle.dumps(ColQwen2Retriever(retriever._index.get()))
+        pickle.dumps(ColQwen2Retriever(retriever.searcher.index))
 
 
 async def test_observers_see_the_query_and_the_nodes_and_no_pixels(
@@ -345,7 +345,7 @@ async def test_observers_see_the_query_and_the_nodes_and_no_pixels(
     retriever.callback_manager = CallbackManager([debug])
     path = page_store.path(page_refs(nodes)[0])
     _ = retriever.retrieve(QUERY), await retriever.aretrieve(QUERY)
-    _ = retriever.retrieve_by_image(path), await retriever.aretrieve_by_image(path)
+    _ = retriever.search_image(path), await retriever.asearch_image(path)
     starts = [event for event in observed.events if isinstance(event, RetrievalStartEvent)]
     ends = [event for event in observed.events if isinstance(event, RetrievalEndEvent)]
     assert [len(event.nodes) for event in ends] == [3, 3, 3, 3]
@@ -361,7 +361,7 @@ async def test_observers_see_the_query_and_the_nodes_and_no_pixels(
 def test_an_open_index_is_left_open(
     encoder: MultiVectorEncoder, in_folder: ColQwen2Retriever
 ) -> None:
-    index = in_folder._index.get()
+    index = in_folder.searcher.index
     with ColQwen2Retriever(index, encoder=encoder) as other:
         assert len(other.retrieve(QUERY)) == 2
     assert isinstance(index, LateInteractionIndex)

@@ -24,10 +24,7 @@ from vdr_integrations.cli.terminal.plain_text import say_json
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vdr_integrations.index import HeatMap, LateInteractionIndex
+    from vdr_integrations.retrieval import HeatMap, PageSearcher
     from vdr_integrations.types import Hit
 
 __all__ = ["heatmap_command"]
@@ -79,8 +76,7 @@ def heatmap_command(
     settings = ModelSettings(model=model, device=device, dtype=dtype)
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
-        from vdr_integrations.index import LateInteractionIndex
-        from vdr_integrations.index.page_pictures import page_picture
+        from vdr_integrations.retrieval import PageSearcher
 
         asked, password = asked_questions(question), password_in(password_env)
         if len(asked) > 1:
@@ -90,22 +86,13 @@ def heatmap_command(
         if (source is None) != (page is None) or (hit is not None and source is not None):
             raise OptionError("name the page by --hit, or by --source and --page together.")
         with opened_index(index) as opened:
-            if not isinstance(opened, LateInteractionIndex):
-                raise OptionError(
-                    f"index {index} keeps one vector a page, which says nothing of places on it; "
-                    f"heat maps need an index made with --late-interaction."
-                )
-            encoder, _, _ = settings.load_late(opened.manifest)
-            opened.manifest.check(encoder, index_path=opened.path)
-            (query,) = encoder.encode_queries(asked)
+            searcher = PageSearcher(opened, encoder=settings, password=password, late_only=True)
             found = (
-                _ranked(opened, query, 1 if hit is None else hit)
+                _ranked(searcher, asked[0], 1 if hit is None else hit)
                 if source is None or page is None
-                else _named(opened, query, source, page)
+                else _named(searcher, asked[0], source, page)
             )
-            picture = page_picture(found, budget=encoder.pixel_budget, password=password)
-            tokens = encoder.query_tokens(asked[0])
-            drawn = found.heatmap(query_tokens=tokens, page=picture, encoder=encoder)
+            drawn = searcher.heatmap(asked[0], found)
             chosen = int(token) if token is not None and token.isdecimal() else token
             # A word of digits is more likely meant than the token of that number.
             if token is not None and token in {word.text for word in drawn.words}:
@@ -116,31 +103,34 @@ def heatmap_command(
                 _show(found, drawn, out, chosen, boxes=boxes, as_json=as_json)
 
 
-def _ranked(index: LateInteractionIndex, query: NDArray[np.float32], rank: int) -> Hit:
-    hits = index.search(query, k=rank)
+def _ranked(searcher: PageSearcher, question: str, rank: int) -> Hit:
+    hits = searcher.search(question, k=rank)
     if len(hits) < rank:
         raise OptionError(f"--hit {rank}: the question finds {len(hits)} pages.")
     return hits[rank - 1]
 
 
-def _named(
-    index: LateInteractionIndex, query: NDArray[np.float32], source: Path, page_number: int
-) -> Hit:
+def _named(searcher: PageSearcher, question: str, source: Path, page_number: int) -> Hit:
+    from vdr_integrations.index.document_name import document_path
     from vdr_integrations.index.stored_page import page_id
 
-    names = [(source.parent.resolve() / source.name).as_posix(), str(source)]
-    hits = index.rerank(query, [page_id(name, page_number) for name in dict.fromkeys(names)])
-    if not hits:
+    names = dict.fromkeys([document_path(source).as_posix(), str(source)])
+    index = searcher.index
+    pages = index.get([page_id(name, page_number) for name in names])
+    if not pages:
         raise OptionError(
-            f"{source} page {page_number} is not in index {index.path}; see what is with "
+            f"{source} page {page_number} is not in index {index.path}; see what it has with "
             f"vdr search, or index it first."
         )
-    return hits[0]
+    (best,) = searcher.rerank(question, pages, top_n=1)
+    return pages[best.place].hit(best.score)
 
 
 def _show(
     hit: Hit, drawn: HeatMap, out: Path, token: int | str | None, *, boxes: int, as_json: bool
 ) -> None:
+    from vdr_integrations.retrieval import FoundPage
+
     regions = drawn.boxes(max(boxes, 1), token=token)
     if not as_json:
         sys.stdout.write(
@@ -154,6 +144,7 @@ def _show(
     shown = {
         "out": str(out),
         "hit": hit.to_dict(),
+        "citation": FoundPage.of(hit).citation,
         "words": words,
         "regions": [region._asdict() for region in regions],
     }

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.options.common_options import (  # noqa: TC001  # typer reads them
+    DebugOption,
+    IndexOption,
+    JsonOption,
+)
 from vdr_integrations.cli.terminal.exits import one_line, reported
 from vdr_integrations.cli.terminal.plain_text import bytes_in_words, say_facts, say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vdr_integrations.cli.options.indexes import Index
+    from vdr_integrations.index.page_index import PageIndex
 
 __all__ = ["info_command"]
 
@@ -47,12 +51,11 @@ def info_command(
             sys.stdout.write(f"{one_line(one['source'])}\t{one['total_pages']} pages{skipped}\n")
 
 
-def _facts(index: Index, folder: Path) -> dict[str, Any]:
+def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
     from vdr_integrations.cli.options.compression_option import compression_words
-    from vdr_integrations.index import DenseIndex
 
     manifest = index.manifest
-    dense = isinstance(index, DenseIndex)
+    dense = index.late is None
     documents = index.documents()
     return {
         "index": str(folder),

@@ -18,7 +18,7 @@ from vdr_integrations.cli.options.model_settings import ModelSettings
 from vdr_integrations.cli.terminal.exits import reported
 
 if TYPE_CHECKING:
-    from vdr_integrations.mcp.page_service import PageService
+    from vdr_integrations.agents.page_service import PageService
 
 __all__ = ["mcp_command"]
 
@@ -40,10 +40,12 @@ def mcp_command(
         password = password_in(password_env)
 
         def open_service() -> PageService:
+            from vdr_integrations.agents.page_service import PageService
             from vdr_integrations.cli.options.indexes import opened_index
-            from vdr_integrations.mcp.page_service import PageService
+            from vdr_integrations.retrieval import PageSearcher
 
             opened = stack.enter_context(opened_index(index))
-            return PageService(opened, settings, limits=MCP_LIMITS, password=password)
+            searcher = PageSearcher(opened, encoder=settings, password=password)
+            return PageService(searcher, limits=MCP_LIMITS)
 
         serve_stdio(open_service)

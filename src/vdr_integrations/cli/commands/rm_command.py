@@ -20,7 +20,7 @@ from vdr_integrations.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vdr_integrations.cli.options.indexes import Index
+    from vdr_integrations.index.page_index import PageIndex
 
 __all__ = ["rm_command"]
 
@@ -89,7 +89,7 @@ def _ask(going: Sequence[str]) -> None:
         raise typer.Exit(ExitCode.ERROR)
 
 
-def _remove(index: Index, going: Sequence[str]) -> None:
+def _remove(index: PageIndex, going: Sequence[str]) -> None:
     for source in going:
         index.remove_document(source)
     if going and not index.altered_documents():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import Annotated
 
@@ -22,6 +23,7 @@ from vdr_integrations.cli.terminal import hit_display as display
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.output_files import STDOUT
 from vdr_integrations.errors import OptionError
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 __all__ = ["search_command"]
 
@@ -33,7 +35,7 @@ def search_command(
     ],
     *,
     index: IndexOption,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = DEFAULT_HITS,
     exhaustive: Annotated[
         bool,
         typer.Option(
@@ -77,9 +79,10 @@ def search_command(
     settings = ModelSettings(model=model, device=device, dtype=dtype)
     by_recall = recall or recall_model is not None
     with reported(debug=debug):
-        from vdr_integrations.cli.options.indexes import opened_index, search
+        from vdr_integrations.cli.options.indexes import opened_index
         from vdr_integrations.cli.report.search_report import reporting
         from vdr_integrations.cli.terminal.thumbnails import terminal_protocol, thumbnail_text
+        from vdr_integrations.retrieval import PageSearcher
 
         if report == STDOUT:
             raise OptionError("--report -: the hits go to stdout; name a file for the report.")
@@ -89,26 +92,20 @@ def search_command(
             raise OptionError("--recall and --exhaustive exclude each other; choose one.")
         protocol = terminal_protocol() if thumbnails else None
         questions, password = asked_questions(question), password_in(password_env)
-        with (
-            opened_index(index) as opened,
-            reporting(report, opened, settings, password=password) as keep,
-        ):
-            drawn = None
-            if protocol is not None:
-                drawn = thumbnail_text(opened, protocol, password=password)
-            found = search(
+        with opened_index(index) as opened:
+            searcher = PageSearcher(
                 opened,
-                settings,
-                questions,
-                k=k,
-                exhaustive=exhaustive,
-                recall=by_recall,
-                recall_model=recall_model,
+                encoder=settings,
+                recall=replace(settings, model=recall_model) if by_recall else None,
+                password=password,
             )
-            for asked, hits in zip(questions, found, strict=True):
-                keep(asked, hits)
-                if as_json:
-                    display.show_hits_as_json(hits)
-                else:
-                    heading = asked if question == STDIN else None
-                    display.show_hits(hits, question=heading, thumbnail=drawn)
+            drawn = None if protocol is None else thumbnail_text(searcher.pictures, protocol)
+            found = searcher.search_many(questions, k=k, exhaustive=exhaustive)
+            with reporting(report, searcher) as keep:
+                for asked, hits in zip(questions, found, strict=True):
+                    keep(asked, hits)
+                    if as_json:
+                        display.show_hits_as_json(hits)
+                    else:
+                        heading = asked if question == STDIN else None
+                        display.show_hits(hits, question=heading, thumbnail=drawn)

@@ -25,8 +25,8 @@ from vdr_integrations.errors import OptionError
 if TYPE_CHECKING:
     from PIL import Image
 
-    from vdr_integrations.agents import FoundPage
-    from vdr_integrations.cli.options.indexes import Index
+    from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.retrieval import FoundPage
 
 __all__ = ["show_command"]
 
@@ -97,9 +97,12 @@ def _check(
         raise OptionError("there is no terminal to show the page on; give --out FILE or --text.")
 
 
-def _page(index: Index, source: str | None, number: int | None, ref: str | None) -> FoundPage:
-    from vdr_integrations.agents.indexed_pages import page_of_document, pages_of_ref
-    from vdr_integrations.cli.options.document_names import document_named
+def _page(index: PageIndex, source: str | None, number: int | None, ref: str | None) -> FoundPage:
+    from vdr_integrations.retrieval.indexed_documents import (
+        document_named,
+        page_of_document,
+        pages_of_ref,
+    )
 
     if ref is not None:
         return pages_of_ref(index, ref)[0]
@@ -109,12 +112,11 @@ def _page(index: Index, source: str | None, number: int | None, ref: str | None)
 
 
 def _picture(
-    index: Index, page: FoundPage, *, max_side_px: int | None, password: str | None
+    index: PageIndex, page: FoundPage, *, max_side_px: int | None, password: str | None
 ) -> Image.Image:
-    from vdr_integrations.agents import PagePictures
-    from vdr_integrations.pages import PageStore
+    from vdr_integrations.retrieval import PageSearcher
 
-    pictures = PagePictures(PageStore(), index.manifest.pixel_budget, password)
+    pictures = PageSearcher(index, password=password).pictures
     if max_side_px is None:
         return pictures.indexed(page).image
     image = pictures.zoomed(page, None, max_side_px=max_side_px).image
@@ -159,6 +161,7 @@ def _show_json(
         "page_label": page.page_label,
         "total_pages": page.total_pages,
         "page_ref": page.page_ref,
+        "citation": page.citation,
     }
     if picture is not None:
         shown |= {"out": str(out), "width": picture.width, "height": picture.height}

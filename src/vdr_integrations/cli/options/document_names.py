@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.terminal.plain_text import is_utf8
-from vdr_integrations.errors import OptionError
+from vdr_integrations.index.document_name import document_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from vdr_integrations.cli.options.indexes import Index
-    from vdr_integrations.index import DocumentRecord
-
-__all__ = ["document_named", "matching"]
+__all__ = ["matching"]
 
 
 def matching(pattern: str, sources: Sequence[str]) -> list[str]:
@@ -29,7 +25,7 @@ def matching(pattern: str, sources: Sequence[str]) -> list[str]:
         return [pattern]
     if not pattern:
         return []
-    path = _whole(pattern)
+    path = document_path(pattern)
     beneath = [one for one in sources if PurePath(one).is_relative_to(path)]
     if beneath:
         return beneath
@@ -38,35 +34,6 @@ def matching(pattern: str, sources: Sequence[str]) -> list[str]:
     if not found and "/" not in pattern:
         found = [one for one in sources if fnmatchcase(PurePath(one).name, pattern)]
     return found
-
-
-def document_named(index: Index, name: str) -> DocumentRecord:
-    """The one document that a path or a file name means.
-
-    Raises:
-        OptionError: There is none, or several have the name.
-    """
-    from vdr_integrations.agents.indexed_pages import document_of_file_name
-
-    found: DocumentRecord | None = None
-    if is_utf8(name):  # else no document is called so: indexes keep names as UTF-8
-        for source in (name, _whole(name).as_posix()):
-            found = index.document(source)
-            if found is not None:
-                return found
-        found = document_of_file_name(index, name)
-    if found is None:
-        raise OptionError(
-            f"index {index.path} has no document {name!r}; see what it has with "
-            f"vdr info --documents. Other files are not opened."
-        )
-    return found
-
-
-def _whole(name: str) -> Path:
-    """As ``sync_index`` names documents: absolute, a link at the end kept."""
-    path = Path(name)
-    return path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
 
 
 def _fits(parts: Sequence[str], pattern: Sequence[str]) -> bool:

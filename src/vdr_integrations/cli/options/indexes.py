@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from vdr_integrations.cli.options.compression_option import compression_words
 from vdr_integrations.errors import IndexNotFoundError, OptionError
-from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest, open_index
+from vdr_integrations.index import open_index
+from vdr_integrations.retrieval import PageSearcher
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vdr_integrations.cli.options.model_settings import ModelSettings
-    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
+    from vdr_integrations.encoders import EncoderOptions
     from vdr_integrations.index import Compression
-    from vdr_integrations.index.sync.page_encoding import SyncEncoder
-    from vdr_integrations.types import Hit
+    from vdr_integrations.index.page_index import PageIndex
 
-__all__ = ["Index", "Kind", "index_to_write", "opened_index", "search"]
-
-Index: TypeAlias = DenseIndex | LateInteractionIndex
+__all__ = ["Kind", "opened_index", "searcher_to_write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +49,13 @@ class Kind:
         if self.recall is not None:
             raise OptionError("--recall is for token vectors; add --late-interaction.")
 
-    def check(self, index: Index) -> None:
+    def check(self, index: PageIndex) -> None:
         """Refuse an index that is of another kind, compressed otherwise, or without dense vectors.
 
         Raises:
             OptionError: It is.
         """
-        if not isinstance(index, LateInteractionIndex):
+        if index.late is None:
             if self.late_interaction or self.compression is not None or self.recall is not None:
                 raise OptionError(
                     f"index {index.path} keeps one vector a page; leave --late-interaction, "
@@ -82,7 +76,7 @@ class Kind:
 
 
 @contextmanager
-def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[Index]:
+def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[PageIndex]:
     """The index in a folder, closed at the end.
 
     Args:
@@ -90,7 +84,7 @@ def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[Index]:
         wait_s: How long writes wait for another writer.
 
     Raises:
-        IndexNotFoundError: There is none.
+        IndexNotFoundError: There is no index.
         IndexFormatError: Not an index, damaged, or of another format.
     """
     with open_index(path, wait_s=wait_s) as index:
@@ -98,133 +92,42 @@ def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[Index]:
 
 
 @contextmanager
-def index_to_write(
-    path: Path, settings: ModelSettings, kind: Kind, *, wait_s: float = 0.0
-) -> Generator[tuple[Index, SyncEncoder]]:
-    """The index in a folder, or a new one, and its encoder; closed at the end.
+def searcher_to_write(
+    path: Path, options: EncoderOptions, kind: Kind, *, wait_s: float = 0.0
+) -> Generator[PageSearcher]:
+    """A searcher over the index in a folder, or over a new one; the index is closed at the end.
 
-    A new index is made when its model is loaded: a model that does not load leaves no folder.
+    Args:
+        path: The folder.
+        options: Of the encoder; with ``kind.recall``, the dimension is that of its vectors.
+        kind: What a new index shall be.
+        wait_s: How long writes wait for another writer.
 
     Raises:
         OptionError: The index that is there is of another kind.
         IndexStoreError: See :func:`opened_index`.
         CheckpointError: The model cannot be loaded.
     """
-    with ExitStack() as stack:
-        try:
-            index = stack.enter_context(opened_index(path, wait_s=wait_s))
-        except IndexNotFoundError:
-            kind.check_new()
-            index, encoder = stack.enter_context(_new_index(path, settings, kind, wait_s))
-        else:
-            kind.check(index)
-            encoder = _encoder(index, settings, kind)
-        yield index, encoder
-
-
-def search(
-    index: Index,
-    settings: ModelSettings,
-    questions: Sequence[str],
-    *,
-    k: int,
-    exhaustive: bool,
-    recall: bool = False,
-    recall_model: str | None = None,
-) -> Iterator[list[Hit]]:
-    """The hits of each question, best first.
-
-    Args:
-        index: Of either kind.
-        settings: Of the encoder.
-        questions: In plain words.
-        k: At most this many hits each.
-        exhaustive: Compare every page; a dense index always does.
-        recall: Bring candidates by the dense vectors beside those of tokens.
-        recall_model: Where the model that made these is now; None: as it was indexed.
-
-    Raises:
-        IndexMismatchError: Another model made the index.
-        OptionError: Recall, and the index keeps one kind of vectors.
-    """
-    if isinstance(index, LateInteractionIndex):
-        vectors: Sequence[NDArray[np.float32] | None] = [None] * len(questions)
-        if recall:
-            vectors = [*_dense_queries(index, settings, questions, model=recall_model)]
-        late, _, _ = settings.load_late(index.manifest)
-        index.manifest.check(late, index_path=index.path)
-        for matrix, vector in zip(late.encode_queries(questions), vectors, strict=True):
-            yield index.search(matrix, k=k, exhaustive=exhaustive, dense_query=vector)
-    elif recall:
-        raise OptionError(f"index {index.path} keeps one vector a page; leave --recall out.")
-    else:
-        dense, _, _ = settings.load_dense(index.manifest)
-        index.manifest.check(dense, index_path=index.path)
-        for vector in dense.encode_queries(questions):
-            yield index.search(vector, k=k)
-
-
-def _dense_queries(
-    index: LateInteractionIndex,
-    settings: ModelSettings,
-    questions: Sequence[str],
-    *,
-    model: str | None,
-) -> NDArray[np.float32]:
-    if index.dense_manifest is None:
-        raise OptionError(
-            f"index {index.path} was made without dense vectors; leave --recall out, or index "
-            f"into another folder with --recall MODEL."
+    try:
+        index = open_index(path, wait_s=wait_s)
+    except IndexNotFoundError:
+        kind.check_new()
+        searcher = _searcher(path, options, kind, recall=kind.recall is not None)
+        index = searcher.create(
+            late_interaction=kind.late_interaction, compression=kind.compression, wait_s=wait_s
         )
-    dense, _, _ = settings.load_recall(model, index.dense_manifest)
-    index.dense_manifest.check(dense, index_path=index.path)
-    return dense.encode_queries(questions)
-
-
-def _encoder(index: Index, settings: ModelSettings, kind: Kind) -> SyncEncoder:
-    if not isinstance(index, LateInteractionIndex):
-        return settings.load_dense(index.manifest)[0]
-    if index.dense_manifest is None:
-        return settings.load_late(index.manifest)[0]
-    late, _, _ = replace(settings, dimension=None).load_late(index.manifest)
-    return _pair(late, settings.load_recall(kind.recall, index.dense_manifest)[0])
-
-
-def _pair(late: MultiVectorEncoder, dense: DenseEncoder) -> PairedEncoder:
-    from vdr_integrations.encoders import PairedEncoder
-
-    return PairedEncoder(dense=dense, multi_vector=late)
-
-
-@contextmanager
-def _new_index(
-    path: Path, settings: ModelSettings, kind: Kind, wait_s: float
-) -> Generator[tuple[Index, SyncEncoder]]:
-    if kind.late_interaction:
-        for_late = settings if kind.recall is None else replace(settings, dimension=None)
-        encoder, model, revision = for_late.load_late()
-        manifest = Manifest.of(encoder, model=model, revision=revision)
-        prompts = {
-            "page": encoder.checkpoint.page_prompt,
-            "query": encoder.checkpoint.query_prompt,
-        }
-        beside: Manifest | None = None
-        both: SyncEncoder = encoder
-        if kind.recall is not None:
-            dense, model, revision = settings.load_recall(kind.recall)
-            beside = Manifest.of(dense, model=model, revision=revision)
-            both = _pair(encoder, dense)
-        with LateInteractionIndex.create(
-            path,
-            manifest=manifest,
-            dense_manifest=beside,
-            compression=kind.compression,
-            prompts=prompts,
-            wait_s=wait_s,
-        ) as index:
-            yield index, both
     else:
-        encoder, model, revision = settings.load_dense()
-        manifest = Manifest.of(encoder, model=model, revision=revision)
-        with DenseIndex.create(path, manifest=manifest, wait_s=wait_s) as index:
-            yield index, encoder
+        kind.check(index)
+        keeps_both = index.late is not None and index.dense_manifest is not None
+        searcher = _searcher(index, options, kind, recall=keeps_both)
+    with index:
+        yield searcher
+
+
+def _searcher(
+    index: PageIndex | Path, options: EncoderOptions, kind: Kind, *, recall: bool
+) -> PageSearcher:
+    if not recall:
+        return PageSearcher(index, encoder=options)
+    dense = replace(options, model=kind.recall, revision=None)
+    return PageSearcher(index, encoder=replace(options, dimension=None), recall=dense)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from PIL import Image
 
 if TYPE_CHECKING:
-    from vdr_integrations.index import HeatMap
+    from vdr_integrations.retrieval import HeatMap
 
 __all__ = ["heat_uri", "page_uri"]
 

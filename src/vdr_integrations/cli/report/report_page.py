@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from vdr_integrations.index import HeatMap, QueryWord
+    from vdr_integrations.retrieval import HeatMap, QueryWord
     from vdr_integrations.types import Hit
 
 __all__ = ["FoundPage", "Question", "report_html"]

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from vdr_integrations.cli.options.indexes import Index
     from vdr_integrations.cli.terminal.terminal_pictures import PictureProtocol
+    from vdr_integrations.retrieval.page_pictures import PagePictures
     from vdr_integrations.types import Hit
 
 __all__ = ["drawn_in_terminal", "terminal_protocol", "thumbnail_text"]
@@ -38,25 +38,20 @@ def terminal_protocol() -> PictureProtocol:
     return picture_protocol(os.environ, encoding=sys.stdout.encoding)
 
 
-def thumbnail_text(
-    index: Index, protocol: PictureProtocol, *, password: str | None
-) -> Callable[[Hit], str]:
-    """What draws a hit of the index; empty where its picture is not to be had, which is said.
+def thumbnail_text(pictures: PagePictures, protocol: PictureProtocol) -> Callable[[Hit], str]:
+    """A function that draws a hit; it reports an image that is not available, and draws nothing.
 
     Args:
-        index: That finds the hits.
+        pictures: Of the index that finds the hits.
         protocol: The terminal's.
-        password: Of encrypted PDFs.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_text
-    from vdr_integrations.index.page_pictures import page_picture
 
-    budget = index.manifest.pixel_budget
     columns = max(1, min(_COLUMNS, shutil.get_terminal_size().columns))
 
     def drawn(hit: Hit) -> str:
         try:
-            picture = page_picture(hit, budget=budget, password=password).image
+            picture = pictures.indexed(hit).image
         except (PageError, MissingExtraError, OSError) as error:
             say_error(str(error))
             return ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.torch_threads import core_count
 from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.index.document_name import document_path
 from vdr_integrations.index.sync.changed_files import read_file_state, surely_unchanged
 from vdr_integrations.index.sync.document_draft import Draft
 from vdr_integrations.index.sync.page_batches import PageBatches
@@ -150,7 +151,7 @@ class _Run:
         def note(error: PageError) -> None:
             self._fail(error.source, error)
 
-        return list(dict.fromkeys(map(_canonical, find_documents(paths, on_error=note))))
+        return list(dict.fromkeys(map(document_path, find_documents(paths, on_error=note))))
 
     def _steps(self, found: list[Path]) -> Iterator[Callable[[], None]]:
         """What is to be done, in order; pages begin to be drawn when their step is made."""
@@ -282,11 +283,6 @@ def _reading(source: str) -> Generator[None]:
         refuse_shortage(error, source_name=source)
         reason = f"it cannot be read ({error.strerror or type(error).__name__})."
         raise DocumentOpenError(reason, source=source) from error
-
-
-def _canonical(path: Path) -> Path:
-    """Absolute, through linked folders; a linked file keeps its own name and place."""
-    return path.parent.resolve() / path.name
 
 
 def _is_gone(path: Path) -> bool:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages.content import create_image_block, create_text_block
 
-from vdr_integrations.errors import OptionError
+from vdr_integrations.langchain.retrieval.hit_documents import page_of_document
 from vdr_integrations.pages import PageStore
-from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +38,9 @@ def page_image_block(
         PageReferenceError: The page is not in the store, or was altered.
     """
     png = BytesIO()
-    PageStore(page_store_path).get(_page_ref(document)).image.save(png, format="PNG")
+    PageStore(page_store_path).get(page_of_document(document).page_ref or "").image.save(
+        png, format="PNG"
+    )
     return create_image_block(
         base64=base64.b64encode(png.getvalue()).decode("ascii"), mime_type="image/png"
     )
@@ -61,25 +62,5 @@ def page_blocks(
     blocks: list[TextContentBlock | ImageContentBlock] = []
     for document in documents:
         image = page_image_block(document, page_store_path=page_store_path)
-        blocks += [create_text_block(_citation(document)), image]
+        blocks += [create_text_block(f"{page_of_document(document).citation}:"), image]
     return blocks
-
-
-def _page_ref(document: Document) -> PageRef:
-    # page_content first: stores may leave metadata out of what they give back.
-    for text in (document.page_content, document.metadata.get("page_ref")):
-        if isinstance(text, str) and (ref := PageRef.parse(text)) is not None:
-            return ref
-    raise OptionError(
-        f"document {document.id} is not a page: neither page_content nor metadata['page_ref'] is "
-        f"a page reference. Load PDFs with PDFPageLoader to search their pages."
-    )
-
-
-def _citation(document: Document) -> str:
-    metadata = document.metadata
-    source = metadata.get("source", "unknown document")
-    if "page_number" not in metadata:
-        return f"{source}:"
-    total = f" of {metadata['total_pages']}" if "total_pages" in metadata else ""
-    return f"{source}, page {metadata['page_number']}{total}:"

@@ -11,17 +11,8 @@ from langchain_core.retrievers import BaseRetriever  # noqa: TC002  # pydantic r
 from langchain_core.tools import ArgsSchema, BaseTool, ToolException
 from pydantic import ConfigDict, Field, PrivateAttr, SkipValidation, ValidationError
 
-from vdr_integrations.agents import (
-    AgentViews,
-    Box,
-    EncodedPicture,
-    FoundPage,
-    FoundPages,
-    PagePictures,
-    PictureLink,
-    ViewLimits,
-)
-from vdr_integrations.agents.matched_region import region_of_grids
+from vdr_integrations.agents import EncodedPicture, FoundPages, PictureLink, ViewLimits
+from vdr_integrations.agents.page_tool import PageTool
 from vdr_integrations.agents.tool_call import (
     TOOL_DESCRIPTION,
     TOOL_NAME,
@@ -32,12 +23,12 @@ from vdr_integrations.agents.tool_call import (
 )
 from vdr_integrations.agents.untrusted_text import error_line
 from vdr_integrations.errors import VdrError
+from vdr_integrations.langchain.retrieval.hit_documents import found_page
 from vdr_integrations.langchain.retrieval.retriever import ColQwen2Retriever
 from vdr_integrations.pages import PageStore
-from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from langchain_core.callbacks import (
         AsyncCallbackManagerForToolRun,
@@ -116,7 +107,7 @@ class VisualDocumentSearchTool(BaseTool):
         try:
             call = _call(question, k, include_region, page_ref, region)
             if call.page_ref is not None:
-                return self._opened(call)
+                return _blocks(self._tool.opened(call)), []
             child = None if run_manager is None else run_manager.get_child()
             documents = self.retriever.invoke(
                 call.question or "", **self._search_options(call, child)
@@ -138,7 +129,7 @@ class VisualDocumentSearchTool(BaseTool):
         try:
             call = _call(question, k, include_region, page_ref, region)
             if call.page_ref is not None:
-                return await asyncio.to_thread(self._opened, call)
+                return _blocks(await asyncio.to_thread(self._tool.opened, call)), []
             child = None if run_manager is None else run_manager.get_child()
             documents = await self.retriever.ainvoke(
                 call.question or "", **self._search_options(call, child)
@@ -147,36 +138,9 @@ class VisualDocumentSearchTool(BaseTool):
         except VdrError as error:
             raise ToolException(error_line(error)) from error
 
-    def _opened(self, call: VisualSearchCall) -> ContentAndArtifact:
-        box = None if call.region is None else call.region.box()
-        pages = self._found.get(call.page_ref or "")
-        return _blocks(self._views.page_reply(pages, box=box)), []
-
     def _shown(self, call: VisualSearchCall, documents: Sequence[Document]) -> ContentAndArtifact:
         shown = list(documents if call.k is None else documents[: call.k])
-        pages = [_found_page(document) for document in shown]
-        self._found.remember(pages)
-        reply = self._views.search_reply(
-            call.question or "",
-            pages,
-            include_region=call.include_region,
-            regions=self._regions(call, pages, shown),
-        )
-        return _blocks(reply), shown
-
-    def _regions(
-        self, call: VisualSearchCall, pages: Sequence[FoundPage], documents: Sequence[Document]
-    ) -> Callable[[FoundPage], Box | None] | None:
-        retriever = self.retriever
-        if not isinstance(retriever, ColQwen2Retriever):
-            return None
-        documents_of = {id(page): found for page, found in zip(pages, documents, strict=True)}
-
-        def region(page: FoundPage) -> Box | None:
-            grids = retriever.similarity_grids(call.question or "", documents_of[id(page)])
-            return region_of_grids(grids.grids, grids.tokens)
-
-        return region
+        return _blocks(self._tool.shown(call, [found_page(one) for one in shown])), shown
 
     def _search_options(
         self, call: VisualSearchCall, callbacks: BaseCallbackManager | None
@@ -186,17 +150,25 @@ class VisualDocumentSearchTool(BaseTool):
             self.limits.check_pages(call.k)
             if _takes_k(self.retriever):
                 options["k"] = call.k
-            late = self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
-            if late is not None and late.candidates is not None:
-                options["candidates"] = max(late.candidates, call.k)
+            if self._late is not None and self._late.candidates is not None:
+                options["candidates"] = max(self._late.candidates, call.k)
         return options
 
     @property
-    def _views(self) -> AgentViews:
-        root = self.page_store_path
-        if root is None and isinstance(self.retriever, ColQwen2Retriever):
-            root = self.retriever.page_store_path
-        return AgentViews(PagePictures(PageStore(root)), self.limits)
+    def _late(self) -> ColQwen2Retriever | None:
+        return self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
+
+    @property
+    def _tool(self) -> PageTool:
+        late, root = self._late, self.page_store_path
+        if root is None and late is not None:
+            root = late.page_store_path
+        return PageTool(
+            page_store=PageStore(root),
+            limits=self.limits,
+            found=self._found,
+            searcher=None if late is None else late.searcher,
+        )
 
 
 def _call(
@@ -215,27 +187,6 @@ def _takes_k(retriever: BaseRetriever) -> bool:
     search = getattr(retriever, "_get_relevant_documents")  # noqa: B009  # LangChain looks here too
     parameters = inspect.signature(search).parameters.values()
     return any(p.name == "k" or p.kind is p.VAR_KEYWORD for p in parameters)
-
-
-def _found_page(document: Document) -> FoundPage:
-    metadata = document.metadata
-    ref = next(
-        (
-            found
-            for found in (metadata.get("page_ref"), document.page_content)
-            if isinstance(found, str) and PageRef.parse(found) is not None
-        ),
-        None,
-    )
-    text = metadata.get("text") if document.page_content == ref else document.page_content
-    score = metadata.get("score")
-    return FoundPage.of_metadata(
-        metadata,
-        source=str(metadata.get("source") or document.id or "unknown document"),
-        page_ref=ref,
-        text=text if isinstance(text, str) else "",
-        score=float(score) if isinstance(score, int | float) else None,
-    )
 
 
 def _blocks(reply: Reply) -> list[TextContentBlock | ImageContentBlock]:

@@ -4,35 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
-from langchain_core.utils import secret_from_env
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AliasChoices, Field, PrivateAttr
 
-from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
+from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.encoders.preprocessing.text_check import check_text
-from vdr_integrations.langchain.embedding.page_inputs import (
-    ImageInput,
-    check_list,
-    image_pages,
-    stored_page,
-)
+from vdr_integrations.langchain.encoder_model import EncoderModel, configured
 from vdr_integrations.pages import PageStore
+from vdr_integrations.pages.page_inputs import ImageInput, check_list, open_page, stored_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     import numpy as np
 
+    from vdr_integrations.encoders import EncoderOptions
     from vdr_integrations.types import Page
 
 __all__ = ["VDREmbeddings"]
 
-_token_from_environment = secret_from_env("HF_TOKEN", default=None)
 
-
-class VDREmbeddings(BaseModel, Embeddings):
+class VDREmbeddings(EncoderModel, Embeddings):
     """Embeddings of page images and of questions about them, in one vector space.
 
     Vector stores hand an embedder nothing but strings. A string that is exactly a page reference
@@ -52,9 +46,7 @@ class VDREmbeddings(BaseModel, Embeddings):
         256
     """
 
-    model_config = ConfigDict(
-        extra="forbid", protected_namespaces=(), validate_assignment=True, validate_default=True
-    )
+    model_config = configured
 
     # An alias choice, not an alias: type checkers then know the argument as ``model``.
     model: str = Field(
@@ -65,49 +57,19 @@ class VDREmbeddings(BaseModel, Embeddings):
     """Hub id, local folder, or ``"nano"``, the small checkpoint that comes with the package.
     ``model_name`` is accepted too."""
 
-    revision: str | None = None
-    """Branch, tag or commit on the hub."""
-
-    device: str | None = None
-    """``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is."""
-
-    dtype: str = "auto"
-    """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and ``"float8"`` keep
-    weights in 8 bits, see ``load_encoder``."""
-
-    attn_implementation: str | None = None
-    """``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the fastest, sdpa."""
-
-    dimension: int | None = Field(default=None, ge=1)
-    """Length that vectors are cut to before they are normalised (Matryoshka); None: not cut."""
+    dimension: int | None = Field(
+        default=None, ge=1, validation_alias=AliasChoices("dimension", "truncate_dim")
+    )
+    """Length that vectors are cut to before they are normalised (Matryoshka); None: not cut.
+    ``truncate_dim`` is accepted too."""
 
     max_visual_tokens: int = Field(default=768, ge=1)
     """Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends."""
 
-    batch_visual_tokens: int | None = Field(default=None, ge=1)
-    """Visual tokens in one pass of the model; None: what suits the device."""
-
-    checkpoint: Checkpoint | None = None
-    """Prompts and pooling of a checkpoint that is not known by its name."""
-
-    page_store_path: str | None = None
-    """Folder that references resolve in; None: ``$VDR_PAGE_STORE``, or the user's cache folder."""
-
-    cache_dir: str | None = None
-    """Where checkpoints from the hub are kept; None: as transformers does (``HF_HOME``)."""
-
-    local_files_only: bool = False
-    """Never ask the hub."""
-
     show_progress: bool = False
-    """Progress bars on stderr."""
+    """Show progress bars on stderr."""
 
-    token: SecretStr | None = Field(
-        default_factory=_token_from_environment, exclude=True, repr=False
-    )
-    """Hub token, from ``HF_TOKEN``. Left out of dumps, pickles and representations."""
-
-    _handle: EncoderHandle = PrivateAttr(default_factory=EncoderHandle)
+    _encoders: EncoderOnDemand = PrivateAttr(default_factory=EncoderOnDemand)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         """Vectors of pages (strings that are exactly page references) and of other texts.
@@ -195,62 +157,40 @@ class VDREmbeddings(BaseModel, Embeddings):
 
     def _image_pages(self, images: Sequence[ImageInput]) -> list[Page]:
         check_list(images, argument="images")
-        return image_pages(images, store=self._page_store())
+        store = self._page_store()
+        return [open_page(image, store=store) for image in images]
 
     def _encode_pages(self, pages: list[Page]) -> list[list[float]]:
         if not pages:
             return []
-        encoder = self._handle.get(self._options())
+        encoder = self._encoders.dense(self.encoder_options)
         return _as_floats(encoder.encode_pages(pages, show_progress=self.show_progress))
 
     async def _aencode_pages(self, pages: list[Page]) -> list[list[float]]:
         if not pages:
             return []
-        encoder = await self._handle.aget(self._options())
+        encoder = await self._encoders.adense(self.encoder_options)
         return _as_floats(await encoder.aencode_pages(pages, show_progress=self.show_progress))
 
     def _encode_queries(self, texts: list[str]) -> list[list[float]]:
         if not texts:
             return []
-        encoder = self._handle.get(self._options())
+        encoder = self._encoders.dense(self.encoder_options)
         return _as_floats(encoder.encode_queries(texts, show_progress=self.show_progress))
 
     async def _aencode_queries(self, texts: list[str]) -> list[list[float]]:
         if not texts:
             return []
-        encoder = await self._handle.aget(self._options())
+        encoder = await self._encoders.adense(self.encoder_options)
         return _as_floats(await encoder.aencode_queries(texts, show_progress=self.show_progress))
 
     def _page_store(self) -> PageStore:
         return PageStore(self.page_store_path)
 
-    def _options(self) -> EncoderOptions:
-        return EncoderOptions(
-            model=self.model,
-            revision=self.revision,
-            device=self.device,
-            dtype=self.dtype,
-            attn_implementation=self.attn_implementation,
-            dimension=self.dimension,
-            max_visual_tokens=self.max_visual_tokens,
-            batch_visual_tokens=self.batch_visual_tokens,
-            checkpoint=self.checkpoint,
-            token=(self.token.get_secret_value() or None) if self.token else None,
-            cache_dir=self.cache_dir,
-            local_files_only=self.local_files_only,
-        )
-
-    def __getstate__(self) -> dict[Any, Any]:
-        """Options without the token; where it is unpickled, ``HF_TOKEN`` is looked up again."""
-        state = super().__getstate__()
-        fields = {name: value for name, value in state["__dict__"].items() if name != "token"}
-        fields_set = state["__pydantic_fields_set__"] - {"token"}
-        return {**state, "__dict__": fields, "__pydantic_fields_set__": fields_set}
-
-    def __setstate__(self, state: dict[Any, Any]) -> None:
-        """Options, and the token of this process."""
-        fields = {**state["__dict__"], "token": _token_from_environment()}
-        super().__setstate__({**state, "__dict__": fields})
+    @property
+    def encoder_options(self) -> EncoderOptions:
+        """The options that the encoder is loaded with."""
+        return self._encoder_options(self.model, self.max_visual_tokens, self.dimension)
 
 
 def _as_floats(vectors: np.ndarray) -> list[list[float]]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.documents import Document
 
 from vdr_integrations.errors import PageError
-from vdr_integrations.langchain.reading.page_errors import ErrorHandler, raise_error
+from vdr_integrations.pages.on_error import ErrorHandler, raise_error
+from vdr_integrations.retrieval.citation import file_name_of
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class PageDocuments:
         described: dict[str, Any] = {
             **(metadata or {}),
             "source": source,
+            "file_name": file_name_of(source),
             "page": page.page_number - 1,  # 0-based, as LangChain's own PDF loaders count
             "page_number": page.page_number,
             "page_label": page.page_label,

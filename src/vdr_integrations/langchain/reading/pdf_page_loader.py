@@ -9,8 +9,8 @@ from langchain_core.document_loaders import BaseLoader
 
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.langchain.reading.page_documents import PageDocuments
-from vdr_integrations.langchain.reading.page_errors import OnError, error_handler
 from vdr_integrations.pages import PageStore, find_documents, open_pdf
+from vdr_integrations.pages.on_error import OnError, error_handler
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class PDFPageLoader(BaseLoader):
     picture behind it wherever LangChain hands it that string. ``metadata`` is JSON-able:
 
         source       the path, as it was given
+        file_name
         page         0-based, as in LangChain's own PDF loaders
         page_number  1-based
         page_label   what is printed on the page ("iv"), or the number as text

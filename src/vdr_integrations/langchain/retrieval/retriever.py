@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 
 from langchain_core.retrievers import BaseRetriever
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import HeatMap, SimilarityGrids, similarity_grids
 from vdr_integrations.index.page_filter import parse_filter
-from vdr_integrations.index.page_pictures import keep_pictures
-from vdr_integrations.langchain.embedding.page_inputs import ImageInput, image_pages
-from vdr_integrations.langchain.retrieval.dense_recall import RecallArgument, recall_encoder
-from vdr_integrations.langchain.retrieval.found_pages import hit_document, page_ref_of
-from vdr_integrations.langchain.retrieval.late_interaction import LateInteraction, configured
-from vdr_integrations.langchain.retrieval.open_indexes import IndexLocation  # noqa: TC001  # pydantic reads it
-from vdr_integrations.langchain.retrieval.page_vectors import page_vectors
+from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
+from vdr_integrations.langchain.encoder_model import configured
+from vdr_integrations.langchain.retrieval.hit_documents import hit_document, page_of_document
+from vdr_integrations.langchain.retrieval.late_interaction import IndexPlace, LateInteraction
+from vdr_integrations.retrieval.encoder_choice import checked_dense
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,11 +26,22 @@ if TYPE_CHECKING:
     )
     from langchain_core.documents import Document
 
-    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
-    from vdr_integrations.index import LateInteractionIndex
+    from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.retrieval import HeatMap, PageSearcher, SimilarityGrids
     from vdr_integrations.types import Hit
 
 __all__ = ["ColQwen2Retriever"]
+
+
+def _dense(found: object) -> object:
+    return found if isinstance(found, VDREmbeddings) else checked_dense(found)
+
+
+if TYPE_CHECKING:
+    RecallArgument: TypeAlias = VDREmbeddings | DenseEncoder
+else:  # checked when one is given: importing the class imports torch
+    RecallArgument = Annotated[Any, AfterValidator(_dense)]
 
 
 class ColQwen2Retriever(LateInteraction, BaseRetriever):
@@ -43,6 +52,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     ``metadata`` is what was indexed with it, and
 
         source       the document, as it was indexed
+        file_name
         page         0-based, as in LangChain's own PDF loaders
         page_number  1-based
         page_label   what is printed on the page ("iv"), or the number as text
@@ -64,11 +74,10 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
 
     model_config = configured
 
-    index: IndexLocation
-    """The folder of an index, a ``QdrantServer``, or an open index. What is
-    made in one process shares a folder's index until it is gone or closed."""
+    index: IndexPlace
+    """The folder of an index, a ``QdrantServer``, or an open index."""
 
-    k: int = Field(default=4, ge=1)
+    k: int = Field(default=DEFAULT_HITS, ge=1)
     """At most this many documents."""
 
     filter: dict[str, Any] | None = None
@@ -79,11 +88,11 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     """Compare every page, however many there are."""
 
     candidates: int | None = Field(default=None, ge=1)
-    """Pages that the first stage of a search brings; None: enough for ``k``."""
+    """Number of pages that the first stage of a search selects; None: enough for ``k``."""
 
     recall: RecallArgument | None = None
-    """Bring candidates by the dense vectors of the index: ``VDREmbeddings`` or ``DenseEncoder``
-    that made them."""
+    """Use the dense vectors of the index to select candidates first: the ``VDREmbeddings`` or
+    ``DenseEncoder`` that made them."""
 
     @field_validator("filter")
     @classmethod
@@ -111,11 +120,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     ) -> list[Document]:
         del run_manager
         options = self._search_options(k, filter, exhaustive, candidates)
-        index, encoder, dense = self._parts(with_recall=not options["exhaustive"])
-        matrix = encoder.encode_queries([query])[0]
-        if dense is not None:
-            options["dense_query"] = dense.encode_queries([query])[0]
-        return self._documents(index.search(matrix, **options), encoder)
+        return self._documents(self.searcher.search(query, **options))
 
     async def _aget_relevant_documents(
         self,
@@ -129,14 +134,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     ) -> list[Document]:
         del run_manager
         options = self._search_options(k, filter, exhaustive, candidates)
-        index, encoder, dense = await asyncio.to_thread(
-            self._parts, with_recall=not options["exhaustive"]
-        )
-        matrix = (await encoder.aencode_queries([query]))[0]
-        if dense is not None:
-            options["dense_query"] = (await dense.aencode_queries([query]))[0]
-        hits = await index.asearch(matrix, **options)
-        return await asyncio.to_thread(self._documents, hits, encoder)
+        hits = await self.searcher.asearch(query, **options)
+        return await asyncio.to_thread(self._documents, hits)
 
     def search_image(
         self,
@@ -163,12 +162,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
             EncodingError: The model could not give vectors.
         """
         options = self._search_options(k, filter, exhaustive, candidates)
-        index, encoder, dense = self._parts(with_recall=not options["exhaustive"])
-        pages = image_pages([image], store=self._page_store())
-        matrix = encoder.encode_pages(pages)[0]
-        if dense is not None:
-            options["dense_query"] = dense.encode_pages(pages)[0]
-        return self._documents(index.search(matrix, **options), encoder)
+        return self._documents(self.searcher.search_image(image, **options))
 
     async def asearch_image(
         self,
@@ -181,36 +175,17 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     ) -> list[Document]:
         """:meth:`search_image` without blocking the event loop."""
         options = self._search_options(k, filter, exhaustive, candidates)
-        index, encoder, dense = await asyncio.to_thread(
-            self._parts, with_recall=not options["exhaustive"]
-        )
-        pages = await asyncio.to_thread(image_pages, [image], store=self._page_store())
-        matrix = (await encoder.aencode_pages(pages))[0]
-        if dense is not None:
-            options["dense_query"] = (await dense.aencode_pages(pages))[0]
-        hits = await index.asearch(matrix, **options)
-        return await asyncio.to_thread(self._documents, hits, encoder)
+        hits = await self.searcher.asearch_image(image, **options)
+        return await asyncio.to_thread(self._documents, hits)
 
     def similarity_grids(self, query: str, document: Document) -> SimilarityGrids:
         """Where on a page each token of a question matches: what heat maps show.
 
-        Stored vectors are used; where tokens were pooled, the page is encoded from the page store.
-
-        Args:
-            query: The question.
-            document: A page.
-
         Raises:
             OptionError: The document is not a page.
-            PageReferenceError: The page has to be encoded, and its picture is not stored.
+            PageReferenceError: The page has to be encoded, and its image is not available.
         """
-        index, encoder, _ = self._parts(with_recall=False)
-        matrix = encoder.encode_queries([query])[0]
-        vectors, grid = page_vectors(
-            document, index=index, encoder=encoder, store=self._page_store()
-        )
-        tokens = tuple(encoder.query_tokens(query))
-        return SimilarityGrids(tokens, similarity_grids(matrix, vectors, grid))
+        return self.searcher.grids(query, page_of_document(document))
 
     async def asimilarity_grids(self, query: str, document: Document) -> SimilarityGrids:
         """:meth:`similarity_grids` without blocking the event loop."""
@@ -219,38 +194,25 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     def heatmap(self, query: str, document: Document) -> HeatMap:
         """:meth:`similarity_grids` drawn over the page: which words match where.
 
-        Args:
-            query: The question.
-            document: A page, whose picture is in the page store, as that of every hit is.
-
         Raises:
             OptionError: The document is not a page.
-            PageReferenceError: Its picture is not stored.
+            PageReferenceError: The page's image is not available.
         """
-        page = self._page_store().get(page_ref_of(document))
-        grids = self.similarity_grids(query, document)
-        prompt = self._parts(with_recall=False)[1].checkpoint.query_prompt
-        found = document.metadata
-        label = f"{found.get('source', 'page')} page {found.get('page_number', '')}".strip()
-        return HeatMap(grids, page, prompt=prompt, label=label)
+        return self.searcher.heatmap(query, page_of_document(document))
 
     async def aheatmap(self, query: str, document: Document) -> HeatMap:
         """:meth:`heatmap` without blocking the event loop."""
         return await asyncio.to_thread(self.heatmap, query, document)
 
-    def _parts(
-        self, *, with_recall: bool
-    ) -> tuple[LateInteractionIndex, MultiVectorEncoder, DenseEncoder | None]:
-        """What a search runs on; no dense encoder where no dense vectors are asked."""
-        index = self._indexes.get(self.index)
-        encoder = self._encoder_of(index.manifest)
-        index.manifest.check(encoder, index_path=index.path)
-        if self.recall is None or not with_recall:
-            return index, encoder, None
-        return index, encoder, recall_encoder(self.recall, index)
+    @property
+    def searcher(self) -> PageSearcher:
+        """What finds, shows and explains the pages; framework-free."""
+        recall = self.recall
+        chosen = recall.encoder_options if isinstance(recall, VDREmbeddings) else recall
+        return self._searcher_over(self.index, chosen)
 
-    def _documents(self, hits: Sequence[Hit], encoder: MultiVectorEncoder) -> list[Document]:
-        keep_pictures(hits, store=self._page_store(), budget=encoder.pixel_budget)
+    def _documents(self, hits: Sequence[Hit]) -> list[Document]:
+        self.searcher.pictures.keep(hits)
         return [hit_document(hit) for hit in hits]
 
     def _search_options(

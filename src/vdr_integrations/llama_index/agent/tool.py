@@ -7,20 +7,10 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.base.llms.types import ImageBlock, TextBlock
-from llama_index.core.schema import MetadataMode
 from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
 
-from vdr_integrations.agents import (
-    AgentViews,
-    Box,
-    EncodedPicture,
-    FoundPage,
-    FoundPages,
-    PagePictures,
-    PictureLink,
-    ViewLimits,
-)
-from vdr_integrations.agents.matched_region import region_of_grids
+from vdr_integrations.agents import EncodedPicture, FoundPages, PictureLink, ViewLimits
+from vdr_integrations.agents.page_tool import PageTool
 from vdr_integrations.agents.tool_call import (
     TOOL_DESCRIPTION,
     TOOL_NAME,
@@ -29,15 +19,15 @@ from vdr_integrations.agents.tool_call import (
 )
 from vdr_integrations.agents.untrusted_text import error_line
 from vdr_integrations.errors import VdrError
-from vdr_integrations.llama_index.reading.page_nodes import TEXT_KEY, page_ref
 from vdr_integrations.llama_index.retrieval import ColQwen2Retriever
+from vdr_integrations.llama_index.retrieval.page_of_node import found_page
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from llama_index.core.base.base_retriever import BaseRetriever
-    from llama_index.core.schema import BaseNode, NodeWithScore
+    from llama_index.core.schema import NodeWithScore
 
     from vdr_integrations.agents import Reply, ReplyPart
 
@@ -118,8 +108,8 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         try:
             call = parse_call(given)
             if call.page_ref is not None:
-                return self._opened(call, given)
-            nodes = self._retriever(call.k).retrieve(_question(call))
+                return self._output(self._tool.opened(call), given, [])
+            nodes = self._retriever(call.k).retrieve(call.question or "")
             return self._shown(call, nodes, given)
         except VdrError as error:
             return self._refused(error, given)
@@ -138,44 +128,19 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         try:
             call = parse_call(given)
             if call.page_ref is not None:
-                return await asyncio.to_thread(self._opened, call, given)
-            nodes = await self._retriever(call.k).aretrieve(_question(call))
+                reply = await asyncio.to_thread(self._tool.opened, call)
+                return self._output(reply, given, [])
+            nodes = await self._retriever(call.k).aretrieve(call.question or "")
             return await asyncio.to_thread(self._shown, call, nodes, given)
         except VdrError as error:
             return self._refused(error, given)
-
-    def _opened(self, call: VisualSearchCall, given: dict[str, Any]) -> ToolOutput:
-        box = None if call.region is None else call.region.box()
-        pages = self._found.get(call.page_ref or "")
-        return self._output(self._views.page_reply(pages, box=box), given, [])
 
     def _shown(
         self, call: VisualSearchCall, nodes: Sequence[NodeWithScore], given: dict[str, Any]
     ) -> ToolOutput:
         shown = list(nodes if call.k is None else nodes[: call.k])
-        pages = [_found_page(hit) for hit in shown]
-        self._found.remember(pages)
-        reply = self._views.search_reply(
-            _question(call),
-            pages,
-            include_region=call.include_region,
-            regions=self._regions(call, pages, shown),
-        )
-        return self._output(reply, given, shown)
-
-    def _regions(
-        self, call: VisualSearchCall, pages: Sequence[FoundPage], hits: Sequence[NodeWithScore]
-    ) -> Callable[[FoundPage], Box | None] | None:
-        retriever = self.retriever
-        if not isinstance(retriever, ColQwen2Retriever):
-            return None
-        nodes = {id(page): hit.node for page, hit in zip(pages, hits, strict=True)}
-
-        def region(page: FoundPage) -> Box | None:
-            grids = retriever.similarity_grids(_question(call), nodes[id(page)])
-            return region_of_grids(grids.grids, grids.tokens)
-
-        return region
+        pages = [found_page(hit.node, score=hit.score) for hit in shown]
+        return self._output(self._tool.shown(call, pages), given, shown)
 
     def _retriever(self, k: int | None) -> BaseRetriever:
         """The retriever, or a copy of it that brings ``k`` hits, where it can be told to."""
@@ -191,8 +156,14 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         return other
 
     @property
-    def _views(self) -> AgentViews:
-        return AgentViews(PagePictures(PageStore(self.page_store_path)), self.limits)
+    def _tool(self) -> PageTool:
+        late = self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
+        return PageTool(
+            page_store=PageStore(self.page_store_path),
+            limits=self.limits,
+            found=self._found,
+            searcher=None if late is None else late.searcher,
+        )
 
     def _output(
         self, reply: Reply, given: dict[str, Any], nodes: Sequence[NodeWithScore]
@@ -231,37 +202,6 @@ def _given(
         "region": region,
     }
     return {name: value for name, value in given.items() if value is not None}
-
-
-def _question(call: VisualSearchCall) -> str:
-    return call.question or ""
-
-
-def _found_page(hit: NodeWithScore) -> FoundPage:
-    node, metadata = hit.node, hit.node.metadata
-    ref = page_ref(node)
-    source = next(
-        (
-            found
-            for key in ("source", "file_path", "file_name")
-            if isinstance(found := metadata.get(key), str) and found
-        ),
-        node.ref_doc_id or node.node_id,
-    )
-    return FoundPage.of_metadata(
-        metadata,
-        source=source,
-        page_ref=None if ref is None else str(ref),
-        text=_text(node),
-        score=hit.score,
-    )
-
-
-def _text(node: BaseNode) -> str:
-    with_citation = node.metadata.get(TEXT_KEY)
-    if page_ref(node) is not None and isinstance(with_citation, str):
-        return with_citation.partition("\n\n")[2]
-    return node.get_content(MetadataMode.NONE)
 
 
 def _block(part: ReplyPart) -> TextBlock | ImageBlock:

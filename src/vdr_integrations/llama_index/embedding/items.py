@@ -7,27 +7,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.pages import ImageSource, PageStore, open_image
-from vdr_integrations.types import PageImage, PageRef, PixelBudget
+from vdr_integrations.pages import PageStore, open_image
+from vdr_integrations.types import Page, PageImage, PageRef, PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from vdr_integrations.pages.page_inputs import ImageInput
+
 __all__ = [
     "EmbeddingItem",
-    "ImageInput",
     "ItemContext",
     "PageItem",
     "TextItem",
     "image_item",
-    "opened_page",
     "query_item",
     "stored_page",
     "text_item",
 ]
-
-ImageInput = ImageSource | PageImage | PageRef
-"""What ``open_image`` takes, an open page, or the reference of a stored one (also as text)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,22 +122,17 @@ def image_item(image: ImageInput, context: ItemContext) -> PageItem:
         ImageTooLargeError: More pixels than ``ImageLimits`` allows.
         PageGeometryError: Too elongated to be encoded.
     """
-    if isinstance(image, PageRef):
-        return stored_page(image, context)
-    if isinstance(image, PageImage):
-        return opened_page(image, context)
-    if isinstance(image, str) and (ref := PageRef.parse(image)) is not None:
+    ref = PageRef.parse(image) if isinstance(image, str) else image
+    if isinstance(ref, PageRef):
         return stored_page(ref, context)
-    return opened_page(open_image(image), context)
+    page = image if isinstance(image, Page) else open_image(image)  # pyright: ignore[reportArgumentType]  # a PageRef went the other way
+    name = page.source if isinstance(page, PageImage) else "page"
+    # Photographs are much larger than any budget; a batch of them must not fill the memory.
+    shrunk = PageImage(page.render(context.budget), source=name)
+    known = page.sha256 if isinstance(page, PageImage) else shrunk.sha256
+    return PageItem(label=name, sha256=known, load=lambda: shrunk)
 
 
 def stored_page(ref: PageRef, context: ItemContext) -> PageItem:
     """The page under ``ref``; whether it is there shows when it is loaded."""
     return PageItem(label=str(ref), sha256=ref.sha256, load=lambda: context.store.get(ref))
-
-
-def opened_page(page: PageImage, context: ItemContext) -> PageItem:
-    """An image that is open already, held at the size that the encoder looks at."""
-    # Photographs are much larger than any budget; a batch of them must not fill the memory.
-    shrunk = PageImage(page.render(context.budget), source=page.source)
-    return PageItem(label=page.source, sha256=page.sha256, load=lambda: shrunk)

@@ -12,57 +12,70 @@ from vdr_integrations.llama_index.embedding.items import (
     EmbeddingItem,
     ItemContext,
     image_item,
-    opened_page,
     stored_page,
     text_item,
 )
+from vdr_integrations.llama_index.reading.page_nodes import page_ref
 from vdr_integrations.pages import open_base64, open_image
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vdr_integrations.types import PageImage
 
-__all__ = ["node_item"]
+__all__ = ["has_image", "node_image", "node_item"]
 
 
 def node_item(node: BaseNode, context: ItemContext) -> EmbeddingItem:
     """The page of a page node, the image of any other node that has one, else its EMBED text.
 
     Raises:
-        OptionError: An image node without image, or with nothing but a URL; a node without
-            anything to embed, or with half a surrogate pair in its text.
+        OptionError: An image node without an image, or with only a URL; a node with nothing to
+            embed, or with half a surrogate pair in its text.
         PageError: The image cannot be opened.
     """
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
     if (ref := PageRef.parse(content)) is not None:
         return stored_page(ref, context)
-    if isinstance(node, ImageNode):
-        return _image_of_image_node(node, context)
-    if isinstance(node, Node) and node.image_resource is not None:
-        return _image_of_node(node, context)
+    image = node_image(node)
+    if image is not None:
+        return image_item(image, context)
     check_text(content, subject=f"the text of node {node.node_id}")
     return text_item(content, context)
 
 
-def _image_of_image_node(node: ImageNode, context: ItemContext) -> EmbeddingItem:
-    if node.image:
-        return opened_page(_open_base64(node.image, node), context)
-    if node.image_path:
-        return image_item(node.image_path, context)
-    raise _no_image(node, url=node.image_url is not None)
+def has_image(node: BaseNode) -> bool:
+    """Whether a node is a page, or is meant to have an image."""
+    return (
+        page_ref(node) is not None
+        or isinstance(node, ImageNode)
+        or (isinstance(node, Node) and node.image_resource is not None)
+    )
 
 
-def _image_of_node(node: Node, context: ItemContext) -> EmbeddingItem:
-    resource = node.image_resource
-    if resource is not None and resource.data:
-        return opened_page(_open_base64(resource.data.decode("ascii"), node), context)
-    if resource is not None and resource.path:
-        return opened_page(open_image(resource.path), context)
-    raise _no_image(node, url=resource is not None and resource.url is not None)
+def node_image(node: BaseNode) -> PageImage | None:
+    """The image of a node, opened; None for a node that has none.
 
-
-def _open_base64(text: str, node: BaseNode) -> PageImage:
-    return open_base64(text, name=f"image of node {node.node_id}")
+    Raises:
+        OptionError: An image node without an image, or with only a URL.
+        PageError: The image cannot be opened.
+    """
+    data: str | None = None
+    path: str | Path | None = None
+    has_url = False
+    if isinstance(node, ImageNode):
+        data, path, has_url = node.image, node.image_path, node.image_url is not None
+    elif isinstance(node, Node) and (resource := node.image_resource) is not None:
+        data = resource.data.decode("ascii") if resource.data else None
+        path, has_url = resource.path, resource.url is not None
+    else:
+        return None
+    if data:
+        return open_base64(data, name=f"image of node {node.node_id}")
+    if path:
+        return open_image(path)
+    raise _no_image(node, url=has_url)
 
 
 def _no_image(node: BaseNode, *, url: bool) -> OptionError:

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+import numpy as np
+from llama_index.core.embeddings import MultiModalEmbedding
+from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, SecretStr
 
-from vdr_integrations.encoders import Checkpoint, EncoderHandle, EncoderOptions
+from vdr_integrations.encoders import Checkpoint, EncoderOptions
+from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
-from vdr_integrations.llama_index.embedding.batch_embedder import Embedder
-from vdr_integrations.llama_index.embedding.hooks import EmbeddingHooks
+from vdr_integrations.errors import OptionError
+from vdr_integrations.llama_index.embedding.batch_embedder import BatchEmbedder
 from vdr_integrations.llama_index.embedding.items import (
     EmbeddingItem,
-    ImageInput,
     ItemContext,
     image_item,
     query_item,
     text_item,
 )
 from vdr_integrations.llama_index.embedding.node_items import node_item
-from vdr_integrations.llama_index.embedding.query_mean import direction_of_mean
 from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
 from vdr_integrations.pages import PageStore
+from vdr_integrations.retrieval.question import direction_of_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import BaseNode
 
     from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.pages.page_inputs import ImageInput
 
 __all__ = ["VDREmbedding"]
 
@@ -36,7 +39,7 @@ Vector = list[float]
 _Source = TypeVar("_Source")
 
 
-class VDREmbedding(EmbeddingHooks):
+class VDREmbedding(MultiModalEmbedding):
     """Embedding of page images and of questions about them, in one vector space.
 
     LlamaIndex hands an embedder nothing but strings. A string that is exactly a page reference
@@ -62,7 +65,7 @@ class VDREmbedding(EmbeddingHooks):
         attn_implementation: ``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the
             fastest, sdpa.
         dimension: Length that vectors are cut to before they are normalised (Matryoshka); None:
-            not cut.
+            not cut. ``truncate_dim`` is accepted too.
         max_visual_tokens: Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends.
         batch_visual_tokens: Visual tokens in one pass of the model; None: what suits the device.
         checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
@@ -90,7 +93,9 @@ class VDREmbedding(EmbeddingHooks):
     device: str | None = None
     dtype: str = "auto"
     attn_implementation: str | None = None
-    dimension: int | None = Field(default=None, ge=1)
+    dimension: int | None = Field(
+        default=None, ge=1, validation_alias=AliasChoices("dimension", "truncate_dim")
+    )
     max_visual_tokens: int = Field(default=768, ge=1)
     batch_visual_tokens: int | None = Field(default=None, ge=1)
     checkpoint: Checkpoint | None = None
@@ -103,7 +108,7 @@ class VDREmbedding(EmbeddingHooks):
     embeddings_cache: Any | None = Field(default=None, exclude=True)
     token: SecretStr | None = Field(default=None, exclude=True, repr=False)
 
-    _handle: EncoderHandle = PrivateAttr(default_factory=EncoderHandle)
+    _encoders: EncoderOnDemand = PrivateAttr(default_factory=EncoderOnDemand)
 
     @classmethod
     def class_name(cls) -> str:
@@ -132,13 +137,13 @@ class VDREmbedding(EmbeddingHooks):
         Raises:
             OptionError: No question, or half a surrogate pair in one.
         """
-        return (agg_fn or direction_of_mean)(self._embed(check_texts(queries), query_item))
+        return (agg_fn or _mean)(self._embed(check_texts(queries), query_item))
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
     ) -> Vector:
         """:meth:`get_agg_embedding_from_queries` without blocking the event loop."""
-        return (agg_fn or direction_of_mean)(await self._aembed(check_texts(queries), query_item))
+        return (agg_fn or _mean)(await self._aembed(check_texts(queries), query_item))
 
     def get_text_embedding(self, text: str) -> Vector:
         """Vector of the page that ``text`` is the exact reference of, or of the text itself.
@@ -244,7 +249,7 @@ class VDREmbedding(EmbeddingHooks):
     ) -> list[Vector]:
         if not sources:
             return []
-        embedder = self._embedder(self._handle.get(self._options()))
+        embedder = self._embedder(self._encoders.dense(self.encoder_options))
         return embedder.embed(sources, to_item, show_progress=show_progress)
 
     async def _aembed(
@@ -256,18 +261,20 @@ class VDREmbedding(EmbeddingHooks):
     ) -> list[Vector]:
         if not sources:
             return []
-        embedder = self._embedder(await self._handle.aget(self._options()))
+        embedder = self._embedder(await self._encoders.adense(self.encoder_options))
         return await embedder.aembed(sources, to_item, show_progress=show_progress)
 
-    def _embedder(self, encoder: DenseEncoder) -> Embedder:
-        return Embedder(
+    def _embedder(self, encoder: DenseEncoder) -> BatchEmbedder:
+        return BatchEmbedder(
             model=self,
             encoder=encoder,
             cache=VectorCache(self.embeddings_cache, fingerprint=encoder.fingerprint),
             context=ItemContext(PageStore(self.page_store_path), encoder.pixel_budget),
         )
 
-    def _options(self) -> EncoderOptions:
+    @property
+    def encoder_options(self) -> EncoderOptions:
+        """The options that the encoder is loaded with."""
         return EncoderOptions(
             model=self.model_name,
             revision=self.revision,
@@ -283,8 +290,41 @@ class VDREmbedding(EmbeddingHooks):
             local_files_only=self.local_files_only,
         )
 
+    # LlamaIndex's public methods look up caches and send events, and call these. They do so
+    # differently for texts and images, and cache a query's vector under a document's key. Here the
+    # public methods are complete, and these call them.
+    def _get_query_embedding(self, query: str) -> Vector:
+        return self.get_query_embedding(query)
+
+    async def _aget_query_embedding(self, query: str) -> Vector:
+        return await self.aget_query_embedding(query)
+
+    def _get_text_embedding(self, text: str) -> Vector:
+        return self.get_text_embedding(text)
+
+    async def _aget_text_embedding(self, text: str) -> Vector:
+        return await self.aget_text_embedding(text)
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[Vector]:
+        return self.get_text_embedding_batch(texts)
+
+    def _get_image_embedding(self, img_file_path: ImageInput) -> Vector:
+        return self.get_image_embedding(img_file_path)
+
+    async def _aget_image_embedding(self, img_file_path: ImageInput) -> Vector:
+        return await self.aget_image_embedding(img_file_path)
+
 
 def _with_vectors(nodes: Sequence[BaseNode], vectors: list[Vector]) -> Sequence[BaseNode]:
     for node, vector in zip(nodes, vectors, strict=True):
         node.embedding = vector
     return nodes
+
+
+def _mean(vectors: list[Vector]) -> Vector:
+    if not vectors:
+        raise OptionError(
+            "found no query to embed. To search by an image, embed it first: "
+            "QueryBundle(query, embedding=model.get_image_embedding(path))."
+        )
+    return direction_of_mean(np.asarray(vectors, np.float32)).tolist()

@@ -12,8 +12,8 @@ LLM         citation and text layer          citation and text layer, and in con
 NONE        citation and text layer          citation and text layer
 ==========  ===============================  =========================================
 
-A citation is ``report.pdf, page iv (4 of 12)``. It keeps two blank pages of a document apart, for
-LlamaIndex tells image nodes apart by image path and text alone.
+A citation is ``report.pdf, page iv (4 of 12)``. It keeps two blank pages of a document apart:
+LlamaIndex compares image nodes by image path and text alone.
 """
 
 from __future__ import annotations
@@ -31,21 +31,33 @@ from llama_index.core.schema import (
 )
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.types import PageRef
+from vdr_integrations.retrieval.citation import citation
+from vdr_integrations.retrieval.found_page import page_ref_among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from vdr_integrations.pages import PdfPage
+    from vdr_integrations.types import PageRef
 
-__all__ = ["PAGE_KEY", "TEXT_KEY", "image_node", "page_document", "page_node_id", "page_ref"]
+__all__ = [
+    "CITATION_KEY",
+    "PAGE_KEY",
+    "TEXT_KEY",
+    "cited_text",
+    "image_node",
+    "page_document",
+    "page_node_id",
+    "page_ref",
+]
 
-PAGE_KEY = "vdr_page"
+PAGE_KEY = "page_ref"
 """Metadata key of the page reference; the only one that EMBED content shows."""
 
+CITATION_KEY = "citation"
 TEXT_KEY = "page_text"
-"""Metadata key of citation and text layer on nodes; the only one that LLM content shows.
+"""Metadata keys of citation and text layer; the only ones that LLM content of nodes shows.
 
 The text of an image node is not among its content blocks: its metadata are.
 """
@@ -55,6 +67,7 @@ _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "vdr-integrations:llama-index")
 # Only the value, so that EMBED content is a reference from its first to its last character.
 _METADATA_TEMPLATE = "{value}"
 _TEXT_TEMPLATE = "{metadata_str}"
+_BETWEEN = "\n\n"
 
 
 def page_document(
@@ -82,6 +95,13 @@ def page_document(
     Raises:
         PageError: The text layer cannot be read.
     """
+    text = page.text
+    cited = citation(
+        file_name,
+        page_number=page.page_number,
+        page_label=page.page_label,
+        total_pages=page.total_pages,
+    )
     facts: dict[str, Any] = {
         PAGE_KEY: str(ref),
         "page_label": page.page_label,
@@ -90,19 +110,23 @@ def page_document(
     }
     metadata = {
         **facts,
+        "source": file_path,
         "file_name": file_name,
         "file_path": file_path,
         **(extra_info or {}),
         **facts,
+        CITATION_KEY: cited,
+        TEXT_KEY: text,
     }
     return Document(
         id_=str(uuid.uuid5(_NAMESPACE, json.dumps([file_path, page.page_number]))),
-        text=_with_citation(page, file_name),
+        text=cited_text(cited, text),
         image_resource=MediaResource(path=image_path, mimetype="image/png"),
         metadata=metadata,
         excluded_embed_metadata_keys=[key for key in metadata if key != PAGE_KEY],
         excluded_llm_metadata_keys=list(metadata),
         metadata_template=_METADATA_TEMPLATE,
+        metadata_separator=_BETWEEN,
         text_template=_TEXT_TEMPLATE,
     )
 
@@ -119,7 +143,7 @@ def image_node(document: Document, *, node_id: str) -> ImageNode:
             f"Document {document.doc_id} has a page reference and no image path; "
             f"read the PDF again with PDFPageReader."
         )
-    metadata = {**document.metadata, TEXT_KEY: document.text}
+    metadata = document.metadata
     return ImageNode(
         id_=node_id,
         text=document.text,
@@ -128,8 +152,9 @@ def image_node(document: Document, *, node_id: str) -> ImageNode:
         embedding=document.embedding,
         metadata=metadata,
         excluded_embed_metadata_keys=[key for key in metadata if key != PAGE_KEY],
-        excluded_llm_metadata_keys=[key for key in metadata if key != TEXT_KEY],
+        excluded_llm_metadata_keys=[key for key in metadata if key not in (CITATION_KEY, TEXT_KEY)],
         metadata_template=_METADATA_TEMPLATE,
+        metadata_separator=_BETWEEN,
         text_template=_TEXT_TEMPLATE,
         relationships={NodeRelationship.SOURCE: document.as_related_node_info()},
     )
@@ -142,10 +167,9 @@ def page_node_id(i: int, doc: BaseNode) -> str:
 
 def page_ref(node: BaseNode) -> PageRef | None:
     """The reference among a node's metadata, or None."""
-    value = node.metadata.get(PAGE_KEY)
-    return PageRef.parse(value) if isinstance(value, str) else None
+    return page_ref_among(node.metadata)
 
 
-def _with_citation(page: PdfPage, file_name: str) -> str:
-    citation = f"{file_name}, page {page.page_label} ({page.page_number} of {page.total_pages})"
-    return f"{citation}\n\n{page.text}".strip()
+def cited_text(cited: str, text: str) -> str:
+    """What a language model reads of a page: its citation and its text layer."""
+    return f"{cited}{_BETWEEN}{text}".strip()

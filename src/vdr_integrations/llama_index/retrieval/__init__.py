@@ -1,7 +1,6 @@
 """Late interaction for LlamaIndex: a retriever over many vectors a page, and a reranker."""
 
-from vdr_integrations.index import SimilarityGrids
 from vdr_integrations.llama_index.retrieval.reranker import ColQwen2Rerank
 from vdr_integrations.llama_index.retrieval.retriever import ColQwen2Retriever
 
-__all__ = ["ColQwen2Rerank", "ColQwen2Retriever", "SimilarityGrids"]
+__all__ = ["ColQwen2Rerank", "ColQwen2Retriever"]

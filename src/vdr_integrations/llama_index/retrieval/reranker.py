@@ -10,26 +10,29 @@ from llama_index.core import instrumentation
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator
+from llama_index.core.schema import NodeWithScore
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
-from vdr_integrations.encoders import Checkpoint, MultiVectorHandle
+from vdr_integrations.encoders import Checkpoint, EncoderOptions
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.embedding.items import ItemContext
-from vdr_integrations.llama_index.retrieval.node_scores import NodeScores
-from vdr_integrations.llama_index.retrieval.queries import question_of
-from vdr_integrations.llama_index.retrieval.sources import (
-    DEFAULT_MODEL,
-    EncoderChoice,
-    IndexSource,
+from vdr_integrations.llama_index.embedding.node_items import has_image
+from vdr_integrations.llama_index.retrieval.page_of_node import found_page
+from vdr_integrations.llama_index.retrieval.question_bundle import question_of
+from vdr_integrations.retrieval.encoder_choice import (
+    DEFAULT_LATE_MODEL,
+    checked_multi_vector,
+    one_choice,
 )
-from vdr_integrations.pages import PageStore
+from vdr_integrations.retrieval.kept_searcher import KeptSearcher
+from vdr_integrations.retrieval.open_indexes import SharedIndex
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
-    from llama_index.core.schema import NodeWithScore, QueryBundle
+    from llama_index.core.schema import QueryBundle
 
-    from vdr_integrations.encoders import MultiVectorEncoder
+    from vdr_integrations.retrieval import FoundPage, PageSearcher, RankedPage
 
 __all__ = ["ColQwen2Rerank"]
 
@@ -40,14 +43,13 @@ _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[report
 class ColQwen2Rerank(BaseNodePostprocessor):
     """Orders page and image nodes of any retriever by late interaction with the query.
 
-    Vectors of pages that the index holds, of the very image that a node refers to, are taken from
-    there; the images of the others are encoded, all in one call, and compared as if the index
-    held them. Scores are MaxSim sums over the query's tokens; nodes of equal scores stay in
-    order. The nodes that come in are not changed, and a query image works as in
-    :class:`ColQwen2Retriever`.
+    Vectors of pages that the index holds, pixel for pixel, are taken from there. The images of the
+    others are encoded, all in one call, and compared as if the index held them. Scores are MaxSim
+    sums over the query's tokens; nodes of equal scores stay in order. The nodes that come in are
+    not changed, and a query image works as in :class:`ColQwen2Retriever`.
 
-    A text cannot be compared with pages: nodes without image are refused, or with
-    ``keep_text_nodes`` come last, in order and without score, as far as ``top_n`` has room.
+    A text cannot be compared with pages: nodes without an image are refused, or with
+    ``keep_text_nodes`` come last, in order and without a score, as far as ``top_n`` has room.
 
     Copies share index and model, pickles hold neither.
 
@@ -66,7 +68,7 @@ class ColQwen2Rerank(BaseNodePostprocessor):
 
     model_config = ConfigDict(extra="forbid")
 
-    top_n: int = Field(default=5, ge=1)
+    top_n: int = Field(default=DEFAULT_HITS, ge=1)
     index: Any | None = Field(default=None, exclude=True)
     encoder: Any | None = Field(default=None, exclude=True)
     model_name: str | None = Field(default=None, min_length=1)
@@ -83,27 +85,23 @@ class ColQwen2Rerank(BaseNodePostprocessor):
     page_store_path: str | None = None
     token: SecretStr | None = Field(default=None, exclude=True, repr=False)
 
-    _handle: MultiVectorHandle = PrivateAttr(default_factory=MultiVectorHandle)
+    _kept: KeptSearcher = PrivateAttr(default_factory=KeptSearcher)
 
     @classmethod
     def class_name(cls) -> str:
         """``"ColQwen2Rerank"``."""
         return "ColQwen2Rerank"
 
-    @field_validator("index", mode="before")
-    @classmethod
-    def _index_source(cls, value: Any) -> IndexSource | None:  # noqa: ANN401  # whatever was given
-        return value if value is None or isinstance(value, IndexSource) else IndexSource(value)
-
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401  # pydantic's signature
-        """Refuse an encoder beside options to load one with."""
+        """Refuse what is not an index, and an encoder beside options to load one with."""
         super().model_post_init(context)
-        self._choice()
+        if self.index is not None and not isinstance(self.index, SharedIndex):
+            self.index = SharedIndex(self.index)
+        _ = self._searcher
 
     def close(self) -> None:
-        """Close the index if it was opened here; the next call opens it again."""
-        if self.index is not None:
-            self.index.close()
+        """Close the index if it was opened here and no other object uses it."""
+        self._searcher.close()
 
     def _postprocess_nodes(
         self, nodes: list[NodeWithScore], query_bundle: QueryBundle | None = None
@@ -112,17 +110,10 @@ class ColQwen2Rerank(BaseNodePostprocessor):
         if not nodes:
             return []
         with self._observed(nodes, query) as reranked:
-            index = None if self.index is None else self.index.get()
-            encoder = self._choice().load(self._handle, index)
-            context = self._context(encoder)
-            question = question_of(query, context.store).encode(encoder)
-            scores = NodeScores(nodes, question, index, context, texts=self.keep_text_nodes)
-            if index is not None:
-                scores.take_stored(index.rerank(question, scores.look_up(index)))
-            pages = scores.load_missing()
-            if pages:
-                scores.take_encoded(encoder.encode_pages(pages), encoder)
-            reranked.extend(scores.best(self.top_n))
+            places, pages = self._pages(nodes)
+            question = question_of(query, self._searcher.page_store)
+            ranked = self._searcher.rerank(question, pages)
+            reranked.extend(self._best(nodes, places, ranked))
         return reranked
 
     async def _apostprocess_nodes(
@@ -132,28 +123,37 @@ class ColQwen2Rerank(BaseNodePostprocessor):
         if not nodes:
             return []
         with self._observed(nodes, query) as reranked:
-            index = None if self.index is None else await self.index.aget()
-            encoder = await self._choice().aload(self._handle, index)
-            context = self._context(encoder)
-            asked = await asyncio.to_thread(question_of, query, context.store)
-            question = await asked.aencode(encoder)
-            scores = NodeScores(nodes, question, index, context, texts=self.keep_text_nodes)
-            if index is not None:
-                page_ids = await asyncio.to_thread(scores.look_up, index)
-                scores.take_stored(await index.arerank(question, page_ids))
-            pages = await asyncio.to_thread(scores.load_missing)
-            if pages:
-                matrices = await encoder.aencode_pages(pages)
-                await asyncio.to_thread(scores.take_encoded, matrices, encoder)
-            reranked.extend(scores.best(self.top_n))
+            places, pages = await asyncio.to_thread(self._pages, nodes)
+            question = await asyncio.to_thread(question_of, query, self._searcher.page_store)
+            ranked = await self._searcher.arerank(question, pages)
+            reranked.extend(self._best(nodes, places, ranked))
         return reranked
+
+    def _pages(self, nodes: Sequence[NodeWithScore]) -> tuple[list[int], list[FoundPage]]:
+        """The places of nodes that have an image, and their pages."""
+        places = [place for place, hit in enumerate(nodes) if has_image(hit.node)]
+        if len(places) < len(nodes) and not self.keep_text_nodes:
+            bare = next(hit.node for hit in nodes if not has_image(hit.node))
+            raise OptionError(
+                f"{type(bare).__name__} {bare.node_id} has no image, and a text cannot be compared "
+                f"with pages. Rerank pages only, or set keep_text_nodes=True to let nodes without "
+                f"an image come last."
+            )
+        return places, [found_page(nodes[place].node, with_image=True) for place in places]
+
+    def _best(
+        self, nodes: Sequence[NodeWithScore], places: Sequence[int], ranked: Sequence[RankedPage]
+    ) -> list[NodeWithScore]:
+        best = [NodeWithScore(node=nodes[places[at]].node, score=score) for at, score in ranked]
+        bare = [NodeWithScore(node=hit.node) for hit in nodes if not has_image(hit.node)]
+        return (best + bare)[: self.top_n]
 
     @contextmanager
     def _observed(
         self, nodes: list[NodeWithScore], query: QueryBundle
     ) -> Generator[list[NodeWithScore]]:
         """Report one call to the callback manager and to the instrumentation."""
-        name = self.encoder.name if self.encoder else self.model_name or DEFAULT_MODEL
+        name = self.encoder.name if self.encoder else self.model_name or DEFAULT_LATE_MODEL
         reranked: list[NodeWithScore] = []
         _dispatcher.event(
             ReRankStartEvent(query=query, nodes=nodes, top_n=self.top_n, model_name=name)
@@ -169,13 +169,10 @@ class ColQwen2Rerank(BaseNodePostprocessor):
             event.on_end(payload={EventPayload.NODES: reranked})
         _dispatcher.event(ReRankEndEvent(nodes=reranked))
 
-    def _context(self, encoder: MultiVectorEncoder) -> ItemContext:
-        return ItemContext(PageStore(self.page_store_path), encoder.pixel_budget)
-
-    def _choice(self) -> EncoderChoice:
-        return EncoderChoice(
-            encoder=self.encoder,
-            model_name=self.model_name,
+    @property
+    def _searcher(self) -> PageSearcher:
+        options = EncoderOptions(
+            model=self.model_name,
             revision=self.revision,
             device=self.device,
             dtype=self.dtype,
@@ -186,6 +183,10 @@ class ColQwen2Rerank(BaseNodePostprocessor):
             token=self.token.get_secret_value() if self.token else None,
             cache_dir=self.cache_dir,
             local_files_only=self.local_files_only,
+        )
+        encoder = None if self.encoder is None else checked_multi_vector(self.encoder)
+        return self._kept.get(
+            self.index, one_choice(encoder, options), page_store_path=self.page_store_path
         )
 
 

@@ -3,68 +3,190 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from vdr_integrations.encoders import PairedEncoder
+from llama_index.core.base.base_retriever import BaseRetriever
+from tqdm.auto import tqdm
+
+from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import LateInteractionIndex, Manifest
 from vdr_integrations.index.sync.page_encoding import PageEncoding
-from vdr_integrations.llama_index.retrieval.grids import node_grids, node_heatmap
-from vdr_integrations.llama_index.retrieval.ingest import PageIngest
-from vdr_integrations.llama_index.retrieval.queries import (
-    Question,
-    QuestionBundle,
-    open_page,
-    question_of,
-)
-from vdr_integrations.llama_index.retrieval.searching import PageSearch
+from vdr_integrations.index.sync.page_ingest import PageIngest
+from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
+from vdr_integrations.llama_index.retrieval.metadata_filters import page_filter
+from vdr_integrations.llama_index.retrieval.page_of_node import found_page, given_page, hit_node
+from vdr_integrations.llama_index.retrieval.question_bundle import QuestionBundle, question_of
+from vdr_integrations.pages.page_inputs import open_page
+from vdr_integrations.retrieval import PageSearcher, Question
+from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
+from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import TracebackType
 
     import numpy as np
+    from llama_index.core.callbacks import CallbackManager
     from llama_index.core.schema import BaseNode, NodeWithScore, QueryBundle
+    from llama_index.core.vector_stores import MetadataFilters
     from numpy.typing import NDArray
 
-    from vdr_integrations.index import Compression, HeatMap, SimilarityGrids
-    from vdr_integrations.llama_index.embedding.items import ImageInput
-    from vdr_integrations.llama_index.retrieval.options import RetrieverOptions
-    from vdr_integrations.llama_index.retrieval.sources import IndexLocation
+    from vdr_integrations.encoders import Checkpoint, DenseEncoder, MultiVectorEncoder
+    from vdr_integrations.index import Compression
+    from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.retrieval import HeatMap, SimilarityGrids
+    from vdr_integrations.retrieval.open_indexes import IndexLocation
+    from vdr_integrations.types import Hit
 
-__all__ = ["ColQwen2Retriever"]
+__all__ = ["ColQwen2Retriever", "RetrieverOptions"]
 
 
-class ColQwen2Retriever(PageSearch):
+class RetrieverOptions(TypedDict, total=False):
+    """The options of :class:`ColQwen2Retriever`."""
+
+    similarity_top_k: int
+    filters: MetadataFilters | None
+    exhaustive: bool
+    candidates: int | None
+    recall: VDREmbedding | DenseEncoder | None
+    encoder: MultiVectorEncoder | None
+    model_name: str | None
+    revision: str | None
+    device: str | None
+    dtype: str
+    attn_implementation: str | None
+    max_visual_tokens: int | None
+    batch_visual_tokens: int | None
+    checkpoint: Checkpoint | None
+    token: str | None
+    cache_dir: str | None
+    local_files_only: bool
+    page_store_path: str | None
+    callback_manager: CallbackManager | None
+
+
+class ColQwen2Retriever(BaseRetriever):
     """Finds pages by late interaction: every token of a question looks for its best match.
 
     Hits are ``ImageNode`` s: id is the page's stable id in the index, text its citation and text
-    layer, metadata ``source``, ``page_number``, ``page_label``, ``total_pages``, ``vdr_page`` and
-    the caller's own. Scores are exact MaxSim sums over the query's tokens; they are not cosines.
-    ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the pages to the
-    language model: their images are taken from the page store, or drawn into it from the files.
-    Together with a retriever over a stock index of the same pages in ``QueryFusionRetriever``,
-    each page counts as one.
+    layer, metadata ``source``, ``file_name``, ``page_number``, ``page_label``, ``total_pages``,
+    ``page_ref`` and the caller's own. Scores are exact MaxSim sums over the query's tokens; they
+    are not cosines. ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows
+    the pages to the language model: their images are taken from the page store, or drawn into it
+    from the files. Together with a retriever over a stock index of the same pages in
+    ``QueryFusionRetriever``, each page counts as one.
 
     A query is a text, several (``custom_embedding_strs``: their scores are added), or an image
     (``QueryBundle("", image_path=...)``: a path or page reference; text beside it is not searched
     for). The bundle is never changed, and a vector in it never used.
 
-    Index and model are opened and loaded on first use. A folder can be open once only: give one
-    open index to several objects. Copies share index and model, pickles hold neither.
+    Index and model are opened and loaded on first use. Objects of a process that name the same
+    place share one open index. Copies share index and model, pickles hold neither.
 
     Example:
-        >>> retriever = ColQwen2Retriever("my-index", similarity_top_k=1)  # doctest: +SKIP
-        >>> (hit,) = retriever.retrieve("How did revenue change?")  # doctest: +SKIP
-        >>> hit.metadata["page_label"]  # doctest: +SKIP
-        'iv'
+        >>> retriever = ColQwen2Retriever("my-index", similarity_top_k=1)
+        >>> (hit,) = retriever.retrieve("How did revenue change?")
+        >>> hit.metadata["page_label"]
+        '1'
     """
+
+    def __init__(
+        self,
+        index: PageIndex | IndexLocation,
+        *,
+        similarity_top_k: int = DEFAULT_HITS,
+        filters: MetadataFilters | None = None,
+        exhaustive: bool = False,
+        candidates: int | None = None,
+        recall: VDREmbedding | DenseEncoder | None = None,
+        encoder: MultiVectorEncoder | None = None,
+        model_name: str | None = None,
+        revision: str | None = None,
+        device: str | None = None,
+        dtype: str = "auto",
+        attn_implementation: str | None = None,
+        max_visual_tokens: int | None = None,
+        batch_visual_tokens: int | None = None,
+        checkpoint: Checkpoint | None = None,
+        token: str | None = None,
+        cache_dir: str | None = None,
+        local_files_only: bool = False,
+        page_store_path: str | None = None,
+        callback_manager: CallbackManager | None = None,
+    ) -> None:
+        """Open and load nothing yet.
+
+        Args:
+            index: An open index, its folder, a ``QdrantServer``, or
+                ``"http://host:6333/collection"``.
+            similarity_top_k: At most this many pages, at least 1.
+            filters: Only pages that fit, see ``page_filter``.
+            exhaustive: Compare all pages one by one.
+            candidates: Number of pages that the first stage of a search selects, at least
+                ``similarity_top_k``.
+            recall: The model of the dense vectors in the index: use them to select candidates.
+            encoder: The encoder that made the index, instead of the options below.
+            model_name: As in :class:`VDREmbedding`, like what follows; None uses that of the index.
+            revision: Branch, tag or commit on the hub.
+            device: None selects the best one.
+            dtype: See ``load_encoder``.
+            attn_implementation: None selects the fastest one.
+            max_visual_tokens: None uses that of the index.
+            batch_visual_tokens: None selects what suits the device.
+            checkpoint: Prompts of a checkpoint that is not known by its name.
+            token: Hub token.
+            cache_dir: Folder of checkpoints from the hub.
+            local_files_only: Never ask the hub.
+            page_store_path: None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
+            callback_manager: LlamaIndex's.
+
+        Raises:
+            OptionError: Options outside what is allowed.
+        """
+        super().__init__(callback_manager=callback_manager)
+        if similarity_top_k < 1:
+            raise OptionError(f"similarity_top_k must be at least 1, found {similarity_top_k}.")
+        if candidates is not None and candidates < similarity_top_k:
+            raise OptionError(
+                f"candidates must be at least similarity_top_k={similarity_top_k}, found "
+                f"{candidates}."
+            )
+        if exhaustive and (candidates is not None or recall is not None):
+            raise OptionError("an exhaustive search uses neither candidates nor recall.")
+        options = EncoderOptions(
+            model=model_name,
+            revision=revision,
+            device=device,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            max_visual_tokens=max_visual_tokens,
+            batch_visual_tokens=batch_visual_tokens,
+            checkpoint=checkpoint,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        self.similarity_top_k = similarity_top_k
+        self.filters = filters
+        self.exhaustive = exhaustive
+        self.candidates = candidates
+        self.page_store_path = page_store_path
+        self.searcher = PageSearcher(
+            index,
+            encoder=one_choice(encoder and checked_multi_vector(encoder), options),
+            recall=recall.encoder_options if isinstance(recall, VDREmbedding) else recall,
+            page_store=page_store_path,
+            late_only=True,
+        )
+        self._filter = page_filter(filters)
 
     @classmethod
     def from_documents(
         cls,
         documents: Sequence[BaseNode],
         *,
-        index: LateInteractionIndex | IndexLocation,
+        index: PageIndex | IndexLocation,
         compression: Compression | None = None,
         batch_pages: int | None = None,
         show_progress: bool = False,
@@ -74,10 +196,10 @@ class ColQwen2Retriever(PageSearch):
 
         Args:
             documents: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
-            index: Open, or where it is or shall be; made where there is none.
-            compression: Of an index that is made, see ``Compression``.
+            index: Open, or where it is or shall be; made if there is none.
+            compression: How a new index stores vectors, see ``Compression``.
             batch_pages: See :meth:`add_nodes`.
-            show_progress: A bar on stderr.
+            show_progress: Show a bar on stderr.
             options: Of the retriever. A new index is made with ``model_name``, by default
                 ``vidore/colqwen2-v1.0``, and holds the dense vectors of ``recall`` too.
 
@@ -85,29 +207,25 @@ class ColQwen2Retriever(PageSearch):
             OptionError: Another compression than that of the index, or see :meth:`add_nodes`.
         """
         retriever = cls(index, **options)
-        opened = retriever._index.get(create=lambda: retriever._create(compression))
-        if compression is not None and compression != opened.compression:
-            raise OptionError(
-                f"index {opened.path} was made with {opened.compression}, found {compression}; "
-                f"leave compression out, or make another index."
-            )
+        retriever.searcher.create(compression=compression)
         retriever.add_nodes(documents, batch_pages=batch_pages, show_progress=show_progress)
         return retriever
 
-    def retrieve_by_image(self, image: ImageInput) -> list[NodeWithScore]:
-        """The pages most like an image: path, bytes, PIL image, array, reference or ``PageImage``.
+    def search_image(self, image: ImageInput) -> list[NodeWithScore]:
+        """The pages most like an image: path, bytes, PIL image, array, reference or page.
 
         Raises:
             PageError: The image cannot be opened; URLs are refused too.
         """
-        return self.retrieve(QuestionBundle(Question(page=open_page(image, self._store))))
+        page = open_page(image, store=self.searcher.page_store)
+        return self.retrieve(QuestionBundle(Question(page=page)))
 
-    async def aretrieve_by_image(self, image: ImageInput) -> list[NodeWithScore]:
-        """:meth:`retrieve_by_image` without blocking the event loop."""
-        page = await asyncio.to_thread(open_page, image, self._store)
+    async def asearch_image(self, image: ImageInput) -> list[NodeWithScore]:
+        """:meth:`search_image` without blocking the event loop."""
+        page = await asyncio.to_thread(open_page, image, store=self.searcher.page_store)
         return await self.aretrieve(QuestionBundle(Question(page=page)))
 
-    def retrieve_by_vectors(self, query: NDArray[np.float32]) -> list[NodeWithScore]:
+    def search_vectors(self, query: NDArray[np.float32]) -> list[NodeWithScore]:
         """The pages that match token vectors best: float32 (tokens, dimension), rows of length 1.
 
         Raises:
@@ -116,8 +234,8 @@ class ColQwen2Retriever(PageSearch):
         """
         return self.retrieve(QuestionBundle(Question(vectors=query)))
 
-    async def aretrieve_by_vectors(self, query: NDArray[np.float32]) -> list[NodeWithScore]:
-        """:meth:`retrieve_by_vectors` without blocking the event loop."""
+    async def asearch_vectors(self, query: NDArray[np.float32]) -> list[NodeWithScore]:
+        """:meth:`search_vectors` without blocking the event loop."""
         return await self.aretrieve(QuestionBundle(Question(vectors=query)))
 
     def similarity_grids(self, query: str | QueryBundle, node: BaseNode) -> SimilarityGrids:
@@ -128,36 +246,26 @@ class ColQwen2Retriever(PageSearch):
             node: A hit, or another node of a page.
 
         Raises:
-            OptionError: An image query, or a node that is no page.
-            PageReferenceError: The page has to be encoded again, and its image is not stored.
+            OptionError: An image query, or a node that is not a page.
+            PageReferenceError: The page has to be encoded again, and its image is not available.
         """
-        index, store = self._index.get(), self._store
-        encoder = self._choice.load(self._handle, index)
-        question = question_of(query, store)
-        return node_grids(question, node, index=index, encoder=encoder, store=store)
+        return self.searcher.grids(self._question(query), found_page(node))
 
     async def asimilarity_grids(self, query: str | QueryBundle, node: BaseNode) -> SimilarityGrids:
-        """:meth:`similarity_grids` in a thread."""
+        """:meth:`similarity_grids` without blocking the event loop."""
         return await asyncio.to_thread(self.similarity_grids, query, node)
 
     def heatmap(self, query: str | QueryBundle, node: BaseNode) -> HeatMap:
         """:meth:`similarity_grids` drawn over the page: which words match where.
 
-        Args:
-            query: A text, or a bundle of texts.
-            node: A hit, or another node of a page, whose image is in the page store.
-
         Raises:
-            OptionError: An image query, or a node that is no page.
-            PageReferenceError: The page's image is not stored.
+            OptionError: An image query, or a node that is not a page.
+            PageReferenceError: The page's image is not available.
         """
-        index, store = self._index.get(), self._store
-        encoder = self._choice.load(self._handle, index)
-        question = question_of(query, store)
-        return node_heatmap(question, node, index=index, encoder=encoder, store=store)
+        return self.searcher.heatmap(self._question(query), found_page(node))
 
     async def aheatmap(self, query: str | QueryBundle, node: BaseNode) -> HeatMap:
-        """:meth:`heatmap` in a thread."""
+        """:meth:`heatmap` without blocking the event loop."""
         return await asyncio.to_thread(self.heatmap, query, node)
 
     def add_nodes(
@@ -175,31 +283,34 @@ class ColQwen2Retriever(PageSearch):
 
         Args:
             nodes: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
-            batch_pages: Pages in memory at a time, at least 1; None for as many as the encoder
-                takes in one batch, and 32 at least.
-            show_progress: A bar on stderr.
+            batch_pages: Pages in memory at a time, at least 1; None: as many as the encoder
+                takes in one batch, and at least 32.
+            show_progress: Show a bar on stderr.
 
         Returns:
             Page ids in the order of ``nodes``; those of hits.
 
         Raises:
-            OptionError: A node that is no page, or ``batch_pages`` below 1.
+            OptionError: A node that is not a page, one page with two images, or ``batch_pages``
+                below 1.
+            IndexMismatchError: The index holds dense vectors too, and there is no ``recall``.
             PageReferenceError: An image is not in the page store.
             IndexLockedError: Another writer was still at work after 30 seconds.
         """
-        index = self._index.get()
-        encoder = self._choice.load(self._handle, index)
-        both = encoder
-        if self._recall is not None:
-            both = PairedEncoder(dense=self._recall.encoder(index), multi_vector=encoder)
-        encoding = PageEncoding(both)
+        searcher = self.searcher
+        encoding = PageEncoding(searcher.page_encoder)
+        pages = [given_page(node) for node in nodes]
+        late = searcher.index.late
+        assert late is not None  # noqa: S101  # the searcher refuses others
         ingest = PageIngest(
-            index=index,
+            index=late,
             encoding=encoding,
-            store=self._store,
+            store=searcher.page_store,
             batch_pages=encoding.batch_pages(batch_pages),
         )
-        return ingest.add(nodes, show_progress=show_progress)
+        with tqdm(total=len(pages), desc="Indexing pages", disable=not show_progress) as bar:
+            ingest.add(pages, on_document=bar.update)
+        return [page.page_id for page in pages]
 
     async def aadd_nodes(
         self,
@@ -208,20 +319,51 @@ class ColQwen2Retriever(PageSearch):
         batch_pages: int | None = None,
         show_progress: bool = False,
     ) -> list[str]:
-        """:meth:`add_nodes` in a thread."""
+        """:meth:`add_nodes` without blocking the event loop."""
         return await asyncio.to_thread(
             self.add_nodes, nodes, batch_pages=batch_pages, show_progress=show_progress
         )
 
-    def _create(self, compression: Compression | None) -> LateInteractionIndex:
-        encoder = self._choice.load(self._handle, None)
-        checkpoint = encoder.checkpoint
-        return LateInteractionIndex.create(
-            self._index.location,
-            manifest=Manifest.of(
-                encoder, model=self._choice.model_name, revision=self._choice.revision
-            ),
-            dense_manifest=None if self._recall is None else self._recall.manifest(),
-            compression=compression,
-            prompts={"page": checkpoint.page_prompt, "query": checkpoint.query_prompt},
+    def close(self) -> None:
+        """Close the index if it was opened here and no other object uses it."""
+        self.searcher.close()
+
+    def __enter__(self) -> Self:
+        """The retriever itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        hits = self.searcher.search(
+            self._question(query_bundle),
+            k=self.similarity_top_k,
+            filter=self._filter,
+            exhaustive=self.exhaustive,
+            candidates=self.candidates,
         )
+        return self._nodes(hits)
+
+    async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        hits = await self.searcher.asearch(
+            await asyncio.to_thread(self._question, query_bundle),
+            k=self.similarity_top_k,
+            filter=self._filter,
+            exhaustive=self.exhaustive,
+            candidates=self.candidates,
+        )
+        return await asyncio.to_thread(self._nodes, hits)
+
+    def _question(self, query: str | QueryBundle) -> Question:
+        return question_of(query, self.searcher.page_store)
+
+    def _nodes(self, hits: Sequence[Hit]) -> list[NodeWithScore]:
+        self.searcher.pictures.keep(hits)
+        return [hit_node(hit, self.searcher.page_store) for hit in hits]

@@ -8,9 +8,9 @@ import io
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.heat_colours import is_dark, over_page, overlay
-from vdr_integrations.index.query_words import QueryWord, query_words, tokens_of_word
-from vdr_integrations.index.regions import Region, relevance, strongest_regions
+from vdr_integrations.retrieval.heat_colours import is_dark, over_page, overlay
+from vdr_integrations.retrieval.query_words import QueryWord, query_words, tokens_of_word
+from vdr_integrations.retrieval.regions import Region, relevance, strongest_regions
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-    from vdr_integrations.index.similarity import SimilarityGrids
+    from vdr_integrations.retrieval.similarity import SimilarityGrids
 
 __all__ = ["HeatMap"]
 
@@ -31,10 +31,10 @@ _BOX_COLOUR = (88, 28, 135)
 class HeatMap:
     """The similarity of a question to the places of a page, as pictures.
 
-    What is drawn is :func:`vdr_integrations.index.regions.relevance`: what a token says of a cell
-    beyond what it says of the page at large. Colours go from yellow over red to violet and are
-    transparent where nothing matches; text stays readable under them. Notebooks show the picture
-    of all words.
+    What is drawn is :func:`vdr_integrations.retrieval.regions.relevance`: what a token says about a
+    cell beyond what it says about the page as a whole. Colours go from yellow over red to violet
+    and are transparent where nothing matches; text stays readable under them. Notebooks show the
+    image of all words.
 
     Attributes:
         tokens: Text of every query token, prompt included.
@@ -149,7 +149,7 @@ class HeatMap:
         return file.getvalue()
 
     def boxes(self, count: int = 1, *, token: int | str | None = None) -> list[Region]:
-        """The strongest regions, see :func:`vdr_integrations.index.regions.strongest_regions`.
+        """The strongest regions, see :func:`vdr_integrations.retrieval.regions.strongest_regions`.
 
         Raises:
             OptionError: ``count`` below 1, or no such token or word.

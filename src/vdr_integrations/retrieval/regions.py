@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from vdr_integrations.errors import InvalidVectorError, OptionError
+from vdr_integrations.retrieval.query_words import query_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-__all__ = ["Region", "relevance", "strongest_regions"]
+    from vdr_integrations.retrieval.similarity import SimilarityGrids
+
+__all__ = ["Region", "regions_of_words", "relevance", "strongest_regions"]
 
 _SHARE_OF_PEAK = 0.5
 """Cells belong to a region while they reach this share of its hottest cell."""
@@ -133,6 +136,24 @@ def strongest_regions(
             Region(left / columns, top / rows, right / columns, bottom / rows, float(heat[peak]))
         )
     return found
+
+
+def regions_of_words(
+    grids: SimilarityGrids, *, prompt: str | None = None, count: int = 1
+) -> list[Region]:
+    """The strongest regions of the words of a question, without its prompt.
+
+    Args:
+        grids: Of the question on a page.
+        prompt: As in ``query_words``.
+        count: At most this many.
+
+    Raises:
+        OptionError: ``count`` below 1.
+        InvalidVectorError: NaN or infinity.
+    """
+    words = [word.tokens for word in query_words(grids.tokens, prompt=prompt)]
+    return strongest_regions(grids.grids, count=count, tokens=words or None)
 
 
 def _grown(warm: NDArray[np.bool_], start: tuple[int, int]) -> tuple[int, int, int, int]:

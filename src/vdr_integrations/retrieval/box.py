@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.errors import OptionError
+
+if TYPE_CHECKING:
+    from vdr_integrations.retrieval.regions import Region
 
 __all__ = ["Box"]
 
 _LEAST_SIDE = 0.005
 """Of a page's side: 3 points on A4."""
+
+_MARGIN = 0.02
+"""Of a page's side, around a region: its cells end in the middle of letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,19 @@ class Box:
                 f"a region needs left < right and top < bottom, at least {_LEAST_SIDE} apart, "
                 f"found {self._listed}."
             )
+
+    @classmethod
+    def around(cls, region: Region) -> Self:
+        """A region of a page with a little margin, within the page.
+
+        A cell of a page that is 100 times as long as wide would be no box without the margin.
+        """
+        return cls(
+            max(0.0, region.left - _MARGIN),
+            max(0.0, region.top - _MARGIN),
+            min(1.0, region.right + _MARGIN),
+            min(1.0, region.bottom + _MARGIN),
+        )
 
     def with_surroundings(self, *, width: float, height: float) -> Box:
         """The box grown about its middle to at least these fractions of the page, within it."""

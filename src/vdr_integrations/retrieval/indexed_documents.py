@@ -1,46 +1,43 @@
-"""Pages of an index by name: what may be opened there."""
+"""Documents and pages of an index by name: nothing else may be opened."""
 
 from __future__ import annotations
 
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from vdr_integrations.agents.found_pages import FoundPage
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.document_name import document_path
 from vdr_integrations.index.stored_page import page_id
+from vdr_integrations.retrieval.found_page import FoundPage
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord
-    from vdr_integrations.index.stored_page import StoredPage
 
-__all__ = ["document_called", "document_of_file_name", "page_of_document", "pages_of_ref"]
+__all__ = ["document_named", "page_of_document", "pages_of_ref"]
 
 
-def document_called(index: PageIndex, name: str) -> DocumentRecord:
-    """The document of a source, or of a file name that only one document has.
+def document_named(index: PageIndex, name: str) -> DocumentRecord:
+    """The one document that a source, a path or a file name means.
 
     Raises:
         OptionError: There is none, or several have the name.
     """
-    found = index.document(name)
-    if found is None:
-        found = document_of_file_name(index, name)
+    found: DocumentRecord | None = None
+    if _is_utf8(name):  # else no document is called so: indexes keep names as UTF-8
+        found = index.document(name) or index.document(_absolute(name))
+        found = found or _document_of_file_name(index, name)
     if found is None:
         raise OptionError(
-            f"the index has no document {name!r}; copy the name from a search result or from "
-            f"list_documents. Other files cannot be opened."
+            f"the index has no document {name!r}; copy the name from a search result or "
+            f"from the list of documents (vdr info --documents, list_documents). Other files are "
+            f"not opened."
         )
     return found
 
 
-def document_of_file_name(index: PageIndex, name: str) -> DocumentRecord | None:
-    """The document with a file name, whatever its folder; None if there is none.
-
-    Raises:
-        OptionError: Several have the name.
-    """
+def _document_of_file_name(index: PageIndex, name: str) -> DocumentRecord | None:
     same = [one for one in index.documents() if PurePath(one.source).name == name]
     if len(same) > 1:
         raise OptionError(
@@ -50,6 +47,21 @@ def document_of_file_name(index: PageIndex, name: str) -> DocumentRecord | None:
     return same[0] if same else None
 
 
+def _absolute(name: str) -> str:
+    try:
+        return document_path(name).as_posix()
+    except (OSError, ValueError, RuntimeError):  # not the path of a file
+        return name
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def page_of_document(index: PageIndex, document: DocumentRecord, page_number: int) -> FoundPage:
     """A page of a document.
 
@@ -57,7 +69,7 @@ def page_of_document(index: PageIndex, document: DocumentRecord, page_number: in
         OptionError: It is not in the index.
     """
     for page in index.get([page_id(document.source, page_number)]):
-        return _of_stored(page)
+        return FoundPage.of(page)
     for skipped in document.skipped:
         if skipped.page_number == page_number:
             raise OptionError(f"page {page_number} could not be indexed: {skipped.reason}")
@@ -77,21 +89,10 @@ def pages_of_ref(index: PageIndex, page_ref: str) -> list[FoundPage]:
         raise OptionError(
             "page_ref must be 'vdr-page:' and 64 hexadecimal digits; copy it from a search result."
         )
-    found = [_of_stored(page) for page in index.pages_of_ref(page_ref)]
+    found = [FoundPage.of(page) for page in index.pages_of_ref(page_ref)]
     if not found:
         raise OptionError(
             f"no page of the index has the picture {page_ref}; search again, and copy page_ref "
             f"from the results."
         )
     return found
-
-
-def _of_stored(page: StoredPage) -> FoundPage:
-    return FoundPage(
-        source=page.source,
-        page_number=page.page_number,
-        page_label=page.page_label,
-        total_pages=page.total_pages,
-        page_ref=page.page_ref,
-        text=page.text,
-    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 import io
 import pickle
 from typing import TYPE_CHECKING
@@ -14,20 +13,13 @@ import pytest
 from PIL import Image
 from tests.pdfs import encrypt_pdf, write_pdf
 
-from vdr_integrations import MultiVectorEncoder, load_encoder
+from vdr_integrations import MultiVectorEncoder, PageSearcher, load_encoder
 from vdr_integrations.encoders.checkpoints import prompts
 from vdr_integrations.errors import IndexStoreError, OptionError, PageError, PageReferenceError
-from vdr_integrations.index import (
-    Compression,
-    HeatMap,
-    LateInteractionIndex,
-    Manifest,
-    SimilarityGrids,
-    sync_index,
-)
-from vdr_integrations.index.page_pictures import keep_pictures, page_picture
-from vdr_integrations.index.query_words import QueryWord, query_words, tokens_of_word
+from vdr_integrations.index import Compression, LateInteractionIndex, Manifest, sync_index
 from vdr_integrations.pages import open_pdf
+from vdr_integrations.retrieval import HeatMap, PagePictures, Question, SimilarityGrids
+from vdr_integrations.retrieval.query_words import QueryWord, query_words, tokens_of_word
 from vdr_integrations.types import Hit, PageImage, PixelBudget
 
 if TYPE_CHECKING:
@@ -185,7 +177,7 @@ def test_tokens_and_grids_must_belong_together() -> None:
 
 def test_a_hit_that_knows_no_search_says_what_to_do() -> None:
     hit = Hit("/report.pdf", 4, 0.5, "4", 9, f"vdr-page:{'0' * 64}")
-    with pytest.raises(OptionError, match=r"/report.pdf page 4.*retriever.heatmap"):
+    with pytest.raises(OptionError, match=r"/report.pdf page 4.*searcher.heatmap"):
         hit.heatmap()
 
 
@@ -217,7 +209,7 @@ def index(
 
 
 def found(index: LateInteractionIndex, encoder: MultiVectorEncoder, question: str) -> Hit:
-    return index.search(encoder.encode_queries([question])[0], k=1)[0]
+    return PageSearcher(index, encoder=encoder).search(question, k=1)[0]
 
 
 @pytest.mark.parametrize("word", ["Breakfast", "Lemonade"])
@@ -228,7 +220,7 @@ def test_the_heat_map_of_a_hit_is_hottest_on_the_word_that_was_asked_for(
     menu: Path,
     page_store: PageStore,
 ) -> None:
-    heat = found(index, nano, word).heatmap(query_tokens=nano.query_tokens(word))
+    heat = found(index, nano, word).heatmap()
     assert isinstance(heat, HeatMap)
     assert [w.text for w in heat.words] == [word.lower()]
     with pymupdf.open(menu) as document:
@@ -242,27 +234,25 @@ def test_the_heat_map_of_a_hit_is_hottest_on_the_word_that_was_asked_for(
     assert box.y1 / height > row / rows
 
 
-def test_a_hit_takes_a_picture_and_names_tokens_by_number_without_their_texts(
+def test_a_hit_takes_an_image_and_the_tokens_of_vectors_are_named_by_number(
     index: LateInteractionIndex, nano: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     own = Image.new("RGB", (420, 300), "white")
-    heat = found(index, nano, "lemonade").heatmap(page=own)
+    vectors = Question(vectors=nano.encode_queries(["lemonade"])[0])
+    hit = PageSearcher(index, encoder=nano).search(vectors, k=1)[0]
+    heat = hit.heatmap(page=own)
     assert heat.page.size == (420, 300)
     assert heat.words[0].text == "0"
     assert len(heat.words) == len(heat.tokens) == len(nano.query_tokens("lemonade"))
 
 
-def test_a_hit_whose_index_is_closed_says_so_whether_the_index_is_kept_or_not(
+def test_a_hit_whose_index_is_closed_says_so(
     nano: MultiVectorEncoder, menu: Path, tmp_path: Path, page_store: PageStore
 ) -> None:
     index = LateInteractionIndex.create(tmp_path / "ix", manifest=Manifest.of(nano))
     with index:
         sync_index(index, nano, [menu])
         hit = found(index, nano, "lemonade")
-    with pytest.raises(IndexStoreError, match="is closed"):
-        hit.heatmap()
-    del index
-    gc.collect()
     with pytest.raises(IndexStoreError, match="is closed"):
         hit.heatmap()
 
@@ -272,9 +262,10 @@ def test_a_document_that_cannot_be_the_path_of_a_file_has_no_picture(
     source: str, page_store: PageStore
 ) -> None:
     hit = Hit(source, 1, 0.5, "1", 1, f"vdr-page:{'0' * 64}")
-    with pytest.raises(PageReferenceError, match="no picture"):
-        page_picture(hit, budget=PixelBudget(64))
-    keep_pictures([hit], store=page_store, budget=PixelBudget(64))
+    pictures = PagePictures(page_store, PixelBudget(64))
+    with pytest.raises(PageReferenceError, match="not here"):
+        pictures.indexed(hit)
+    pictures.keep([hit])
     assert hit.page_ref not in page_store
 
 
@@ -287,8 +278,8 @@ def test_the_picture_of_an_encrypted_page_is_drawn_with_its_password(
         ref = str(document[0].to_image(PixelBudget(64)).ref)
     hit = Hit(locked.as_posix(), 1, 0.5, "1", 1, ref)
     with pytest.raises(PageError, match="encrypted"):
-        page_picture(hit, budget=PixelBudget(64))
-    picture = page_picture(hit, budget=PixelBudget(64), password="pw")
+        PagePictures(page_store, PixelBudget(64)).indexed(hit)
+    picture = PagePictures(page_store, PixelBudget(64), "pw").indexed(hit)
     assert str(picture.ref) == ref
 
 
@@ -300,7 +291,7 @@ def test_copies_and_pickles_of_a_hit_are_equal_and_hold_no_index(
     for other in (copy.copy(hit), copy.deepcopy(hit), pickle.loads(pickle.dumps(hit))):
         assert other == hit
         assert repr(other) == repr(hit)
-        with pytest.raises(OptionError, match="does not know the query"):
+        with pytest.raises(OptionError, match="does not know the question"):
             other.heatmap()
 
 
@@ -316,13 +307,14 @@ def test_the_picture_comes_from_the_store_or_the_file_and_is_never_another(
         with pymupdf.open() as other:
             other.new_page(width=420, height=300)
             other.save(moved)
-        with pytest.raises(PageReferenceError, match="not as it was indexed"):
+        with pytest.raises(PageReferenceError, match="not show what was indexed"):
             hit.heatmap()
         page_store.put(PageImage(picture))
         assert hit.heatmap().page.tobytes() == picture.tobytes()
+        grids = hit.heatmap().grids
         index.remove_document(moved.as_posix())
-        with pytest.raises(OptionError, match="search again"):
-            hit.heatmap()
+        # The page is not in the index any more: its image is encoded.
+        np.testing.assert_allclose(hit.heatmap().grids, grids, atol=2e-3)
 
 
 def test_a_page_whose_tokens_were_pooled_is_encoded_again_by_the_encoder(
@@ -335,9 +327,6 @@ def test_a_page_whose_tokens_were_pooled_is_encoded_again_by_the_encoder(
         tmp_path / "ix", manifest=manifest, compression=compression
     ) as pooled:
         sync_index(pooled, nano, [menu])
-        hit = found(pooled, nano, "lemonade")
-        with pytest.raises(OptionError, match="pooled"):
-            hit.heatmap()
-        again = hit.heatmap(encoder=nano)
+        again = found(pooled, nano, "lemonade").heatmap()
     whole = found(index, nano, "lemonade").heatmap()
     np.testing.assert_allclose(again.grids, whole.grids, atol=2e-3)

@@ -8,24 +8,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.pages import ImageSource, PageStore, open_image
+from vdr_integrations.pages.images.any_image import ImageSource, open_image
 from vdr_integrations.types import Page, PageRef
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from PIL import Image
 
+    from vdr_integrations.pages.page_store import PageStore
     from vdr_integrations.types import PixelBudget
 
-__all__ = ["ImageInput", "StoredPage", "check_list", "image_pages", "stored_page"]
+__all__ = ["ImageInput", "PageInStore", "UnopenedImage", "check_list", "open_page", "stored_page"]
 
 ImageInput = ImageSource | PageRef | Page
 """A path, an encoded image, a ``data:`` URI, pixels, a page, or the reference of a stored page."""
 
 
 @dataclass(frozen=True, slots=True)
-class StoredPage:
+class PageInStore:
     """A page of a store, read when it is rendered: references cost no memory until then."""
 
     store: PageStore
@@ -56,7 +55,7 @@ class UnopenedImage:
         return open_image(self.source).render(budget)
 
 
-def stored_page(text: str, *, store: PageStore) -> StoredPage | None:
+def stored_page(text: str, *, store: PageStore) -> PageInStore | None:
     """The stored page that ``text`` is the exact reference of, or None for any other text.
 
     Raises:
@@ -64,18 +63,6 @@ def stored_page(text: str, *, store: PageStore) -> StoredPage | None:
     """
     ref = PageRef.parse(text)
     return None if ref is None else _checked(ref, store)
-
-
-def image_pages(images: Sequence[ImageInput], *, store: PageStore) -> list[Page]:
-    """Pages of images in any form that :func:`vdr_integrations.open_image` takes, or of references.
-
-    Raises:
-        PageReferenceError: A reference to a page that is not in the store.
-        ImageDecodeError: Pixels that make no image; files show it when they are rendered.
-        ImageTooLargeError: More pixels than ``ImageLimits`` allows.
-        OptionError: Something else than an image.
-    """
-    return [_image_page(image, store) for image in images]
 
 
 def check_list(items: object, *, argument: str) -> None:
@@ -91,7 +78,17 @@ def check_list(items: object, *, argument: str) -> None:
         )
 
 
-def _image_page(image: ImageInput, store: PageStore) -> Page:
+def open_page(image: ImageInput, *, store: PageStore) -> Page:
+    """A page of an image in any form that ``open_image`` takes, or of a reference.
+
+    Files and bytes are decoded when the page is rendered: a thousand photographs fit into memory.
+
+    Raises:
+        PageReferenceError: A reference to a page that is not in the store.
+        ImageDecodeError: Pixels that make no image; files show it when they are rendered.
+        ImageTooLargeError: More pixels than ``ImageLimits`` allows.
+        OptionError: Something else than an image.
+    """
     if isinstance(image, Page):
         return image
     if isinstance(image, PageRef):
@@ -105,7 +102,7 @@ def _image_page(image: ImageInput, store: PageStore) -> Page:
     return open_image(image)
 
 
-def _checked(ref: PageRef, store: PageStore) -> StoredPage:
+def _checked(ref: PageRef, store: PageStore) -> PageInStore:
     if ref not in store:
         store.get(ref)  # raises the error that says so
-    return StoredPage(store, ref)
+    return PageInStore(store, ref)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vdr_integrations.errors import InvalidVectorError, OptionError
-from vdr_integrations.index import Region, strongest_regions
-from vdr_integrations.index.regions import relevance
+from vdr_integrations.retrieval import Region, strongest_regions
+from vdr_integrations.retrieval.regions import relevance
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,56 @@
+"""LlamaIndex's query bundles as questions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llama_index.core.schema import QueryBundle
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.pages.page_inputs import open_page
+from vdr_integrations.retrieval.question import Question
+from vdr_integrations.types import PageImage
+
+if TYPE_CHECKING:
+    from vdr_integrations.pages import PageStore
+
+__all__ = ["QuestionBundle", "question_of"]
+
+
+class QuestionBundle(QueryBundle):
+    """A bundle that holds its question already: LlamaIndex's own has no field for it.
+
+    Observers see the fields of a ``QueryBundle``, never pixels.
+    """
+
+    def __init__(self, question: Question) -> None:
+        """Show an image by its name."""
+        page = question.page
+        super().__init__(
+            query_str="", image_path=page.source if isinstance(page, PageImage) else None
+        )
+        self.question = question
+
+
+def question_of(query: str | QueryBundle, store: PageStore) -> Question:
+    """The question that a bundle asks; nothing in the bundle is changed.
+
+    An image path, which may be a page reference, is used before the texts beside it: those are
+    meant for the language model. A vector in the bundle is not used: LlamaIndex's dense retrievers
+    leave theirs there.
+
+    Raises:
+        OptionError: Neither text nor image.
+        PageError: A reference to a page that is not stored.
+    """
+    if isinstance(query, QuestionBundle):
+        return query.question
+    bundle = QueryBundle(query) if isinstance(query, str) else query
+    if bundle.image_path:
+        return Question(page=open_page(bundle.image_path, store=store))
+    texts = tuple(text for text in bundle.embedding_strs if text.strip())
+    if not texts:
+        raise OptionError(
+            "found no query: give a text, or an image by QueryBundle('', image_path=...)."
+        )
+    return Question.of(texts)

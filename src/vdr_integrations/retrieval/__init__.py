@@ -1,0 +1,65 @@
+"""From a question to pages: searching, reranking, images, and why a page was found.
+
+    from vdr_integrations import PageSearcher
+
+    searcher = PageSearcher("my-index")
+    for hit in searcher.search("How did revenue change?", k=3):
+        print(hit.source, hit.page_number, hit.score)
+
+Frameworks, the command line and the MCP server translate to and from this; they decide nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
+    from vdr_integrations.retrieval.box import Box
+    from vdr_integrations.retrieval.found_page import FoundPage
+    from vdr_integrations.retrieval.heatmap import HeatMap
+    from vdr_integrations.retrieval.page_pictures import PagePictures
+    from vdr_integrations.retrieval.page_searcher import PageSearcher
+    from vdr_integrations.retrieval.query_words import QueryWord
+    from vdr_integrations.retrieval.question import Question
+    from vdr_integrations.retrieval.regions import Region, strongest_regions
+    from vdr_integrations.retrieval.reranking import RankedPage
+    from vdr_integrations.retrieval.similarity import SimilarityGrids
+
+__all__ = [
+    "Box",
+    "EncoderOptions",
+    "FoundPage",
+    "HeatMap",
+    "PagePictures",
+    "PageSearcher",
+    "QueryWord",
+    "Question",
+    "RankedPage",
+    "Region",
+    "SimilarityGrids",
+    "strongest_regions",
+]
+
+_HOMES = {
+    "Box": "retrieval.box",
+    "EncoderOptions": "encoders.encoder_on_demand",
+    "FoundPage": "retrieval.found_page",
+    "HeatMap": "retrieval.heatmap",
+    "PagePictures": "retrieval.page_pictures",
+    "PageSearcher": "retrieval.page_searcher",
+    "QueryWord": "retrieval.query_words",
+    "Question": "retrieval.question",
+    "RankedPage": "retrieval.reranking",
+    "Region": "retrieval.regions",
+    "SimilarityGrids": "retrieval.similarity",
+    "strongest_regions": "retrieval.regions",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; numpy is imported by the first use
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"vdr_integrations.{home}"), name)

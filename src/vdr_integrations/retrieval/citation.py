@@ -1,0 +1,45 @@
+"""The text that names a page: ``report.pdf, page iv (4 of 12)``. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+__all__ = ["citation", "file_name_of"]
+
+
+def file_name_of(source: str) -> str:
+    """What a citation calls a document: its file name, or the first digits of a digest.
+
+    Args:
+        source: A path, a URL, another name, or ``sha256:<digest>`` for bytes without a name.
+    """
+    scheme, _, digest = source.partition(":")
+    if scheme == "sha256":
+        return f"{digest[:12]}.pdf"
+    return PurePath(source).name or source
+
+
+def citation(
+    name: str,
+    *,
+    page_number: int | None = None,
+    page_label: str = "",
+    total_pages: int | None = None,
+) -> str:
+    """How a reader is told where a page is.
+
+    Args:
+        name: Of the document, see :func:`file_name_of`.
+        page_number: 1-based; None if it is not known.
+        page_label: What is printed on the page; shown if it is not the number.
+        total_pages: Pages of the document; None if they are not known.
+
+    Returns:
+        ``report.pdf, page 4 of 12``, or ``report.pdf, page iv (4 of 12)``.
+    """
+    if page_number is None:
+        return name
+    total = "" if total_pages is None else f" of {total_pages}"
+    if page_label in {"", str(page_number)}:
+        return f"{name}, page {page_number}{total}"
+    return f"{name}, page {page_label} ({page_number}{total})"

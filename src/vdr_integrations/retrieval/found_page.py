@@ -1,0 +1,154 @@
+"""A page, whoever found it: an index, a vector store, or the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from vdr_integrations.index.document_name import document_path
+from vdr_integrations.index.stored_page import StoredPage, page_id
+from vdr_integrations.retrieval.citation import citation, file_name_of
+from vdr_integrations.types import Hit, PageRef
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from vdr_integrations.types import Page
+
+__all__ = ["AnyPage", "FoundPage", "page_ref_among"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundPage:
+    """What is known of a page.
+
+    Attributes:
+        source: The document, a path or another name.
+        page_number: 1-based; None if it is not known.
+        page_label: What is printed on the page ("iv"), or the page number as text.
+        total_pages: Pages of the document; None if they are not known.
+        page_ref: ``vdr-page:<sha256>`` of the image; None for a hit that is not a page.
+        text: The text layer, empty for scans.
+        score: Higher is better; None if the search gave none.
+        ids: What an index may call the page; ``page_ref`` decides whether it is the same page.
+        image: Of a page that has no reference.
+    """
+
+    source: str
+    page_number: int | None = None
+    page_label: str = ""
+    total_pages: int | None = None
+    page_ref: str | None = None
+    text: str = ""
+    score: float | None = None
+    ids: tuple[str, ...] = ()
+    image: Page | None = None
+
+    @classmethod
+    def of(cls, page: AnyPage) -> FoundPage:
+        """The page of a hit, or of an index; a page as it is."""
+        if isinstance(page, FoundPage):
+            return page
+        return cls(
+            source=page.source,
+            page_number=page.page_number,
+            page_label=page.page_label,
+            total_pages=page.total_pages,
+            page_ref=page.page_ref,
+            text=page.text,
+            score=page.score if isinstance(page, Hit) else None,
+            ids=_ids(page.page_id, page.source, page.page_number),
+        )
+
+    @classmethod
+    def of_metadata(
+        cls,
+        metadata: Mapping[str, Any],
+        *,
+        content: str = "",
+        text: str = "",
+        score: float | None = None,
+        document_id: str | None = None,
+        image: Page | None = None,
+    ) -> FoundPage:
+        """The page of a framework's document; what the metadata do not say rightly is unknown.
+
+        Args:
+            metadata: With ``source`` or ``file_path``, ``page_number``, ``page_label``,
+                ``total_pages`` and ``page_ref``.
+            content: Of the document; it may be the page's reference.
+            text: The text layer.
+            score: Higher is better.
+            document_id: Of the framework's document.
+            image: Of a page without a reference.
+        """
+        names = (metadata.get(key) for key in ("source", "file_path", "file_name"))
+        sources = [name for name in names if isinstance(name, str) and name]
+        number = _whole_number(metadata.get("page_number"))
+        label = metadata.get("page_label")
+        ref = page_ref_among(metadata, content)
+        ids: dict[str, None] = {}
+        for source in sources:
+            ids |= dict.fromkeys(_ids(document_id, source, number))
+        return cls(
+            source=sources[0] if sources else document_id or "unknown document",
+            page_number=number,
+            page_label="" if label is None else str(label),
+            total_pages=_whole_number(metadata.get("total_pages")),
+            page_ref=None if ref is None else str(ref),
+            text=text,
+            score=score,
+            ids=tuple(ids) or _ids(document_id, "", None),
+            image=image,
+        )
+
+    @property
+    def name(self) -> str:
+        """``report.pdf page 4``: for messages and labels."""
+        number = "" if self.page_number is None else f" page {self.page_number}"
+        return f"{file_name_of(self.source)}{number}"
+
+    @property
+    def citation(self) -> str:
+        """``report.pdf, page iv (4 of 12)``."""
+        return citation(
+            file_name_of(self.source),
+            page_number=self.page_number,
+            page_label=self.page_label,
+            total_pages=self.total_pages,
+        )
+
+
+AnyPage: TypeAlias = FoundPage | Hit | StoredPage
+"""Whatever names a page."""
+
+
+def page_ref_among(metadata: Mapping[str, Any], content: str = "") -> PageRef | None:
+    """The reference of a document's page: of its metadata, else its whole content.
+
+    Metadata are the pipeline's. A content may be the text layer of a page, which says what its
+    author likes; it counts only if there is no reference among the metadata.
+    """
+    for text in (metadata.get("page_ref"), content):
+        if isinstance(text, str) and (ref := PageRef.parse(text)) is not None:
+            return ref
+    return None
+
+
+def _ids(given: str | None, source: str, number: int | None) -> tuple[str, ...]:
+    ids = [given] if given else []
+    if source and number is not None:
+        names = [source, _absolute(source)]
+        ids += [page_id(name, number) for name in names]
+    return tuple(dict.fromkeys(ids))
+
+
+def _absolute(source: str) -> str:
+    try:
+        return document_path(source).as_posix()
+    except (OSError, ValueError, RuntimeError):  # not the path of a file
+        return source
+
+
+def _whole_number(found: object) -> int | None:
+    return found if isinstance(found, int) and not isinstance(found, bool) else None

@@ -1,0 +1,277 @@
+"""What a searcher works with: an index, the encoders that fit it, and questions encoded once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
+from vdr_integrations.encoders.runtime.forks import PerProcess
+from vdr_integrations.errors import IndexMismatchError, IndexStoreError, OptionError
+from vdr_integrations.index.new_index import new_index
+from vdr_integrations.retrieval.encoder_choice import DenseChoice, MultiVectorChoice
+from vdr_integrations.retrieval.open_indexes import SharedIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
+    from vdr_integrations.index import Compression, LateInteractionIndex, Manifest
+    from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.retrieval.open_indexes import IndexLocation
+    from vdr_integrations.retrieval.question import Question
+    from vdr_integrations.types import PixelBudget
+
+    AnyEncoder = DenseEncoder | MultiVectorEncoder
+
+__all__ = ["IndexAndEncoders"]
+
+_QUESTIONS_KEPT = 16
+_LONGEST_KEPT = 4096
+"""Tokens of a question that is kept: 2 MB, at 128 float32 numbers a token."""
+
+
+class IndexAndEncoders:
+    """An index and its encoders, opened and loaded on first use, by any number of threads.
+
+    Attributes:
+        shared: The index; None to rerank without one.
+        recall: The choice of the encoder of dense vectors beside token vectors; None for none.
+    """
+
+    def __init__(
+        self,
+        index: PageIndex | IndexLocation | SharedIndex | None,
+        encoder: AnyEncoder | EncoderOptions | None,
+        recall: DenseEncoder | EncoderOptions | None,
+        *,
+        late_only: bool,
+    ) -> None:
+        """Open and load nothing yet; see ``PageSearcher``."""
+        self._late_only = late_only
+        self.shared = (
+            index if index is None or isinstance(index, SharedIndex) else SharedIndex(index)
+        )
+        self.recall = None if recall is None else DenseChoice(recall)
+        self._encoder = encoder
+        self._late: MultiVectorChoice | None = None
+        self._dense: DenseChoice | None = None
+        self._questions = PerProcess(_Questions)
+
+    @property
+    def model_name(self) -> str | None:
+        """The model that the caller chose; None if the index decides."""
+        if isinstance(self._encoder, EncoderOptions):
+            return self._encoder.model
+        return None if self._encoder is None else self._encoder.name
+
+    def index(self) -> PageIndex:
+        """The index.
+
+        Raises:
+            IndexStoreError: It cannot be opened.
+            OptionError: There is none.
+        """
+        if self.shared is None:
+            raise OptionError("this searcher has no index; give one to search.")
+        index = self.shared.get()
+        if self._late_only and index.late is None:
+            raise _not_late(index)
+        return index
+
+    def late_index(self) -> LateInteractionIndex | None:
+        """The index if there is one.
+
+        Raises:
+            IndexMismatchError: It keeps one vector a page.
+        """
+        if self.shared is None:
+            return None
+        index = self.shared.get()
+        if index.late is None:
+            raise _not_late(index)
+        return index.late
+
+    def encoder(self, index: PageIndex) -> AnyEncoder:
+        """The encoder of an index of either kind."""
+        return self.dense_encoder(index) if index.late is None else self.late_encoder(index.late)
+
+    def late_encoder(self, index: LateInteractionIndex | None) -> MultiVectorEncoder:
+        """The encoder of one vector a token.
+
+        Raises:
+            IndexMismatchError: Its vectors do not compare with those of the index.
+            OptionError: The model gives one vector a page.
+            CheckpointError: It cannot be loaded.
+        """
+        if index is None:
+            return self._late_choice().get(None)
+        return self._late_choice().get(index.manifest, index_path=index.path)
+
+    def dense_encoder(self, index: PageIndex) -> DenseEncoder:
+        """The encoder of one vector a page, for an index that keeps nothing else."""
+        return self._dense_choice().get(index.manifest, index_path=index.path)
+
+    def recall_encoder(self, index: LateInteractionIndex) -> DenseEncoder | None:
+        """The encoder of the dense vectors beside token vectors; None if the caller gave none.
+
+        Raises:
+            IndexMismatchError: The index keeps none, or those of another encoder.
+        """
+        if self.recall is None:
+            return None
+        if index.dense_manifest is None:
+            raise IndexMismatchError(
+                f"index {index.path} was made without dense vectors; leave recall out, or index "
+                f"into another place with recall."
+            )
+        return self.recall.get(index.dense_manifest, index_path=index.path)
+
+    def page_encoder(self, index: PageIndex) -> AnyEncoder | PairedEncoder:
+        """What encodes pages for the index: both encoders if it keeps both kinds of vectors.
+
+        Raises:
+            IndexMismatchError: It keeps both, and no recall was given; or the other way round.
+        """
+        late = index.late
+        if late is None:
+            return self.dense_encoder(index)
+        dense = self.recall_encoder(late)
+        if dense is not None:
+            from vdr_integrations.encoders import PairedEncoder
+
+            return PairedEncoder(dense=dense, multi_vector=self.late_encoder(late))
+        if late.dense_manifest is not None:
+            raise IndexMismatchError(
+                f"index {index.path} keeps dense vectors of {late.dense_manifest.model} beside "
+                f"token vectors; give the encoder that makes them as recall."
+            )
+        return self.late_encoder(late)
+
+    def pixel_budget(self) -> PixelBudget | None:
+        """The size of pages in the index, without loading a model; None without an index."""
+        if self.shared is None:
+            return None
+        for choice in (self._late, self._dense):
+            if choice is not None and choice.loaded is not None:
+                return choice.loaded.pixel_budget
+        return self.shared.get().manifest.pixel_budget
+
+    def create(
+        self, *, late_interaction: bool, compression: Compression | None, wait_s: float
+    ) -> PageIndex:
+        """The index, made in its place if there is none; see ``PageSearcher.create``."""
+        if self.shared is None:
+            raise OptionError("this searcher has no index; give the place of one.")
+        place = self.shared.location
+
+        def make() -> PageIndex:
+            if not late_interaction:
+                manifest = self._dense_choice().manifest()
+                return new_index(place, dense=manifest, compression=compression, wait_s=wait_s)
+            late = self._late_choice()
+            dense: Manifest | None = None if self.recall is None else self.recall.manifest()
+            return new_index(
+                place,
+                tokens=late.manifest(),
+                dense=dense,
+                checkpoint=late.get(None).checkpoint,
+                compression=compression,
+                wait_s=wait_s,
+            )
+
+        return self.shared.get(create=make)
+
+    @contextmanager
+    def recovering(self, index: PageIndex | None) -> Generator[None]:
+        """Open the index again at the next use if something is wrong with it in this block."""
+        try:
+            yield
+        except IndexStoreError:
+            if self.shared is not None and index is not None:
+                self.shared.forget(index)
+            raise
+
+    def tokens(self, question: Question, encoder: MultiVectorEncoder) -> NDArray[np.float32]:
+        """float32 (query tokens, dimension); texts that were asked lately are not encoded again."""
+        kept = self._questions.value
+        found = kept.get(question, encoder)
+        return kept.keep(question, encoder, question.tokens(encoder)) if found is None else found
+
+    async def atokens(self, question: Question, encoder: MultiVectorEncoder) -> NDArray[np.float32]:
+        """:meth:`tokens` without blocking the event loop."""
+        kept = self._questions.value
+        found = kept.get(question, encoder)
+        if found is None:
+            return kept.keep(question, encoder, await question.atokens(encoder))
+        return found
+
+    def keep(
+        self, question: Question, encoder: MultiVectorEncoder, vectors: NDArray[np.float32]
+    ) -> None:
+        """Remember the token vectors of a question that was encoded elsewhere."""
+        self._questions.value.keep(question, encoder, vectors)
+
+    async def aopen(self) -> None:
+        """Open the index and load its encoders outside the event loop."""
+
+        def ready() -> None:
+            if self.shared is None:
+                self.late_encoder(None)
+                return
+            index = self.index()
+            self.encoder(index)
+            if index.late is not None and self.recall is not None:
+                self.recall_encoder(index.late)
+
+        await asyncio.to_thread(ready)
+
+    def _late_choice(self) -> MultiVectorChoice:
+        if self._late is None:
+            self._late = MultiVectorChoice(self._encoder)  # pyright: ignore[reportArgumentType]  # refuses the other kind
+        return self._late
+
+    def _dense_choice(self) -> DenseChoice:
+        if self._dense is None:
+            self._dense = DenseChoice(self._encoder)  # pyright: ignore[reportArgumentType]  # refuses the other kind
+        return self._dense
+
+
+def _not_late(index: PageIndex) -> IndexMismatchError:
+    return IndexMismatchError(
+        f"index {index.path} keeps one vector a page, which says nothing about places on it; this "
+        f"needs an index of late interaction (vdr index --late-interaction)."
+    )
+
+
+class _Questions:
+    """The last texts that were asked, by encoder, as token vectors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, tuple[str, ...]], NDArray[np.float32]] = OrderedDict()
+
+    def get(self, question: Question, encoder: MultiVectorEncoder) -> NDArray[np.float32] | None:
+        key = (encoder.fingerprint, question.texts)
+        with self._lock:
+            if key not in self._kept:
+                return None
+            self._kept.move_to_end(key)
+            return self._kept[key]
+
+    def keep(
+        self, question: Question, encoder: MultiVectorEncoder, vectors: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        if question.texts and len(vectors) <= _LONGEST_KEPT:
+            vectors.setflags(write=False)
+            with self._lock:
+                self._kept[encoder.fingerprint, question.texts] = vectors
+                while len(self._kept) > _QUESTIONS_KEPT:
+                    self._kept.popitem(last=False)
+        return vectors

@@ -1,0 +1,193 @@
+"""Open indexes of a process: opened on first use, shared by all who name the same place."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from vdr_integrations.encoders.runtime.forks import PerProcess
+from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.index.opening import open_index
+from vdr_integrations.index.page_index import PageIndex
+from vdr_integrations.index.server.qdrant_server import QdrantServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["IndexLocation", "SharedIndex", "location_of"]
+
+IndexLocation: TypeAlias = str | Path | QdrantServer
+"""A folder, a collection of a server, or the latter as ``"http://host:6333/collection"``."""
+
+_Place: TypeAlias = Path | QdrantServer
+
+
+class _Slot:
+    """The open index of one place; each place has its own lock, so none waits for another."""
+
+    def __init__(self) -> None:
+        self.opening = threading.Lock()
+        self.index: PageIndex | None = None
+
+
+class _Registry:
+    """The slots of this process that somebody holds."""
+
+    def __init__(self) -> None:
+        self._finding = threading.Lock()
+        self._slots: weakref.WeakValueDictionary[_Place, _Slot] = weakref.WeakValueDictionary()
+
+    def slot(self, place: _Place) -> _Slot:
+        with self._finding:
+            slot = self._slots.get(place)
+            if slot is None:
+                slot = self._slots[place] = _Slot()
+            return slot
+
+
+# A child of a fork opens its own: a lock may be held, and a connection shared, in the parent.
+_registry = PerProcess(_Registry)
+
+
+class SharedIndex:
+    """An index that the caller opened, or the place of one that is opened when it is needed first.
+
+    All objects of a process that name the same place share one open index, with what it has read.
+    It is closed when the last of them closes or is gone. An index that somebody closed meanwhile is
+    opened again, and what could not be opened is tried again at the next use.
+
+    Copies share it. Pickles hold the place, and never a key or a client.
+    """
+
+    def __init__(self, index: PageIndex | IndexLocation) -> None:
+        """Open nothing yet.
+
+        Args:
+            index: An open index, its folder, a ``QdrantServer``, or
+                ``"http://host:6333/collection"``.
+
+        Raises:
+            OptionError: Something else.
+        """
+        self._given: PageIndex | None = None
+        self._place: _Place | None = None
+        self._held: tuple[int, _Slot] | None = None
+        if isinstance(index, PageIndex):
+            self._given = index
+        else:
+            self._place = location_of(index)
+
+    def get(self, *, create: Callable[[], PageIndex] | None = None) -> PageIndex:
+        """The index, opened at most once by any number of threads.
+
+        Args:
+            create: Makes the index if there is none.
+
+        Raises:
+            IndexStoreError: It cannot be opened.
+        """
+        if self._given is not None:
+            return self._given
+        assert self._place is not None  # noqa: S101  # one of both is given
+        slot = self._slot(self._place)
+        with slot.opening:
+            if slot.index is None or slot.index.is_closed:
+                try:
+                    slot.index = open_index(self._place)
+                except IndexNotFoundError:
+                    if create is None:
+                        raise
+                    slot.index = create()
+            return slot.index
+
+    async def aget(self) -> PageIndex:
+        """:meth:`get`, opening outside the event loop."""
+        return self._given or await asyncio.to_thread(self.get)
+
+    @property
+    def location(self) -> IndexLocation:
+        """Where the index is.
+
+        Raises:
+            TypeError: It was given open, and is on a server.
+        """
+        if self._place is not None:
+            return self._place
+        if self._given is not None and isinstance(self._given.path, Path):
+            return self._given.path
+        raise TypeError(
+            "an open index of a server cannot be pickled; give QdrantServer(url=..., "
+            "collection=...) instead."
+        )
+
+    def forget(self, index: PageIndex) -> None:
+        """Open the index again at the next use: something is wrong with this one.
+
+        It may have been deleted and made again with other settings since it was opened.
+        """
+        if self._held is not None:
+            slot = self._held[1]
+            with slot.opening:
+                if slot.index is index:
+                    slot.index = None
+
+    def close(self) -> None:
+        """Stop using what was opened here; the next use opens it again.
+
+        The index stays open while another object of this process uses it. An index that was given
+        open stays open.
+        """
+        self._held = None
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The place of the index."""
+        location = self.location
+        if isinstance(location, QdrantServer) and (location.api_key or location.client):
+            raise TypeError(
+                "a server's key or client is never pickled; make the object where it is used."
+            )
+        return type(self), (location,)
+
+    def __repr__(self) -> str:
+        """The place of the index."""
+        return f"SharedIndex({self._place or (self._given and self._given.path)})"
+
+    def _slot(self, place: _Place) -> _Slot:
+        held = self._held
+        if held is None or held[0] != os.getpid():
+            held = self._held = (os.getpid(), _registry.value.slot(place))
+        return held[1]
+
+
+def location_of(given: object) -> _Place:
+    """The folder or collection that a caller names.
+
+    Raises:
+        OptionError: Something else, or a URL without a collection.
+    """
+    if isinstance(given, QdrantServer):
+        return given
+    if isinstance(given, Path):
+        return given.resolve()
+    if not isinstance(given, str) or not given:
+        raise OptionError(
+            f"index must be an open index, its folder, or a QdrantServer, found "
+            f"{type(given).__name__}."
+        )
+    if not given.startswith(("http://", "https://")):
+        return Path(given).resolve()
+    url, _, collection = given.rstrip("/").rpartition("/")
+    if not collection or url in {"http:", "https:", "http:/", "https:/"}:
+        raise OptionError(
+            "an index on a server is http://host:6333/collection, found a URL without a "
+            "collection; or give QdrantServer(url=..., collection=..., api_key=...)."
+        )
+    return QdrantServer(collection=collection, url=url)

@@ -1,0 +1,245 @@
+"""Images of indexed pages, and of parts of them at a higher resolution.
+
+An index keeps no images. They come from the page store, or are drawn again from the files that were
+indexed. A file is used only if it still shows, pixel for pixel, what was indexed: whatever path
+stands in an index, no other file is ever shown.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from vdr_integrations.errors import (
+    MissingExtraError,
+    OptionError,
+    PageError,
+    PageReferenceError,
+)
+from vdr_integrations.pages import open_image, open_pdf
+from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
+from vdr_integrations.pages.pdf.pdf_page import PdfPage
+from vdr_integrations.retrieval.found_page import AnyPage, FoundPage
+from vdr_integrations.types import PageImage, PixelBudget
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from PIL import Image
+
+    from vdr_integrations.pages import PageStore
+    from vdr_integrations.retrieval.box import Box
+
+__all__ = ["PagePictures", "Zoomed"]
+
+_logger = logging.getLogger(__name__)
+
+_MAX_PIXELS = 16_000_000
+"""Of a whole page that is drawn for a part of it: 48 MB."""
+
+_MAX_PIXELS_PER_PT = 600 / 72
+"""600 dpi; no print is finer."""
+
+_OpenPage: TypeAlias = PdfPage | PageImage
+
+
+@dataclass(frozen=True, slots=True)
+class Zoomed:
+    """A page, or a part of it, as large as it is available.
+
+    Attributes:
+        image: Mode RGB.
+        size_pt: Width and height of the whole page in PDF points; None if there is no PDF.
+        is_redrawn: From the document's file; else cut from the image that was indexed.
+    """
+
+    image: Image.Image
+    size_pt: tuple[float, float] | None = None
+    is_redrawn: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _ExactSize(PixelBudget):
+    """A budget that is one size."""
+
+    height: int = 0
+    width: int = 0
+
+    def fit(self, *, height: float, width: float, source: str = "image") -> tuple[int, int]:
+        del height, width, source
+        return self.height, self.width
+
+    def fill(self, *, height: float, width: float, source: str = "page") -> tuple[int, int]:
+        del height, width, source
+        return self.height, self.width
+
+
+@dataclass(frozen=True, slots=True)
+class PagePictures:
+    """Where images of pages come from.
+
+    Attributes:
+        store: Of indexed images; None for none.
+        budget: The encoder's: the size of pages that the store does not hold; None if the store
+            holds all of them.
+        password: Of encrypted PDFs.
+    """
+
+    store: PageStore | None
+    budget: PixelBudget | None = None
+    password: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to have no place for images."""
+        if self.store is None and self.budget is None:
+            raise OptionError("images of pages need a store or a pixel budget; give one of them.")
+
+    def indexed(self, page: AnyPage) -> PageImage:
+        """The image that was indexed.
+
+        Raises:
+            PageReferenceError: It is not stored, and the file is gone or was changed.
+            PageError: The file cannot be drawn any more.
+            MissingExtraError: It is a PDF, and PyMuPDF is not installed.
+        """
+        found = FoundPage.of(page)
+        ref = _ref(found)
+        if self.store is not None and (self.budget is None or ref in self.store):
+            return self.store.get(ref)
+        assert self.budget is not None  # noqa: S101  # else there is a store
+        with _as_indexed(found, self.budget, self.password) as (_, drawn):
+            return drawn
+
+    def zoomed(self, page: AnyPage, box: Box | None, *, max_side_px: int) -> Zoomed:
+        """A page or a part of it, at most ``max_side_px`` a side if it is drawn again.
+
+        Raises:
+            PageReferenceError: As :meth:`indexed`.
+            PageError: As :meth:`indexed`.
+        """
+        found = FoundPage.of(page)
+        stored, budget = self._stored(found), self.budget
+        if stored is not None:
+            budget = _ExactSize(height=stored.height, width=stored.width)
+        if budget is None:
+            stored, budget = self.indexed(found), PixelBudget()  # raises the error that says so
+        try:
+            with _as_indexed(found, budget, self.password) as (opened, _):
+                return _drawn(opened, box, max_side_px)
+        except (PageError, MissingExtraError):
+            if stored is None:
+                raise
+        return Zoomed(_cut(stored.image, box))
+
+    def keep(self, pages: Iterable[AnyPage]) -> None:
+        """Put the images of pages into the store, as far as they are available.
+
+        A page whose file is gone, locked or changed is left out and logged; to ask for its image
+        is an error then. Each file is opened once.
+        """
+        store, budget = self.store, self.budget
+        if store is None or budget is None:
+            raise OptionError("to keep images takes a store and a pixel budget.")
+        missing: dict[str, dict[int, str]] = {}
+        for page in map(FoundPage.of, pages):
+            ref, number = page.page_ref, page.page_number
+            if ref is not None and number is not None and ref not in store:
+                missing.setdefault(page.source, {})[number] = ref
+        for source, refs in missing.items():
+            try:
+                with _opened(source, self.password) as opened:
+                    for number in list(refs):
+                        drawn = _image_of(opened, number, budget)
+                        if drawn is not None and str(drawn.ref) == refs[number]:
+                            store.put(drawn)
+                            del refs[number]
+            except (PageError, MissingExtraError, OSError) as error:
+                _logger.warning("no images of %s: %s", source, error)
+                continue
+            if refs:
+                numbers = ", ".join(map(str, sorted(refs)))
+                _logger.warning("no images of %s, pages %s: %s", source, numbers, _GONE)
+
+    def _stored(self, page: FoundPage) -> PageImage | None:
+        if self.store is None:
+            return None
+        try:
+            return self.store.get(_ref(page))
+        except PageReferenceError:
+            return None
+
+
+_GONE = "the file is not here, or does not show what was indexed; index it again."
+
+
+def _ref(page: FoundPage) -> str:
+    if page.page_ref is None:
+        raise PageReferenceError("it is a piece of text and has no image.", source=page.citation)
+    return page.page_ref
+
+
+@contextmanager
+def _opened(source: str, password: str | None) -> Generator[Sequence[_OpenPage]]:
+    """The pages of a document's file, none if there is no such file."""
+    path = Path(source)
+    # An index may name documents as it likes: only what can be the path of a file is opened.
+    try:
+        is_file = path.is_file()
+    except (OSError, ValueError):
+        is_file = False
+    if not is_file:
+        yield []
+    elif path.suffix.lower() in IMAGE_SUFFIXES:
+        yield [open_image(path, name=source)]
+    else:
+        with open_pdf(path, name=source, password=password) as document:
+            yield document
+
+
+def _image_of(pages: Sequence[_OpenPage], number: int, budget: PixelBudget) -> PageImage | None:
+    """A page as ``sync_index`` draws it; None if the file does not have it."""
+    if not 1 <= number <= len(pages):
+        return None
+    page = pages[number - 1]
+    if isinstance(page, PdfPage):
+        return page.to_image(budget)
+    return PageImage(page.render(budget), source=page.source)
+
+
+@contextmanager
+def _as_indexed(
+    page: FoundPage, budget: PixelBudget, password: str | None
+) -> Generator[tuple[_OpenPage, PageImage]]:
+    """The page of the file, and its image, which is the one that was indexed."""
+    with _opened(page.source, password) as pages:
+        number = page.page_number or 0
+        drawn = _image_of(pages, number, budget)
+        if drawn is None or str(drawn.ref) != page.page_ref:
+            raise PageReferenceError(_GONE, source=page.source, page_number=page.page_number)
+        yield pages[number - 1], drawn
+
+
+def _drawn(opened: _OpenPage, box: Box | None, max_side_px: int) -> Zoomed:
+    if isinstance(opened, PageImage):
+        return Zoomed(_cut(opened.image, box), is_redrawn=True)
+    width_pt, height_pt = opened.width_pt, opened.height_pt
+    across, down = width_pt, height_pt
+    if box is not None:
+        left, top, right, bottom = box.within(width_pt, height_pt)
+        across, down = right - left, bottom - top
+    scale = min(
+        max_side_px / max(across, down),
+        (_MAX_PIXELS / (width_pt * height_pt)) ** 0.5,
+        _MAX_PIXELS_PER_PT,
+    )
+    size = _ExactSize(
+        height=max(1, round(height_pt * scale)), width=max(1, round(width_pt * scale))
+    )
+    return Zoomed(_cut(opened.render(size), box), (width_pt, height_pt), is_redrawn=True)
+
+
+def _cut(image: Image.Image, box: Box | None) -> Image.Image:
+    return image if box is None else image.crop(box.pixels(image.width, image.height))

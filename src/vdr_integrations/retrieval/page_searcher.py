@@ -1,0 +1,569 @@
+"""From a question to pages: one object for all that can be asked of an index."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from vdr_integrations.errors import OptionError
+from vdr_integrations.index.page_index import LOCK_WAIT_S
+from vdr_integrations.index.scoring.maxsim import similarity_grids
+from vdr_integrations.pages import PageStore
+from vdr_integrations.pages.page_inputs import open_page
+from vdr_integrations.retrieval.found_page import FoundPage
+from vdr_integrations.retrieval.heatmap import HeatMap
+from vdr_integrations.retrieval.index_and_encoders import IndexAndEncoders
+from vdr_integrations.retrieval.page_pictures import PagePictures
+from vdr_integrations.retrieval.question import Question
+from vdr_integrations.retrieval.regions import regions_of_words
+from vdr_integrations.retrieval.reranking import PageScores, stored_page_id
+from vdr_integrations.retrieval.similarity import SimilarityGrids
+from vdr_integrations.types.hit import DEFAULT_HITS, explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
+    from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
+    from vdr_integrations.index import Compression, LateInteractionIndex
+    from vdr_integrations.index.page_filter import PageFilter
+    from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.retrieval.found_page import AnyPage
+    from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
+    from vdr_integrations.retrieval.regions import Region
+    from vdr_integrations.retrieval.reranking import RankedPage
+    from vdr_integrations.types import Hit, PageImage, PatchGrid
+
+    AnyQuestion = str | Sequence[str] | Question
+
+__all__ = ["PageSearcher"]
+
+_NUMBERED = "{query}"
+"""The prompt of token vectors: there is none around them."""
+
+
+class _Options(NamedTuple):
+    k: int
+    filter: PageFilter | None
+    exhaustive: bool
+    candidates: int | None
+
+
+class PageSearcher:
+    """Finds pages of an index, of either kind, and shows them.
+
+        searcher = PageSearcher("my-index")
+        hits = searcher.search("How did revenue change?", k=3)
+        hits[0].heatmap().image().save("why.png")
+
+    Index and model are opened and loaded on first use. Objects that name the same place share one
+    open index; copies share index and model; pickles hold neither. Any number of threads and tasks
+    may use one object. Every method has a twin for event loops: ``asearch`` for ``search``.
+
+    Attributes:
+        page_store: Where images of pages are kept.
+        password: Of encrypted PDFs whose pages are drawn again.
+    """
+
+    def __init__(
+        self,
+        index: PageIndex | IndexLocation | SharedIndex | None,
+        *,
+        encoder: MultiVectorEncoder | DenseEncoder | EncoderOptions | None = None,
+        recall: DenseEncoder | EncoderOptions | None = None,
+        page_store: PageStore | str | Path | None = None,
+        password: str | None = None,
+        late_only: bool = False,
+    ) -> None:
+        """Open and load nothing yet.
+
+        Args:
+            index: An open index, its folder, a ``QdrantServer``, or
+                ``"http://host:6333/collection"``; None to rerank without an index.
+            encoder: The encoder that made the index, or options to load it with. What they leave
+                open is taken from the index.
+            recall: The encoder of the dense vectors in an index of late interaction, likewise: use
+                them to select candidates first.
+            page_store: Store or folder; None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
+            password: Password of encrypted PDFs.
+            late_only: Refuse an index of one vector a page.
+
+        Raises:
+            OptionError: ``index`` is something else.
+        """
+        self._made_of = (encoder, recall, late_only)
+        self._parts = IndexAndEncoders(index, encoder, recall, late_only=late_only)
+        self.page_store = page_store if isinstance(page_store, PageStore) else PageStore(page_store)
+        self.password = password
+
+    @property
+    def index(self) -> PageIndex:
+        """The index, opened on first use.
+
+        Raises:
+            IndexStoreError: It cannot be opened.
+            OptionError: The searcher was made without one.
+        """
+        return self._parts.index()
+
+    @property
+    def encoder(self) -> MultiVectorEncoder | DenseEncoder:
+        """The encoder that made the index, loaded on first use.
+
+        Raises:
+            IndexMismatchError: Another model made the index.
+            CheckpointError: The model cannot be loaded.
+        """
+        return self._parts.encoder(self.index)
+
+    @property
+    def page_encoder(self) -> MultiVectorEncoder | DenseEncoder | PairedEncoder:
+        """What ``sync_index`` encodes pages with: both encoders if the index keeps both vectors.
+
+        Raises:
+            IndexMismatchError: The index keeps both, and no ``recall`` was given.
+        """
+        return self._parts.page_encoder(self.index)
+
+    @property
+    def model_name(self) -> str | None:
+        """The model that the caller chose; None if the index decides."""
+        return self._parts.model_name
+
+    @property
+    def pictures(self) -> PagePictures:
+        """Images of the pages that the index knows, and of parts of them.
+
+        They come from the page store, or are drawn again at the size that the index was made with.
+        """
+        return PagePictures(self.page_store, self._parts.pixel_budget(), self.password)
+
+    def create(
+        self,
+        *,
+        late_interaction: bool = True,
+        compression: Compression | None = None,
+        wait_s: float = LOCK_WAIT_S,
+    ) -> PageIndex:
+        """The index, made in its place if there is none.
+
+        The model is loaded first: a model that cannot be loaded leaves no folder behind.
+
+        Args:
+            late_interaction: Keep one vector a token; else one a page. An index that is there
+                keeps its kind.
+            compression: How token vectors are stored.
+            wait_s: How long writes wait for another writer.
+
+        Raises:
+            OptionError: The index was made with another compression.
+            IndexStoreError: It cannot be opened or made.
+            CheckpointError: The model cannot be loaded.
+        """
+        index = self._parts.create(
+            late_interaction=late_interaction, compression=compression, wait_s=wait_s
+        )
+        if compression is not None and compression != index.compression:
+            raise OptionError(
+                f"index {index.path} was made with {index.compression}, found {compression}; "
+                f"leave compression out, or make another index."
+            )
+        return index
+
+    def close(self) -> None:
+        """Close the index if it was opened here and nobody else uses it; the next use opens it."""
+        if self._parts.shared is not None:
+            self._parts.shared.close()
+
+    def __enter__(self) -> Self:
+        """The searcher itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def search(
+        self,
+        question: AnyQuestion,
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
+        exhaustive: bool = False,
+        candidates: int | None = None,
+    ) -> list[Hit]:
+        """The pages that answer a question best, best first.
+
+        Args:
+            question: A text in plain words, several that count together, or a ``Question``.
+            k: At most this many hits; at least 1.
+            filter: Only pages that fit, see ``PageFilter``.
+            exhaustive: Compare every page; a dense index always does.
+            candidates: Number of pages that the first stage selects; None: as many as it takes.
+
+        Returns:
+            Hits that can draw their heat map, see ``Hit.heatmap``.
+
+        Raises:
+            OptionError: Arguments outside what is allowed.
+            IndexStoreError: The index cannot be used, or was made by another model.
+            CheckpointError: The model cannot be loaded.
+            EncodingError: The model could not give vectors.
+        """
+        asked, index = Question.of(question), self.index
+        options = _Options(k, filter, exhaustive, candidates)
+        with self._parts.recovering(index):
+            late = index.late
+            if late is None:
+                _check_dense(options, index)
+                vector = asked.dense(self._parts.dense_encoder(index))
+                return self._explained(index.search(vector, k=k, filter=filter), asked)
+            query = self._parts.tokens(asked, self._parts.late_encoder(late))
+            recall = None if exhaustive else self._parts.recall_encoder(late)
+            dense = None if recall is None else asked.dense(recall)
+            return self._explained(_found(late, query, dense, options), asked)
+
+    async def asearch(
+        self,
+        question: AnyQuestion,
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002
+        exhaustive: bool = False,
+        candidates: int | None = None,
+    ) -> list[Hit]:
+        """:meth:`search` without blocking the event loop."""
+        asked, options = Question.of(question), _Options(k, filter, exhaustive, candidates)
+        await self._parts.aopen()
+        index = self.index
+        with self._parts.recovering(index):
+            late = index.late
+            if late is None:
+                _check_dense(options, index)
+                vector = await asked.adense(self._parts.dense_encoder(index))
+                hits = await asyncio.to_thread(index.search, vector, k=k, filter=filter)
+                return self._explained(hits, asked)
+            query = await self._parts.atokens(asked, self._parts.late_encoder(late))
+            recall = None if exhaustive else self._parts.recall_encoder(late)
+            dense = None if recall is None else await asked.adense(recall)
+            hits = await asyncio.to_thread(_found, late, query, dense, options)
+            return self._explained(hits, asked)
+
+    def search_many(
+        self,
+        questions: Sequence[str],
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002
+        exhaustive: bool = False,
+        candidates: int | None = None,
+    ) -> Iterator[list[Hit]]:
+        """The hits of each question, in order, see :meth:`search`; all are encoded in batches."""
+        asked, index = [Question.of(question) for question in questions], self.index
+        options = _Options(k, filter, exhaustive, candidates)
+        with self._parts.recovering(index):
+            late = index.late
+            if late is None:
+                _check_dense(options, index)
+                vectors = self._parts.dense_encoder(index).encode_queries(questions)
+                for one, vector in zip(asked, vectors, strict=True):
+                    yield self._explained(index.search(vector, k=k, filter=filter), one)
+                return
+            encoder = self._parts.late_encoder(late)
+            recall = None if exhaustive else self._parts.recall_encoder(late)
+            dense = [None] * len(asked) if recall is None else recall.encode_queries(questions)
+            matrices = encoder.encode_queries(questions)
+            for one, query, vector in zip(asked, matrices, dense, strict=True):
+                self._parts.keep(one, encoder, query)
+                yield self._explained(_found(late, query, vector, options), one)
+
+    def search_image(
+        self,
+        image: ImageInput,
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002
+        exhaustive: bool = False,
+        candidates: int | None = None,
+    ) -> list[Hit]:
+        """The pages most like an image: a path, bytes, ``data:`` URI, PIL image, array or page.
+
+        Args:
+            image: Or the reference of a stored page; URLs are refused.
+            k: See :meth:`search`, like the rest.
+            filter: See :meth:`search`.
+            exhaustive: See :meth:`search`.
+            candidates: See :meth:`search`.
+
+        Raises:
+            PageError: The image cannot be opened, or a reference does not resolve.
+        """
+        question = Question(page=open_page(image, store=self.page_store))
+        return self.search(
+            question, k=k, filter=filter, exhaustive=exhaustive, candidates=candidates
+        )
+
+    async def asearch_image(
+        self,
+        image: ImageInput,
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002
+        exhaustive: bool = False,
+        candidates: int | None = None,
+    ) -> list[Hit]:
+        """:meth:`search_image` without blocking the event loop."""
+        page = await asyncio.to_thread(open_page, image, store=self.page_store)
+        return await self.asearch(
+            Question(page=page), k=k, filter=filter, exhaustive=exhaustive, candidates=candidates
+        )
+
+    def rerank(
+        self,
+        question: AnyQuestion,
+        pages: Sequence[AnyPage],
+        *,
+        top_n: int | None = None,
+    ) -> list[RankedPage]:
+        """The order of pages by late interaction with a question, whatever found them.
+
+        A page that the index holds, pixel for pixel, is scored by its stored vectors. The others
+        are encoded, in one batch, and compared as if the index held them, so all scores compare.
+
+        Args:
+            question: See :meth:`search`.
+            pages: Hits, pages of an index, or ``FoundPage``; in any order.
+            top_n: At most this many; None: all of them.
+
+        Returns:
+            Places in ``pages`` with their scores, best first; equal scores stay in order.
+
+        Raises:
+            OptionError: A page without an image, or an index of one vector a page.
+            PageReferenceError: A page's image is needed and is not available.
+        """
+        asked, found = Question.of(question), [FoundPage.of(page) for page in pages]
+        if not found:
+            return []
+        index = self._parts.late_index()
+        with self._parts.recovering(index):
+            encoder = self._parts.late_encoder(index)
+            query = self._parts.tokens(asked, encoder)
+            scores = PageScores(found, query, index=index, pictures=self.pictures)
+            ids = scores.look_up()
+            if index is not None:
+                scores.take_stored(index.rerank(query, ids))
+            images = scores.load_missing(encoder)
+            if images:
+                scores.take_encoded(encoder.encode_pages(images), encoder)
+            return scores.best(top_n)
+
+    async def arerank(
+        self,
+        question: AnyQuestion,
+        pages: Sequence[AnyPage],
+        *,
+        top_n: int | None = None,
+    ) -> list[RankedPage]:
+        """:meth:`rerank` without blocking the event loop."""
+        asked, found = Question.of(question), [FoundPage.of(page) for page in pages]
+        if not found:
+            return []
+        await self._parts.aopen()
+        index = self._parts.late_index()
+        with self._parts.recovering(index):
+            encoder = self._parts.late_encoder(index)
+            query = await self._parts.atokens(asked, encoder)
+            scores = PageScores(found, query, index=index, pictures=self.pictures)
+            ids = await asyncio.to_thread(scores.look_up)
+            if index is not None:
+                scores.take_stored(await index.arerank(query, ids))
+            images = await asyncio.to_thread(scores.load_missing, encoder)
+            if images:
+                matrices = await encoder.aencode_pages(images)
+                await asyncio.to_thread(scores.take_encoded, matrices, encoder)
+            return scores.best(top_n)
+
+    def grids(self, question: AnyQuestion, page: AnyPage) -> SimilarityGrids:
+        """Where on a page each token of a question matches: what heat maps are drawn from.
+
+        Stored vectors are used. If the index does not hold the page, or its tokens were pooled, the
+        page's image is encoded.
+
+        Args:
+            question: Texts or token vectors, see :meth:`search`.
+            page: A hit, a page of an index, or a ``FoundPage``.
+
+        Raises:
+            OptionError: A question that is an image, a page that is a text, or an index of one
+                vector a page.
+            PageReferenceError: The page's image is needed and is not available.
+        """
+        asked, found = Question.of(question), FoundPage.of(page)
+        index = self._parts.late_index()
+        with self._parts.recovering(index):
+            if asked.vectors is not None:
+                query, tokens = asked.vectors, asked.token_texts(None)
+            else:
+                encoder = self._parts.late_encoder(index)
+                tokens = asked.token_texts(encoder)
+                query = self._parts.tokens(asked, encoder)
+            vectors, layout = self._page_vectors(found, index)
+            return SimilarityGrids(tuple(tokens), similarity_grids(query, vectors, layout))
+
+    def heatmap(
+        self,
+        question: AnyQuestion,
+        page: AnyPage,
+        *,
+        image: Image.Image | PageImage | None = None,
+    ) -> HeatMap:
+        """:meth:`grids` drawn over the page: which words match where.
+
+        Args:
+            question: See :meth:`grids`.
+            page: See :meth:`grids`.
+            image: Of the page; None takes it from the page store, or draws the file again.
+
+        Raises:
+            OptionError: As :meth:`grids`.
+            PageReferenceError: The page's image is not available.
+        """
+        asked, found = Question.of(question), FoundPage.of(page)
+        grids = self.grids(asked, found)
+        drawn = self.pictures.indexed(found) if image is None else image
+        return HeatMap(grids, drawn, prompt=self._prompt(asked), label=found.name)
+
+    def regions(self, question: AnyQuestion, page: AnyPage, *, count: int = 1) -> list[Region]:
+        """The parts of a page that the words of a question match, strongest first.
+
+        Args:
+            question: See :meth:`grids`.
+            page: See :meth:`grids`.
+            count: At most this many; at least 1.
+
+        Raises:
+            OptionError: As :meth:`grids`, or ``count`` below 1.
+            PageReferenceError: The page's image is needed and is not available.
+        """
+        asked = Question.of(question)
+        grids = self.grids(asked, page)
+        return regions_of_words(grids, prompt=self._prompt(asked), count=count)
+
+    async def agrids(self, question: AnyQuestion, page: AnyPage) -> SimilarityGrids:
+        """:meth:`grids` without blocking the event loop."""
+        return await asyncio.to_thread(self.grids, question, page)
+
+    async def aheatmap(
+        self,
+        question: AnyQuestion,
+        page: AnyPage,
+        *,
+        image: Image.Image | PageImage | None = None,
+    ) -> HeatMap:
+        """:meth:`heatmap` without blocking the event loop."""
+        return await asyncio.to_thread(self.heatmap, question, page, image=image)
+
+    async def aregions(
+        self, question: AnyQuestion, page: AnyPage, *, count: int = 1
+    ) -> list[Region]:
+        """:meth:`regions` without blocking the event loop."""
+        return await asyncio.to_thread(self.regions, question, page, count=count)
+
+    def _page_vectors(
+        self, page: FoundPage, index: LateInteractionIndex | None
+    ) -> tuple[NDArray[np.float32], PatchGrid]:
+        """float32 (tokens, dimension) of a page, and which of them are visual tokens."""
+        if page.page_ref is None:
+            raise OptionError(f"{page.citation}: it is a text, and not a page with an image.")
+        if index is not None:
+            one = stored_page_id(page, index)
+            for stored in index.get([] if one is None else [one], with_vectors=True):
+                if stored.grid is not None and stored.vectors is not None:
+                    return stored.vectors, stored.grid
+        encoder = self._parts.late_encoder(index)
+        image = self.pictures.indexed(page)
+        return encoder.encode_pages([image])[0], encoder.page_layout(image.height, image.width)
+
+    def _prompt(self, question: Question) -> str:
+        if question.vectors is not None:
+            return _NUMBERED
+        index = self._parts.late_index()
+        return self._parts.late_encoder(index).checkpoint.query_prompt
+
+    def _explained(self, hits: Sequence[Hit], question: Question) -> list[Hit]:
+        def with_explanation(hit: Hit) -> Hit:
+            def explanation(*, page: Image.Image | PageImage | None) -> HeatMap:
+                return self.heatmap(question, hit, image=page)
+
+            return explained(hit, explanation)
+
+        return [with_explanation(hit) for hit in hits]
+
+    def __deepcopy__(self, _: object) -> Self:
+        """Itself: nothing in it changes."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Where the index is, and the choice of encoders; hub token and password stay here.
+
+        Raises:
+            TypeError: The index is on a server that takes a key or a client, or was given open.
+        """
+        shared = self._parts.shared
+        if shared is not None:
+            shared.__reduce__()  # refuses what cannot be pickled
+        index = None if shared is None else shared.location
+        return _made_again, (index, *self._made_of, self.page_store)
+
+    def __repr__(self) -> str:
+        """The place of the index."""
+        return f"PageSearcher({self._parts.shared})"
+
+
+def _made_again(
+    index: IndexLocation | None,
+    encoder: MultiVectorEncoder | DenseEncoder | EncoderOptions | None,
+    recall: DenseEncoder | EncoderOptions | None,
+    late_only: bool,  # noqa: FBT001  # of this module
+    page_store: PageStore,
+) -> PageSearcher:
+    return PageSearcher(
+        index, encoder=encoder, recall=recall, page_store=page_store, late_only=late_only
+    )
+
+
+def _found(
+    index: LateInteractionIndex,
+    query: NDArray[np.float32],
+    dense: NDArray[np.float32] | None,
+    options: _Options,
+) -> list[Hit]:
+    return index.search(
+        query,
+        k=options.k,
+        filter=options.filter,
+        exhaustive=options.exhaustive,
+        candidates=options.candidates,
+        dense_query=dense,
+    )
+
+
+def _check_dense(options: _Options, index: PageIndex) -> None:
+    if options.candidates is not None:
+        raise OptionError(
+            f"index {index.path} keeps one vector a page and compares all of them; leave "
+            f"candidates out."
+        )
