@@ -13,7 +13,7 @@ from tests.hub_cache import cached_repository
 from tests.models import models_in_memory, new_models
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
-from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations import DenseEncoder, load_encoder, open_pdf
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
 from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
@@ -38,7 +38,7 @@ def model(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> str:
 def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
     model: str, page_store: PageStore
 ) -> None:
-    encoder = load_encoder(model, device="cpu")
+    encoder = DenseEncoder.load(model, device="cpu")
     with open_pdf(REPORT) as pdf:
         expected = encoder.encode_pages(pdf).tolist()
     references = [document.page_content for document in PDFPageLoader(REPORT).load()]

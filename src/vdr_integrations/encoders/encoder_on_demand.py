@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
-from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
@@ -84,13 +83,7 @@ class EncoderHandle(_Handle["DenseEncoder"]):
     def _load(self, options: EncoderOptions) -> DenseEncoder:
         from vdr_integrations.encoders.dense_encoder import DenseEncoder
 
-        encoder = _loaded(options)
-        if isinstance(encoder, DenseEncoder):
-            return encoder
-        raise OptionError(
-            f"{options.model} gives one vector a token (late interaction), not one a page; use it "
-            f"with ColQwen2Retriever, or choose a dense model such as llamaindex/vdr-2b-multi-v1."
-        )
+        return DenseEncoder.load(**options._asdict())
 
 
 class MultiVectorHandle(_Handle["MultiVectorEncoder"]):
@@ -99,16 +92,4 @@ class MultiVectorHandle(_Handle["MultiVectorEncoder"]):
     def _load(self, options: EncoderOptions) -> MultiVectorEncoder:
         from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
-        encoder = _loaded(options)
-        if isinstance(encoder, MultiVectorEncoder):
-            return encoder
-        raise OptionError(
-            f"{options.model} gives one vector a page; late interaction needs one a token. Choose "
-            f"a ColQwen2 model such as vidore/colqwen2-v1.0."
-        )
-
-
-def _loaded(options: EncoderOptions) -> object:
-    from vdr_integrations.encoders.load import load_encoder
-
-    return load_encoder(**options._asdict())
+        return MultiVectorEncoder.load(**options._asdict())
