@@ -19,7 +19,7 @@ from benchmarks.arguments import arguments
 from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import compare, machine
-from vdr_integrations import DenseEncoder, load_encoder
+from vdr_integrations import DenseEncoder
 from vdr_integrations.encoders.forward import decoder, vision_tower
 
 
@@ -33,7 +33,7 @@ class _CompiledLayer(decoder._Layer):  # noqa: SLF001
 
 def compiled(folder: Path) -> DenseEncoder:
     """An encoder whose layers are compiled as they are first used."""
-    encoder = load_encoder(str(folder), device="cpu", dtype="bfloat16")
+    encoder = DenseEncoder.load(str(folder), device="cpu", dtype="bfloat16")
     backbone = encoder._model.backbone  # noqa: SLF001
     for block in backbone._vision._blocks:  # noqa: SLF001
         block.__class__ = _CompiledBlock
@@ -50,7 +50,10 @@ def main() -> None:
     with checkpoint_folder(options) as folder, tempfile.TemporaryDirectory() as scratch:
         # Encoders of one folder share their weights, and these must not.
         other = shutil.copytree(folder, Path(scratch) / folder.name)
-        plain, fused = load_encoder(str(folder), device="cpu", dtype="bfloat16"), compiled(other)
+        plain, fused = (
+            DenseEncoder.load(str(folder), device="cpu", dtype="bfloat16"),
+            compiled(other),
+        )
         began = time.perf_counter()
         found = fused.encode_pages(pages)
         took = time.perf_counter() - began

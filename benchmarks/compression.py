@@ -20,7 +20,7 @@ import numpy as np
 from training.evaluate import Sections, figures, read_sections
 
 from benchmarks.timing import machine
-from vdr_integrations import MultiVectorEncoder, load_encoder, open_pdf
+from vdr_integrations import MultiVectorEncoder, open_pdf
 from vdr_integrations.index import (
     Compression,
     DocumentRecord,
@@ -67,9 +67,7 @@ def main() -> None:
     parser.add_argument("--dtype", default="float32", help="the same figures on every CPU")
     options = parser.parse_args()
     print(machine())
-    encoder = load_encoder(options.model, dtype=options.dtype)
-    if not isinstance(encoder, MultiVectorEncoder):
-        parser.error(f"{options.model} is no late-interaction checkpoint")
+    encoder = MultiVectorEncoder.load(options.model, dtype=options.dtype)
     manuals = [_encoded(encoder, path) for path in options.manuals]
     count = sum(len(manual.pages) for manual in manuals)
     asked = sum(len(manual.queries) for manual in manuals)

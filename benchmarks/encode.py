@@ -14,7 +14,7 @@ from benchmarks.card_path import CardPath
 from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages, sample_questions
 from benchmarks.timing import compare, machine
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def run(folder: Path, *, pairs: int) -> None:
     """Print one line for pages and two for queries."""
     card = CardPath(folder, dtype=torch.bfloat16)
-    encoder = load_encoder(str(folder), device="cpu", dtype="bfloat16")
+    encoder = DenseEncoder.load(str(folder), device="cpu", dtype="bfloat16")
     [image] = sample_pages(1)
     query, *_ = queries = sample_questions(16)
     work = {

@@ -8,7 +8,7 @@ time of one excerpt of the longest text layer there may be, for a question of 40
 server takes it in a thread, where it holds Python's lock.
 
 Figures depend on the machine and on what else it does; that the loop turns while the model works is
-`tests/encoders/test_concurrency.py`'s to say.
+`tests/encoders/runtime/test_concurrency.py`'s to say.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.timing import machine
-from vdr_integrations import DenseEncoder, load_encoder
+from vdr_integrations import DenseEncoder
 from vdr_integrations.agents import excerpt
 from vdr_integrations.pages import RenderLimits
 
@@ -92,9 +92,7 @@ def main() -> None:
     parser.add_argument("--model", default="nano", help="a dense checkpoint")
     options = parser.parse_args()
     print(machine())
-    encoder = load_encoder(options.model, device="cpu")
-    if not isinstance(encoder, DenseEncoder):
-        parser.error(f"{options.model} is no dense checkpoint")
+    encoder = DenseEncoder.load(options.model, device="cpu")
     asyncio.run(measure(encoder, callers=options.callers))
     print(f"the longest excerpt: {longest_excerpt_s():.2f} CPU s")
 

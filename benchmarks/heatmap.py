@@ -24,7 +24,7 @@ import pymupdf
 from wordfreq import top_n_list, word_frequency, zipf_frequency
 
 from benchmarks.timing import machine
-from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations import MultiVectorEncoder, open_pdf
 from vdr_integrations.index import similarity_grids
 from vdr_integrations.retrieval import SimilarityGrids
 from vdr_integrations.retrieval.heatmap import HeatMap
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from PIL import Image
-
-    from vdr_integrations import MultiVectorEncoder
 
 _FONTS = ("helv", "hebo", "tiro", "tibo", "cour", "heit")
 _SIZES_PT = (12, 14, 16, 18, 20, 24)
@@ -227,7 +225,7 @@ def main() -> None:
         "--sizes", type=int, nargs="+", default=_SIZES_PT, help="of print, in points"
     )
     chosen = parser.parse_args()
-    encoder = load_encoder(chosen.model, dtype=chosen.dtype)
+    encoder = MultiVectorEncoder.load(chosen.model, dtype=chosen.dtype)
     results: dict[str, list[tuple[bool, bool, bool]]] = {
         "the word, asked alone": [],
         "all words of a question": [],

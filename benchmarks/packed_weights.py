@@ -15,12 +15,10 @@ from benchmarks.arguments import arguments
 from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import compare, machine
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from vdr_integrations import DenseEncoder
 
 _QUERIES = ("revenue of the third quarter", "Wie hoch war die Miete?", "chart")
 
@@ -35,11 +33,11 @@ def weight_bytes(encoder: DenseEncoder) -> int:
 def run(folder: Path, *, pairs: int) -> None:
     """Print a line for each dtype, beside float32."""
     pages = sample_pages(3)
-    whole = load_encoder(str(folder), device="cpu", dtype="float32")
+    whole = DenseEncoder.load(str(folder), device="cpu", dtype="float32")
     print(f"float32: {weight_bytes(whole) / 1e9:.2f} GB", flush=True)
     expected = whole.encode_pages(pages), whole.encode_queries(_QUERIES)
     for dtype in ("bfloat16", "int8", "float8"):
-        packed = load_encoder(str(folder), device="cpu", dtype=dtype)
+        packed = DenseEncoder.load(str(folder), device="cpu", dtype=dtype)
         found = packed.encode_pages(pages), packed.encode_queries(_QUERIES)
         cosines = [(a * b).sum(axis=1).min() for a, b in zip(found, expected, strict=True)]
         page, query = (

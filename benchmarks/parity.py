@@ -17,7 +17,7 @@ from benchmarks.card_path import CardPath
 from benchmarks.full_size import checkpoint_folder
 from benchmarks.sample_pages import sample_pages
 from benchmarks.timing import machine
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,7 +37,7 @@ def cosines(ours: np.ndarray, cards: np.ndarray) -> np.ndarray:
 def compare_pages(folder: Path, images: list[Image.Image]) -> float:
     """Print and return the smallest cosine of pages, both sides in bf16."""
     card = CardPath(folder, dtype=torch.bfloat16)
-    encoder = load_encoder(str(folder), device="cpu", dtype="bfloat16")
+    encoder = DenseEncoder.load(str(folder), device="cpu", dtype="bfloat16")
     expected = np.concatenate([card.encode_documents([i], encoder.dimension) for i in images])
     # Random weights tell pages apart less well than trained ones: show that they do at all.
     spread = (expected @ expected.T)[~np.eye(len(images), dtype=bool)]
@@ -56,7 +56,7 @@ def compare_queries(folder: Path) -> float:
     cards: dict[torch.dtype, np.ndarray] = {}
     ours: dict[torch.dtype, np.ndarray] = {}
     for dtype in (torch.bfloat16, torch.float32):
-        encoder = load_encoder(str(folder), device="cpu", dtype=dtype)
+        encoder = DenseEncoder.load(str(folder), device="cpu", dtype=dtype)
         ours[dtype] = encoder.encode_queries(QUERIES)
         dimension = encoder.dimension
         del encoder

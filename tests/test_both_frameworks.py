@@ -12,14 +12,13 @@ import torch
 from tests.hub_cache import cached_repository
 from tests.models import models_in_memory, new_models
 from tests.tiny_checkpoint import write_tiny_checkpoint
-from vdr_integrations.retrieval.encoder_fields import EncoderFields
 
-from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations import DenseEncoder, load_encoder, open_pdf
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
 from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
-from vdr_integrations.langchain.retrieval.late_interaction import LateInteraction
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
+from vdr_integrations.retrieval.encoder_fields import EncoderFields
 
 if TYPE_CHECKING:
     from vdr_integrations import PageStore
@@ -38,7 +37,7 @@ def model(request: pytest.FixtureRequest, tiny_checkpoint: Path) -> str:
 def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
     model: str, page_store: PageStore
 ) -> None:
-    encoder = load_encoder(model, device="cpu")
+    encoder = DenseEncoder.load(model, device="cpu")
     with open_pdf(REPORT) as pdf:
         expected = encoder.encode_pages(pdf).tolist()
     references = [document.page_content for document in PDFPageLoader(REPORT).load()]
@@ -54,9 +53,7 @@ def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
     assert llama_index.get_query_embedding(question) == langchain.embed_query(question)
 
 
-@pytest.mark.parametrize(
-    "takes_dtype", [load_encoder, EncoderFields, VDREmbedding]
-)
+@pytest.mark.parametrize("takes_dtype", [load_encoder, EncoderFields, VDREmbedding])
 def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
     described = DTYPE.search(inspect.getsource(takes_dtype))
     assert described is not None

@@ -73,7 +73,7 @@ def dense_scores(queries: np.ndarray, pages: np.ndarray, size: int) -> np.ndarra
 
 def main() -> None:
     """Print one line per document."""
-    from vdr_integrations import load_encoder, open_pdf
+    from vdr_integrations import DenseEncoder, MultiVectorEncoder, open_pdf
     from vdr_integrations.encoders import KNOWN_CHECKPOINTS
     from vdr_integrations.index import maxsim_scores
 
@@ -87,10 +87,12 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     known, dtype = KNOWN_CHECKPOINTS, arguments.dtype
-    encoder = load_encoder(arguments.checkpoint, checkpoint=known["nano"], dtype=dtype)
+    encoder = DenseEncoder.load(arguments.checkpoint, checkpoint=known["nano"], dtype=dtype)
     late = None
     if arguments.late:
-        late = load_encoder(arguments.late, checkpoint=known["nano-colqwen2"], dtype=dtype)
+        late = MultiVectorEncoder.load(
+            arguments.late, checkpoint=known["nano-colqwen2"], dtype=dtype
+        )
     lines = []
     for path in arguments.pdfs:
         sections = read_sections(path)

@@ -11,14 +11,13 @@ import pytest
 from PIL import Image
 from tests.tiny_colqwen2 import write_base
 
-from vdr_integrations import MultiVectorEncoder, PairedEncoder, load_encoder
+from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder
 from vdr_integrations.encoders.preprocessing import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from pathlib import Path
 
-    from vdr_integrations import DenseEncoder
     from vdr_integrations.encoders.page_encoder import PageEncoder
     from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
 
@@ -27,7 +26,7 @@ TOKENS = 4
 
 
 def load(folder: Path, batch_visual_tokens: int | None = None) -> DenseEncoder:
-    return load_encoder(str(folder), device="cpu", batch_visual_tokens=batch_visual_tokens)
+    return DenseEncoder.load(str(folder), device="cpu", batch_visual_tokens=batch_visual_tokens)
 
 
 def pages(count: int, *, side: int = 56) -> list[Image.Image]:
@@ -131,10 +130,9 @@ def test_many_questions_are_one_batch(tiny_checkpoint: Path) -> None:
 
 def test_both_models_of_a_pair_get_full_batches(tiny_checkpoint: Path, tmp_path: Path) -> None:
     write_base(tmp_path / "colqwen2-base")
-    late = load_encoder(
+    late = MultiVectorEncoder.load(
         str(tmp_path / "colqwen2-base"), device="cpu", batch_visual_tokens=40 * TOKENS
     )
-    assert isinstance(late, MultiVectorEncoder)
     pair = PairedEncoder(dense=load(tiny_checkpoint, 40 * TOKENS), multi_vector=late)
     with Batches(pair.dense) as dense, Batches(pair.multi_vector) as tokens:
         pair.encode_pages(pages(40))

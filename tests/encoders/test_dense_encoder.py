@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vdr_integrations import PageImage, PixelBudget, load_encoder
+from vdr_integrations import DenseEncoder, PageImage, PixelBudget, load_encoder
 from vdr_integrations.encoders import Checkpoint
 from vdr_integrations.encoders.checkpoints.prompts import VDR_PAGE_PROMPT, VDR_QUERY_PROMPT
 from vdr_integrations.errors import InvalidVectorError, OptionError, QueryTooLongError
@@ -18,12 +18,10 @@ from vdr_integrations.errors import InvalidVectorError, OptionError, QueryTooLon
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vdr_integrations import DenseEncoder
-
 
 @pytest.fixture(scope="module")
 def encoder(tiny_checkpoint: Path) -> DenseEncoder:
-    return load_encoder(str(tiny_checkpoint), device="cpu")
+    return DenseEncoder.load(str(tiny_checkpoint), device="cpu")
 
 
 def page(width: int = 120, height: int = 90, *, seed: int = 0) -> Image.Image:
@@ -74,8 +72,8 @@ def test_a_querys_vector_does_not_depend_on_its_neighbours(encoder: DenseEncoder
 
 
 def test_the_dimension_is_cut_before_normalising(tiny_checkpoint: Path) -> None:
-    full = load_encoder(str(tiny_checkpoint), device="cpu")
-    cut = load_encoder(str(tiny_checkpoint), device="cpu", dimension=16)
+    full = DenseEncoder.load(str(tiny_checkpoint), device="cpu")
+    cut = DenseEncoder.load(str(tiny_checkpoint), device="cpu", dimension=16)
     expected = full.encode_queries(["a"])[:, :16]
     expected /= np.linalg.norm(expected)
     assert cut.dimension == 16
@@ -93,8 +91,10 @@ def test_equal_options_share_the_loaded_weights(tiny_checkpoint: Path) -> None:
 
 def test_bfloat16_gives_nearly_the_same_vectors_as_float32(tiny_checkpoint: Path) -> None:
     pages = [page(seed=seed) for seed in range(3)]
-    exact = load_encoder(str(tiny_checkpoint), device="cpu").encode_pages(pages)
-    half = load_encoder(str(tiny_checkpoint), device="cpu", dtype="bfloat16").encode_pages(pages)
+    exact = DenseEncoder.load(str(tiny_checkpoint), device="cpu").encode_pages(pages)
+    half = DenseEncoder.load(str(tiny_checkpoint), device="cpu", dtype="bfloat16").encode_pages(
+        pages
+    )
     assert half.dtype == np.float32
     assert (exact * half).sum(axis=1).min() > 0.999
 

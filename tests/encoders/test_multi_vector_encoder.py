@@ -51,9 +51,9 @@ class Layouts(NamedTuple):
 
 
 def load(folder: Path | str, batch_visual_tokens: int | None = None) -> MultiVectorEncoder:
-    encoder = load_encoder(str(folder), device="cpu", batch_visual_tokens=batch_visual_tokens)
-    assert isinstance(encoder, MultiVectorEncoder)
-    return encoder
+    return MultiVectorEncoder.load(
+        str(folder), device="cpu", batch_visual_tokens=batch_visual_tokens
+    )
 
 
 @pytest.fixture(scope="module")
@@ -187,8 +187,7 @@ def test_the_hub_token_is_in_no_pickle_and_no_repr(tiny_checkpoint: Path) -> Non
 
 
 def test_a_pixel_budget_limits_the_visual_tokens(layouts: Layouts) -> None:
-    encoder = load_encoder(str(layouts.base), device="cpu", max_visual_tokens=20)
-    assert isinstance(encoder, MultiVectorEncoder)
+    encoder = MultiVectorEncoder.load(str(layouts.base), device="cpu", max_visual_tokens=20)
     layout = encoder.page_layout(842, 595)
     assert layout.cells <= 20
     assert len(encoder.encode_pages([Image.new("RGB", (595, 842))])[0]) >= layout.cells

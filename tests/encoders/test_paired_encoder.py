@@ -17,13 +17,7 @@ from tests.looks import watched_tower
 from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import copy_processor, write_adapter, write_base
 
-from vdr_integrations import (
-    DenseEncoder,
-    MultiVectorEncoder,
-    PairedEncoder,
-    load_encoder,
-    open_pdf,
-)
+from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder, open_pdf
 from vdr_integrations.encoders.forward.backbone import Backbone
 from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens
 from vdr_integrations.errors import OptionError
@@ -40,13 +34,12 @@ DEMO = Path(__file__).parents[2] / "demo" / "documents"
 
 
 def pair(dense: Path | str, late: Path | str, *, late_visual_tokens: int = 768) -> PairedEncoder:
-    encoders = (
-        load_encoder(str(dense), device="cpu"),
-        load_encoder(str(late), device="cpu", max_visual_tokens=late_visual_tokens),
+    return PairedEncoder(
+        dense=DenseEncoder.load(str(dense), device="cpu"),
+        multi_vector=MultiVectorEncoder.load(
+            str(late), device="cpu", max_visual_tokens=late_visual_tokens
+        ),
     )
-    assert isinstance(encoders[0], DenseEncoder)
-    assert isinstance(encoders[1], MultiVectorEncoder)
-    return PairedEncoder(dense=encoders[0], multi_vector=encoders[1])
 
 
 def looks(pair: PairedEncoder, pages: Sequence[PageInput]) -> int:
@@ -103,7 +96,7 @@ def test_models_with_towers_of_their_own_look_each_for_itself(
 
 
 def test_towers_in_different_formats_are_not_shared(folders: Path) -> None:
-    dense = load_encoder(str(folders / "vdr-2b-multi-v1"), device="cpu", dtype="bfloat16")
+    dense = DenseEncoder.load(str(folders / "vdr-2b-multi-v1"), device="cpu", dtype="bfloat16")
     late = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0").multi_vector
     assert not PairedEncoder(dense=dense, multi_vector=late).shares_vision
 

@@ -5,18 +5,16 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.index.documents import PageCounter
 
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 from vdr_integrations.index import DenseIndex, Manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vdr_integrations import DenseEncoder
-
 
 @pytest.fixture
 def encoder(tiny_checkpoint: Path) -> DenseEncoder:
-    return load_encoder(str(tiny_checkpoint), max_visual_tokens=16, dimension=32)
+    return DenseEncoder.load(str(tiny_checkpoint), max_visual_tokens=16, dimension=32)
 
 
 @pytest.fixture

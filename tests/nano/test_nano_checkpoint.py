@@ -42,9 +42,7 @@ class LatePages(NamedTuple):
 
 @pytest.fixture(scope="module")
 def late() -> MultiVectorEncoder:
-    encoder = load_encoder("nano-colqwen2", device="cpu", dtype="float32")
-    assert isinstance(encoder, MultiVectorEncoder)
-    return encoder
+    return MultiVectorEncoder.load("nano-colqwen2", device="cpu", dtype="float32")
 
 
 @pytest.fixture(scope="module")

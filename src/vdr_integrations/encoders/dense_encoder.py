@@ -11,9 +11,11 @@ from vdr_integrations.encoders.page_encoder import PageEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self, Unpack
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders.load_options import LoadOptions
     from vdr_integrations.types import PageInput
 
 __all__ = ["DenseEncoder"]
@@ -22,8 +24,31 @@ __all__ = ["DenseEncoder"]
 class DenseEncoder(PageEncoder):
     """Encodes pages and queries into one space of L2-normalised float32 vectors.
 
-    Made by :func:`vdr_integrations.load_encoder` for checkpoints that pool the last token.
+    Made by :meth:`load`, or by :func:`vdr_integrations.load_encoder`, for checkpoints that pool the
+    last token.
     """
+
+    @classmethod
+    def load(cls, model: str, **options: Unpack[LoadOptions]) -> Self:
+        """Load a checkpoint that gives one vector a page.
+
+        Args:
+            model: ``"llamaindex/vdr-2b-multi-v1"``, ``"nano"``, another known hub id, or a local
+                folder.
+            **options: As of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
+                ``dtype``, ``attn_implementation``, ``dimension`` (or ``truncate_dim``),
+                ``max_visual_tokens``, ``batch_visual_tokens``, ``checkpoint``, ``token``,
+                ``cache_dir``, ``local_files_only``.
+
+        Raises:
+            OptionError: An option outside what is allowed, or a checkpoint of the other kind,
+                which :meth:`MultiVectorEncoder.load` loads; no weights are read for it.
+            UnknownCheckpointError: Neither known nor described.
+            CheckpointError: Files are missing or of another architecture.
+            CheckpointWeightsError: Weights are missing, unexpected or of another shape.
+            ForkedProcessError: A GPU that was in use before this process was forked.
+        """
+        return cls._load(model, is_multi_vector=False, given=options)
 
     def encode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False

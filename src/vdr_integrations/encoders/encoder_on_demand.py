@@ -93,7 +93,7 @@ class EncoderOnDemand:
 
         with self._loading.value:
             if options not in self._dense:
-                self._dense[options] = _load(DenseEncoder, options)
+                self._dense[options] = DenseEncoder.load(**_arguments(options))
             return self._dense[options]
 
     def multi_vector(self, options: EncoderOptions) -> MultiVectorEncoder:
@@ -107,7 +107,7 @@ class EncoderOnDemand:
 
         with self._loading.value:
             if options not in self._multi_vector:
-                self._multi_vector[options] = _load(MultiVectorEncoder, options)
+                self._multi_vector[options] = MultiVectorEncoder.load(**_arguments(options))
             return self._multi_vector[options]
 
     async def adense(self, options: EncoderOptions) -> DenseEncoder:
@@ -133,12 +133,3 @@ def _arguments(options: EncoderOptions) -> dict[str, Any]:
     budget = options.max_visual_tokens or DEFAULT_VISUAL_TOKENS
     chosen = replace(options, max_visual_tokens=budget)
     return {name: getattr(chosen, name) for name in EncoderOptions.names()}
-
-
-def _load(kind, options):  # TEMPORARY
-    from vdr_integrations.encoders.load import load_encoder
-
-    e = load_encoder(**_arguments(options))
-    if not isinstance(e, kind):
-        raise OptionError(f"{options.model} is of the other kind")
-    return e

@@ -2,67 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypedDict, Unpack, overload
+from typing import TYPE_CHECKING, Literal, Unpack, overload
 
-import torch
-
-from vdr_integrations.encoders.checkpoints.contents import read_contents
-from vdr_integrations.encoders.checkpoints.description import (
-    BUNDLED,
-    KNOWN_CHECKPOINTS,
-    checkpoint_for,
-)
-from vdr_integrations.encoders.checkpoints.load_weights import stored_dtype
+from vdr_integrations.encoders.checkpoints.description import checkpoint_for
 from vdr_integrations.encoders.dense_encoder import DenseEncoder
+from vdr_integrations.encoders.load_options import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
-from vdr_integrations.encoders.runtime.device_and_dtype import (
-    choose_attention,
-    choose_device,
-    choose_dtype,
-    choose_packing,
-)
-from vdr_integrations.encoders.runtime.shared_model import ModelOptions, files_of
-from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders.checkpoints.description import Checkpoint
+    import torch
 
-__all__ = ["load_encoder"]
+    from vdr_integrations.encoders.checkpoints.description import Checkpoint
+    from vdr_integrations.encoders.load_options import KnownModelOptions, LoadOptions
+
+__all__ = ["DenseModel", "MultiVectorModel", "load_encoder"]
+
+DenseModel = Literal[
+    "llamaindex/vdr-2b-multi-v1",
+    "llamaindex/vdr-2b-v1",
+    "marco/mcdse-2b-v1",
+    "MrLight/dse-qwen2-2b-mrl-v1",
+    "nano",
+]
+"""Names of checkpoints that give a :class:`DenseEncoder`; type checkers know them."""
 
 MultiVectorModel = Literal[
+    "nano-colqwen2",
     "vidore/colqwen2-v1.0",
     "vidore/colqwen2-v0.1",
     "vidore/colqwen2-base",
     "vidore/colqwen2-v1.0-hf",
-    "nano-colqwen2",
 ]
-"""Names that type checkers know to give a :class:`MultiVectorEncoder`. What a folder gives follows
-from its checkpoint; ``isinstance`` tells."""
-
-
-class _Options(TypedDict, total=False):
-    revision: str | None
-    device: str | torch.device | None
-    dtype: str | torch.dtype
-    attn_implementation: str | None
-    dimension: int | None
-    max_visual_tokens: int
-    batch_visual_tokens: int | None
-    checkpoint: Checkpoint | None
-    token: str | None
-    cache_dir: str | None
-    local_files_only: bool
+"""Names of checkpoints that give a :class:`MultiVectorEncoder`; type checkers know them."""
 
 
 @overload
-def load_encoder(  # pyright: ignore[reportOverlappingOverload]  # str: the kind of a folder is not known statically
-    model: MultiVectorModel, **options: Unpack[_Options]
+def load_encoder(model: DenseModel, **options: Unpack[KnownModelOptions]) -> DenseEncoder: ...
+
+
+@overload
+def load_encoder(
+    model: MultiVectorModel, **options: Unpack[KnownModelOptions]
 ) -> MultiVectorEncoder: ...
 
 
 @overload
-def load_encoder(model: str, **options: Unpack[_Options]) -> DenseEncoder: ...
+def load_encoder(
+    model: str, **options: Unpack[LoadOptions]
+) -> DenseEncoder | MultiVectorEncoder: ...
 
 
 def load_encoder(
@@ -73,7 +60,8 @@ def load_encoder(
     dtype: str | torch.dtype = "auto",
     attn_implementation: str | None = None,
     dimension: int | None = None,
-    max_visual_tokens: int = 768,
+    truncate_dim: int | None = None,
+    max_visual_tokens: int = DEFAULT_VISUAL_TOKENS,
     batch_visual_tokens: int | None = None,
     checkpoint: Checkpoint | None = None,
     token: str | None = None,
@@ -85,8 +73,9 @@ def load_encoder(
     Weights are loaded once for a device, dtype and attention, whatever name, revision, folder or
     token their files were found by, and shared by all encoders over them.
 
-    A checkpoint that pools one vector a page gives a :class:`DenseEncoder`, a ColQwen2 one a
-    :class:`MultiVectorEncoder`.
+    A checkpoint that pools one vector a page gives a :class:`DenseEncoder`, a ColQwen2 checkpoint
+    a :class:`MultiVectorEncoder`. If you know which one you need, call :meth:`DenseEncoder.load`
+    or :meth:`MultiVectorEncoder.load`: type checkers then know the result for any folder.
 
     No remote code is run and no pickle is read. HF_HOME, HF_TOKEN, HF_HUB_OFFLINE and the rest of
     huggingface_hub's environment work as in transformers.
@@ -107,6 +96,7 @@ def load_encoder(
             kernels; ``"flash_attention_2"`` or ``"eager"`` for transformers' modules.
         dimension: Matryoshka: how many leading components are kept, before normalising. None
             keeps all (1,536 for the 2B models).
+        truncate_dim: sentence-transformers' name for ``dimension``; give one of the two.
         max_visual_tokens: Upper end of the pixel budget, 28 x 28 pixels each. 768 is what the
             vdr-2b-multi-v1 card recommends: more is slower and finer.
         batch_visual_tokens: Visual tokens in one pass of the model; pages of two or three such
@@ -124,47 +114,20 @@ def load_encoder(
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
         ForkedProcessError: A GPU that was in use before this process was forked.
     """
-    chosen_device = choose_device(device)
-    chosen_dtype = choose_dtype(dtype, chosen_device)
     known = checkpoint_for(model, described=checkpoint)
-    packing = choose_packing(dtype, chosen_device)
-    if packing is not None and _is_bundled(known):
-        # What its prompt adds is taken back to the last digit: cosines of queries fall to 0.5.
-        raise OptionError(
-            f"dtype={dtype!r}: {known.model} does not work with weights of 8 bits, and has only "
-            f"24 MB of them; leave dtype out."
-        )
-    files = files_of(
-        known.model,
+    kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
+    return kind.load(
+        model,
         revision=revision,
+        device=device,
+        dtype=dtype,
+        attn_implementation=attn_implementation,
+        dimension=dimension,
+        truncate_dim=truncate_dim,
+        max_visual_tokens=max_visual_tokens,
+        batch_visual_tokens=batch_visual_tokens,
+        checkpoint=checkpoint,
         token=token,
         cache_dir=cache_dir,
         local_files_only=local_files_only,
     )
-    contents = read_contents(files)
-    is_chosen_here = chosen_device.type == "cpu" and (dtype == "auto" or packing is not None)
-    if is_chosen_here and chosen_dtype is torch.bfloat16:
-        chosen_dtype = stored_dtype(contents)
-    options = ModelOptions(
-        checkpoint=known,
-        files=files,
-        device=chosen_device,
-        dtype=chosen_dtype,
-        packing=packing,
-        attn_implementation=choose_attention(
-            attn_implementation, device=chosen_device, dtype=chosen_dtype
-        ),
-    )
-    kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
-    return kind(
-        options,
-        dimension=dimension,
-        max_visual_tokens=max_visual_tokens,
-        batch_visual_tokens=batch_visual_tokens,
-        contents=contents,
-    )
-
-
-def _is_bundled(known: Checkpoint) -> bool:
-    """Whether it is a bundled checkpoint, by its name or in a folder."""
-    return any(replace(known, model=name) == KNOWN_CHECKPOINTS[name] for name in BUNDLED)

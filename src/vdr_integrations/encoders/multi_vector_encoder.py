@@ -12,10 +12,12 @@ from vdr_integrations.types import PatchGrid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self, Unpack
 
     import numpy as np
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders.load_options import LoadOptions
     from vdr_integrations.types import PageInput
 
 __all__ = ["MultiVectorEncoder"]
@@ -24,9 +26,31 @@ __all__ = ["MultiVectorEncoder"]
 class MultiVectorEncoder(PageEncoder):
     """Encodes pages and queries into matrices: one L2-normalised float32 vector a token.
 
-    Made by :func:`vdr_integrations.load_encoder` for ColQwen2 checkpoints. Pages are compared
-    with queries by MaxSim (:mod:`vdr_integrations.index`).
+    Made by :meth:`load`, or by :func:`vdr_integrations.load_encoder`, for ColQwen2 checkpoints.
+    Pages are compared with queries by MaxSim (:mod:`vdr_integrations.index`).
     """
+
+    @classmethod
+    def load(cls, model: str, **options: Unpack[LoadOptions]) -> Self:
+        """Load a checkpoint that gives one vector a token.
+
+        Args:
+            model: ``"vidore/colqwen2-v1.0"``, ``"nano-colqwen2"``, another known hub id, or
+                a local folder.
+            **options: As of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
+                ``dtype``, ``attn_implementation``, ``dimension`` (or ``truncate_dim``),
+                ``max_visual_tokens``, ``batch_visual_tokens``, ``checkpoint``, ``token``,
+                ``cache_dir``, ``local_files_only``.
+
+        Raises:
+            OptionError: An option outside what is allowed, or a checkpoint of the other kind,
+                which :meth:`DenseEncoder.load` loads; no weights are read for it.
+            UnknownCheckpointError: Neither known nor described.
+            CheckpointError: Files are missing or of another architecture.
+            CheckpointWeightsError: Weights are missing, unexpected or of another shape.
+            ForkedProcessError: A GPU that was in use before this process was forked.
+        """
+        return cls._load(model, is_multi_vector=True, given=options)
 
     def encode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False

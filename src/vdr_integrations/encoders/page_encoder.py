@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vdr_integrations.encoders.checkpoints.contents import read_contents
+from vdr_integrations.encoders.checkpoints.description import checkpoint_for
 from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
+from vdr_integrations.encoders.load_options import check_kind, model_to_load
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.encoders.runtime.pipeline import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.runtime.shared_model import shared_model
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
+    from vdr_integrations.encoders.load_options import LoadOptions
     from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
     from vdr_integrations.encoders.runtime.shared_model import ModelOptions, SharedModel
     from vdr_integrations.types import PageInput
@@ -94,6 +97,19 @@ class PageEncoder:
         )
         self._model = model
         self._options = options
+
+    @classmethod
+    def _load(cls, model: str, *, is_multi_vector: bool, given: LoadOptions) -> Self:
+        known = checkpoint_for(model, described=given.get("checkpoint"))
+        check_kind(known, is_multi_vector=is_multi_vector)
+        found = model_to_load(model, **given)
+        return cls(
+            found.options,
+            dimension=found.dimension,
+            max_visual_tokens=found.max_visual_tokens,
+            batch_visual_tokens=found.batch_visual_tokens,
+            contents=found.contents,
+        )
 
     @property
     def core(self) -> SharedModel:

@@ -68,9 +68,7 @@ PEFT_DEFAULTS: dict[str, Any] = {
 
 
 def load(folder: Path) -> MultiVectorEncoder:
-    encoder = load_encoder(str(folder), device="cpu")
-    assert isinstance(encoder, MultiVectorEncoder)
-    return encoder
+    return MultiVectorEncoder.load(str(folder), device="cpu")
 
 
 def page() -> Image.Image:

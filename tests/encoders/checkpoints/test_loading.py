@@ -16,7 +16,7 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from tests.cpus import AMX, SLOW, ZEN_4
 
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder, load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint
 from vdr_integrations.encoders.runtime.device_and_dtype import choose_attention, choose_dtype
 from vdr_integrations.errors import (
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.cpus import Cpu
-
-    from vdr_integrations import DenseEncoder
 
 Weights = dict[str, torch.Tensor]
 
@@ -81,7 +79,7 @@ def test_weights_in_the_layout_of_the_2024_hub_checkpoints_give_the_same_vectors
             weights[old] = weights.pop(name)
 
     rewrite(folder, rename)
-    old, new = (load_encoder(str(path), device="cpu") for path in (folder, tiny_checkpoint))
+    old, new = (DenseEncoder.load(str(path), device="cpu") for path in (folder, tiny_checkpoint))
     assert (old.encode_queries(["a"]) == new.encode_queries(["a"])).all()
 
 
@@ -168,8 +166,8 @@ def test_an_unknown_folder_is_refused_until_it_is_described(
         page_prompt="<|vision_start|><|image_pad|><|vision_end|>Page<|endoftext|>",
         query_prompt="<|vision_start|><|image_pad|><|vision_end|>Find: {query}<|endoftext|>",
     )
-    encoder = load_encoder(str(unknown), checkpoint=described, device="cpu")
-    known = load_encoder(str(tiny_checkpoint), device="cpu")
+    encoder = DenseEncoder.load(str(unknown), checkpoint=described, device="cpu")
+    known = DenseEncoder.load(str(tiny_checkpoint), device="cpu")
     assert encoder.fingerprint != known.fingerprint
     assert abs(encoder.encode_queries(["a"]) - known.encode_queries(["a"])).max() > 1e-3
 
@@ -275,8 +273,8 @@ def test_flash_attention_is_refused_where_it_cannot_run() -> None:
 
 
 def test_eager_attention_gives_the_vectors_of_sdpa(tiny_checkpoint: Path) -> None:
-    eager = load_encoder(str(tiny_checkpoint), device="cpu", attn_implementation="eager")
-    sdpa = load_encoder(str(tiny_checkpoint), device="cpu")
+    eager = DenseEncoder.load(str(tiny_checkpoint), device="cpu", attn_implementation="eager")
+    sdpa = DenseEncoder.load(str(tiny_checkpoint), device="cpu")
     texts = ["a", "some longer text"]
     assert abs(eager.encode_queries(texts) - sdpa.encode_queries(texts)).max() < 1e-5
 
@@ -286,8 +284,8 @@ def test_eager_attention_gives_the_vectors_of_sdpa(tiny_checkpoint: Path) -> Non
 def test_weights_of_8_bits_take_a_third_and_give_nearly_the_same_vectors(
     tiny_checkpoint: Path, dtype: str, least_cosine: float, attention: str
 ) -> None:
-    whole = load_encoder(str(tiny_checkpoint), device="cpu")
-    packed = load_encoder(
+    whole = DenseEncoder.load(str(tiny_checkpoint), device="cpu")
+    packed = DenseEncoder.load(
         str(tiny_checkpoint), device="cpu", dtype=dtype, attn_implementation=attention
     )
     assert packed.dtype is whole.dtype is torch.float32

@@ -9,13 +9,11 @@ import pytest
 from benchmarks.card_path import CardPath
 from PIL import Image
 
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 from vdr_integrations.encoders.forward import backbone
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from vdr_integrations import DenseEncoder
 
 QUERIES = [
     "revenue",
@@ -50,7 +48,7 @@ def cosines(ours: np.ndarray, cards: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module", params=[None, 3000], ids=["one page a batch", "mixed batches"])
 def encoder(tiny_checkpoint: Path, request: pytest.FixtureRequest) -> DenseEncoder:
-    return load_encoder(str(tiny_checkpoint), device="cpu", batch_visual_tokens=request.param)
+    return DenseEncoder.load(str(tiny_checkpoint), device="cpu", batch_visual_tokens=request.param)
 
 
 @pytest.mark.parametrize("dimension", DIMENSIONS)
@@ -61,7 +59,7 @@ def test_pages_of_every_shape_get_the_cards_vectors(
     tiny_checkpoint: Path,
     dimension: int,
 ) -> None:
-    cut = load_encoder(str(tiny_checkpoint), device="cpu", dimension=dimension)
+    cut = DenseEncoder.load(str(tiny_checkpoint), device="cpu", dimension=dimension)
     expected = np.concatenate([card.encode_documents([image], dimension) for image in images])
     assert cosines(cut.encode_pages(images), expected).min() >= AT_LEAST
 
@@ -77,7 +75,7 @@ def test_pages_in_a_batch_get_the_vectors_that_the_card_gives_them_in_its_own_pa
 def test_queries_get_the_cards_vectors_alone_and_in_a_batch(
     card: CardPath, tiny_checkpoint: Path, dimension: int
 ) -> None:
-    encoder = load_encoder(str(tiny_checkpoint), device="cpu", dimension=dimension)
+    encoder = DenseEncoder.load(str(tiny_checkpoint), device="cpu", dimension=dimension)
     expected = card.encode_queries(QUERIES, dimension)
     alone = np.concatenate([encoder.encode_queries([query]) for query in QUERIES])
     assert cosines(encoder.encode_queries(QUERIES), expected).min() >= AT_LEAST
@@ -87,7 +85,7 @@ def test_queries_get_the_cards_vectors_alone_and_in_a_batch(
 def test_a_smaller_pixel_budget_is_the_cards_max_pixels(
     tiny_checkpoint: Path, images: list[Image.Image]
 ) -> None:
-    small = load_encoder(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
+    small = DenseEncoder.load(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
     card = CardPath(tiny_checkpoint, max_visual_tokens=64)
     expected = np.concatenate([card.encode_documents([image], 64) for image in images[:4]])
     assert cosines(small.encode_pages(images[:4]), expected).min() >= AT_LEAST
@@ -119,7 +117,7 @@ def test_visual_tokens_in_one_line_do_not_give_the_cards_vectors(
         return np.broadcast_to(np.arange(length), (3, length)).copy()
 
     monkeypatch.setattr(backbone, "rope_positions", in_one_line)
-    encoder = load_encoder(str(tiny_checkpoint), device="cpu")
+    encoder = DenseEncoder.load(str(tiny_checkpoint), device="cpu")
     ours = encoder.encode_pages(images)
     expected = np.concatenate([card.encode_documents([image], 64) for image in images])
     assert cosines(ours, expected).min() < AT_LEAST

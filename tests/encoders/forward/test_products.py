@@ -15,7 +15,7 @@ from tests.cpus import AMX, SLOW, ZEN_4, Cpu
 from torch import nn
 from torch.nn.attention.bias import CausalBias
 
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 from vdr_integrations.encoders.forward import decoder, products, vision_tower
 from vdr_integrations.encoders.forward.products import Products, choose_products
 
@@ -144,14 +144,16 @@ def test_vectors_of_bfloat16_weights_stay_near_those_of_float32_either_way(
 ) -> None:
     seen = np.random.default_rng(3).integers(0, 256, (420, 308, 3), dtype=np.uint8)
     pages = [Image.fromarray(seen), Image.fromarray(seen[:308])]
-    exact = load_encoder(str(tiny_checkpoint), device="cpu", dtype="float32").encode_pages(pages)
+    exact = DenseEncoder.load(str(tiny_checkpoint), device="cpu", dtype="float32").encode_pages(
+        pages
+    )
 
     def distance(cpu: Cpu) -> float:
         on(cpu)
         # A folder of its own: weights of one folder are shared, with how they are multiplied.
         folder = tmp_path / str(cpu) / tiny_checkpoint.name
         model = shutil.copytree(tiny_checkpoint, folder)
-        encoder = load_encoder(str(model), device="cpu", dtype="bfloat16")
+        encoder = DenseEncoder.load(str(model), device="cpu", dtype="bfloat16")
         together, alone = encoder.encode_pages(pages), encoder.encode_pages(pages[1:])
         assert (together[1:] * alone).sum() > 0.99999
         return float(1 - (together * exact).sum(axis=1).min())
@@ -170,7 +172,7 @@ def test_with_shared_heads_and_causality_left_to_the_kernel_vectors_are_the_same
         Image.new("RGB", (112, 140), "teal"),
     ]
     texts = ["a", "some longer text", "a text of another length than that one"]
-    plain = load_encoder(str(tiny_checkpoint), device="cpu", batch_visual_tokens=1000)
+    plain = DenseEncoder.load(str(tiny_checkpoint), device="cpu", batch_visual_tokens=1000)
     expected = plain.encode_pages(pages), [plain.encode_queries([text]) for text in texts]
     calls: list[tuple[int, int, type]] = []
 
@@ -196,7 +198,7 @@ def test_with_shared_heads_and_causality_left_to_the_kernel_vectors_are_the_same
     folder = shutil.copytree(tiny_checkpoint, tmp_path / tiny_checkpoint.name)
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | {"spare": 1}), encoding="utf-8")
-    encoder = load_encoder(str(folder), device="cpu", batch_visual_tokens=1000)
+    encoder = DenseEncoder.load(str(folder), device="cpu", batch_visual_tokens=1000)
     np.testing.assert_allclose(encoder.encode_pages(pages), expected[0], atol=1e-5)
     assert {(4, 2, type(None)), (2, 2, type(None))} == set(calls)  # decoder, vision tower
     calls.clear()

@@ -13,20 +13,18 @@ import pytest
 from PIL import Image
 from tests.patience import LoopTurns
 
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
-
-    from vdr_integrations import DenseEncoder
 
 CALLERS = 64
 
 
 @pytest.fixture(scope="module")
 def encoder(tiny_checkpoint: Path) -> DenseEncoder:
-    return load_encoder(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
+    return DenseEncoder.load(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
 
 
 def page(seed: int) -> Image.Image:

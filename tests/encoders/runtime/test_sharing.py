@@ -22,7 +22,7 @@ from tests.patience import HANG_S
 from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import copy_processor, write_adapter, write_base
 
-from vdr_integrations import load_encoder
+from vdr_integrations import DenseEncoder, load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint
 from vdr_integrations.encoders.checkpoints.digests import tensors_digest
 from vdr_integrations.encoders.runtime import shared_model
@@ -31,8 +31,6 @@ from vdr_integrations.errors import CheckpointError, CheckpointWeightsError, Opt
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from vdr_integrations import DenseEncoder
 
 MODEL = "llamaindex/vdr-2b-multi-v1"
 SEEDS = count(80)
@@ -56,7 +54,7 @@ def hub(own_checkpoint: Path, tmp_path: Path) -> Path:
 
 
 def from_hub(hub: Path, **options: Any) -> DenseEncoder:
-    return load_encoder(MODEL, cache_dir=str(hub), device="cpu", **options)
+    return DenseEncoder.load(MODEL, cache_dir=str(hub), device="cpu", **options)
 
 
 def test_however_files_are_found_and_batches_filled_weights_are_in_memory_once(
@@ -181,10 +179,10 @@ def test_what_decides_no_vector_is_not_in_the_fingerprint(
     tiny_checkpoint: Path, tmp_path: Path, change: Callable[[Path], None]
 ) -> None:
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "vdr-2b-multi-v1")
-    before = load_encoder(str(folder), device="cpu", dtype="float32")
+    before = DenseEncoder.load(str(folder), device="cpu", dtype="float32")
     expected = before.encode_queries(["a"])
     change(folder)
-    after = load_encoder(str(folder), device="cpu", dtype="float32")
+    after = DenseEncoder.load(str(folder), device="cpu", dtype="float32")
     assert after.fingerprint == before.fingerprint
     assert (after.encode_queries(["a"]) == expected).all()
 
@@ -317,9 +315,9 @@ def test_weights_that_were_replaced_in_their_folder_are_loaded_anew(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "vdr-2b-multi-v1")
-    before = load_encoder(str(folder), device="cpu")
+    before = DenseEncoder.load(str(folder), device="cpu")
     write_tiny_checkpoint(folder, seed=4)
-    after = load_encoder(str(folder), device="cpu")
+    after = DenseEncoder.load(str(folder), device="cpu")
     page = Image.new("RGB", (56, 84), "teal")
     assert abs(after.encode_pages([page]) - before.encode_pages([page])).max() > 1e-3
 

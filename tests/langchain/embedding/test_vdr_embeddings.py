@@ -17,8 +17,7 @@ import pytest
 from PIL import Image
 from tests.half_pairs import HALF_PAIRS, REFUSED
 
-from vdr_integrations import load_encoder, open_image, open_pdf
-from vdr_integrations.encoders import load as encoder_loading
+from vdr_integrations import DenseEncoder, open_image, open_pdf
 from vdr_integrations.errors import OptionError, PageError, PageReferenceError
 from vdr_integrations.langchain import VDREmbeddings
 from vdr_integrations.langchain.embedding import page_inputs
@@ -39,7 +38,7 @@ def test_a_page_reference_is_embedded_as_its_page(
 def test_pages_have_the_very_bits_that_the_encoder_gives(
     embeddings: VDREmbeddings, load: Load, report: Path
 ) -> None:
-    encoder = load_encoder(embeddings.model, device="cpu", max_visual_tokens=64)
+    encoder = DenseEncoder.load(embeddings.model, device="cpu", max_visual_tokens=64)
     with open_pdf(report) as pdf:
         expected = encoder.encode_pages(list(pdf))
     found = embeddings.embed_documents(load(report))
@@ -49,7 +48,7 @@ def test_pages_have_the_very_bits_that_the_encoder_gives(
 def test_queries_and_texts_have_the_very_bits_that_the_encoder_gives(
     embeddings: VDREmbeddings,
 ) -> None:
-    encoder = load_encoder(embeddings.model, device="cpu", max_visual_tokens=64)
+    encoder = DenseEncoder.load(embeddings.model, device="cpu", max_visual_tokens=64)
     expected = encoder.encode_queries(["costs"]).tolist()
     assert [embeddings.embed_query("costs")] == expected
     assert embeddings.embed_documents(["costs"]) == expected
@@ -240,7 +239,7 @@ async def test_the_event_loop_neither_reads_pages_nor_loads_models(
 
     monkeypatch.setattr(PageStore, "get", noted(PageStore.get))
     monkeypatch.setattr(PageStore, "__contains__", noted(PageStore.__contains__))
-    monkeypatch.setattr(encoder_loading, "load_encoder", noted(load_encoder))
+    monkeypatch.setattr(DenseEncoder, "load", noted(DenseEncoder.load))
     await embeddings.aembed_documents([ref])
     await embeddings.model_copy(deep=True).aembed_images([ref])
     await embeddings.model_copy(deep=True).aembed_query("costs")

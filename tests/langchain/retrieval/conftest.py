@@ -52,7 +52,7 @@ def load_late(folder: Path) -> MultiVectorEncoder:
 
 @pytest.fixture(scope="session")
 def dense_encoder(tiny_checkpoint: Path) -> DenseEncoder:
-    return load_encoder(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
+    return DenseEncoder.load(str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from llama_index.core.schema import TextNode
 from tests.half_pairs import HALF_PAIRS, REFUSED
 from tests.llama_index.pictures import UNKNOWN_REF, picture
 
-from vdr_integrations import PageImage, PageStore, load_encoder
+from vdr_integrations import DenseEncoder, PageImage, PageStore
 from vdr_integrations.errors import OptionError, PageReferenceError
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
 
@@ -47,7 +47,7 @@ async def test_every_method_gives_the_same_vector_for_the_same_page(
 async def test_vectors_are_those_of_the_encoder(
     embedding: VDREmbedding, reader: PDFPageReader, page_store: PageStore, report: Path
 ) -> None:
-    encoder = load_encoder(
+    encoder = DenseEncoder.load(
         embedding.model_name, device="cpu", dtype="float32", max_visual_tokens=64
     )
     refs = refs_of(reader, report)
