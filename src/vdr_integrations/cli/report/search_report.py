@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.agents.excerpt import excerpt
-from vdr_integrations.cli.report.report_page import FoundPage, Question, report_html
+from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.cli.terminal.exits import say_error
 from vdr_integrations.errors import MissingExtraError, OptionError, PageError
 from vdr_integrations.index import LateInteractionIndex
@@ -54,11 +54,11 @@ def reporting(
     if isinstance(index, LateInteractionIndex):
         encoder, _, _ = settings.load_late(index.manifest)
     budget = index.manifest.pixel_budget if encoder is None else encoder.pixel_budget
-    asked: list[Question] = []
+    asked: list[ReportQuestion] = []
 
     def keep(question: str, hits: Sequence[Hit]) -> None:
         pages = tuple(_found(question, hit, encoder, budget, password) for hit in hits)
-        asked.append(Question(question, pages))
+        asked.append(ReportQuestion(question, pages))
 
     yield keep
     when = datetime.now().astimezone()
@@ -75,7 +75,7 @@ def _found(
     encoder: MultiVectorEncoder | None,
     budget: PixelBudget,
     password: str | None,
-) -> FoundPage:
+) -> ReportPage:
     picture: PageImage | None = None
     heat: HeatMap | None = None
     try:
@@ -89,4 +89,4 @@ def _found(
     source, here = Path(hit.source), Path.cwd()
     place = str(source.relative_to(here)) if source.is_relative_to(here) else hit.source
     image = None if picture is None else picture.image
-    return FoundPage(hit, place, said, image, heat, is_maxsim=encoder is not None)
+    return ReportPage(hit, place, said, image, heat, is_maxsim=encoder is not None)
