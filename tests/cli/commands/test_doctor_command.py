@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 from tests.cpus import AMX, SLOW
 
-from vdr_integrations.cli.commands import diagnosis as doctor
+from vdr_integrations.cli.commands import doctor_diagnosis as doctor
 from vdr_integrations.encoders.runtime import hardware
 from vdr_integrations.encoders.runtime.hardware import Device
 from vdr_integrations.pages import PageStore

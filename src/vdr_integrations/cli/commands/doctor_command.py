@@ -9,8 +9,10 @@ import typer
 
 from vdr_integrations.cli.options.common_options import DebugOption, JsonOption  # noqa: TC001  # typer reads them
 from vdr_integrations.cli.options.model_settings import DEFAULT_MODEL
-from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported
-from vdr_integrations.cli.terminal.plain_text import bytes_in_words, say_facts, say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import ExitCode, reported
+from vdr_integrations.cli.terminal.fact_lines import bytes_in_words, say_facts
+from vdr_integrations.cli.terminal.json_output import say_json
 
 __all__ = ["doctor_command"]
 
@@ -28,7 +30,7 @@ def doctor_command(
     Exit codes: 0 the model can run here, 1 it cannot, 2 wrong usage.
     """
     with reported(debug=debug):
-        from vdr_integrations.cli.commands.diagnosis import diagnose
+        from vdr_integrations.cli.commands.doctor_diagnosis import diagnose
 
         found = diagnose(model)
     if as_json:

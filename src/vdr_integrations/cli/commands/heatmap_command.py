@@ -18,9 +18,10 @@ from vdr_integrations.cli.options.common_options import (
 )
 from vdr_integrations.cli.options.model_settings import ModelSettings
 from vdr_integrations.cli.options.questions import asked_questions
-from vdr_integrations.cli.terminal.exits import one_line, reported
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
-from vdr_integrations.cli.terminal.plain_text import say_json
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
-from vdr_integrations.cli.terminal.exits import one_line, reported
-from vdr_integrations.cli.terminal.plain_text import bytes_in_words, say_facts, say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.fact_lines import bytes_in_words, say_facts
+from vdr_integrations.cli.terminal.json_output import say_json
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,9 @@ from vdr_integrations.cli.options.common_options import (  # noqa: TC001  # type
     JsonOption,
     WaitOption,
 )
-from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported, say_error
-from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
+from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from vdr_integrations.cli.options.common_options import (
     password_in,
 )
 from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
-from vdr_integrations.cli.terminal.plain_text import say_json
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:

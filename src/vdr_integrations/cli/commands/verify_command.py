@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
-from vdr_integrations.cli.terminal import sync_display as index_display
-from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported, say_error
-from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
+from vdr_integrations.cli.terminal.json_output import say_json
+from vdr_integrations.cli.terminal.progress_bars import verifying_progress
 from vdr_integrations.errors import IndexFormatError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _verified(path: Path) -> Verification:
     from vdr_integrations.index.verify import Verification, verify_index
 
     try:
-        with opened_index(path) as opened, index_display.verify_progress() as on_document:
+        with opened_index(path) as opened, verifying_progress() as on_document:
             found = verify_index(opened, on_document=on_document)
             on_document(found.documents, found.documents)
             return found

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.terminal.plain_text import is_utf8
+from vdr_integrations.cli.terminal.clean_text import is_utf8
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:

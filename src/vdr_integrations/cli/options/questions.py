@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from vdr_integrations.cli.terminal.plain_text import is_utf8
+from vdr_integrations.cli.terminal.clean_text import is_utf8
 from vdr_integrations.errors import OptionError
 
 __all__ = ["STDIN", "asked_questions"]

@@ -18,7 +18,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vdr_integrations.cli.report.picture_uris import heat_uri, page_uri
-from vdr_integrations.cli.terminal.exits import one_line
+from vdr_integrations.cli.terminal.clean_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.errors import VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["ExitCode", "one_line", "reported", "say_error"]
+__all__ = ["ExitCode", "reported", "say_error"]
 
 
 class ExitCode(IntEnum):
@@ -54,11 +55,3 @@ def reported(*, debug: bool) -> Generator[None]:
 def say_error(message: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(f"error: {one_line(message)}\n")
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and control characters, which could drive a terminal."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in " ".join(text.split())
-    )

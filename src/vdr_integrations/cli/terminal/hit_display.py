@@ -1,25 +1,19 @@
-"""What ``vdr search`` shows: hits on stdout, notices on stderr."""
+"""What ``vdr search`` shows on stdout: hits as a table, as lines or as JSON."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.terminal.exits import one_line
-from vdr_integrations.cli.terminal.plain_text import say_json, shortest_path
+from vdr_integrations.cli.terminal.clean_text import one_line, shortest_path
+from vdr_integrations.cli.terminal.json_output import say_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vdr_integrations.types import Hit
 
-__all__ = ["notice", "show_hits", "show_hits_as_json"]
-
-
-def notice(message: str) -> None:
-    """A line on stderr, where stderr is a terminal."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{one_line(message)}\n")
+__all__ = ["show_hits", "show_hits_as_json"]
 
 
 def show_hits_as_json(hits: Sequence[Hit]) -> None:

@@ -1,35 +1,34 @@
-"""What ``vdr index`` shows: progress on stderr, what was done on stdout, and what failed."""
+"""Progress on stderr, if stderr is a terminal: bars and notices."""
 
 from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.terminal.exits import one_line, say_error
-from vdr_integrations.cli.terminal.plain_text import say_json, shortest_path
+from vdr_integrations.cli.terminal.clean_text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from rich.progress import Progress, TaskID
 
-    from vdr_integrations.index import SyncProgress, SyncReport
+    from vdr_integrations.index import SyncProgress
 
-__all__ = [
-    "progress_bar",
-    "show_failures",
-    "show_report",
-    "show_report_as_json",
-    "verify_progress",
-]
+__all__ = ["indexing_progress", "notice", "verifying_progress"]
 
 _NAME_CHARACTERS = 32
 
 
+def notice(message: str) -> None:
+    """A line on stderr, where stderr is a terminal."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{one_line(message)}\n")
+
+
 @contextmanager
-def progress_bar() -> Generator[Callable[[SyncProgress], None]]:
+def indexing_progress() -> Generator[Callable[[SyncProgress], None]]:
     """A bar over documents on stderr, pages a second and the time left by documents.
 
     Nothing where stderr is not a terminal.
@@ -54,7 +53,7 @@ def progress_bar() -> Generator[Callable[[SyncProgress], None]]:
 
 
 @contextmanager
-def verify_progress() -> Generator[Callable[[int, int], None]]:
+def verifying_progress() -> Generator[Callable[[int, int], None]]:
     """A bar over the documents that ``vdr verify`` has read, on stderr, with the time left.
 
     Nothing where stderr is not a terminal.
@@ -99,51 +98,3 @@ def _bar(doing: str, *counted: str) -> Generator[tuple[Progress, TaskID] | None]
 
 def _speed(pages: int, elapsed_s: float | None) -> str:
     return f"{pages / elapsed_s:.1f} pages/s" if pages and elapsed_s else ""
-
-
-def show_failures(report: SyncReport) -> None:
-    """What is not in the index and why, on stderr: a table on a terminal, else lines."""
-    if not report.failed:
-        return
-    if not sys.stderr.isatty():
-        for failure in report.failed:
-            say_error(str(failure.error))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("Not indexed", "Page", "Why")
-    for failure in report.failed:
-        table.add_row(
-            Text(shortest_path(failure.source), overflow="fold"),
-            "all" if failure.page_number is None else str(failure.page_number),
-            Text(one_line(failure.error.reason)),
-        )
-    Console(stderr=True).print(table)
-
-
-def show_report(report: SyncReport) -> None:
-    """One line on stdout: what an indexing run did."""
-    failures = f", {len(report.failed)} failed" if report.failed else ""
-    sys.stdout.write(
-        f"{len(report.added)} added, {len(report.changed)} changed, "
-        f"{len(report.unchanged)} unchanged, {len(report.removed)} removed{failures}; "
-        f"{report.pages_encoded} pages encoded\n"
-    )
-
-
-def show_report_as_json(report: SyncReport) -> None:
-    """The same with the names of the documents, as one line of JSON."""
-    found: dict[str, Any] = {
-        "added": report.added,
-        "changed": report.changed,
-        "unchanged": report.unchanged,
-        "removed": report.removed,
-        "failed": [
-            {"source": one.source, "page_number": one.page_number, "reason": one.error.reason}
-            for one in report.failed
-        ],
-        "pages_encoded": report.pages_encoded,
-    }
-    say_json(found)

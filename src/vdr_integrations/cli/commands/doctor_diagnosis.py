@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import vdr_integrations
-from vdr_integrations.cli.terminal.plain_text import bytes_in_words
+from vdr_integrations.cli.terminal.fact_lines import bytes_in_words
 from vdr_integrations.encoders.checkpoints.description import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
 from vdr_integrations.errors import UnknownCheckpointError
