@@ -25,12 +25,12 @@ __all__ = ["app"]
 app = typer.Typer(
     help="Search documents by what their pages look like.",
     no_args_is_help=True,
-    rich_markup_mode=None,  # help in rich's boxes takes twice as long to come
+    rich_markup_mode=None,  # rich's boxes make help twice as slow
     pretty_exceptions_enable=False,
 )
 
 
-def _version(wanted: bool) -> None:  # noqa: FBT001  # typer's callbacks are called this way
+def _version(wanted: bool) -> None:  # noqa: FBT001  # typer passes it by position
     if wanted:
         typer.echo(f"vdr-integrations {vdr_integrations.__version__}")
         raise typer.Exit
@@ -44,9 +44,9 @@ def vdr(
     ] = False,
 ) -> None:
     """Search documents by what their pages look like."""
-    del version  # its callback has acted
+    del version  # its callback has printed it
     if isinstance(sys.stdout, TextIOWrapper):
-        # Names of documents are of any script; a terminal's encoding is not.
+        # Names of documents may hold characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="replace")
 
 

@@ -15,7 +15,7 @@ from vdr_integrations.types import Hit
 
 
 def report_of(text: str) -> str:
-    """A report in which each text that is not ours is this one."""
+    """A report that has this text in each place for text of a user or document."""
     hit = Hit(f"/docs/{text}", 3, 0.5, text, 9, f"vdr-page:{'0' * 64}", text=text, page_id="x")
     grids = SimilarityGrids((f" {text}",), np.ones((1, 5, 4), np.float32))
     heat = HeatMap(grids, Image.new("RGB", (80, 100), "white"), prompt="{query}")

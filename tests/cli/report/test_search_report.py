@@ -1,4 +1,4 @@
-"""``vdr search --report``: a page that can be passed on."""
+"""``vdr search --report``: an HTML file that can be shared."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``vdr doctor``: what is installed, what it would run on, and what is in the way."""
+"""``vdr doctor``: what is installed, which device would be used, and what prevents a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["doctor_command"]
 def doctor_command(
     *,
     model: Annotated[
-        str, typer.Option(envvar="VDR_MODEL", help="Hub id, folder or 'nano' to look at.")
+        str, typer.Option(envvar="VDR_MODEL", help="Model to check: Hub id, folder or 'nano'.")
     ] = DEFAULT_MODEL,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -70,7 +70,7 @@ def _show(found: dict[str, Any]) -> None:
     say_facts({name: _folder(one) for name, one in found["caches"].items()})
     _section("Environment")
     environment: dict[str, Any] = found["environment"]
-    # Underscores belong to these names.
+    # say_facts would replace the underscores of these names.
     for name, value in environment.items():
         if value is not None:
             sys.stdout.write(f"{name}={one_line(str(value))}\n")
@@ -94,4 +94,4 @@ def _memory(total: int | None, free: int | None) -> str:
 def _folder(folder: dict[str, Any]) -> str:
     free = folder["free_bytes"]
     left = "" if free is None else f", {bytes_in_words(free)} free"
-    return f"{folder['path']}{'' if folder['exists'] else ' (not made yet)'}{left}"
+    return f"{folder['path']}{'' if folder['exists'] else ' (does not exist yet)'}{left}"

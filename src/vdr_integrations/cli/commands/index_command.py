@@ -39,44 +39,50 @@ __all__ = ["index_command"]
 
 
 def index_command(
-    paths: Annotated[list[Path], typer.Argument(help="PDFs, images, folders and globs of them.")],
+    paths: Annotated[list[Path], typer.Argument(help="PDFs, images, folders and globs.")],
     *,
     index: IndexOption,
     model: Annotated[
         str | None,
         typer.Option(
             envvar="VDR_MODEL",
-            help=f"Hub id, folder or 'nano'. (default: that of the index; for a new one "
-            f"{DEFAULT_MODEL}, with --late-interaction {DEFAULT_LATE_MODEL})",
+            help=f"Model: Hub id, folder or 'nano'. (default: the model of the index; for a new "
+            f"index {DEFAULT_MODEL}, or {DEFAULT_LATE_MODEL} with --late-interaction)",
         ),
     ] = None,
     late_interaction: Annotated[
         bool,
         typer.Option(
             "--late-interaction",
-            help="Make the index of one vector a token (ColQwen2), not one a page. One that is "
-            "there keeps its kind.",
+            help="Make a new index with one vector per token (ColQwen2) instead of one per page. "
+            "An existing index keeps its kind.",
         ),
     ] = False,
     compression: Annotated[
-        str | None, typer.Option(help=f"Of a new late-interaction index. {COMPRESSION_HELP}")
+        str | None, typer.Option(help=f"For a new late-interaction index. {COMPRESSION_HELP}")
     ] = None,
     recall: Annotated[
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Of a new late-interaction index: keep this model's one vector of a page too, to "
-            "bring candidates by (search --recall); --dimension is then of it.",
+            help="For a new late-interaction index: also keep one vector per page, made by this "
+            "model, to select candidates with (vdr search --recall). --dimension then applies to "
+            "these vectors.",
         ),
     ] = None,
     revision: Annotated[
-        str | None, typer.Option(help="Branch, tag or commit of the model on the hub.")
+        str | None, typer.Option(help="Branch, tag or commit of the model on the Hub.")
     ] = None,
     dimension: Annotated[
         int | None, typer.Option(min=1, help="Shorten vectors to this many numbers (Matryoshka).")
     ] = None,
     max_visual_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Pixel budget of a page. (default: 768)")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pixel budget of a page, in visual tokens. (default: the budget of the index; for "
+            "a new index 768)",
+        ),
     ] = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
@@ -84,15 +90,15 @@ def index_command(
         int | None,
         typer.Option(
             min=0,
-            help="Processes that draw PDF pages ahead of the model. (default: as many as a GPU "
-            "needs, none on a CPU)",
+            help="Number of processes that draw PDF pages before the model needs them. (default: "
+            "as many as a GPU needs; 0 on a CPU)",
         ),
     ] = None,
     page_timeout: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="After which one of these processes gives a page up. (default: 60)",
+            help="Time limit of these processes for one page; then the page fails. (default: 60)",
         ),
     ] = None,
     password_env: PasswordOption = None,
@@ -100,7 +106,7 @@ def index_command(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Index documents: what has not changed is skipped, what is gone is dropped.
+    """Index documents; skip unchanged ones, and remove those that are gone.
 
     Exit codes: 0 done, 1 error, 2 wrong usage, 3 some files or pages could not be indexed.
     """

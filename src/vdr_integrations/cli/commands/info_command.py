@@ -1,4 +1,4 @@
-"""``vdr info``: what an index is and holds."""
+"""``vdr info``: how an index was made and what it holds."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def info_command(
     *,
     index: IndexOption,
     documents: Annotated[
-        bool, typer.Option("--documents", help="List the documents with their pages, too.")
+        bool, typer.Option("--documents", help="Also list the documents and their page counts.")
     ] = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say what an index was made with and what it holds. The model is not loaded."""
+    """Show how an index was made and what it holds. The model is not loaded."""
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
 
@@ -77,7 +77,7 @@ def _facts(index: Index, folder: Path) -> dict[str, Any]:
 
 
 def _disk_bytes(file: Path) -> int:
-    """Bytes that a file takes; stores set aside more than they have filled."""
+    """Bytes that a file takes on disk; stores reserve space that they have not filled yet."""
     status = file.stat()
-    blocks: int | None = getattr(status, "st_blocks", None)  # of 512 bytes; not on Windows
+    blocks: int | None = getattr(status, "st_blocks", None)  # of 512 bytes; None on Windows
     return status.st_size if blocks is None else min(status.st_size, 512 * blocks)

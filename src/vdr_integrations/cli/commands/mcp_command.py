@@ -1,4 +1,4 @@
-"""``vdr mcp``: an index as a Model Context Protocol server."""
+"""``vdr mcp``: serve an index over the Model Context Protocol."""
 
 from __future__ import annotations
 

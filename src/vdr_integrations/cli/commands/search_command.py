@@ -29,43 +29,49 @@ __all__ = ["search_command"]
 def search_command(
     question: Annotated[
         str,
-        typer.Argument(help="What to look for, in plain words; '-' reads one question a line."),
+        typer.Argument(
+            help="Question in plain words; '-' reads questions from stdin, one per line."
+        ),
     ],
     *,
     index: IndexOption,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="Maximum number of hits.")] = 5,
     exhaustive: Annotated[
         bool,
         typer.Option(
             "--exhaustive",
-            help="Compare every page of a late-interaction index; a dense one always does.",
+            help="Score every page of a late-interaction index; dense indexes always do.",
         ),
     ] = False,
     recall: Annotated[
         bool,
         typer.Option(
             "--recall",
-            help="Bring candidates by the dense vectors of an index that was made with --recall.",
+            help="Use the dense vectors to select candidates first. The index must have been made "
+            "with --recall.",
         ),
     ] = False,
     recall_model: Annotated[
         str | None,
-        typer.Option(help="Where the model of these vectors is now. (default: as it was indexed)"),
+        typer.Option(
+            help="Hub id or folder of the model of these vectors, if it has moved. (default: as in "
+            "the index)"
+        ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
+        bool, typer.Option("--json", help="Print JSON: one array per question, best hit first.")
     ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
             "--report",
-            help="Write an HTML file too: the pages, and where the words match. In one piece, to "
-            "be passed on.",
+            help="Also write an HTML report: the pages, and where the words match (late "
+            "interaction only). It is one file that you can share.",
         ),
     ] = None,
     thumbnails: Annotated[
         bool,
-        typer.Option("--thumbnails", help="Draw small pictures of the pages in the terminal."),
+        typer.Option("--thumbnails", help="Draw small images of the pages in the terminal."),
     ] = False,
     password_env: PasswordOption = None,
     model: ModelPlaceOption = None,

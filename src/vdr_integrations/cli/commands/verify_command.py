@@ -1,4 +1,4 @@
-"""``vdr verify``: is an index whole?"""
+"""``vdr verify``: check an index for damage, and its documents for changed files."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def verify_command(
 ) -> None:
     """Read all of an index, and compare the files with what was indexed. Nothing is changed.
 
-    Exit codes: 0 whole, 1 damaged or not to be opened, 2 wrong usage, 3 whole, and files have
-    changed or are gone since (vdr index takes them up).
+    Exit codes: 0 intact, 1 damaged or cannot be opened, 2 wrong usage, 3 intact, but files have
+    changed or are gone (run vdr index to update the index).
     """
     with reported(debug=debug):
         found = _verified(index)
@@ -40,9 +40,9 @@ def verify_command(
             say_error(problem)
         for file in found.files:
             sys.stdout.write(f"{file.state}\t{one_line(file.source)}\n")
-        whole = f"{len(found.problems)} problems" if found.problems else "whole"
+        state = f"{len(found.problems)} problems" if found.problems else "intact"
         sys.stdout.write(
-            f"{whole}: {found.documents} documents, {found.pages} pages, "
+            f"{state}: {found.documents} documents, {found.pages} pages, "
             f"{len(found.files)} files changed or gone\n"
         )
     if found.problems:

@@ -1,4 +1,4 @@
-"""Documents of an index by what the caller calls them: paths, folders, file names, globs."""
+"""Finds documents of an index by path, folder, file name or glob."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ __all__ = ["document_named", "matching"]
 
 
 def matching(pattern: str, sources: Sequence[str]) -> list[str]:
-    """The sources that a pattern means, in their order.
+    """The sources that a pattern matches, in their order.
 
-    The first of these that means any: the source itself; a path, of a document or of a folder of
-    some; a glob, where ``*`` ends at a slash and ``**`` does not. A pattern without a slash means
-    file names in any folder, too. Files need not exist.
+    The pattern is read as each of these in turn, until one matches: a source; the path of a
+    document or of a folder; a glob, in which ``*`` stops at a slash and ``**`` does not; if the
+    pattern has no slash, a glob of file names in any folder. Files need not exist.
     """
     if pattern in sources:
         return [pattern]
@@ -41,15 +41,15 @@ def matching(pattern: str, sources: Sequence[str]) -> list[str]:
 
 
 def document_named(index: Index, name: str) -> DocumentRecord:
-    """The one document that a path or a file name means.
+    """The one document that has this path or file name.
 
     Raises:
-        OptionError: There is none, or several have the name.
+        OptionError: No document has the name, or several have it.
     """
     from vdr_integrations.agents.indexed_pages import document_of_file_name
 
     found: DocumentRecord | None = None
-    if is_utf8(name):  # else no document is called so: indexes keep names as UTF-8
+    if is_utf8(name):  # indexes keep names as UTF-8
         for source in (name, _whole(name).as_posix()):
             found = index.document(source)
             if found is not None:
@@ -57,14 +57,14 @@ def document_named(index: Index, name: str) -> DocumentRecord:
         found = document_of_file_name(index, name)
     if found is None:
         raise OptionError(
-            f"index {index.path} has no document {name!r}; see what it has with "
+            f"index {index.path} has no document {name!r}; list its documents with "
             f"vdr info --documents. Other files are not opened."
         )
     return found
 
 
 def _whole(name: str) -> Path:
-    """As ``sync_index`` names documents: absolute, a link at the end kept."""
+    """The path as ``sync_index`` names documents: absolute; a link at its end is not followed."""
     path = Path(name)
     return path.resolve() if path.name in {"", ".."} else path.parent.resolve() / path.name
 

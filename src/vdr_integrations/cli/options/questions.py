@@ -1,4 +1,4 @@
-"""Questions as they are asked: as an argument, or a line each on stdin."""
+"""The question argument: one question, or ``-`` for questions on stdin, one per line."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def asked_questions(question: str) -> list[str]:
     """The question, or with ``-`` the lines of stdin that are not blank.
 
     Raises:
-        OptionError: Nothing is asked, or in something else than UTF-8.
+        OptionError: There is no question, or one is not UTF-8 text.
     """
     lines = [question]
     if question == STDIN:

@@ -45,7 +45,7 @@ class ReportPage(NamedTuple):
         place: Path of its document, as it is shown.
         excerpt: Part of its text layer; empty for scans.
         picture: RGB image; None if it is not available.
-        heat: None if the index does not know places on pages.
+        heat: None if the index has no vectors of places on a page.
         is_maxsim: Whether the score is a MaxSim score (late interaction), not a cosine.
     """
 

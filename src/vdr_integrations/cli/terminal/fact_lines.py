@@ -14,7 +14,7 @@ __all__ = ["bytes_in_words", "say_facts"]
 
 
 def say_facts(facts: Mapping[str, Any]) -> None:
-    """A line for each fact that there is, names in a column."""
+    """One line per fact that is not None, with the names in a column."""
     named = {name.replace("_", " "): value for name, value in facts.items() if value is not None}
     width = max(map(len, named), default=0)
     for name, value in named.items():
@@ -23,7 +23,7 @@ def say_facts(facts: Mapping[str, Any]) -> None:
 
 
 def bytes_in_words(count: int) -> str:
-    """``4.4 GB``; 1 kB is 1,000 bytes."""
+    """A size such as ``4.4 GB``; 1 kB is 1,000 bytes."""
     size, unit = float(count), "bytes"
     for larger in ("kB", "MB", "GB", "TB"):
         if size < 1000:

@@ -27,12 +27,13 @@ def show_hits(
     question: str | None = None,
     thumbnail: Callable[[Hit], str] | None = None,
 ) -> None:
-    """A table on a terminal; else a line for each hit: score, page number and source, by tabs.
+    """A table on a terminal; else one line per hit: score, page number and source, with tabs.
 
     Args:
         hits: Best first.
-        question: Written above them, where several were asked.
-        thumbnail: What a terminal draws as the picture of a hit, under a line for each; no table.
+        question: Written above the hits; None if only one question was asked.
+        thumbnail: Returns the text that draws the image of a hit in a terminal. Each hit is then
+            a line with its image below, instead of a row of a table.
     """
     if question is not None:
         sys.stdout.write(f"{one_line(question)}\n")

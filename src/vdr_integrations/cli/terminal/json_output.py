@@ -9,7 +9,7 @@ __all__ = ["say_json"]
 
 
 def say_json(found: object) -> None:
-    """One line of JSON; characters that stdout's encoding does not have are escaped."""
+    """One line of JSON, with ASCII escapes if stdout's encoding lacks one of its characters."""
     line = json.dumps(found, ensure_ascii=False)
     try:
         line.encode(sys.stdout.encoding)

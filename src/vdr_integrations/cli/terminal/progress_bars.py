@@ -22,16 +22,16 @@ _NAME_CHARACTERS = 32
 
 
 def notice(message: str) -> None:
-    """A line on stderr, where stderr is a terminal."""
+    """Write a line to stderr, if stderr is a terminal."""
     if sys.stderr.isatty():
         sys.stderr.write(f"{one_line(message)}\n")
 
 
 @contextmanager
 def indexing_progress() -> Generator[Callable[[SyncProgress], None]]:
-    """A bar over documents on stderr, pages a second and the time left by documents.
+    """A bar on stderr: documents done, pages per second, and the time left, by documents.
 
-    Nothing where stderr is not a terminal.
+    Nothing is shown if stderr is not a terminal.
     """
     with _bar("Indexing", "documents, {task.fields[pages]} pages", "{task.fields[speed]}") as bar:
 
@@ -54,9 +54,9 @@ def indexing_progress() -> Generator[Callable[[SyncProgress], None]]:
 
 @contextmanager
 def verifying_progress() -> Generator[Callable[[int, int], None]]:
-    """A bar over the documents that ``vdr verify`` has read, on stderr, with the time left.
+    """A bar on stderr: documents that ``vdr verify`` has read, and the time left.
 
-    Nothing where stderr is not a terminal.
+    Nothing is shown if stderr is not a terminal.
     """
     with _bar("Verifying", "documents") as bar:
 

@@ -1,4 +1,4 @@
-"""What ``vdr index`` shows at its end: what was done on stdout, what failed on stderr."""
+"""Result of ``vdr index``: a summary on stdout, and what failed on stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["show_failures", "show_report", "show_report_as_json"]
 
 
 def show_failures(report: SyncReport) -> None:
-    """What is not in the index and why, on stderr: a table on a terminal, else lines."""
+    """What could not be indexed and why, on stderr: a table on a terminal, else lines."""
     if not report.failed:
         return
     if not sys.stderr.isatty():
@@ -38,7 +38,7 @@ def show_failures(report: SyncReport) -> None:
 
 
 def show_report(report: SyncReport) -> None:
-    """One line on stdout: what an indexing run did."""
+    """The summary of an indexing run, as one line on stdout."""
     failures = f", {len(report.failed)} failed" if report.failed else ""
     sys.stdout.write(
         f"{len(report.added)} added, {len(report.changed)} changed, "
@@ -48,7 +48,7 @@ def show_report(report: SyncReport) -> None:
 
 
 def show_report_as_json(report: SyncReport) -> None:
-    """The same with the names of the documents, as one line of JSON."""
+    """The summary with the names of the documents, as one line of JSON."""
     found: dict[str, Any] = {
         "added": report.added,
         "changed": report.changed,

@@ -1,4 +1,4 @@
-"""``vdr search --thumbnails``: small pictures of the pages found, in the terminal."""
+"""Page images in the terminal: small ones for ``vdr search --thumbnails``, or one large."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ _ROWS = 20
 
 
 def terminal_protocol() -> PictureProtocol:
-    """How the terminal that stdout is takes pictures.
+    """How the terminal on stdout can show images.
 
     Raises:
-        OptionError: It takes none, or stdout is no terminal.
+        OptionError: It cannot, or stdout is not a terminal.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_protocol
 
     if not sys.stdout.isatty():
-        raise OptionError("pictures are drawn in a terminal only, and stdout is none.")
+        raise OptionError("images are drawn only in a terminal, and stdout is not a terminal.")
     return picture_protocol(os.environ, encoding=sys.stdout.encoding)
 
 
 def thumbnail_text(
     index: Index, protocol: PictureProtocol, *, password: str | None
 ) -> Callable[[Hit], str]:
-    """What draws a hit of the index; empty where its picture is not to be had, which is said.
+    """A function that returns the text that draws a hit.
+
+    If the image of a page is not available, it writes an error line and returns an empty text.
 
     Args:
-        index: That finds the hits.
-        protocol: The terminal's.
-        password: Of encrypted PDFs.
+        index: Index that finds the hits.
+        protocol: How the terminal shows images.
+        password: Password of encrypted PDFs.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_text
     from vdr_integrations.index.page_pictures import page_picture
@@ -66,10 +68,10 @@ def thumbnail_text(
 
 
 def drawn_in_terminal(picture: Image.Image) -> str:
-    """A picture as large as the terminal.
+    """The text that draws an image as large as the terminal.
 
     Raises:
-        OptionError: As :func:`terminal_protocol`.
+        OptionError: See :func:`terminal_protocol`.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_text
 
