@@ -106,7 +106,7 @@ def index_command(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Index documents; skip unchanged ones, and remove those that are gone.
+    """Index documents, or update an index. Unchanged documents are skipped, gone ones removed.
 
     Exit codes: 0 done, 1 error, 2 wrong usage, 3 some files or pages could not be indexed.
     """

@@ -13,7 +13,7 @@ __all__ = ["optimize_command"]
 def optimize_command(
     *, index: IndexOption, wait: WaitOption = 0.0, debug: DebugOption = False
 ) -> None:
-    """Free the space of removed pages, and rebuild what speeds up searches.
+    """Free the space of removed pages. Also rebuilds what speeds up searches.
 
     Searches can run meanwhile. vdr index and vdr rm do this themselves when they removed pages.
 

@@ -26,7 +26,7 @@ __all__ = ["verify_command"]
 def verify_command(
     *, index: IndexOption, as_json: JsonOption = False, debug: DebugOption = False
 ) -> None:
-    """Read all of an index, and compare the files with what was indexed. Nothing is changed.
+    """Check an index for damage, and its files for changes. Reads all of it; changes nothing.
 
     Exit codes: 0 intact, 1 damaged or cannot be opened, 2 wrong usage, 3 intact, but files have
     changed or are gone (run vdr index to update the index).
