@@ -176,9 +176,8 @@ def _noise(width: int, height: int, *, seed: int) -> Image.Image:
 async def _run(folder: Path, *, replies: int, pages: int) -> Checked:
     from mcp.shared.memory import create_connected_server_and_client_session
 
-    from vdr_integrations import load_encoder
+    from vdr_integrations import PageSearcher, load_encoder
     from vdr_integrations.agents.page_service import PageService
-    from vdr_integrations.cli.options.model_settings import ModelSettings
     from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
     from vdr_integrations.mcp.server import MCP_LIMITS, build_server
 
@@ -188,7 +187,7 @@ async def _run(folder: Path, *, replies: int, pages: int) -> Checked:
     with LateInteractionIndex.create(folder / "index", manifest=manifest) as index:
         report = sync_index(index, encoder, [folder / "docs"])
         _must(not report.failed, str(report.failed))
-        service = PageService(index, ModelSettings(), limits=MCP_LIMITS)
+        service = PageService(PageSearcher(index), limits=MCP_LIMITS)
         async with create_connected_server_and_client_session(build_server(service)) as session:
             return await check_replies(session, replies=replies)
 

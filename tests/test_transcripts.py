@@ -1,4 +1,4 @@
-"""What the documents show of commands and agents is what they do."""
+"""Transcripts in the documents show what commands and agents print now."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_every_transcript_is_true(session: tuple[Path, list[Command]]) -> None:
     document, ran = session
     assert ran
     wrong = [what for command in ran if (what := difference(command)) is not None]
-    again = "make transcripts brings it up to date"
+    again = "make transcripts updates it"
     assert not wrong, f"{document.name} ({again}):\n" + "\n\n".join(wrong)
 
 

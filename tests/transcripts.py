@@ -1,12 +1,12 @@
-"""The console transcripts of documents: run again, compared, and brought up to date.
+"""Runs the console transcripts of documents again, compares them, and updates them.
 
-    make transcripts     # run all; rewrite the outputs that are no longer true
+    make transcripts     # run all; rewrite the outputs that have changed
 
 A ```` ```console ```` block holds commands after ``$ `` and what a terminal of 80 columns showed.
 The blocks of a document are one session, in a home folder that holds ``reports/``; a block
-```` ```python title="ask.py" ```` is written to that file when the session comes to it. A line
-``...`` stands for lines that are left out. What differs between machines and runs is not compared:
-see ``comparable``.
+```` ```python title="ask.py" ```` is written to that file when the session reaches it. A line
+``...`` stands for lines that are left out. Text that differs between machines and runs is not
+compared: see ``comparable``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TOLERANCE = 0.02
 RELATIVE_TOLERANCE = 0.01
 """``dtype="auto"`` is bfloat16 on some CPUs: a MaxSim score of 7.5 differs by 0.04 there."""
 COMMAND_SECONDS = 300
-"""What takes longer hangs: a command takes seconds, and half a minute beside other work."""
+"""A command that takes longer hangs; it takes seconds, or half a minute on a busy machine."""
 
 _BLOCK = re.compile(
     r'^```(?:console|python title="(?P<file>[\w.]+)")\n(?P<text>.*?)^```$', re.MULTILINE | re.DOTALL
@@ -57,7 +57,7 @@ _VARYING = (
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command of a document, what the document shows, and what it shows today."""
+    """A command of a document, its output in the document, and its output now."""
 
     line: str
     shown: str
@@ -85,7 +85,7 @@ def rerun(document: Path, folder: Path) -> list[Command]:
 
 
 def difference(command: Command) -> str | None:
-    """The first line that is no longer true, with what is; None if all is."""
+    """The first line that has changed, with the new one; None if none has."""
     found = [comparable(line) for line in command.found.splitlines()]
     shown = [comparable(line) for line in command.shown.splitlines()]
     place, omitting = 0, False
@@ -112,7 +112,7 @@ def comparable(line: str) -> str:
 
 
 def _same(shown: str, found: str) -> bool:
-    """Whether two lines differ at most in the last digits of numbers with decimals."""
+    """Whether two lines are equal but for the last digits of numbers with decimals."""
     numbers = [[float(number) for number in _DECIMAL.findall(line)] for line in (shown, found)]
     return _DECIMAL.sub("<n>", shown) == _DECIMAL.sub("<n>", found) and all(
         math.isclose(a, b, rel_tol=RELATIVE_TOLERANCE, abs_tol=TOLERANCE)
@@ -121,7 +121,7 @@ def _same(shown: str, found: str) -> bool:
 
 
 def _commands(block: str) -> list[tuple[str, str]]:
-    """The lines that are typed, each with the output below it."""
+    """The commands of a block, each with the output below it."""
     pieces = re.split(r"^\$ (.*)\n", block, flags=re.MULTILINE)
     if pieces[0]:
         raise ValueError(f"a console block begins with {PROMPT!r}, found {pieces[0]!r}.")
@@ -137,7 +137,7 @@ def _furnish(home: Path, bin_folder: Path) -> None:
     bin_folder.mkdir()
     for name, module in (("vdr", " -m vdr_integrations"), ("python", "")):
         script = bin_folder / name
-        # The MCP client hands on PATH and HOME and little else, so the script sets what matters.
+        # The MCP client passes on little but PATH and HOME, so the script sets what matters.
         script.write_text(
             f'#!/bin/sh\nexport HF_HUB_OFFLINE=1 PYTHONPATH="{ROOT / "src"}"\n'
             f'exec "{sys.executable}"{module} "$@"\n',
@@ -190,7 +190,7 @@ def _typed(line: str, home: Path, bin_folder: Path) -> tuple[str, int]:
 
 
 def _read(terminal: int) -> str:
-    """All that is written until the other end is closed, which Linux reports as an error."""
+    """All text until the other end is closed, which Linux reports as an error."""
     pieces: list[bytes] = []
     while True:
         try:
@@ -203,14 +203,14 @@ def _read(terminal: int) -> str:
 
 
 def _tidy(found: str, home: Path) -> str:
-    """Lines as they stand on the screen at the end, in another user's home."""
+    """The lines that the screen shows at the end, with another home folder."""
     lines = found.replace("\r\n", "\n").replace(str(home), HOME).split("\n")
     kept = [line.rpartition("\r")[2].rstrip() for line in lines]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip("\n") + "\n" if any(kept) else ""
 
 
 def main() -> int:
-    """Rewrite what is no longer true; the exit status, 1 if anything was."""
+    """Rewrite outputs that have changed; the exit status is 1 if there were any."""
     changed = 0
     for document in DOCUMENTS:
         with tempfile.TemporaryDirectory(prefix="vdr-") as folder:

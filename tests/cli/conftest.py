@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def vdr(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
-    """The command in this process, without the caller's VDR_ variables."""
+    """Runs ``vdr`` in this process, without the VDR_ variables of its environment."""
     for name in ("VDR_INDEX", "VDR_MODEL", "VDR_DEBUG"):
         monkeypatch.delenv(name, raising=False)
 

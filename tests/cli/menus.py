@@ -1,4 +1,4 @@
-"""Pages of few words in large print, which ``nano-colqwen2`` reads surely."""
+"""Pages with few words in large print, which ``nano-colqwen2`` reads reliably."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MENU = {
     "Sandwich": ((0.55, 0.85), (0.18, 0.30)),
     "Lemonade": ((0.10, 0.40), (0.62, 0.74)),
 }
-"""Where the words of the question are, roughly: from and to, across and down."""
+"""Rough places of the words of the question: from and to, across and down."""
 
 
 def index_menus(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""``vdr`` in a terminal, as far as a program can tell."""
+"""Runs ``vdr`` in a pseudo-terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _VARIABLES = ("TERM", "TERM_PROGRAM", "LC_TERMINAL", "COLORTERM", "KITTY_WINDOW_
 
 
 class Seen(NamedTuple):
-    """How the command ended, what the terminal got, and what the other stream did."""
+    """Exit code of a command, text on the terminal, and text on the other stream."""
 
     exit_code: int
     terminal: str
@@ -34,12 +34,13 @@ def in_terminal(
     stream: Literal["stdout", "stderr"] = "stdout",
     environment: Mapping[str, str] | None = None,
 ) -> Seen:
-    """Run ``vdr`` in a process with one stream a pseudo-terminal, until nobody writes to it.
+    """Run ``vdr`` in a process, with a pseudo-terminal as one of its streams.
 
     Args:
-        arguments: Of the command.
-        stream: The other one is a pipe.
-        environment: Beside this process's, without what says what the terminal is.
+        arguments: Arguments of ``vdr``.
+        stream: Stream that is a pseudo-terminal; the other one is a pipe.
+        environment: Variables to add to those of this process; the ones that describe its terminal
+            are removed.
     """
     import pty
 
@@ -62,7 +63,7 @@ def in_terminal(
 def in_terminal_here(
     monkeypatch: pytest.MonkeyPatch, *arguments: object, environment: Mapping[str, str]
 ) -> Seen:
-    """The same with stdout in this process, which has imported torch already."""
+    """Like :func:`in_terminal`, with stdout, in this process, which has imported torch already."""
     import pty
 
     for name in _VARIABLES:

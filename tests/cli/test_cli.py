@@ -319,16 +319,21 @@ def test_help_and_version_import_neither_torch_nor_pymupdf() -> None:
     assert in_a_process("-c", script.format(argument="--help")).stdout.endswith("\n[]\n")
 
 
-def test_without_typer_the_extra_is_named() -> None:
+@pytest.mark.parametrize(
+    ("package", "arguments"), [("typer", []), ("jinja2", ["search", "x", "--index", "none"])]
+)
+def test_without_a_package_of_the_extra_the_extra_is_named(
+    package: str, arguments: list[str]
+) -> None:
     script = (
-        "import sys; sys.modules['typer'] = None\n"
+        f"import sys; sys.modules[{package!r}] = None; sys.argv = ['vdr', *{arguments!r}]\n"
         "from vdr_integrations.cli.main import main\n"
         "main()"
     )
     done = in_a_process("-c", script)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        'error: vdr needs typer, which is not installed: pip install "vdr-integrations[cli]"'
+        f'error: vdr needs {package}, which is not installed: pip install "vdr-integrations[cli]"'
     ]
 
 

@@ -44,7 +44,7 @@ def original(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) ->
 
 @pytest.fixture
 def ix(original: Path, tmp_path: Path) -> Path:
-    """A copy of the index, to be written to."""
+    """A copy of the index that a test may change."""
     return shutil.copytree(original / "ix", tmp_path / "ix")
 
 
@@ -166,7 +166,7 @@ def test_rm_understands_paths_from_where_it_is_called(
     monkeypatch.chdir(original / "docs" / "old")
     done = vdr("rm", "*.pdf", "../b.png", "--index", ix, "--yes")
     assert done.exit_code == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "3 documents removed, of 5 pages"
+    assert done.stdout.splitlines()[-1] == "3 documents removed (5 pages)"
     assert sources(ix) == [(original / "docs" / "a.pdf").as_posix()]
 
 
@@ -223,7 +223,7 @@ def test_verify_finds_a_fresh_index_whole(
 ) -> None:
     done = vdr("verify", "--index", original / "ix")
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout == "whole: 4 documents, 6 pages, 0 files changed or gone\n"
+    assert done.stdout == "intact: 4 documents, 6 pages, 0 files changed or gone\n"
     found = shown(vdr("verify", "--index", menus / "ix", "--json"))
     assert found == {"ok": True, "documents": 2, "pages": 2, "problems": [], "files": []}
 

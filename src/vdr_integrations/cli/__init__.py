@@ -1,1 +1,1 @@
-"""Programs built on the library: the ``vdr`` command."""
+"""The ``vdr`` program for the command line."""

@@ -8,16 +8,17 @@ from vdr_integrations.errors import MissingExtraError
 
 __all__ = ["main"]
 
-_OF_THE_EXTRA = ("typer", "rich")
+_PACKAGES_OF_THE_EXTRA = ("typer", "rich", "jinja2")
 
 
 def main() -> None:
     """Run ``vdr`` with the arguments of the process, and exit."""
     try:
         from vdr_integrations.cli.app import app
-    except ModuleNotFoundError as error:
+
+        app(prog_name="vdr")
+    except ModuleNotFoundError as error:  # commands import some packages only when they run
         package = (error.name or "").partition(".")[0]
-        if package not in _OF_THE_EXTRA:
+        if package not in _PACKAGES_OF_THE_EXTRA:
             raise
         sys.exit(f"error: {MissingExtraError(package=package, extra='cli', purpose='vdr')}")
-    app(prog_name="vdr")

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
+from vdr_integrations.encoders.checkpoints.description import (
+    DEFAULT_DENSE_MODEL,
+    DEFAULT_LATE_MODEL,
+)
 from vdr_integrations.encoders.encoder_on_demand import (
     DEFAULT_VISUAL_TOKENS,
     EncoderOnDemand,
@@ -21,8 +25,6 @@ if TYPE_CHECKING:
     Encoder = DenseEncoder | MultiVectorEncoder
 
 __all__ = [
-    "DEFAULT_DENSE_MODEL",
-    "DEFAULT_LATE_MODEL",
     "DenseChoice",
     "MultiVectorChoice",
     "checked_dense",
@@ -30,9 +32,6 @@ __all__ = [
     "one_choice",
     "options_over",
 ]
-
-DEFAULT_DENSE_MODEL = "llamaindex/vdr-2b-multi-v1"
-DEFAULT_LATE_MODEL = "vidore/colqwen2-v1.0"
 
 _Encoder = TypeVar("_Encoder", "DenseEncoder", "MultiVectorEncoder")
 

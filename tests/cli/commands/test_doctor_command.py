@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors import safe_open
 from tests.cpus import AMX, SLOW
 
-from vdr_integrations.cli.commands import diagnosis as doctor
+from vdr_integrations.cli.commands import doctor_diagnosis as doctor
 from vdr_integrations.encoders.runtime import hardware
 from vdr_integrations.encoders.runtime.hardware import Device
 from vdr_integrations.pages import PageStore
@@ -123,7 +123,7 @@ def test_memory_is_compared_with_the_weights(
     problems: int,
     advice: str,
 ) -> None:
-    """Only the machine is made up: 2.2 billion numbers."""
+    """Only the machine is made up; the model has 2.2 billion parameters."""
     cpu.pretend(monkeypatch)
     device = Device("cpu", "made up", *total_and_free)
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
@@ -135,7 +135,7 @@ def test_memory_is_compared_with_the_weights(
     about_memory = [one for one in found["advice"] if weights in one]
     too_much = [one for one in found["problems"] if weights in one]
     assert len(too_much) == problems
-    assert all("take a larger device" in one for one in too_much)
+    assert all("use a larger device" in one for one in too_much)
     assert bool(about_memory) == bool(advice)
     assert advice in "".join(about_memory)
 

@@ -158,9 +158,9 @@ def test_a_file_that_has_changed_is_an_error_not_another_picture(
 
 @pytest.fixture
 def viewer(tmp_path: Path) -> Path:
-    """A folder with the desktop's program to open files with: it keeps a copy of what it is given.
+    """A folder with a program that stands for the desktop's viewer: it copies the file it opens.
 
-    The copy is ``seen.png``; the terminal is written to until it is made.
+    The copy is ``seen.png``; the terminal stays open until it is made.
     """
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -174,7 +174,7 @@ def viewer(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def in_shell(original: Path, page_store: PageStore, tmp_path: Path) -> Callable[..., Seen]:
-    """``vdr show`` in a terminal, with programs of one folder alone, temporary files in ``tmp``."""
+    """``vdr show`` in a terminal, with PATH one folder and temporary files in ``tmp``."""
     (tmp_path / "tmp").mkdir()
 
     def run(programs: Path, *options: object, **environment: str) -> Seen:

@@ -1,4 +1,4 @@
-"""``vdr search --report``: a page that can be passed on."""
+"""``vdr search --report``: an HTML file that can be shared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from PIL import Image
 from tests.cli.menus import QUESTION, index_menus, write_words
 from tests.index.documents import write_pdf
 
-from vdr_integrations.cli.report.report_page import FoundPage, Question, report_html
+from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.retrieval import HeatMap, SimilarityGrids
 from vdr_integrations.types import Hit
 
@@ -172,16 +172,16 @@ def test_everything_that_comes_from_outside_is_escaped() -> None:
     rng = np.random.default_rng(0)
     grids = SimilarityGrids(tokens, rng.random((2, 5, 4), np.float32))
     heat = HeatMap(grids, Image.new("RGB", (80, 100)), prompt="{query}", label=NASTY)
-    found = FoundPage(hit, hit.source, NASTY, heat.page, heat, is_maxsim=True)
+    found = ReportPage(hit, hit.source, NASTY, heat.page, heat, is_maxsim=True)
     html = report_html(
-        [Question(NASTY, (found,)), Question(NASTY, ())],
+        [ReportQuestion(NASTY, (found,)), ReportQuestion(NASTY, ())],
         index_name=NASTY,
         model=NASTY,
         when=datetime.now(tz=UTC),
     )
     page = Parsed(html)
     assert len(page.all("script")) == 1
-    assert html.count("alert(") == html.count("alert(&#x27;x&#x27;)")
+    assert html.count("alert(") == html.count("alert(&#39;x&#39;)")
     assert "\x1b" not in html
     assert "No page was found." in page.text
     assert [link["href"] for link in page.all("a")] == ["#found", "#q1", "#q2"]
@@ -228,7 +228,7 @@ def test_a_page_whose_file_is_gone_is_listed_without_a_picture(
     assert done.exit_code == 0
     assert "not as it was indexed" in done.stderr
     page = Parsed((tmp_path / "out.html").read_text(encoding="utf-8"))
-    assert "The picture of this page is not to be had any more." in page.text
+    assert "The image of this page is no longer available." in page.text
     assert [p["alt"] for p in page.all("img", **{"class": "page"})] == ["other.pdf, page 1"]
 
 
@@ -259,10 +259,13 @@ def test_a_page_on_which_no_word_stands_out_lists_none() -> None:
         prompt="{query}",
     )
     hit = Hit("/docs/a.pdf", 1, 0.5, "1", 1, f"vdr-page:{'0' * 64}", page_id="x")
-    found = FoundPage(hit, hit.source, "", heat.page, heat, is_maxsim=True)
+    found = ReportPage(hit, hit.source, "", heat.page, heat, is_maxsim=True)
     page = Parsed(
         report_html(
-            [Question("word", (found,))], index_name="ix", model="m", when=datetime.now(tz=UTC)
+            [ReportQuestion("word", (found,))],
+            index_name="ix",
+            model="m",
+            when=datetime.now(tz=UTC),
         )
     )
     assert page.all("ul") == []

@@ -1,4 +1,4 @@
-"""What ``vdr index`` takes and shows, and how light ``vdr --help`` is."""
+"""Input and output of ``vdr index``, and which imports ``vdr --help`` avoids."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ HEAVY = (
     "PIL",
     "pymupdf",
     "rich",
+    "jinja2",
     "sqlite3",
     "huggingface_hub",
-    "qdrant_client",
     "qdrant_client",
     "llama_index",
     "langchain_core",

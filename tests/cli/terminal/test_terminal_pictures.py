@@ -1,4 +1,4 @@
-"""Pictures as text that terminals draw."""
+"""Images as text that terminals draw."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CELL = re.compile(r"\x1b\[38;2;(\d+);(\d+);(\d+);48;2;(\d+);(\d+);(\d+)m▀")
 
 
 def page() -> Image.Image:
-    """Noise, which compresses to more than one chunk, red above and blue below."""
+    """Noise, red above and blue below; it compresses to more than one chunk."""
     pixels = np.random.default_rng(0).integers(0, 60, (600, 400, 3), dtype=np.uint8)
     pixels[:300, :, 0] = 255
     pixels[300:, :, 2] = 255

@@ -1,4 +1,4 @@
-"""Text that is not UTF-8, streams that are not, and readers that go away."""
+"""Text and streams that are not UTF-8, and readers that close stdout early."""
 
 from __future__ import annotations
 

@@ -97,12 +97,12 @@ def test_a_terminal_that_shows_none_is_an_error_that_says_what_is_needed(
 ) -> None:
     seen = search("--thumbnails", TERM="vt100")
     assert (seen.exit_code, seen.terminal) == (1, "")
-    assert seen.other.startswith("error: this terminal (TERM=vt100) is not known to show pictures")
+    assert seen.other.startswith("error: this terminal (TERM=vt100) is not known to show images")
     assert len(seen.other.splitlines()) == 1
 
 
 def test_a_pipe_gets_no_pictures(vdr: Callable[..., Result], ix: Path) -> None:
-    for more, message in ((), "stdout is none"), (("--json",), "--json"):
+    for more, message in ((), "stdout is not a terminal"), (("--json",), "--json"):
         command = ["search", "navy", "--index", ix, "--thumbnails", *more]
         done = vdr(*command, **KITTY_TERMINAL)
         assert (done.exit_code, done.stdout) == (1, "")

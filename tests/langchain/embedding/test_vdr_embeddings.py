@@ -20,8 +20,7 @@ from tests.half_pairs import HALF_PAIRS, REFUSED
 from vdr_integrations import DenseEncoder, open_image, open_pdf
 from vdr_integrations.errors import OptionError, PageError, PageReferenceError
 from vdr_integrations.langchain import VDREmbeddings
-from vdr_integrations.langchain.embedding import page_inputs
-from vdr_integrations.pages import PageStore
+from vdr_integrations.pages import PageStore, page_inputs
 from vdr_integrations.types import PageImage, PixelBudget
 
 Load = Callable[[Path], list[str]]

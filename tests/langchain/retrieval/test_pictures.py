@@ -165,8 +165,7 @@ def test_pictures_of_files_that_changed_are_missed_and_never_wrong(
 def test_text_that_reads_like_a_reference_shows_no_other_page(
     encoder: MultiVectorEncoder, tmp_path: Path, page_store: PageStore
 ) -> None:
-    from vdr_integrations.langchain.retrieval.found_pages import hit_document
-
+    from vdr_integrations.langchain.retrieval.hit_documents import hit_document
     from vdr_integrations.types import Hit
 
     theirs, own = f"vdr-page:{'a' * 64}", f"vdr-page:{'b' * 64}"

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 
 def index_of(retriever: ColQwen2Retriever) -> LateInteractionIndex:
-    return retriever.searcher.index
+    late = retriever.searcher.index.late
+    assert late is not None
+    return late
 
 
 def refs(retriever: ColQwen2Retriever) -> dict[int, str]:

@@ -40,7 +40,9 @@ def both(
 ) -> LateInteractionIndex:
     """An index with both kinds of vectors."""
     made = ColQwen2Retriever.from_documents(nodes, index=server, encoder=encoder, recall=dense)
-    return made.searcher.index
+    late = made.searcher.index.late
+    assert late is not None
+    return late
 
 
 def test_dense_vectors_are_stored_beside_the_others(

@@ -219,14 +219,14 @@ async def test_async_queries_leave_the_event_loop_to_others(
     assert threading.get_ident() not in threads
 
 
-def test_the_options_of_a_search_are_passed_on(retriever: ColQwen2Retriever) -> None:
+def test_the_options_of_a_search_are_passed_on(
+    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder
+) -> None:
     everything = retriever.retrieve(QUERY)
     index = retriever.searcher.index
     options: list[dict[str, Any]] = [{"exhaustive": True}, {"candidates": 2}]
     for given in options:
-        other = ColQwen2Retriever(
-            index, encoder=retriever.searcher.encoder, similarity_top_k=2, **given
-        )
+        other = ColQwen2Retriever(index, encoder=encoder, similarity_top_k=2, **given)
         assert ids(other.retrieve(QUERY)) == ids(everything)[:2]
 
 

@@ -1,1 +1,1 @@
-"""The commands of ``vdr``, a file each."""
+"""The commands of ``vdr``, one file each."""

@@ -1,4 +1,4 @@
-"""``vdr doctor``: what is installed, what it would run on, and what is in the way."""
+"""``vdr doctor``: what is installed, which device would be used, and what prevents a run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from vdr_integrations.cli.options.common_options import DebugOption, JsonOption  # noqa: TC001  # typer reads them
-from vdr_integrations.cli.options.model_settings import DEFAULT_MODEL
-from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported
-from vdr_integrations.cli.terminal.plain_text import bytes_in_words, say_facts, say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import ExitCode, reported
+from vdr_integrations.cli.terminal.fact_lines import bytes_in_words, say_facts
+from vdr_integrations.cli.terminal.json_output import say_json
+from vdr_integrations.encoders.checkpoints.description import DEFAULT_DENSE_MODEL
 
 __all__ = ["doctor_command"]
 
@@ -18,8 +20,8 @@ __all__ = ["doctor_command"]
 def doctor_command(
     *,
     model: Annotated[
-        str, typer.Option(envvar="VDR_MODEL", help="Hub id, folder or 'nano' to look at.")
-    ] = DEFAULT_MODEL,
+        str, typer.Option(envvar="VDR_MODEL", help="Model to check: Hub id, folder or 'nano'.")
+    ] = DEFAULT_DENSE_MODEL,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -28,7 +30,7 @@ def doctor_command(
     Exit codes: 0 the model can run here, 1 it cannot, 2 wrong usage.
     """
     with reported(debug=debug):
-        from vdr_integrations.cli.commands.diagnosis import diagnose
+        from vdr_integrations.cli.commands.doctor_diagnosis import diagnose
 
         found = diagnose(model)
     if as_json:
@@ -68,7 +70,7 @@ def _show(found: dict[str, Any]) -> None:
     say_facts({name: _folder(one) for name, one in found["caches"].items()})
     _section("Environment")
     environment: dict[str, Any] = found["environment"]
-    # Underscores belong to these names.
+    # say_facts would replace the underscores of these names.
     for name, value in environment.items():
         if value is not None:
             sys.stdout.write(f"{name}={one_line(str(value))}\n")
@@ -92,4 +94,4 @@ def _memory(total: int | None, free: int | None) -> str:
 def _folder(folder: dict[str, Any]) -> str:
     free = folder["free_bytes"]
     left = "" if free is None else f", {bytes_in_words(free)} free"
-    return f"{folder['path']}{'' if folder['exists'] else ' (not made yet)'}{left}"
+    return f"{folder['path']}{'' if folder['exists'] else ' (does not exist yet)'}{left}"

@@ -16,11 +16,12 @@ from vdr_integrations.cli.options.common_options import (
     PasswordOption,
     password_in,
 )
-from vdr_integrations.cli.options.model_settings import ModelSettings
 from vdr_integrations.cli.options.questions import asked_questions
-from vdr_integrations.cli.terminal.exits import one_line, reported
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
-from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ __all__ = ["heatmap_command"]
 def heatmap_command(
     question: Annotated[
         str,
-        typer.Argument(help="What was looked for, in plain words; '-' reads it from stdin."),
+        typer.Argument(help="Question in plain words; '-' reads it from stdin."),
     ],
     *,
     index: Annotated[
@@ -42,14 +43,21 @@ def heatmap_command(
     ],
     out: Annotated[
         Path,
-        typer.Option("--out", help="PNG file to write, in place of what is there; '-' for stdout."),
+        typer.Option(
+            "--out", help="PNG file to write; an existing one is replaced. '-' for stdout."
+        ),
     ],
     hit: Annotated[
         int | None,
-        typer.Option("--hit", min=1, help="Which of the pages found, 1 the best. (default: 1)"),
+        typer.Option(
+            "--hit", min=1, help="Rank of the page among the hits; 1 is the best. (default: 1)"
+        ),
     ] = None,
     source: Annotated[
-        Path | None, typer.Option("--source", help="Or this document's page, found or not.")
+        Path | None,
+        typer.Option(
+            "--source", help="Document of the page, instead of --hit; it need not be a hit."
+        ),
     ] = None,
     page: Annotated[
         int | None, typer.Option("--page", min=1, help="Page number in --source, from 1.")
@@ -57,14 +65,15 @@ def heatmap_command(
     token: Annotated[
         str | None,
         typer.Option(
-            "--token", help="Only this word of the question, or query token by its number from 0."
+            "--token",
+            help="Draw only this word of the question, or this query token (its number, from 0).",
         ),
     ] = None,
     boxes: Annotated[
-        int, typer.Option("--boxes", min=0, help="Outline so many of the strongest regions.")
+        int, typer.Option("--boxes", min=0, help="Outline this many of the strongest regions.")
     ] = 0,
     as_json: Annotated[
-        bool, typer.Option("--json", help="JSON: the page, its words and its regions.")
+        bool, typer.Option("--json", help="Print JSON: the page, its words and its regions.")
     ] = False,
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
@@ -73,7 +82,7 @@ def heatmap_command(
     debug: DebugOption = False,
 ) -> None:
     """Draw where on a page the words of a question match."""
-    settings = ModelSettings(model=model, device=device, dtype=dtype)
+    settings = EncoderOptions(model=model, device=device, dtype=dtype)
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
         from vdr_integrations.retrieval import PageSearcher

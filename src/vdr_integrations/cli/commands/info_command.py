@@ -1,4 +1,4 @@
-"""``vdr info``: what an index is and holds."""
+"""``vdr info``: how an index was made and what it holds."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vdr_integrations.cli.options.common_options import (  # noqa: TC001  # typer reads them
-    DebugOption,
-    IndexOption,
-    JsonOption,
-)
-from vdr_integrations.cli.terminal.exits import one_line, reported
-from vdr_integrations.cli.terminal.plain_text import bytes_in_words, say_facts, say_json
+from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.fact_lines import bytes_in_words, say_facts
+from vdr_integrations.cli.terminal.json_output import say_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,12 +25,12 @@ def info_command(
     *,
     index: IndexOption,
     documents: Annotated[
-        bool, typer.Option("--documents", help="List the documents with their pages, too.")
+        bool, typer.Option("--documents", help="Also list the documents and their page counts.")
     ] = False,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Say what an index was made with and what it holds. The model is not loaded."""
+    """Show how an index was made and what it holds. The model is not loaded."""
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
 
@@ -78,7 +76,7 @@ def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
 
 
 def _disk_bytes(file: Path) -> int:
-    """Bytes that a file takes; stores set aside more than they have filled."""
+    """Bytes that a file takes on disk; stores reserve space that they have not filled yet."""
     status = file.stat()
-    blocks: int | None = getattr(status, "st_blocks", None)  # of 512 bytes; not on Windows
+    blocks: int | None = getattr(status, "st_blocks", None)  # of 512 bytes; None on Windows
     return status.st_size if blocks is None else min(status.st_size, 512 * blocks)

@@ -1,4 +1,4 @@
-"""``vdr mcp``: an index as a Model Context Protocol server."""
+"""``vdr mcp``: serve an index over the Model Context Protocol."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from vdr_integrations.cli.options.common_options import (  # typer reads them
     PasswordOption,
     password_in,
 )
-from vdr_integrations.cli.options.model_settings import ModelSettings
 from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.encoders import EncoderOptions
 
 if TYPE_CHECKING:
     from vdr_integrations.agents.page_service import PageService
@@ -33,7 +33,7 @@ def mcp_command(
     debug: DebugOption = False,
 ) -> None:
     """Serve an index to agents (Model Context Protocol over stdin and stdout), read-only."""
-    settings = ModelSettings(model=model, device=device, dtype=dtype)
+    settings = EncoderOptions(model=model, device=device, dtype=dtype)
     with reported(debug=debug), ExitStack() as stack:
         from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
 

@@ -1,4 +1,4 @@
-"""``vdr optimize``: give back the space of removed pages."""
+"""``vdr optimize``: free the space of removed pages."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["optimize_command"]
 def optimize_command(
     *, index: IndexOption, wait: WaitOption = 0.0, debug: DebugOption = False
 ) -> None:
-    """Give back the space of removed pages, and make what speeds up searches again.
+    """Free the space of removed pages. Also rebuilds what speeds up searches.
 
-    Searches go on meanwhile. vdr index and vdr rm do this by themselves where they removed pages.
+    Searches can run meanwhile. vdr index and vdr rm do this themselves when they removed pages.
 
     Exit codes: 0 done, 1 error, 2 wrong usage.
     """

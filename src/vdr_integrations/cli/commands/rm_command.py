@@ -1,4 +1,4 @@
-"""``vdr rm``: take documents out of an index."""
+"""``vdr rm``: remove documents from an index."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from vdr_integrations.cli.options.common_options import (  # noqa: TC001  # type
     JsonOption,
     WaitOption,
 )
-from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported, say_error
-from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
+from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def rm_command(
     ],
     *,
     index: IndexOption,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -65,24 +66,24 @@ def rm_command(
             pages = sum(documents[one].total_pages for one in going if one in documents)
             for source in going:
                 sys.stdout.write(f"removed\t{one_line(source)}\n")
-            sys.stdout.write(f"{len(going)} documents removed, of {pages} pages\n")
+            sys.stdout.write(f"{len(going)} documents removed ({pages} pages)\n")
     if unmatched:
         raise typer.Exit(ExitCode.PARTIAL if going else ExitCode.ERROR)
 
 
 def _ask(going: Sequence[str]) -> None:
-    """Let someone decide.
+    """Ask the user whether to remove the documents.
 
     Raises:
-        OptionError: Nobody is there to ask.
-        Exit: They said no.
+        OptionError: stdin is not a terminal.
+        Exit: The user said no.
     """
     for source in going:
         sys.stderr.write(f"{one_line(source)}\n")
     if not sys.stdin.isatty():
         raise OptionError(
-            f"{len(going)} documents would be removed, and there is no terminal to ask on; "
-            f"add --yes to remove them."
+            f"{len(going)} documents would be removed, and stdin is not a terminal to ask for "
+            f"confirmation; add --yes to remove them."
         )
     if not typer.confirm(f"Remove these {len(going)} documents from the index?", err=True):
         sys.stderr.write("Nothing was removed.\n")

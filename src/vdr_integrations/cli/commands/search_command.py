@@ -17,11 +17,11 @@ from vdr_integrations.cli.options.common_options import (
     PasswordOption,
     password_in,
 )
-from vdr_integrations.cli.options.model_settings import ModelSettings
 from vdr_integrations.cli.options.questions import STDIN, asked_questions
 from vdr_integrations.cli.terminal import hit_display as display
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.output_files import STDOUT
+from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.types.hit import DEFAULT_HITS
 
@@ -31,43 +31,49 @@ __all__ = ["search_command"]
 def search_command(
     question: Annotated[
         str,
-        typer.Argument(help="What to look for, in plain words; '-' reads one question a line."),
+        typer.Argument(
+            help="Question in plain words; '-' reads questions from stdin, one per line."
+        ),
     ],
     *,
     index: IndexOption,
-    k: Annotated[int, typer.Option("-k", min=1, help="Number of hits.")] = DEFAULT_HITS,
+    k: Annotated[int, typer.Option("-k", min=1, help="Maximum number of hits.")] = DEFAULT_HITS,
     exhaustive: Annotated[
         bool,
         typer.Option(
             "--exhaustive",
-            help="Compare every page of a late-interaction index; a dense one always does.",
+            help="Score every page of a late-interaction index; dense indexes always do.",
         ),
     ] = False,
     recall: Annotated[
         bool,
         typer.Option(
             "--recall",
-            help="Bring candidates by the dense vectors of an index that was made with --recall.",
+            help="Use the dense vectors to select candidates first. The index must have been made "
+            "with --recall.",
         ),
     ] = False,
     recall_model: Annotated[
         str | None,
-        typer.Option(help="Where the model of these vectors is now. (default: as it was indexed)"),
+        typer.Option(
+            help="Hub id or folder of the model of these vectors, if it has moved. (default: as in "
+            "the index)"
+        ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="JSON: an array for each question, best hit first.")
+        bool, typer.Option("--json", help="Print JSON: one array per question, best hit first.")
     ] = False,
     report: Annotated[
         Path | None,
         typer.Option(
             "--report",
-            help="Write an HTML file too: the pages, and where the words match. In one piece, to "
-            "be passed on.",
+            help="Also write an HTML report: the pages, and where the words match (late "
+            "interaction only). It is one file that you can share.",
         ),
     ] = None,
     thumbnails: Annotated[
         bool,
-        typer.Option("--thumbnails", help="Draw small pictures of the pages in the terminal."),
+        typer.Option("--thumbnails", help="Draw small images of the pages in the terminal."),
     ] = False,
     password_env: PasswordOption = None,
     model: ModelPlaceOption = None,
@@ -76,7 +82,7 @@ def search_command(
     debug: DebugOption = False,
 ) -> None:
     """Find the pages that answer a question."""
-    settings = ModelSettings(model=model, device=device, dtype=dtype)
+    settings = EncoderOptions(model=model, device=device, dtype=dtype)
     by_recall = recall or recall_model is not None
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index

@@ -18,8 +18,8 @@ from vdr_integrations.cli.options.common_options import (
     password_in,
 )
 from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
-from vdr_integrations.cli.terminal.plain_text import say_json
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
@@ -32,18 +32,21 @@ __all__ = ["show_command"]
 
 
 def show_command(
-    source: Annotated[
-        str | None, typer.Argument(help="The document: its path, or its file name.")
-    ] = None,
+    source: Annotated[str | None, typer.Argument(help="Path or file name of the document.")] = None,
     page: Annotated[int | None, typer.Argument(min=1, help="Page number, from 1.")] = None,
     *,
     index: IndexOption,
     ref: Annotated[
-        str | None, typer.Option("--ref", help="Or the page's reference, vdr-page:...")
+        str | None,
+        typer.Option(
+            "--ref", help="Reference of the page (vdr-page:...), instead of SOURCE and PAGE."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="PNG file to write, '-' for stdout; else it is opened."),
+        typer.Option(
+            "--out", help="PNG file to write; '-' for stdout. (default: open the image in a viewer)"
+        ),
     ] = None,
     max_side_px: Annotated[
         int | None,
@@ -51,7 +54,8 @@ def show_command(
             "--max-side-px",
             min=1,
             max=10_000,
-            help="Draw a PDF's page anew, this long. (default: the picture that was indexed)",
+            help="Draw the PDF page again, with this many pixels on its longer side. (default: the "
+            "image that was indexed)",
         ),
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the text layer.")] = False,
@@ -59,7 +63,7 @@ def show_command(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Show a page of the index. A file that has changed since is an error, not another picture."""
+    """Show a page of the index. It is an error if its file has changed since it was indexed."""
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
 

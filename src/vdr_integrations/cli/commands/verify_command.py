@@ -1,4 +1,4 @@
-"""``vdr verify``: is an index whole?"""
+"""``vdr verify``: check an index for damage, and its documents for changed files."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import typer
 
 from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
-from vdr_integrations.cli.terminal import sync_display as index_display
-from vdr_integrations.cli.terminal.exits import ExitCode, one_line, reported, say_error
-from vdr_integrations.cli.terminal.plain_text import say_json
+from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
+from vdr_integrations.cli.terminal.json_output import say_json
+from vdr_integrations.cli.terminal.progress_bars import verifying_progress
 from vdr_integrations.errors import IndexFormatError
 
 if TYPE_CHECKING:
@@ -25,10 +26,10 @@ __all__ = ["verify_command"]
 def verify_command(
     *, index: IndexOption, as_json: JsonOption = False, debug: DebugOption = False
 ) -> None:
-    """Read all of an index, and compare the files with what was indexed. Nothing is changed.
+    """Check an index for damage, and its files for changes. Reads all of it; changes nothing.
 
-    Exit codes: 0 whole, 1 damaged or not to be opened, 2 wrong usage, 3 whole, and files have
-    changed or are gone since (vdr index takes them up).
+    Exit codes: 0 intact, 1 damaged or cannot be opened, 2 wrong usage, 3 intact, but files have
+    changed or are gone (run vdr index to update the index).
     """
     with reported(debug=debug):
         found = _verified(index)
@@ -39,9 +40,9 @@ def verify_command(
             say_error(problem)
         for file in found.files:
             sys.stdout.write(f"{file.state}\t{one_line(file.source)}\n")
-        whole = f"{len(found.problems)} problems" if found.problems else "whole"
+        state = f"{len(found.problems)} problems" if found.problems else "intact"
         sys.stdout.write(
-            f"{whole}: {found.documents} documents, {found.pages} pages, "
+            f"{state}: {found.documents} documents, {found.pages} pages, "
             f"{len(found.files)} files changed or gone\n"
         )
     if found.problems:
@@ -55,7 +56,7 @@ def _verified(path: Path) -> Verification:
     from vdr_integrations.index.verify import Verification, verify_index
 
     try:
-        with opened_index(path) as opened, index_display.verify_progress() as on_document:
+        with opened_index(path) as opened, verifying_progress() as on_document:
             found = verify_index(opened, on_document=on_document)
             on_document(found.documents, found.documents)
             return found

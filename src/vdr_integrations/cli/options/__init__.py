@@ -1,1 +1,1 @@
-"""What commands are told: options, names of documents, questions."""
+"""Input of commands: options, names of documents, questions."""

@@ -1,4 +1,4 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -27,14 +27,18 @@ IndexOption = Annotated[
 ]
 ModelPlaceOption = Annotated[
     str | None,
-    typer.Option(help="Where the model of the index is now. (default: as it was indexed)"),
+    typer.Option(
+        help="Hub id or folder of the index's model, if it has moved. (default: as in the index)"
+    ),
 ]
 PasswordOption = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="Environment variable with the password of encrypted PDFs."),
+    typer.Option(
+        metavar="NAME", help="Environment variable that has the password of encrypted PDFs."
+    ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(help="cuda, cuda:1, mps or cpu; the best there is when left out.")
+    str | None, typer.Option(help="cuda, cuda:1, mps or cpu. (default: the best available)")
 ]
 DtypeOption = Annotated[
     str, typer.Option(help="auto, float32, bfloat16 or float16; int8 or float8 for 8-bit weights.")
@@ -48,18 +52,18 @@ WaitOption = Annotated[
         "--wait",
         min=0,
         metavar="SECONDS",
-        help="How long to wait where another process writes to the index. (default: 0)",
+        help="How long to wait if another process is writing to the index. (default: 0)",
         show_default=False,
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON, on one line.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, on one line.")]
 
 
 def password_in(variable: str | None) -> str | None:
-    """The password that ``--password-env`` means.
+    """The value of the environment variable that ``--password-env`` names; None without it.
 
     Raises:
-        OptionError: There is no such variable.
+        OptionError: The variable is not set.
     """
     if variable is None:
         return None

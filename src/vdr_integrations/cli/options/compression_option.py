@@ -1,4 +1,4 @@
-"""The ``--compression`` option: a few words by commas."""
+"""The ``--compression`` option: a few words, separated with commas."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 __all__ = ["COMPRESSION_HELP", "compression_words", "parse_compression"]
 
 COMPRESSION_HELP = (
-    "How token vectors are kept: float16 (the default), float32 or int8, pool2 to pool8 (that many "
-    "visual tokens become one); by commas."
+    "Format of token vectors: float16 (the default), float32 or int8; and pool2 to pool8 (that "
+    "many visual tokens become one). Separate words with commas."
 )
 _POOL = re.compile(r"pool([2-8])", re.ASCII)
 
@@ -23,7 +23,7 @@ def parse_compression(text: str) -> Compression:
     """The compression that words stand for.
 
     Raises:
-        OptionError: Another word, or two of which only one can be.
+        OptionError: An unknown word, or two words that exclude each other.
     """
     from vdr_integrations.index import Compression
     from vdr_integrations.index.compression import VectorFormat
@@ -35,10 +35,10 @@ def parse_compression(text: str) -> Compression:
         elif (pool := _POOL.fullmatch(word)) is not None:
             name, value = "token_pooling", int(pool[1])
         else:
-            raise OptionError(f"--compression takes no {word!r}. {COMPRESSION_HELP}")
+            raise OptionError(f"--compression does not know {word!r}. {COMPRESSION_HELP}")
         if name in chosen:
             raise OptionError(
-                f"--compression {text}: {word} and what is before it exclude each other."
+                f"--compression {text}: {word} and an earlier word exclude each other; choose one."
             )
         chosen[name] = value
     return Compression(**chosen)

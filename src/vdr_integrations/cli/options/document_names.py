@@ -1,4 +1,4 @@
-"""Documents of an index by what the caller calls them: paths, folders, file names, globs."""
+"""Finds documents of an index by path, folder, file name or glob."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ __all__ = ["matching"]
 
 
 def matching(pattern: str, sources: Sequence[str]) -> list[str]:
-    """The sources that a pattern means, in their order.
+    """The sources that a pattern matches, in their order.
 
-    The first of these that means any: the source itself; a path, of a document or of a folder of
-    some; a glob, where ``*`` ends at a slash and ``**`` does not. A pattern without a slash means
-    file names in any folder, too. Files need not exist.
+    The pattern is read as each of these in turn, until one matches: a source; the path of a
+    document or of a folder; a glob, in which ``*`` stops at a slash and ``**`` does not; if the
+    pattern has no slash, a glob of file names in any folder. Files need not exist.
     """
     if pattern in sources:
         return [pattern]

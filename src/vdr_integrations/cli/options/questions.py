@@ -1,10 +1,10 @@
-"""Questions as they are asked: as an argument, or a line each on stdin."""
+"""The question argument: one question, or ``-`` for questions on stdin, one per line."""
 
 from __future__ import annotations
 
 import sys
 
-from vdr_integrations.cli.terminal.plain_text import is_utf8
+from vdr_integrations.cli.terminal.clean_text import is_utf8
 from vdr_integrations.errors import OptionError
 
 __all__ = ["STDIN", "asked_questions"]
@@ -16,7 +16,7 @@ def asked_questions(question: str) -> list[str]:
     """The question, or with ``-`` the lines of stdin that are not blank.
 
     Raises:
-        OptionError: Nothing is asked, or in something else than UTF-8.
+        OptionError: There is no question, or one is not UTF-8 text.
     """
     lines = [question]
     if question == STDIN:

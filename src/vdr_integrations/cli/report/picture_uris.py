@@ -1,4 +1,4 @@
-"""Pictures as ``data:`` URIs, small enough for a file that is passed on."""
+"""Images as ``data:`` URIs, small enough for a file that is shared."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ __all__ = ["heat_uri", "page_uri"]
 _LONGEST_SIDE_PX = 1400
 _QUALITY = 82
 _FINER = 4
-"""Pixels a cell of the heat map has: browsers smooth those, and a pixel a cell would show edges."""
+"""Pixels per cell of the heat map, in each direction; with one, browsers would show edges."""
 
 
 def page_uri(page: Image.Image) -> str:
-    """A page as WebP, at most 1,400 pixels long."""
+    """A page as WebP; its longer side has at most 1,400 pixels."""
     shown = page.copy()
     shown.thumbnail((_LONGEST_SIDE_PX, _LONGEST_SIDE_PX), Image.Resampling.LANCZOS)
     return _uri(shown, "WEBP", quality=_QUALITY, method=4)
 
 
 def heat_uri(heat: HeatMap, token: int | str | None) -> str:
-    """A heat map alone as a transparent PNG, to be stretched over its page."""
+    """A heat map without its page, as a transparent PNG to stretch over the page."""
     cells = heat.overlay(token)
-    # Transparent cells have a colour too, and it must not run into their neighbours.
+    # Premultiplied (RGBa): the colour of transparent cells must not mix into their neighbours.
     size = (cells.width * _FINER, cells.height * _FINER)
     smooth = cells.convert("RGBa").resize(size, Image.Resampling.BICUBIC).convert("RGBA")
     return _uri(smooth, "PNG", optimize=True)

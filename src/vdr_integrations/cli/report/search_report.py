@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.agents.excerpt import excerpt
-from vdr_integrations.cli.report.report_page import FoundPage, Question, report_html
+from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.cli.terminal.exits import say_error
 from vdr_integrations.errors import MissingExtraError, OptionError, PageError
 
@@ -43,10 +43,11 @@ def reporting(
         return
     if not path.parent.is_dir():
         raise OptionError(f"--report {path}: there is no folder {path.parent}; make it first.")
-    asked: list[Question] = []
+    asked: list[ReportQuestion] = []
 
     def keep(question: str, hits: Sequence[Hit]) -> None:
-        asked.append(Question(question, tuple(_found(question, hit, searcher) for hit in hits)))
+        pages = tuple(_found(question, hit, searcher) for hit in hits)
+        asked.append(ReportQuestion(question, pages))
 
     yield keep
     index = searcher.index
@@ -58,7 +59,7 @@ def reporting(
     )
 
 
-def _found(question: str, hit: Hit, searcher: PageSearcher) -> FoundPage:
+def _found(question: str, hit: Hit, searcher: PageSearcher) -> ReportPage:
     picture: PageImage | None = None
     heat: HeatMap | None = None
     is_late = searcher.index.late is not None
@@ -72,4 +73,4 @@ def _found(question: str, hit: Hit, searcher: PageSearcher) -> FoundPage:
     source, here = Path(hit.source), Path.cwd()
     place = str(source.relative_to(here)) if source.is_relative_to(here) else hit.source
     image = None if picture is None else picture.image
-    return FoundPage(hit, place, said, image, heat, is_maxsim=is_late)
+    return ReportPage(hit, place, said, image, heat, is_maxsim=is_late)

@@ -1,1 +1,1 @@
-"""What commands say: lines, tables, pictures, exit codes."""
+"""Output of commands: lines, tables, JSON, progress bars, images, errors and exit codes."""

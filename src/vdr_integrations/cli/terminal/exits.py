@@ -1,4 +1,4 @@
-"""How a command ends: exit codes, and errors as one line on stderr."""
+"""Exit codes, and errors as one line on stderr."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.errors import VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["ExitCode", "one_line", "reported", "say_error"]
+__all__ = ["ExitCode", "reported", "say_error"]
 
 
 class ExitCode(IntEnum):
-    """What the shell sees; wrong usage is typer's 2."""
+    """Exit codes of all commands; typer exits with 2 on wrong usage."""
 
     OK = 0
     ERROR = 1
@@ -29,16 +30,16 @@ class ExitCode(IntEnum):
 
 @contextmanager
 def reported(*, debug: bool) -> Generator[None]:
-    """Turn errors of the user's world into one line on stderr and exit code 1.
+    """Turn errors that the user can act on into one line on stderr and exit code 1.
 
-    Errors of the program itself pass through, with their traceback. Where nobody reads stdout any
-    more (``| head``), typer ends the program without a word.
+    Errors of the program itself pass through, with their traceback. If stdout is closed
+    (``| head``), typer ends the program without a message.
 
     Args:
-        debug: Show the traceback too.
+        debug: Also show the traceback.
 
     Raises:
-        Exit: In place of the error.
+        Exit: Instead of the error.
     """
     try:
         yield
@@ -54,11 +55,3 @@ def reported(*, debug: bool) -> Generator[None]:
 def say_error(message: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(f"error: {one_line(message)}\n")
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks and control characters, which could drive a terminal."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for character in " ".join(text.split())
-    )

@@ -1,25 +1,19 @@
-"""What ``vdr search`` shows: hits on stdout, notices on stderr."""
+"""What ``vdr search`` shows on stdout: hits as a table, as lines or as JSON."""
 
 from __future__ import annotations
 
 import sys
 from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.terminal.exits import one_line
-from vdr_integrations.cli.terminal.plain_text import say_json, shortest_path
+from vdr_integrations.cli.terminal.clean_text import one_line, shortest_path
+from vdr_integrations.cli.terminal.json_output import say_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vdr_integrations.types import Hit
 
-__all__ = ["notice", "show_hits", "show_hits_as_json"]
-
-
-def notice(message: str) -> None:
-    """A line on stderr, where stderr is a terminal."""
-    if sys.stderr.isatty():
-        sys.stderr.write(f"{one_line(message)}\n")
+__all__ = ["show_hits", "show_hits_as_json"]
 
 
 def show_hits_as_json(hits: Sequence[Hit]) -> None:
@@ -33,12 +27,13 @@ def show_hits(
     question: str | None = None,
     thumbnail: Callable[[Hit], str] | None = None,
 ) -> None:
-    """A table on a terminal; else a line for each hit: score, page number and source, by tabs.
+    """A table on a terminal; else one line per hit: score, page number and source, with tabs.
 
     Args:
         hits: Best first.
-        question: Written above them, where several were asked.
-        thumbnail: What a terminal draws as the picture of a hit, under a line for each; no table.
+        question: Written above the hits; None if only one question was asked.
+        thumbnail: Returns the text that draws the image of a hit in a terminal. Each hit is then
+            a line with its image below, instead of a row of a table.
     """
     if question is not None:
         sys.stdout.write(f"{one_line(question)}\n")

@@ -1,4 +1,4 @@
-"""Where a command writes a picture: a file, or ``-`` for stdout."""
+"""Writes an image to a file, or to stdout for ``-``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STDOUT = Path("-")
 
 
 def write_picture(png: bytes, out: Path) -> None:
-    """Write a PNG, in place of what is there."""
+    """Write a PNG; an existing file is replaced."""
     if out == STDOUT:
         sys.stdout.buffer.write(png)
         sys.stdout.flush()

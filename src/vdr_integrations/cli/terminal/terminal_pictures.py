@@ -1,8 +1,8 @@
-"""Pictures as text that terminals draw. Pure.
+"""Encodes images as text that terminals draw.
 
-Written here because the libraries there are do not fit: term-image 0.7.2 wants pillow below 11,
-and textual-image 0.12 asks the terminal over stdin when it is imported, which "-" needs for
-questions, and has no iTerm2 pictures.
+The available libraries do not fit. term-image 0.7.2 needs pillow below 11. textual-image 0.12
+queries the terminal over stdin when it is imported, but stdin may hold questions ("-"); and it has
+no iTerm2 images.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["PictureProtocol", "cells_of", "picture_protocol", "picture_text"]
 
 PictureProtocol: TypeAlias = Literal["kitty", "iterm", "blocks"]
-"""kitty's graphics, iTerm2's inline images, or two pixels a character in 24-bit colour."""
+"""kitty's graphics, iTerm2's inline images, or two pixels per character in 24-bit colour."""
 
 _KITTY_PROGRAMS = frozenset({"kitty", "ghostty"})
 _ITERM_PROGRAMS = frozenset({"iTerm.app", "WezTerm"})
 _KITTY_CHUNK = 4096
-"""Characters of base64 in one escape sequence, at most; a multiple of 4."""
+"""Most base64 characters in one escape sequence; a multiple of 4."""
 
 _COLUMN_PX = 10
-"""Pixels a character's width gets where the terminal draws pictures."""
+"""Pixels per character, across, in a terminal that draws images."""
 
 _UPPER_HALF = "\N{UPPER HALF BLOCK}"
 
 
 def picture_protocol(environment: Mapping[str, str], *, encoding: str = "utf-8") -> PictureProtocol:
-    """How a terminal takes pictures, as far as its environment says.
+    """How a terminal can show images, according to environment variables.
 
     Args:
-        environment: The process's. In tmux and screen, which pass no pictures on, only colours
-            count.
-        encoding: Of stdout; half blocks are not in every one.
+        environment: Variables of the process. tmux and screen do not pass images on, so there only
+            colours count.
+        encoding: Encoding of stdout; some do not have half blocks.
 
     Raises:
-        OptionError: It takes none.
+        OptionError: The terminal cannot show images, as far as is known.
     """
     terminal, program = environment.get("TERM", ""), environment.get("TERM_PROGRAM", "")
     is_multiplexed = "TMUX" in environment or terminal.startswith(("tmux", "screen"))
@@ -57,35 +57,35 @@ def picture_protocol(environment: Mapping[str, str], *, encoding: str = "utf-8")
     if terminal != "dumb" and has_colours and _has_blocks(encoding):
         return "blocks"
     raise OptionError(
-        f"this terminal (TERM={terminal or 'not set'}) is not known to show pictures: that takes "
-        f"kitty, Ghostty, WezTerm or iTerm2, outside tmux and screen, or 24-bit colour "
+        f"this terminal (TERM={terminal or 'not set'}) is not known to show images; use kitty, "
+        f"Ghostty, WezTerm or iTerm2 outside tmux and screen, or a terminal with 24-bit colour "
         f"(COLORTERM=truecolor) and UTF-8."
     )
 
 
 def cells_of(width: int, height: int, *, columns: int, rows: int) -> tuple[int, int]:
-    """The columns and lines that a picture takes: its shape, as large as fits.
+    """The columns and lines of an image: as large as fits, in its own shape.
 
     A character counts as twice as high as wide, as in nearly every terminal.
 
     Args:
-        width: Pixels.
-        height: Pixels.
-        columns: At most, 1 or more.
-        rows: At most, 1 or more.
+        width: Width of the image, in pixels.
+        height: Height of the image, in pixels.
+        columns: Most columns, 1 or more.
+        rows: Most lines, 1 or more.
     """
     scale = min(columns / width, 2 * rows / height)
     return max(1, round(width * scale)), max(1, min(rows, round(height * scale / 2)))
 
 
 def picture_text(image: Image.Image, protocol: PictureProtocol, *, columns: int, rows: int) -> str:
-    """What a terminal draws as the picture, with a line break at the end.
+    """The text that draws the image in a terminal, with a line break at the end.
 
     Args:
-        image: Mode RGB.
-        protocol: The terminal's.
-        columns: At most, 1 or more.
-        rows: Likewise, lines.
+        image: Image in mode RGB.
+        protocol: How the terminal shows images.
+        columns: Most columns, 1 or more.
+        rows: Most lines, 1 or more.
     """
     across, down = cells_of(image.width, image.height, columns=columns, rows=rows)
     if protocol == "blocks":
@@ -101,7 +101,7 @@ def picture_text(image: Image.Image, protocol: PictureProtocol, *, columns: int,
 
 
 def _kitty(png: bytes, columns: int, rows: int) -> Iterator[str]:
-    """The file in chunks; q=2 keeps the terminal from answering into the shell's input."""
+    """The file in chunks; with q=2 the terminal does not answer into the shell's input."""
     data = base64.b64encode(png).decode("ascii")
     for start in range(0, len(data), _KITTY_CHUNK):
         first = f"a=T,f=100,c={columns},r={rows}," if start == 0 else ""
@@ -116,7 +116,7 @@ def _iterm(png: bytes, columns: int, rows: int) -> str:
 
 
 def _block_lines(image: Image.Image) -> Iterator[str]:
-    """Two pixels a character: the upper as its colour, the lower as its background."""
+    """Two pixels per character: the upper one is its colour, the lower one its background."""
     pixels = image.tobytes()
     stride = 3 * image.width
     for top in range(0, len(pixels), 2 * stride):

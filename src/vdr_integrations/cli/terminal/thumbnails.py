@@ -1,4 +1,4 @@
-"""``vdr search --thumbnails``: small pictures of the pages found, in the terminal."""
+"""Page images in the terminal: small ones for ``vdr search --thumbnails``, or one large."""
 
 from __future__ import annotations
 
@@ -26,24 +26,26 @@ _ROWS = 20
 
 
 def terminal_protocol() -> PictureProtocol:
-    """How the terminal that stdout is takes pictures.
+    """How the terminal on stdout can show images.
 
     Raises:
-        OptionError: It takes none, or stdout is no terminal.
+        OptionError: It cannot, or stdout is not a terminal.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_protocol
 
     if not sys.stdout.isatty():
-        raise OptionError("pictures are drawn in a terminal only, and stdout is none.")
+        raise OptionError("images are drawn only in a terminal, and stdout is not a terminal.")
     return picture_protocol(os.environ, encoding=sys.stdout.encoding)
 
 
 def thumbnail_text(pictures: PagePictures, protocol: PictureProtocol) -> Callable[[Hit], str]:
-    """A function that draws a hit; it reports an image that is not available, and draws nothing.
+    """A function that returns the text that draws a hit.
+
+    If the image of a page is not available, it writes an error line and returns an empty text.
 
     Args:
-        pictures: Of the index that finds the hits.
-        protocol: The terminal's.
+        pictures: Images of the index that finds the hits.
+        protocol: How the terminal shows images.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_text
 
@@ -61,10 +63,10 @@ def thumbnail_text(pictures: PagePictures, protocol: PictureProtocol) -> Callabl
 
 
 def drawn_in_terminal(picture: Image.Image) -> str:
-    """A picture as large as the terminal.
+    """The text that draws an image as large as the terminal.
 
     Raises:
-        OptionError: As :func:`terminal_protocol`.
+        OptionError: See :func:`terminal_protocol`.
     """
     from vdr_integrations.cli.terminal.terminal_pictures import picture_text
 

@@ -1,7 +1,7 @@
 "use strict";
 document.documentElement.classList.add("scripted");
 
-// One switch a question: all its pages show the same word.
+// One switch per question: all its pages show the same word.
 for (const section of document.querySelectorAll(".question")) {
   const buttons = [...section.querySelectorAll(".switch button")];
   const show = (chosen) => {
@@ -26,7 +26,7 @@ for (const section of document.querySelectorAll(".question")) {
   });
 }
 
-// A page, enlarged. Escape or a click closes it, and the focus goes back.
+// An enlarged page. Escape or a click closes it, and the focus returns.
 const dialog = document.createElement("dialog");
 const close = document.createElement("button");
 close.type = "button";

@@ -1,4 +1,4 @@
-"""What ``vdr doctor`` finds out. Nothing is downloaded or loaded, and no token is read."""
+"""Finds out what ``vdr doctor`` reports. Downloads and loads nothing, and shows no token."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import vdr_integrations
-from vdr_integrations.cli.terminal.plain_text import bytes_in_words
+from vdr_integrations.cli.terminal.fact_lines import bytes_in_words
 from vdr_integrations.encoders.checkpoints.description import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
 from vdr_integrations.errors import UnknownCheckpointError
@@ -32,23 +32,23 @@ _PACKAGES = (
 _VARIABLES = ("VDR_INDEX", "VDR_MODEL", "VDR_PAGE_STORE", "VDR_DEBUG", "CUDA_VISIBLE_DEVICES")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _PARAMETERS_2B = 2_210_000_000
-"""Of the 2B models: 4.4 GB in 16 bits."""
+"""Of the 2B models; 4.4 GB in 16 bits."""
 
 _ROOM = 1.3
-"""Memory over that of the weights: activations, the loader's buffers, the process itself."""
+"""Memory needed, in sizes of the weights: with activations, loader buffers and the process."""
 
 _CUDA_2B_BYTES = 6_900_000_000
-"""What the vdr-2b-multi-v1 card reports for four pages of 768 visual tokens."""
+"""Memory that the model card of vdr-2b-multi-v1 reports for four pages of 768 visual tokens."""
 
 
 def diagnose(model: str) -> dict[str, Any]:
-    """Versions, devices, memory, caches and what is to be done about them, fit for JSON.
+    """Versions, devices, memory and caches, with problems and advice, fit for JSON.
 
     Args:
-        model: Whose needs are compared with what there is.
+        model: Hub id, folder or bundled name; its needs are compared with the devices.
 
     Returns:
-        Sections by name; ``problems`` keep the model from running, ``advice`` does not.
+        Sections by name. ``problems`` prevent the model from running, ``advice`` does not.
     """
     problems: list[str] = []
     advice: list[str] = []
@@ -58,9 +58,11 @@ def diagnose(model: str) -> dict[str, Any]:
         _advise(weights, hardware, advice, problems)
     is_missing = weights["kind"] is not None and weights["where"] in {"not here", "cached in part"}
     if is_missing and _is_offline():
-        problems.append(f"{model} is not all in the cache, and offline mode keeps it from coming.")
+        problems.append(
+            f"{model} is not completely cached, and offline mode prevents the download."
+        )
     elif is_missing:
-        advice.append(f"{model} is not all in the cache: it is downloaded when it is first used.")
+        advice.append(f"{model} is not completely cached; it is downloaded when it is first used.")
     packages = {name: _version(name) for name in _PACKAGES}
     for name, extra, purpose in (("PyMuPDF", "pdf", "PDFs cannot be read"),):
         if packages[name] is None:
@@ -101,7 +103,7 @@ def _hardware(problems: list[str]) -> dict[str, Any]:
         dtype = choose_dtype("auto", device)
         found = devices()
     except RuntimeError as error:  # drivers fail in many ways
-        problems.append(f"torch cannot look at the devices ({error}).")
+        problems.append(f"torch cannot query the devices ({error}).")
         return {"devices": [], "chosen": None}
     return {
         "devices": [
@@ -162,7 +164,7 @@ def _in_hub_cache(model: str) -> str:
 def _advise(
     weights: dict[str, Any], hardware: dict[str, Any], advice: list[str], problems: list[str]
 ) -> None:
-    """Compare what the weights take with what the chosen device has."""
+    """Compare the memory that the weights need with the memory of the chosen device."""
     chosen, parameters = hardware["chosen"], weights["parameters"]
     if chosen is None or parameters is None:
         return
@@ -170,14 +172,14 @@ def _advise(
     weights["bytes"] = needed
     device = next(one for one in hardware["devices"] if one["device"] == chosen["device"])
     total, free = device["memory_bytes"], device["free_bytes"]
-    where = f"{weights['name']} takes {bytes_in_words(needed)} as {chosen['dtype']}"
+    where = f"{weights['name']} needs {bytes_in_words(needed)} as {chosen['dtype']}"
     smaller = "bfloat16" if chosen["dtype_bytes"] == 4 else "int8"
     half = f"--dtype {smaller} halves that"
     if total is not None and needed * _ROOM > total:
         fits = needed * _ROOM / 2 <= total
         (advice if fits else problems).append(
             f"{where}, and {chosen['device']} has {bytes_in_words(total)} in all; "
-            f"{half if fits else 'take a larger device'}."
+            f"{half if fits else 'use a larger device'}."
         )
     elif free is not None and needed * _ROOM > free:
         advice.append(
@@ -187,12 +189,12 @@ def _advise(
         return
     if chosen["device"] == "cpu":
         advice.append(
-            f"{weights['name']} runs on the CPU here, and a page takes many seconds; a GPU with "
-            f"8 GB or more is meant for it, and 'nano' is there to try things out."
+            f"{weights['name']} runs on the CPU here, where a page takes many seconds. Use a GPU "
+            f"with 8 GB or more, or the model 'nano' to try things out."
         )
     elif free is not None and free < _CUDA_2B_BYTES:
         advice.append(
-            "four pages at once take 6.9 GB on the model's card; lower the visual tokens."
+            "four pages at once need 6.9 GB, says the model card; lower --max-visual-tokens."
         )
 
 
@@ -213,7 +215,7 @@ def _caches(advice: list[str]) -> dict[str, Any]:
         try:
             found[name] |= _folder(path)
         except OSError as error:
-            advice.append(f"the folder of {name} cannot be looked at: {error.strerror}.")
+            advice.append(f"the folder of {name} cannot be read: {error.strerror}.")
     return found
 
 

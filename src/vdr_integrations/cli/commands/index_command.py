@@ -1,0 +1,180 @@
+"""``vdr index``: bring an index up to date with documents."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  # typer reads it
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vdr_integrations.cli.options.common_options import (
+    DebugOption,
+    DeviceOption,
+    DtypeOption,
+    IndexOption,
+    JsonOption,
+    PasswordOption,
+    WaitOption,
+    password_in,
+)
+from vdr_integrations.cli.options.compression_option import COMPRESSION_HELP, parse_compression
+from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
+from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
+from vdr_integrations.cli.terminal.sync_report_display import (
+    show_failures,
+    show_report,
+    show_report_as_json,
+)
+from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.encoders.checkpoints.description import (
+    DEFAULT_DENSE_MODEL,
+    DEFAULT_LATE_MODEL,
+)
+
+if TYPE_CHECKING:
+    from vdr_integrations.cli.options.indexes import Kind
+    from vdr_integrations.index import SyncReport
+
+__all__ = ["index_command"]
+
+
+def index_command(
+    paths: Annotated[list[Path], typer.Argument(help="PDFs, images, folders and globs.")],
+    *,
+    index: IndexOption,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="VDR_MODEL",
+            help=f"Model: Hub id, folder or 'nano'. (default: the model of the index; for a new "
+            f"index {DEFAULT_DENSE_MODEL}, or {DEFAULT_LATE_MODEL} with --late-interaction)",
+        ),
+    ] = None,
+    late_interaction: Annotated[
+        bool,
+        typer.Option(
+            "--late-interaction",
+            help="Make a new index with one vector per token (ColQwen2) instead of one per page. "
+            "An existing index keeps its kind.",
+        ),
+    ] = False,
+    compression: Annotated[
+        str | None, typer.Option(help=f"For a new late-interaction index. {COMPRESSION_HELP}")
+    ] = None,
+    recall: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="For a new late-interaction index: also keep one vector per page, made by this "
+            "model, to select candidates with (vdr search --recall). --dimension then applies to "
+            "these vectors.",
+        ),
+    ] = None,
+    revision: Annotated[
+        str | None, typer.Option(help="Branch, tag or commit of the model on the Hub.")
+    ] = None,
+    dimension: Annotated[
+        int | None, typer.Option(min=1, help="Shorten vectors to this many numbers (Matryoshka).")
+    ] = None,
+    max_visual_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Pixel budget of a page, in visual tokens. (default: the budget of the index; for "
+            "a new index 768)",
+        ),
+    ] = None,
+    device: DeviceOption = None,
+    dtype: DtypeOption = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Number of processes that draw PDF pages before the model needs them. (default: "
+            "as many as a GPU needs; 0 on a CPU)",
+        ),
+    ] = None,
+    page_timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Time limit of these processes for one page; then the page fails. (default: 60)",
+        ),
+    ] = None,
+    password_env: PasswordOption = None,
+    wait: WaitOption = 0.0,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Index documents, or update an index. Unchanged documents are skipped, gone ones removed.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 some files or pages could not be indexed.
+    """
+    settings = EncoderOptions(
+        model=model,
+        revision=revision,
+        dimension=dimension,
+        max_visual_tokens=max_visual_tokens,
+        device=device,
+        dtype=dtype,
+    )
+    with reported(debug=debug):
+        from vdr_integrations.cli.options.indexes import Kind
+
+        kind = Kind(
+            late_interaction,
+            None if compression is None else parse_compression(compression),
+            recall,
+        )
+        report = _update(
+            index,
+            paths,
+            settings,
+            kind,
+            password=password_in(password_env),
+            workers=workers,
+            page_timeout_s=page_timeout,
+            wait_s=wait,
+        )
+    show_failures(report)
+    if not (report.indexed or report.removed or report.failed):
+        say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
+        raise typer.Exit(ExitCode.ERROR)
+    if as_json:
+        show_report_as_json(report)
+    else:
+        show_report(report)
+    if report.failed:
+        raise typer.Exit(ExitCode.PARTIAL if report.indexed else ExitCode.ERROR)
+
+
+def _update(
+    path: Path,
+    paths: list[Path],
+    settings: EncoderOptions,
+    kind: Kind,
+    *,
+    password: str | None,
+    workers: int | None,
+    page_timeout_s: float | None,
+    wait_s: float,
+) -> SyncReport:
+    from vdr_integrations.cli.options.indexes import searcher_to_write
+    from vdr_integrations.index import sync_index
+
+    notice("Loading the model ...")
+    with searcher_to_write(path, settings, kind, wait_s=wait_s) as searcher:
+        index, encoder = searcher.index, searcher.page_encoder
+        with indexing_progress() as on_progress:
+            report = sync_index(
+                index,
+                encoder,
+                paths,
+                password=password,
+                render_workers=workers,
+                page_timeout_s=page_timeout_s,
+                on_progress=on_progress,
+            )
+        if report.changed or report.removed:
+            index.optimize()
+    return report
