@@ -254,7 +254,7 @@ def test_a_box_covers_at_least_a_pixel() -> None:
 
 
 def test_pictures_come_from_a_store_or_are_drawn() -> None:
-    with pytest.raises(OptionError, match="store or a budget"):
+    with pytest.raises(OptionError, match="store or a pixel budget"):
         PagePictures(None)
 
 

@@ -180,8 +180,7 @@ def test_the_image_block_of_a_page_is_its_stored_image(
 def test_page_blocks_cite_each_page_before_its_image(pages: list[Document]) -> None:
     blocks = page_blocks(pages[:2])
     assert [block["type"] for block in blocks] == ["text", "image", "text", "image"]
-    source = pages[1].metadata["source"]
-    assert dict(blocks[2])["text"] == f"{source}, page 2 of 3:"
+    assert dict(blocks[2])["text"] == f"{pages[1].metadata['file_name']}, page 2 of 3:"
 
 
 def test_a_page_is_found_by_its_metadata_when_its_content_was_replaced(

@@ -124,5 +124,5 @@ def test_a_text_query_engine_sends_citations_and_text_layers(index: VectorStoreI
     llm = MockLLMWithChatMemoryOfLastCall(max_tokens=None, is_chat_model=True)
     index.as_query_engine(llm=llm, similarity_top_k=3).query("What fell?")
     text = "\n".join(message.content or "" for message in sent_to(llm))
-    assert "report.pdf, page 2 (2 of 3)\n\nCosts fell" in text
+    assert "report.pdf, page 2 of 3\n\nCosts fell" in text
     assert "vdr-page:" not in text

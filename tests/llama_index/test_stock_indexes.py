@@ -91,7 +91,7 @@ def test_content_is_right_in_every_mode(reader: PDFPageReader, report: Path) -> 
         (node,) = PDFPageNodeParser()([document])
         ref = document.metadata["page_ref"]
         text = document.text
-        assert text.startswith(f"report.pdf, page {document.metadata['page_label']} (")
+        assert text.startswith(f"report.pdf, page {document.metadata['page_label']} of 3\n\n")
         for holder in (document, node):
             assert holder.get_content(metadata_mode=MetadataMode.EMBED) == ref
             assert holder.get_content(metadata_mode=MetadataMode.LLM) == text

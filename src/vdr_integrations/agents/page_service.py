@@ -8,6 +8,7 @@ from vdr_integrations.agents.encoded_picture import encode_picture
 from vdr_integrations.agents.page_tool import matched_box
 from vdr_integrations.agents.replies import AgentViews
 from vdr_integrations.agents.untrusted_text import one_line
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval.found_page import FoundPage
 from vdr_integrations.retrieval.indexed_documents import (
@@ -15,7 +16,6 @@ from vdr_integrations.retrieval.indexed_documents import (
     page_of_document,
     pages_of_ref,
 )
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from vdr_integrations.agents.encoded_picture import EncodedPicture

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import OptionError
 
@@ -15,10 +16,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
-__all__ = ["DEFAULT_VISUAL_TOKENS", "EncoderOnDemand", "EncoderOptions"]
-
-DEFAULT_VISUAL_TOKENS = 768
-"""Pixel budget of a page; the vdr-2b-multi-v1 card recommends it."""
+__all__ = ["EncoderOnDemand", "EncoderOptions"]
 
 
 @dataclass(frozen=True, kw_only=True)

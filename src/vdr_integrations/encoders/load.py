@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, Unpack, overload
 
+from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.description import checkpoint_for
 from vdr_integrations.encoders.dense_encoder import DenseEncoder
-from vdr_integrations.encoders.load_options import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import torch
 
+from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL, DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.contents import read_contents
 from vdr_integrations.encoders.checkpoints.description import (
     BUNDLED,
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
 
 __all__ = ["KnownModelOptions", "LoadOptions", "ModelToLoad", "check_kind", "model_to_load"]
-
-DEFAULT_VISUAL_TOKENS = 768
 
 
 class KnownModelOptions(TypedDict, total=False):
@@ -80,15 +79,15 @@ def check_kind(checkpoint: Checkpoint, *, is_multi_vector: bool) -> None:
         raise OptionError(
             f"{checkpoint.model} gives one vector a token (late interaction), not one a page: "
             f"load it with MultiVectorEncoder.load, or use ColQwen2Retriever in LlamaIndex and "
-            f"LangChain. For one vector a page, choose a dense model such as "
-            f"llamaindex/vdr-2b-multi-v1."
+            f"LangChain, or make an index with --late-interaction. For one vector a page, choose a "
+            f"dense model such as {DEFAULT_DENSE_MODEL}."
         )
     if is_multi_vector and not checkpoint.is_multi_vector:
         raise OptionError(
             f"{checkpoint.model} gives one vector a page, and late interaction needs one a token: "
             f"load it with DenseEncoder.load, or use VDREmbedding in LlamaIndex and VDREmbeddings "
             f"in LangChain. For late interaction, choose a ColQwen2 model such as "
-            f"vidore/colqwen2-v1.0."
+            f"{DEFAULT_LATE_MODEL}."
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import IndexMismatchError, InvalidVectorError, OptionError
 from vdr_integrations.index.arguments import whole_number
 from vdr_integrations.index.async_twins import in_thread
@@ -19,7 +20,6 @@ from vdr_integrations.index.page_index import (
     created_engine,
     opened_engine,
 )
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.index.arguments import check_unit_rows, listed_ids, whole_number
 from vdr_integrations.index.async_twins import in_thread
@@ -20,7 +21,6 @@ from vdr_integrations.index.page_index import (
     created_engine,
     opened_engine,
 )
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.arguments import listed_ids, utf8
 from vdr_integrations.index.async_twins import in_thread
@@ -12,7 +13,6 @@ from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.staged_document import StagedDocument
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

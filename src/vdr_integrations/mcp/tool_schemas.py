@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vdr_integrations.agents.tool_call import RegionArgument  # noqa: TC001  # pydantic reads it
-from vdr_integrations.types.hit import DEFAULT_HITS
+from vdr_integrations.defaults import DEFAULT_HITS
 
 __all__ = ["ListDocuments", "SearchPages", "ViewPage"]
 

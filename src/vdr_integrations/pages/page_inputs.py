@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.images.any_image import ImageSource, open_image
-from vdr_integrations.types import Page, PageRef
+from vdr_integrations.types import Page, PageImage, PageRef
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from vdr_integrations.pages.page_store import PageStore
     from vdr_integrations.types import PixelBudget
 
-__all__ = ["ImageInput", "PageInStore", "UnopenedImage", "check_list", "open_page", "stored_page"]
+__all__ = [
+    "ImageInput",
+    "PageInStore",
+    "UnopenedImage",
+    "check_list",
+    "name_of",
+    "open_page",
+    "stored_page",
+]
 
 ImageInput = ImageSource | PageRef | Page
 """A path, an encoded image, a ``data:`` URI, pixels, a page, or the reference of a stored page."""
@@ -63,6 +71,15 @@ def stored_page(text: str, *, store: PageStore) -> PageInStore | None:
     """
     ref = PageRef.parse(text)
     return None if ref is None else _checked(ref, store)
+
+
+def name_of(page: Page) -> str | None:
+    """What a page is called, a path, reference or other name; None if it has no name."""
+    if isinstance(page, PageInStore):
+        return str(page.ref)
+    if isinstance(page, UnopenedImage):
+        return None if isinstance(page.source, bytes) else str(page.source)
+    return page.source if isinstance(page, PageImage) else None
 
 
 def check_list(items: object, *, argument: str) -> None:

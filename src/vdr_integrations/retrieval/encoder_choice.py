@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
-from vdr_integrations.encoders.checkpoints.description import (
+from vdr_integrations.defaults import (
     DEFAULT_DENSE_MODEL,
     DEFAULT_LATE_MODEL,
-)
-from vdr_integrations.encoders.encoder_on_demand import (
     DEFAULT_VISUAL_TOKENS,
-    EncoderOnDemand,
-    EncoderOptions,
 )
+from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand, EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.manifest import Manifest, whole_name
 
@@ -45,7 +42,15 @@ def options_over(
         options: The caller's. What they leave open is taken from the index.
         manifest: Of the index; None for a new one.
         default_model: For a new index, if the caller names no model.
+
+    Raises:
+        OptionError: An empty name.
     """
+    if options.model is not None and not options.model.strip():
+        raise OptionError(
+            f"the name of the model is empty; give a hub id or a folder, such as {default_model}, "
+            f"or leave it out."
+        )
     model, revision = whole_name(options.model or default_model), options.revision
     dimension, budget = options.dimension, options.max_visual_tokens
     if manifest is not None:

@@ -115,7 +115,17 @@ class IndexAndEncoders:
         return self._late_choice().get(index.manifest, index_path=index.path)
 
     def dense_encoder(self, index: PageIndex) -> DenseEncoder:
-        """The encoder of one vector a page, for an index that keeps nothing else."""
+        """The encoder of one vector a page, for an index that keeps nothing else.
+
+        Raises:
+            IndexMismatchError: Another encoder made the index, or a ``recall`` was given, which an
+                index of one vector a page has no use for.
+        """
+        if self.recall is not None:
+            raise IndexMismatchError(
+                f"index {index.path} keeps one vector a page, and recall is for token vectors; "
+                f"leave recall out."
+            )
         return self._dense_choice().get(index.manifest, index_path=index.path)
 
     def recall_encoder(self, index: LateInteractionIndex) -> DenseEncoder | None:
@@ -169,9 +179,10 @@ class IndexAndEncoders:
         """The index, made in its place if there is none; see ``PageSearcher.create``."""
         if self.shared is None:
             raise OptionError("this searcher has no index; give the place of one.")
-        place = self.shared.location
+        shared = self.shared
 
         def make() -> PageIndex:
+            place = shared.location
             if not late_interaction:
                 manifest = self._dense_choice().manifest()
                 return new_index(place, dense=manifest, compression=compression, wait_s=wait_s)
@@ -186,7 +197,7 @@ class IndexAndEncoders:
                 wait_s=wait_s,
             )
 
-        return self.shared.get(create=make)
+        return shared.get(create=make)
 
     @contextmanager
     def recovering(self, index: PageIndex | None) -> Generator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.page_index import LOCK_WAIT_S
 from vdr_integrations.index.scoring.maxsim import similarity_grids
@@ -18,7 +19,7 @@ from vdr_integrations.retrieval.question import Question
 from vdr_integrations.retrieval.regions import regions_of_words
 from vdr_integrations.retrieval.reranking import PageScores, stored_page_id
 from vdr_integrations.retrieval.similarity import SimilarityGrids
-from vdr_integrations.types.hit import DEFAULT_HITS, explained
+from vdr_integrations.types.hit import explained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

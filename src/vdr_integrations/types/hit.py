@@ -12,10 +12,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types.page import PageImage
 
-__all__ = ["DEFAULT_HITS", "Explanation", "Hit", "explained"]
-
-DEFAULT_HITS = 5
-"""Pages that a search finds, in every framework and command, if the caller gives no number."""
+__all__ = ["Explanation", "Hit", "explained"]
 
 
 class Explanation(Protocol):

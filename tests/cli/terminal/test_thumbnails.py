@@ -70,7 +70,7 @@ def test_each_hit_is_a_line_with_its_page_below(
     below = dict(zip(parts[::2], parts[1::2], strict=True))
     assert set(below) == {*COLOURS, "gone.png"}
     assert below.pop("gone.png") == ""
-    assert "gone.png page 1: no picture of the page" in seen.other
+    assert "gone.png page 1: the file is not here" in seen.other
     assert len(seen.other.splitlines()) == 1
     for name, text in below.items():
         if terminal is COLOUR_TERMINAL:  # no wider than it

@@ -48,6 +48,7 @@ def test_metadata_says_where_the_page_is_and_what_it_says(report: Path) -> None:
     document = PDFPageLoader(report).load()[1]
     assert document.metadata == {
         "source": str(report),
+        "file_name": "report.pdf",
         "page": 1,
         "page_number": 2,
         "page_label": "2",

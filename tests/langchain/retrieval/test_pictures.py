@@ -87,7 +87,7 @@ async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
     assert drawn.page.tobytes() == Image.open(BytesIO(base64.b64decode(picture))).tobytes()
     words = " ".join(word.text for word in drawn.words)
     assert words == QUESTION.replace(",", "").rstrip("?")
-    assert drawn.label == f"{page.metadata['source']} page {page.metadata['page_number']}"
+    assert drawn.label == f"{page.metadata['file_name']} page {page.metadata['page_number']}"
     assert (await retriever.aheatmap(QUESTION, page)).png() == drawn.png()
     with pytest.raises(OptionError, match="not a page"):
         retriever.heatmap(QUESTION, page.model_copy(update={"metadata": {}}))

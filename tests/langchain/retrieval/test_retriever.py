@@ -66,6 +66,7 @@ def test_a_document_says_what_the_page_is_and_what_it_says(
         "year": 2023,
         "tags": ["finance"],
         "source": (docs / "report.pdf").as_posix(),
+        "file_name": "report.pdf",
         "page": 1,
         "page_number": 2,
         "page_label": "2",
@@ -75,7 +76,7 @@ def test_a_document_says_what_the_page_is_and_what_it_says(
     }
     scan = by_place["blank.pdf", 1]
     assert scan.page_content == (
-        f"Page 1 of 1 of {(docs / 'blank.pdf').as_posix()}: a picture without a text layer."
+        f"Page 1 of 1 of {(docs / 'blank.pdf').as_posix()}: an image without a text layer."
     )
 
 

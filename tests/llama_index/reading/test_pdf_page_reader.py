@@ -33,6 +33,7 @@ def test_each_page_is_a_document_that_says_where_it_is_from(
     reader: PDFPageReader, report: Path, page_store: PageStore
 ) -> None:
     documents = reader.load_data(report)
+    texts = ["Revenue grew", "Costs fell", "Outlook is calm"]
     assert len(documents) == 3
     for number, document in enumerate(documents, start=1):
         reference = document.metadata.pop("page_ref")
@@ -40,9 +41,14 @@ def test_each_page_is_a_document_that_says_where_it_is_from(
             "page_label": str(number),
             "page_number": number,
             "total_pages": 3,
+            "source": str(report),
             "file_name": "report.pdf",
             "file_path": str(report),
+            "citation": f"report.pdf, page {number} of 3",
+            "page_text": document.metadata["page_text"],
         }
+        assert document.text == f"{document.metadata['citation']}\n\n{texts[number - 1]}"
+        assert document.metadata["page_text"].strip() == texts[number - 1]
         assert document.image_resource is not None
         path = page_store.path(reference)
         assert document.image_resource.path == path
@@ -52,7 +58,7 @@ def test_each_page_is_a_document_that_says_where_it_is_from(
             assert image.format == "PNG"  # lossless: small print survives
             assert image.tobytes() == page.image.tobytes()
         assert (page.width // 28) * (page.height // 28) <= 64
-    assert documents[1].text == "report.pdf, page 2 (2 of 3)\n\nCosts fell"
+    assert documents[1].text == "report.pdf, page 2 of 3\n\nCosts fell"
 
 
 def test_documents_are_rendered_when_they_are_asked_for(

@@ -64,7 +64,7 @@ def test_the_index_keeps_text_layer_grid_and_metadata_of_a_page(
     retriever: ColQwen2Retriever, nodes: list[BaseNode], encoder: MultiVectorEncoder
 ) -> None:
     pages = index_of(retriever).get(retriever.add_nodes(nodes), with_vectors=True)
-    assert [page.text for page in pages] == ["Revenue grew", "Costs fell", "Outlook is calm"]
+    assert [page.text for page in pages] == ["Revenue grew\n", "Costs fell\n", "Outlook is calm\n"]
     for page, node in zip(pages, nodes, strict=True):
         assert page.source == node.metadata["file_path"]
         assert (page.page_label, page.total_pages) == (str(page.page_number), 3)
@@ -217,7 +217,7 @@ def test_another_compression_than_that_of_the_index_is_refused(
     same = ColQwen2Retriever.from_documents(
         nodes, index=index, encoder=encoder, compression=Compression()
     )
-    assert len(same.retrieve("revenue")) == 2
+    assert len(same.retrieve("revenue")) == 3
 
 
 def test_a_new_index_shows_model_and_prompts(

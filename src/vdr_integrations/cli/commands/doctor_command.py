@@ -12,7 +12,7 @@ from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.cli.terminal.exits import ExitCode, reported
 from vdr_integrations.cli.terminal.fact_lines import bytes_in_words, say_facts
 from vdr_integrations.cli.terminal.json_output import say_json
-from vdr_integrations.encoders.checkpoints.description import DEFAULT_DENSE_MODEL
+from vdr_integrations.defaults import DEFAULT_DENSE_MODEL
 
 __all__ = ["doctor_command"]
 

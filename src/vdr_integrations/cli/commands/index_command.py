@@ -25,11 +25,8 @@ from vdr_integrations.cli.terminal.sync_report_display import (
     show_report,
     show_report_as_json,
 )
+from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL
 from vdr_integrations.encoders import EncoderOptions
-from vdr_integrations.encoders.checkpoints.description import (
-    DEFAULT_DENSE_MODEL,
-    DEFAULT_LATE_MODEL,
-)
 
 if TYPE_CHECKING:
     from vdr_integrations.cli.options.indexes import Kind

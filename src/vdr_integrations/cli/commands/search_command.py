@@ -21,9 +21,9 @@ from vdr_integrations.cli.options.questions import STDIN, asked_questions
 from vdr_integrations.cli.terminal import hit_display as display
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.output_files import STDOUT
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 __all__ = ["search_command"]
 

@@ -12,15 +12,10 @@ from vdr_integrations.errors import OptionError, UnknownCheckpointError
 
 __all__ = [
     "BUNDLED",
-    "DEFAULT_DENSE_MODEL",
-    "DEFAULT_LATE_MODEL",
     "KNOWN_CHECKPOINTS",
     "Checkpoint",
     "checkpoint_for",
 ]
-
-DEFAULT_DENSE_MODEL = "llamaindex/vdr-2b-multi-v1"
-DEFAULT_LATE_MODEL = "vidore/colqwen2-v1.0"
 
 
 _FOLDER = Path(__file__).resolve().parent / "bundled"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from langchain_core.documents import BaseDocumentCompressor, Document
 from pydantic import Field
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.langchain.encoder_model import configured
 from vdr_integrations.langchain.retrieval.hit_documents import page_of_document
 from vdr_integrations.langchain.retrieval.late_interaction import IndexPlace, LateInteraction
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
 from langchain_core.retrievers import BaseRetriever
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
@@ -15,7 +16,6 @@ from vdr_integrations.langchain.encoder_model import configured
 from vdr_integrations.langchain.retrieval.hit_documents import hit_document, page_of_document
 from vdr_integrations.langchain.retrieval.late_interaction import IndexPlace, LateInteraction
 from vdr_integrations.retrieval.encoder_choice import checked_dense
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 from llama_index.core.schema import QueryBundle
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.pages.page_inputs import open_page
+from vdr_integrations.pages.page_inputs import name_of, open_page
 from vdr_integrations.retrieval.question import Question
-from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
@@ -26,9 +25,7 @@ class QuestionBundle(QueryBundle):
     def __init__(self, question: Question) -> None:
         """Show an image by its name."""
         page = question.page
-        super().__init__(
-            query_str="", image_path=page.source if isinstance(page, PageImage) else None
-        )
+        super().__init__(query_str="", image_path=None if page is None else name_of(page))
         self.question = question
 
 

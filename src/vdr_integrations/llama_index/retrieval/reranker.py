@@ -13,8 +13,8 @@ from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
+from vdr_integrations.defaults import DEFAULT_HITS, DEFAULT_LATE_MODEL
 from vdr_integrations.encoders import Checkpoint, EncoderOptions
-from vdr_integrations.encoders.checkpoints.description import DEFAULT_LATE_MODEL
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index.embedding.node_items import has_image
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page
@@ -22,7 +22,6 @@ from vdr_integrations.llama_index.retrieval.question_bundle import question_of
 from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
 from vdr_integrations.retrieval.kept_searcher import KeptSearcher
 from vdr_integrations.retrieval.open_indexes import SharedIndex
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 from llama_index.core.base.base_retriever import BaseRetriever
 from tqdm.auto import tqdm
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.sync.page_encoding import PageEncoding
@@ -19,7 +20,6 @@ from vdr_integrations.llama_index.retrieval.question_bundle import QuestionBundl
 from vdr_integrations.pages.page_inputs import open_page
 from vdr_integrations.retrieval import PageSearcher, Question
 from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
-from vdr_integrations.types.hit import DEFAULT_HITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

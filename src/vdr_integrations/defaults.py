@@ -1,0 +1,20 @@
+"""What is used if the caller says nothing, in every framework and command. Imports nothing."""
+
+__all__ = [
+    "DEFAULT_DENSE_MODEL",
+    "DEFAULT_HITS",
+    "DEFAULT_LATE_MODEL",
+    "DEFAULT_VISUAL_TOKENS",
+]
+
+DEFAULT_HITS = 5
+"""Pages that a search finds."""
+
+DEFAULT_DENSE_MODEL = "llamaindex/vdr-2b-multi-v1"
+"""Model of one vector a page."""
+
+DEFAULT_LATE_MODEL = "vidore/colqwen2-v1.0"
+"""Model of one vector a token."""
+
+DEFAULT_VISUAL_TOKENS = 768
+"""Pixel budget of a page; the vdr-2b-multi-v1 card recommends it."""

@@ -1,0 +1,3 @@
+from tests.cli.conftest import vdr
+
+__all__ = ["vdr"]
