@@ -21,7 +21,7 @@ from vdr_integrations.errors import (
     OptionError,
 )
 from vdr_integrations.index import DenseIndex, DocumentRecord, FileState, Manifest, PageRecord
-from vdr_integrations.index.folder.database import DATABASE_NAME
+from vdr_integrations.index.folder.file_format import DATABASE_NAME
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:

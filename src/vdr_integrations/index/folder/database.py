@@ -19,76 +19,25 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.forks import uninterrupted
 from vdr_integrations.errors import IndexFormatError, IndexLockedError, IndexStoreError
-from vdr_integrations.index.folder.troubles import (
+from vdr_integrations.index.folder.file_format import (
+    APPLICATION_ID,
     DATABASE_NAME,
-    damaged,
-    not_there,
-    os_trouble,
-    sqlite_trouble,
+    FORMAT_VERSION,
+    JOURNAL_NAME,
+    TABLES,
+    UNFINISHED_PREFIXES,
 )
+from vdr_integrations.index.folder.troubles import damaged, not_there, os_trouble, sqlite_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["DATABASE_NAME", "FORMAT_VERSION", "create_database", "reading", "shrink", "writing"]
+__all__ = ["create_database", "reading", "shrink", "writing"]
 
-FORMAT_VERSION = 2
-
-_JOURNAL_NAME = f"{DATABASE_NAME}-journal"
-_APPLICATION_ID = int.from_bytes(b"vdr1", "big")
 _BUSY_TIMEOUT_S = 60.0
 """Readers hold their lock for milliseconds and writers for one commit, so this is ample."""
 _TRIES = 20
 _COPIED_AT_ONCE = 1 << 20
-
-_TABLES = (
-    # One row. `layout` names the files of vectors and of the first stage; `state` is the sum of the
-    # digests of all documents; `digest` covers the row.
-    """
-    CREATE TABLE manifest (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        index_id TEXT NOT NULL,
-        generation INTEGER NOT NULL,
-        settings TEXT NOT NULL,
-        layout TEXT NOT NULL,
-        documents INTEGER NOT NULL,
-        state BLOB NOT NULL,
-        digest BLOB NOT NULL
-    )
-    """,
-    # A document that changes in any way gets a new id: readers load what is new by that.
-    # `places` is an array of what `places.PLACE` describes, a row a page.
-    """
-    CREATE TABLE documents (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        source TEXT NOT NULL,
-        record TEXT NOT NULL,
-        places BLOB NOT NULL,
-        digest BLOB NOT NULL
-    )
-    """,
-    # `row` numbers pages in the order in which they came and is never used again.
-    """
-    CREATE TABLE pages (
-        row INTEGER PRIMARY KEY,
-        content TEXT NOT NULL
-    )
-    """,
-    # Documents that went, for readers that know an older generation.
-    """
-    CREATE TABLE removed (
-        document_id INTEGER PRIMARY KEY,
-        generation INTEGER NOT NULL
-    )
-    """,
-    # Derived: the centroids that the tokens of a page fall to, until they are in a list file.
-    """
-    CREATE TABLE codes (
-        row INTEGER PRIMARY KEY,
-        codes BLOB NOT NULL
-    )
-    """,
-)
 
 
 def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
@@ -109,7 +58,7 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise os_trouble(error, folder) from error
-    foreign = [name for name in names if not name.startswith((DATABASE_NAME, "writer."))]
+    foreign = [name for name in names if not name.startswith(UNFINISHED_PREFIXES)]
     if foreign and DATABASE_NAME not in names:
         raise IndexFormatError(
             f"folder {folder} is not an index and holds other files ({foreign[0]!r}); "
@@ -123,10 +72,10 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         if not _is_blank(connection):
             raise IndexStoreError(f"folder {folder} holds an index already; open it instead.")
-        for statement in _TABLES:
+        for statement in TABLES:
             connection.execute(statement)
         connection.execute("INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)", manifest)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")
 
@@ -200,7 +149,7 @@ def _begun(folder: Path, stack: ExitStack) -> sqlite3.Connection:
             except sqlite3.OperationalError as error:
                 # A killed writer left a journal: half a commit that has to be undone first.
                 code = error.sqlite_errorcode & 0xFF
-                is_journal_there = (folder / _JOURNAL_NAME).exists()
+                is_journal_there = (folder / JOURNAL_NAME).exists()
                 if code == sqlite3.SQLITE_READONLY and tries_left and not is_journal_there:
                     continue  # it was a living writer's, which has ended its commit
                 if code not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
@@ -251,7 +200,7 @@ def _copy_to(copy: Path, folder: Path) -> None:
     Raises:
         _UndoneMeanwhileError: Another process did that first.
     """
-    journal = folder / _JOURNAL_NAME
+    journal = folder / JOURNAL_NAME
     try:
         before = journal.read_bytes()
         descriptor = _never_closed(folder / DATABASE_NAME)
@@ -261,7 +210,7 @@ def _copy_to(copy: Path, folder: Path) -> None:
                 place += file.write(data)
         if journal.read_bytes() != before:
             raise _UndoneMeanwhileError
-        (copy.parent / _JOURNAL_NAME).write_bytes(before)
+        (copy.parent / JOURNAL_NAME).write_bytes(before)
     except FileNotFoundError as error:
         raise _UndoneMeanwhileError from error
     except OSError as error:
@@ -315,7 +264,7 @@ def _is_blank(connection: sqlite3.Connection) -> bool:
 def _check_format(connection: sqlite3.Connection, folder: Path, path: Path) -> None:
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION_ID:
+    if application != APPLICATION_ID:
         # A writer that was killed while it made the index leaves an empty database.
         if _is_blank(connection):
             raise not_there(folder)

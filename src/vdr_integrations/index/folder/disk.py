@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vdr_integrations.index.folder.file_format import FILE_SUFFIXES
 from vdr_integrations.index.folder.troubles import os_trouble
 
 if TYPE_CHECKING:
@@ -20,10 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FILE_SUFFIXES", "append", "map_file", "remove_leftovers", "write_whole"]
-
-FILE_SUFFIXES = (".tokens", ".dense", ".codebook", ".lists")
-"""Of the files that an index has beside its database."""
+__all__ = ["append", "map_file", "remove_leftovers", "write_whole"]
 
 
 def append(

@@ -7,7 +7,6 @@ tries again.
 from __future__ import annotations
 
 import hashlib
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 
 from vdr_integrations.errors import IndexFormatError, IndexStoreError, ResourceError
 from vdr_integrations.index.folder import disk
+from vdr_integrations.index.folder.file_format import new_file_name
 from vdr_integrations.index.folder.first_stage_files import (
     Lists,
     kept_codes,
@@ -153,7 +153,7 @@ class FirstStageWriter:
         chosen = np.unique(np.linspace(0, count - 1, wanted).astype(np.intp))
         _, sample = self._readable(snapshot, chosen.tolist())
         made = codebook_bytes(Codebook.of(np.concatenate(list(sample))))
-        name = f"{secrets.token_hex(6)}.codebook"
+        name = new_file_name("codebook")
         disk.write_whole(self._folder, name, [made])
         layout = replace(
             layout,
@@ -228,7 +228,7 @@ class FirstStageWriter:
         files: list[ListFile] = []
         for one in held:
             if one.file is None and one.lists is not None:
-                name = f"{secrets.token_hex(6)}.lists"
+                name = new_file_name("lists")
                 disk.write_whole(self._folder, name, [list_bytes(one.lists)])
                 pages = int(one.lists.listed.sum())
                 files.append(ListFile(name, one.lists.first_row, one.lists.end_row, pages))

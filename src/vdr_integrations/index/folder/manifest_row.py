@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.errors import IndexMismatchError
 from vdr_integrations.index.folder.places import STATE_BYTES, state_sum, to_json
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
     from pathlib import Path
+
+    from vdr_integrations.index.folder.file_format import VectorKind
 
 __all__ = ["Layout", "ListFile", "ManifestRow", "Segment", "refuse_other_settings"]
 
@@ -32,7 +34,7 @@ class Segment:
     """
 
     number: int
-    kind: Literal["tokens", "dense"]
+    kind: VectorKind
     name: str
     used_bytes: int
 

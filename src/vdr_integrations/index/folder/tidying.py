@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.folder.file_format import VectorKind
     from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.snapshot import Snapshot
@@ -52,7 +53,7 @@ def optimize(reader: FolderReader, writer: FolderWriter) -> None:
         disk.remove_leftovers(writer.folder, keep=keep)
 
 
-def _compact(snapshot: Snapshot, writer: FolderWriter, kind: Literal["tokens", "dense"]) -> None:
+def _compact(snapshot: Snapshot, writer: FolderWriter, kind: VectorKind) -> None:
     """Move pages out of files that hold removed ones, and let those files go."""
     name = "token" if kind == "tokens" else "dense"
     lengths = _lengths(snapshot, kind)
@@ -115,7 +116,7 @@ def _moved(
     return places
 
 
-def _lengths(snapshot: Snapshot, kind: Literal["tokens", "dense"]) -> NDArray[np.int64]:
+def _lengths(snapshot: Snapshot, kind: VectorKind) -> NDArray[np.int64]:
     """Bytes of each page."""
     settings = snapshot.manifest.settings
     if kind == "dense":

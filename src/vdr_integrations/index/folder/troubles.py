@@ -15,13 +15,12 @@ from vdr_integrations.errors import (
     ResourceError,
     VdrError,
 )
+from vdr_integrations.index.folder.file_format import DATABASE_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["DATABASE_NAME", "altered", "damaged", "not_there", "os_trouble", "sqlite_trouble"]
-
-DATABASE_NAME = "index.sqlite3"
+__all__ = ["altered", "damaged", "not_there", "os_trouble", "sqlite_trouble"]
 
 _SHORTAGES = {
     errno.EMFILE: "this process has too many open files",

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 import weakref
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.database import writing
+from vdr_integrations.index.folder.file_format import new_file_name
 from vdr_integrations.index.folder.first_stage_files import codes_blob
 from vdr_integrations.index.folder.first_stage_writer import FirstStageWriter
 from vdr_integrations.index.folder.manifest_row import (
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.folder.file_format import VectorKind
     from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.records import DocumentRecord, FileState
@@ -212,7 +213,7 @@ class FolderWriter:
         return FolderSink(self, source)
 
     def append(
-        self, layout: Layout, kind: Literal["tokens", "dense"], parts: Iterable[NDArray[np.uint8]]
+        self, layout: Layout, kind: VectorKind, parts: Iterable[NDArray[np.uint8]]
     ) -> tuple[Layout, int, int]:
         """Write vectors behind those that are there.
 
@@ -226,8 +227,7 @@ class FolderWriter:
         if open_ones:
             segment = open_ones[-1]
         else:
-            name = f"{secrets.token_hex(6)}.{kind}"
-            segment = Segment(layout.next_segment, kind, name, 0)
+            segment = Segment(layout.next_segment, kind, new_file_name(kind), 0)
             layout = replace(
                 layout, next_segment=layout.next_segment + 1, segments=(*layout.segments, segment)
             )

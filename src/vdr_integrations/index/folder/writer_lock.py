@@ -14,6 +14,7 @@ import filelock
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexLockedError
+from vdr_integrations.index.folder.file_format import HOLDER_NAME, LOCK_NAME
 from vdr_integrations.index.folder.troubles import not_there, os_trouble
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["WriterLock"]
 
-LOCK_NAME = "writer.lock"
-_HOLDER_NAME = "writer.json"
 _POLL_S = 0.05
 
 
@@ -79,16 +78,16 @@ class WriterLock:
             raise os_trouble(error, self._folder) from error
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
         with suppress(OSError):  # it is only told to others
-            (self._folder / _HOLDER_NAME).write_text(json.dumps(holder))
+            (self._folder / HOLDER_NAME).write_text(json.dumps(holder))
 
     def _let_go(self, own: _Own) -> None:
         with suppress(OSError):
-            (self._folder / _HOLDER_NAME).unlink()
+            (self._folder / HOLDER_NAME).unlink()
         own.file.release()
 
     def _holder(self) -> str:
         try:
-            found = json.loads((self._folder / _HOLDER_NAME).read_text())
+            found = json.loads((self._folder / HOLDER_NAME).read_text())
             where = "" if found["host"] == socket.gethostname() else f" on {found['host']}"
             return f"process {found['pid']}{where}"
         except (OSError, ValueError, KeyError, TypeError):
