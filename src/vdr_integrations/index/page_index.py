@@ -148,7 +148,7 @@ class PageIndex:
         """
         return self._engine.pages_of_ref(utf8("page_ref", page_ref))
 
-    def writing(self) -> AbstractContextManager[Any]:
+    def writing(self) -> AbstractContextManager[None]:
         """Keep other writers out, over several calls; each write does so by itself too.
 
         Raises:
@@ -284,7 +284,6 @@ class PageIndex:
     aadd_document = in_thread(add_document)
     aremove_document = in_thread(remove_document)
     aremove_pages = in_thread(remove_pages)
-    aremove_where = in_thread(remove_where)
 
 
 def created_engine(location: Location, settings: Settings, *, wait_s: float) -> Engine:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index.folder import disk
@@ -107,7 +107,7 @@ class FolderEngine:
         """See ``Engine``."""
         return self._reader.rerank(query, page_ids)
 
-    def writing(self) -> AbstractContextManager[Any]:
+    def writing(self) -> AbstractContextManager[None]:
         """See ``Engine``."""
         return self._writing().lock.held(wait_s=self._writer.wait_s)
 

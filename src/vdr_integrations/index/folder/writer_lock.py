@@ -34,8 +34,8 @@ class WriterLock:
         self._folder = folder
 
     @contextmanager
-    def held(self, *, wait_s: float) -> Generator[bool]:
-        """Keep other writers out; True where this call took the lock, False where it was ours.
+    def held(self, *, wait_s: float) -> Generator[None]:
+        """Keep other writers out.
 
         Args:
             wait_s: How long to wait for another writer.
@@ -56,7 +56,7 @@ class WriterLock:
             if own.depth == 1:
                 self._take(own, wait_s)
             try:
-                yield own.depth == 1
+                yield
             finally:
                 if own.depth == 1:
                     self._let_go(own)

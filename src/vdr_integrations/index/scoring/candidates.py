@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "SMALL_INDEX_PAGES",
     "Outlook",
-    "candidate_count",
     "first_count",
     "most_candidates",
     "outlook",
@@ -29,7 +28,6 @@ SMALL_INDEX_PAGES = 800
 """Where there are no more, all are compared: it takes about as long."""
 _FIRST = 64
 _MOST = 1000
-_FIXED = 400
 _GROWS_FROM = 10_000
 _GROWTH = 0.66
 _DEVIATIONS = 3.0
@@ -44,16 +42,6 @@ _DEVIATIONS_FROM = 2000
 def first_count(k: int) -> int:
     """Pages that are always worked out, and at once, where ``k`` hits are wanted."""
     return max(_FIRST, 3 * k)
-
-
-def candidate_count(pages: int, *, k: int) -> int:
-    """Pages that are worked out where nobody looks at scores in between: on a server.
-
-    Args:
-        pages: Of the index.
-        k: Hits that are wanted.
-    """
-    return max(round(_FIXED * _growth(pages)), 30 * k)
 
 
 def most_candidates(pages: int, *, k: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.checking import check_document, check_files
@@ -141,7 +141,7 @@ class ServerEngine:
         """See ``Engine``."""
         return self._search.rerank(query, page_ids)
 
-    def writing(self) -> AbstractContextManager[Any]:
+    def writing(self) -> AbstractContextManager[None]:
         """See ``Engine``: keeps out threads that write by this object, and nobody else."""
         return self._index.writing()
 
