@@ -109,7 +109,7 @@ class FolderEngine:
 
     def writing(self) -> AbstractContextManager[None]:
         """See ``Engine``."""
-        return self._writing().lock.held(wait_s=self._writer.wait_s)
+        return self._writing().transactions.locked()
 
     def begin(self, source: str) -> DocumentSink:
         """See ``Engine``."""

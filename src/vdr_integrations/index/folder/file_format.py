@@ -5,7 +5,7 @@ The folder of an index holds these files:
 ``index.sqlite3``
     A SQLite database with the tables of :data:`TABLES`. It is the single commit point: a file or a
     part of a file counts only if the ``manifest`` table names it. ``database.py`` opens it, and
-    ``writer.py`` changes it. Its application id is :data:`APPLICATION_ID`, its user version
+    ``transaction.py`` changes it. Its application id is :data:`APPLICATION_ID`, its user version
     :data:`FORMAT_VERSION`.
 ``index.sqlite3-journal``
     The rollback journal of SQLite. It exists while a commit is written, and after a writer was

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.snapshot import Snapshot
-    from vdr_integrations.index.folder.writer import FolderWriter
+    from vdr_integrations.index.folder.transaction import Transactions
 
 __all__ = ["FirstStageWriter"]
 
@@ -59,11 +59,12 @@ about as often as the index doubles."""
 class FirstStageWriter:
     """Keeps the first stage of one index; for its writer."""
 
-    def __init__(self, writer: FolderWriter, reader: FolderReader) -> None:
+    def __init__(self, reader: FolderReader, transactions: Transactions) -> None:
         """Nothing has been read."""
-        self._writer = writer
         self._reader = reader
-        self._folder = writer.folder
+        self._transactions = transactions
+        self._folder = reader.folder
+        self._settings = reader.settings
         self._codebook: tuple[str, Codebook | None] = ("", None)
 
     def codes(
@@ -78,7 +79,7 @@ class FirstStageWriter:
         Returns:
             The codebook's file, empty where there is none, and each page's centroids.
         """
-        settings = self._writer.settings
+        settings = self._settings
         layout = self._reader.layout()
         codebook = None if settings.tokens is None else self._current(layout)
         if codebook is None or settings.tokens is None:
@@ -96,7 +97,7 @@ class FirstStageWriter:
         Args:
             layout: The files as they were committed last.
         """
-        if self._writer.settings.tokens is None:
+        if self._settings.tokens is None:
             return
         end = layout.lists[-1].end_row if layout.lists else 1
         due = _TAIL_PAGES if layout.codebook else _FIRST_PAGES
@@ -111,7 +112,7 @@ class FirstStageWriter:
             everything: Make an altered codebook again, look at every page of every file, and leave
                 removed pages out.
         """
-        with self._writer.lock.held(wait_s=self._writer.wait_s):
+        with self._transactions.locked():
             snapshot = self._reader.snapshot()
             layout = snapshot.manifest.layout
             if len(snapshot) < _FIRST_PAGES:
@@ -182,7 +183,7 @@ class FirstStageWriter:
         return readable, matrices()
 
     def _matrix(self, snapshot: Snapshot, index: int) -> NDArray[np.float32]:
-        return stored_tokens(snapshot, index, vectors=self._writer.settings.compression.vectors)
+        return stored_tokens(snapshot, index, vectors=self._settings.compression.vectors)
 
     def _tidied(
         self, snapshot: Snapshot, made: Callable[[int, int], list[_Held]], held: _Held
@@ -234,7 +235,7 @@ class FirstStageWriter:
                 files.append(ListFile(name, one.lists.first_row, one.lists.end_row, pages))
             elif one.file is not None:
                 files.append(one.file)
-        with self._writer.transaction() as step:
+        with self._transactions.begin() as step:
             step.set_layout(replace(layout, lists=tuple(files)))
             end = files[-1].end_row if files else 0
             step.connection.execute("DELETE FROM codes WHERE row < ?", (end,))

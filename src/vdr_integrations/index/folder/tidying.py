@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.snapshot import Snapshot
-    from vdr_integrations.index.folder.writer import FolderWriter, Transaction
+    from vdr_integrations.index.folder.transaction import Transaction
+    from vdr_integrations.index.folder.writer import FolderWriter
 
 __all__ = ["optimize"]
 
@@ -38,14 +39,14 @@ def optimize(reader: FolderReader, writer: FolderWriter) -> None:
         IndexLockedError: Another writer is at work.
         IndexStoreError: The file system refuses, or there is no room for the copy; nothing is lost.
     """
-    with writer.lock.held(wait_s=writer.wait_s):
+    with writer.transactions.locked():
         snapshot = reader.snapshot()
         # Where the pages of a document lie is not known then, and nothing of it may go.
         snapshot.refuse_altered(None)
         for kind in ("tokens", "dense"):
             _compact(snapshot, writer, kind)
             snapshot = reader.snapshot()
-        with writer.transaction() as step:
+        with writer.transactions.begin() as step:
             _remove_unowned_rows(step, snapshot)
         writer.first_stage.bring_up(everything=True)
         shrink(writer.folder)
@@ -67,7 +68,7 @@ def _compact(snapshot: Snapshot, writer: FolderWriter, kind: VectorKind) -> None
     moved = np.flatnonzero(np.isin(numbers, list(sparse)))
     if not sparse or _has_missing_bytes(snapshot, moved, name, lengths):
         return
-    with writer.transaction() as step:
+    with writer.transactions.begin() as step:
         layout = step.layout
         kept = tuple(one for one in layout.segments if one.number not in sparse)
         layout = replace(layout, segments=kept)
