@@ -91,7 +91,7 @@ def test_where_nobody_knows_nothing_is_deleted(
             faulty.faults += [Fault("retrieve", reset), Fault("delete", reset)]
 
     faulty.on_call = now_down
-    with pytest.raises(IndexStoreError, match=r"b\.pdf: it is not known whether"):
+    with pytest.raises(IndexStoreError, match=r"b\.pdf: it is unknown whether"):
         shelf.add("b.pdf", 2, seed=1)
     faulty.faults, faulty.on_call = [], None
     if when == "after":
@@ -197,7 +197,7 @@ def test_pauses_grow_and_come_to_an_end(
     shelf: Shelf, faulty: FaultyClient, pauses: list[float]
 ) -> None:
     faulty.faults = [Fault("count", lambda: status(503))]
-    with pytest.raises(IndexStoreError, match=r"after \d+ tries \(HTTP 503\)"):
+    with pytest.raises(IndexStoreError, match=r"after \d+ attempts \(HTTP 503\)"):
         shelf.search(QUERY)
     assert 10 < sum(pauses) <= TRYING_S
     assert pauses[-1] > 8 * pauses[0]

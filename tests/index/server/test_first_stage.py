@@ -227,7 +227,7 @@ def test_altered_centroids_of_a_page_are_found_by_checking(
     client.update_vectors("pages", [models.PointVectors(id=found[0].id, vector={"codes": codes})])
     right, wrong = shelf.engine.check_document("a.pdf")
     assert right == 39
-    assert "its centroids were altered; searches are right" in wrong[0]
+    assert "its centroids were altered; searches are correct" in wrong[0]
 
 
 def test_trouble_with_the_first_stage_undoes_no_commit(

@@ -95,7 +95,7 @@ def test_what_passes_is_tried_again(
     [
         (httpx.Response(200, text=f"no JSON {KEY}"), r"count failed \(\w+\)"),
         (httpx.Response(200, json={"result": KEY}), r"count failed \(\w+\)"),
-        (httpx.Response(403, text=KEY, headers={"x": KEY}), r"\(HTTP 403\); look at the api key"),
+        (httpx.Response(403, text=KEY, headers={"x": KEY}), r"\(HTTP 403\); check the api key"),
         (httpx.Response(500, json={"status": {"error": KEY}}), r"\(HTTP 500\)"),
         (httpx.UnsupportedProtocol(KEY), "UnsupportedProtocol"),
     ],

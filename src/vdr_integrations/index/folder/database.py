@@ -1,9 +1,9 @@
-"""The SQLite file of an index: schema, format version, transactions, what went wrong.
+"""The SQLite database of an index: create it, and begin transactions that read or write.
 
-It is the single commit point: a document is in it whole or not at all, whatever kills the writer.
-Rollback journal and ``synchronous=FULL``: write-ahead logs work neither on network file systems nor
-for readers that may not write. Transactions are short. A connection lives for one of them, so an
-index may be used from any thread and after a fork.
+The database is the single commit point: it holds a document completely or not at all, even if the
+writer is killed. It uses a rollback journal and ``synchronous=FULL``, because write-ahead logs do
+not work on network file systems or for readers that may not write. Transactions are short, and each
+has a connection of its own, so an index can be used from any thread and after a fork.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["create_database", "reading", "shrink", "writing"]
 
 _BUSY_TIMEOUT_S = 60.0
-"""Readers hold their lock for milliseconds and writers for one commit, so this is ample."""
+"""Readers hold their lock for milliseconds and writers for one commit, so this is long enough."""
 _TRIES = 20
 _COPIED_AT_ONCE = 1 << 20
 
@@ -44,7 +44,8 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
     """Make the database of a new index in one transaction.
 
     Args:
-        folder: Made when it does not exist; must hold nothing but an unfinished index.
+        folder: The folder of the index; it is made if it does not exist. It may hold nothing except
+            an unfinished index.
         manifest: The row of the manifest table.
 
     Raises:
@@ -52,7 +53,7 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         IndexStoreError: The folder holds an index already, or the file system refuses.
     """
     if folder.exists() and not folder.is_dir():
-        raise IndexFormatError(f"index {folder} is a file; an index is a folder of its own.")
+        raise IndexFormatError(f"index {folder} is a file; an index needs a folder of its own.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = sorted(entry.name for entry in folder.iterdir())
@@ -82,11 +83,11 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
 
 @contextmanager
 def writing(folder: Path) -> Generator[sqlite3.Connection]:
-    """A transaction that writes: committed at the end, undone by any exception.
+    """A transaction that writes. It is committed at the end, and any exception undoes it.
 
     Raises:
         IndexNotFoundError: There is no index in the folder.
-        IndexFormatError: Not an index, damaged, or of another format.
+        IndexFormatError: Not an index, a damaged index, or one of another format.
         IndexStoreError: The database is busy, or the file system refuses.
     """
     path = _existing(folder)
@@ -98,24 +99,23 @@ def writing(folder: Path) -> Generator[sqlite3.Connection]:
 
 
 def shrink(folder: Path) -> None:
-    """Give the space of deleted rows back to the file system.
+    """Return the space of deleted rows to the file system.
 
     Raises:
         IndexStoreError: The database is busy, or the file system refuses.
     """
     with _typed(folder), _connected(_existing(folder), mode="rw") as connection:
-        # It gives a row for each block, and ends with the last one that is asked for: execute and
-        # fetchall ask for one.
+        # The pragma frees one block per step; execute and fetchall would take only one step.
         connection.executescript("PRAGMA incremental_vacuum")
 
 
 @contextmanager
 def reading(folder: Path) -> Generator[sqlite3.Connection]:
-    """A transaction that reads one committed state; nothing is written.
+    """A transaction that reads one committed state and writes nothing.
 
     Raises:
         IndexNotFoundError: There is no index in the folder.
-        IndexFormatError: Not an index, damaged, or of another format.
+        IndexFormatError: Not an index, a damaged index, or one of another format.
         IndexStoreError: The database is busy, or the file system refuses.
     """
     with _typed(folder), ExitStack() as stack:
@@ -131,8 +131,8 @@ def _existing(folder: Path) -> Path:
         raise os_trouble(error, folder) from error
     if folder.is_dir() and (folder / "shard").is_dir():
         raise IndexFormatError(
-            f"index {folder} was made by an older vdr-integrations (an engine that is not used any "
-            f"more); index the documents again into a new folder."
+            f"index {folder} was made by an older vdr-integrations, and this release cannot read "
+            f"it; index the documents again into a new folder."
         )
     raise not_there(folder)
 
@@ -147,11 +147,11 @@ def _begun(folder: Path, stack: ExitStack) -> sqlite3.Connection:
                 connection.execute("BEGIN")
                 _check_format(connection, folder, path)
             except sqlite3.OperationalError as error:
-                # A killed writer left a journal: half a commit that has to be undone first.
+                # A killed writer left a journal: a half-written commit that has to be undone first.
                 code = error.sqlite_errorcode & 0xFF
                 is_journal_there = (folder / JOURNAL_NAME).exists()
                 if code == sqlite3.SQLITE_READONLY and tries_left and not is_journal_there:
-                    continue  # it was a living writer's, which has ended its commit
+                    continue  # the journal of a living writer, which has finished its commit
                 if code not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
                     raise
                 if not is_journal_there:
@@ -164,19 +164,19 @@ def _begun(folder: Path, stack: ExitStack) -> sqlite3.Connection:
         except _UndoneMeanwhileError:
             continue
     raise IndexLockedError(
-        f"index {folder} was written to again and again while it was opened; try again."
+        f"index {folder} was written to during each of {_TRIES} attempts to open it; try again."
     )
 
 
 class _UndoneMeanwhileError(Exception):
-    """The commit that was cut off is undone by now, or another one has begun."""
+    """The interrupted commit was undone meanwhile, or another one has begun."""
 
 
 @contextmanager
 def _recovered(folder: Path) -> Generator[sqlite3.Connection]:
-    """The database as it was before the commit that was cut off.
+    """The database as it was before the interrupted commit.
 
-    Where this process may write, SQLite undoes it in place; otherwise in a copy.
+    If this process may write, SQLite undoes the commit in place; otherwise in a copy.
     """
     path = folder / DATABASE_NAME
     if os.access(folder, os.W_OK) and os.access(path, os.W_OK):
@@ -195,10 +195,10 @@ def _recovered(folder: Path) -> Generator[sqlite3.Connection]:
 
 
 def _copy_to(copy: Path, folder: Path) -> None:
-    """Copy database and journal; what the journal says undoes whatever it said meanwhile.
+    """Copy database and journal; the journal undoes whatever the commit has changed.
 
     Raises:
-        _UndoneMeanwhileError: Another process did that first.
+        _UndoneMeanwhileError: Another process undid the commit first.
     """
     journal = folder / JOURNAL_NAME
     try:
@@ -218,7 +218,7 @@ def _copy_to(copy: Path, folder: Path) -> None:
 
 
 def _never_closed(path: Path) -> int:
-    """A descriptor of the database; closing it would give up this process's locks on the file."""
+    """A descriptor of the database. To close it would release this process's locks on the file."""
     status = path.stat()
     key = (status.st_dev, status.st_ino)
     if key not in _descriptors:
@@ -232,15 +232,15 @@ _descriptors: dict[tuple[int, int], int] = {}
 @contextmanager
 def _connected(path: Path, *, mode: str) -> Generator[sqlite3.Connection]:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    # A forked child would believe for ever that it has the locks which its parent had just then.
-    # Closing rolls back whatever was not committed.
+    # A child forked now would believe for ever that it holds the locks of its parent.
+    # Closing rolls back everything that was not committed.
     with (
         uninterrupted(),
         closing(
             sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         ) as connection,
     ):
-        # A text that was altered closes one row, not all that are read with it.
+        # An altered text must make one row unusable, not all rows that are read with it.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute("PRAGMA synchronous = FULL")
         yield connection
@@ -265,7 +265,7 @@ def _check_format(connection: sqlite3.Connection, folder: Path, path: Path) -> N
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if application != APPLICATION_ID:
-        # A writer that was killed while it made the index leaves an empty database.
+        # A writer that was killed while it created the index leaves an empty database.
         if _is_blank(connection):
             raise not_there(folder)
         raise IndexFormatError(
@@ -280,7 +280,7 @@ def _check_format(connection: sqlite3.Connection, folder: Path, path: Path) -> N
         )
     pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
     page_bytes: int = connection.execute("PRAGMA page_size").fetchone()[0]
-    # SQLite reads the missing end of a last page as zeros.
+    # SQLite reads the missing end of a last database page as zeros.
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:

@@ -1,4 +1,4 @@
-"""One commit after another: what changes in the database of a folder."""
+"""Commits: how the database of a folder changes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,13 @@ _REMOVALS_KEPT = 10_000
 
 
 class Transaction:
-    """One commit: what changes in the database, gathered and then written at once.
+    """One commit: the changes of documents, pages and files in the database.
 
     Attributes:
-        connection: Inside a writing transaction.
-        manifest: As it was before.
-        layout: Of the files, as it will be.
+        connection: A connection inside a writing transaction.
+        manifest: The manifest row before the commit.
+        layout: The files after the commit.
+        is_changed: Whether anything changes.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class Transaction:
         """Begin.
 
         Args:
-            connection: Inside a writing transaction.
-            manifest: As it is before.
-            folder: Of the index.
-            numbers: Ids of documents by source; kept as they come and go.
+            connection: A connection inside a writing transaction.
+            manifest: The manifest row before the commit.
+            folder: The folder of the index.
+            numbers: Ids of documents by source; updated when documents are added or removed.
         """
         self.connection = connection
         self.manifest = manifest
@@ -70,12 +71,12 @@ class Transaction:
         self.is_changed = False
 
     def set_layout(self, layout: Layout) -> None:
-        """Take other files."""
+        """Replace the files of the index."""
         self.layout = layout
         self.is_changed = True
 
     def add(self, source: str, record: str, places: Places) -> None:
-        """Put a document there."""
+        """Add a document."""
         kept = places.tobytes()
         number = self.connection.execute(
             "INSERT INTO documents (source, record, places, digest) VALUES (?, ?, ?, ?)",
@@ -89,9 +90,9 @@ class Transaction:
         self.is_changed = True
 
     def take(self, source: str) -> tuple[str, Places] | None:
-        """Take a document away; its record and places, None if there was none.
+        """Remove a document; returns its record and places, or None if it does not exist.
 
-        An altered one goes too, and its places are not known then: none.
+        An altered document is removed too. Its places are not known, so none are returned.
         """
         number = self._numbers.pop(source, None)
         if number is None:
@@ -120,7 +121,7 @@ class Transaction:
         return record, np.frombuffer(places, PLACE)
 
     def forget_rows(self, places: Places) -> None:
-        """Take away what is kept of pages beside their places."""
+        """Delete the rows of these pages from the ``pages`` and ``codes`` tables."""
         rows = [(row,) for row in places["row"].tolist()]
         self.connection.executemany("DELETE FROM pages WHERE row = ?", rows)
         self.connection.executemany("DELETE FROM codes WHERE row = ?", rows)
@@ -133,7 +134,7 @@ class Transaction:
             self.connection.execute("DELETE FROM removed WHERE generation <= ?", (oldest,))
             self.layout = replace(self.layout, removed_from=oldest)
         row = self.manifest.after(layout=self.layout, added=self._added, gone=self._gone)
-        if self._is_sum_unknown:  # of an altered document, what its digest was
+        if self._is_sum_unknown:  # the digest of an altered document may be wrong
             digests = self.connection.execute("SELECT digest FROM documents").fetchall()
             known = [digest for (digest,) in digests if isinstance(digest, bytes)]
             state = state_sum(bytes(STATE_BYTES), added=known)
@@ -184,7 +185,7 @@ class Transactions:
             index_id, generation, numbers = self._numbers
             if (index_id, generation) != (manifest.index_id, manifest.generation):
                 numbers = _numbers_of_documents(connection)
-            self._numbers = ("", -1, {})  # what is undone is forgotten
+            self._numbers = ("", -1, {})  # if the commit is undone, they are read again
             step = Transaction(connection, manifest, self._folder, numbers)
             yield step
             if step.is_changed:
@@ -193,6 +194,6 @@ class Transactions:
 
 
 def _numbers_of_documents(connection: sqlite3.Connection) -> dict[str, int]:
-    """Ids by source. SQLite keeps no list of sources, which could be altered unnoticed."""
+    """Ids by source. SQLite has no index of sources, because no digest would protect it."""
     found = connection.execute("SELECT id, source, digest FROM documents ORDER BY id")
     return {document_name(*row)[0]: row[0] for row in found}

@@ -1,4 +1,4 @@
-"""Documents in and out of a folder: vectors first, then one transaction that names them."""
+"""Write documents to a folder: first the vectors, then one transaction that names them."""
 
 from __future__ import annotations
 
@@ -44,9 +44,10 @@ if TYPE_CHECKING:
 __all__ = ["FolderSink", "FolderWriter"]
 
 _SEGMENT_BYTES = 1 << 30
-"""A file of vectors that is longer is not continued: space comes back a file at a time."""
+"""A file of vectors that has reached this length is not continued, because ``optimize`` frees space
+file by file."""
 _SPOOLED_BYTES = 64 << 20
-"""Of a document that is not committed yet; more of it waits on the disk."""
+"""Bytes of an uncommitted document that wait in memory; longer documents wait on the disk."""
 
 
 class FolderWriter:
@@ -68,17 +69,17 @@ class FolderWriter:
         self.first_stage = FirstStageWriter(reader, self.transactions)
 
     def begin(self, source: str) -> FolderSink:
-        """A document on its way in."""
+        """Begin to write a document."""
         return FolderSink(self, source)
 
     def append(
         self, layout: Layout, kind: VectorKind, parts: Iterable[NDArray[np.uint8]]
     ) -> tuple[Layout, int, int]:
-        """Write vectors behind those that are there.
+        """Append vectors to the newest file of their kind.
 
         Returns:
-            The files as they are then, the number of the one that was written to, and where in it
-            the first part lies.
+            The files after that, the number of the file that was written, and the offset of the
+            first part in it.
         """
         open_ones = [
             one for one in layout.segments if one.kind == kind and one.used_bytes < _SEGMENT_BYTES
@@ -96,7 +97,7 @@ class FolderWriter:
         return replace(layout, segments=segments), segment.number, segment.used_bytes
 
     def remove_document(self, source: str) -> bool:
-        """Take a document away; False if there was none."""
+        """Remove a document; False if it does not exist."""
         with self.transactions.begin() as step:
             found = step.take(source)
             if found is not None:
@@ -104,7 +105,7 @@ class FolderWriter:
         return found is not None
 
     def update_file_state(self, source: str, file: FileState) -> None:
-        """Note that a document's file was looked at."""
+        """Record that a document's file was checked."""
         with self.transactions.begin() as step:
             found = step.take(source)
             if found is None:
@@ -116,7 +117,7 @@ class FolderWriter:
             step.add(source, record_json(document), places)
 
     def remove_pages(self, page_ids: Sequence[str]) -> int:
-        """Take pages away, and a document with its last one; how many there were."""
+        """Remove pages, and a document together with its last page; returns how many pages."""
         keys = {key for key in map(id_key, page_ids) if key is not None}
         removed = 0
         with self.transactions.begin() as step:
@@ -137,7 +138,7 @@ class FolderWriter:
 class FolderSink:
     """The pages of a document that is not committed yet; implements ``DocumentSink``.
 
-    What is in memory or in a file without a name goes with the process.
+    Until then, its pages are in memory or in a file without a name, which end with the process.
     """
 
     def __init__(self, writer: FolderWriter, source: str) -> None:
@@ -148,7 +149,7 @@ class FolderSink:
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115  # closed by commit or discard
             max_size=_SPOOLED_BYTES, dir=str(writer.folder)
         )
-        weakref.finalize(self, self._spool.close)  # of a document that is never ended
+        weakref.finalize(self, self._spool.close)  # if neither commit nor discard is called
         self._places: list[Places] = []
         self._contents: list[str] = []
         self._bounds: list[list[tuple[int, int]]] = []

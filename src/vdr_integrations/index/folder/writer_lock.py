@@ -1,4 +1,4 @@
-"""Who may write: one process and thread at a time, which others find by its pid."""
+"""The lock for writers: one process and one thread at a time."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _POLL_S = 0.05
 
 
 class WriterLock:
-    """The lock of a folder; whoever has it may take it again."""
+    """The lock of a folder. A thread that holds it may take it again."""
 
     def __init__(self, folder: Path) -> None:
-        """Nobody is let in or kept out yet."""
+        """Nothing is locked yet."""
         self._folder = folder
 
     @contextmanager
@@ -41,7 +41,7 @@ class WriterLock:
             wait_s: How long to wait for another writer.
 
         Raises:
-            IndexLockedError: It was still writing then; the message names it.
+            IndexLockedError: It was still writing after that time; the message names it.
             IndexNotFoundError: The folder is gone.
             IndexStoreError: The folder cannot be written.
         """
@@ -65,7 +65,7 @@ class WriterLock:
             own.threads.release()
 
     def _take(self, own: _Own, wait_s: float) -> None:
-        if not self._folder.is_dir():  # which the lock would make again
+        if not self._folder.is_dir():  # the lock would make the folder again
             raise not_there(self._folder)
         try:
             own.file.acquire(timeout=wait_s, poll_interval=_POLL_S)
@@ -77,7 +77,7 @@ class WriterLock:
         except OSError as error:
             raise os_trouble(error, self._folder) from error
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
-        with suppress(OSError):  # it is only told to others
+        with suppress(OSError):  # it is only for messages of others
             (self._folder / HOLDER_NAME).write_text(json.dumps(holder))
 
     def _let_go(self, own: _Own) -> None:
@@ -95,7 +95,7 @@ class WriterLock:
 
 
 class _Own:
-    """What a process holds of the lock of a folder, whichever object asked for it."""
+    """The lock of a folder in this process; all objects of the folder share it."""
 
     def __init__(self, folder: Path) -> None:
         self.threads = threading.RLock()
@@ -114,4 +114,4 @@ def _of_folder(folder: Path) -> _Own:
 
 _making = PerProcess(threading.Lock)
 _owns: PerProcess[WeakValueDictionary[Path, _Own]] = PerProcess(WeakValueDictionary)
-"""A forked child has its own: it holds nothing of what its parent holds."""
+"""A forked child has its own, because it does not hold the locks of its parent."""
