@@ -217,7 +217,7 @@ def test_a_collection_of_something_else_is_refused(
     with pytest.raises(IndexFormatError, match="settings were altered"):
         ServerEngine.open(server)
     client.delete("pages", [MANIFEST_ID])
-    with pytest.raises(IndexFormatError, match="no index of vdr-integrations"):
+    with pytest.raises(IndexFormatError, match="not an index of vdr-integrations"):
         ServerEngine.open(server)
 
 
@@ -245,7 +245,7 @@ def test_a_staged_document_does_not_go_into_an_index_that_was_made_again(
     staged = shelf.staged("a.pdf", some_pages(2))
     client.delete_collection("pages")
     engine = ServerEngine.create(server, SETTINGS)
-    with pytest.raises(IndexStoreError, match="made it again"):
+    with pytest.raises(IndexStoreError, match="made the index again"):
         staged.commit(document("a.pdf"))
     staged.discard()
     assert engine.documents() == []

@@ -222,7 +222,7 @@ def test_retry_after_is_kept(shelf: Shelf, faulty: FaultyClient, pauses: list[fl
     [
         (lambda: status(400), "HTTP 400"),
         (lambda: status(401), "api key"),
-        (lambda: status(413), "larger than the server takes"),
+        (lambda: status(413), "larger than the server accepts"),
         (lambda: status(500), "HTTP 500"),
         (lambda: ResponseHandlingException(httpx.DecodingError(KEY)), "DecodingError"),
         (lambda: ResponseHandlingException(ValueError(KEY)), "ValueError"),

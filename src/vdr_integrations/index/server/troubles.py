@@ -39,7 +39,7 @@ _ADVICE = {
     409: "the collection exists already, or another writer is at work.",
     413: "a page is larger than the server accepts; raise its max_request_size_mb.",
     429: "the server has too many requests; try again later.",
-    507: "the disk of the server is full; make room, then try again.",
+    507: "the server's disk is full; make room, then try again.",
 }
 _LONGEST_RETRY_AFTER_S = 3600.0
 

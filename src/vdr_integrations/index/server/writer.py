@@ -146,7 +146,7 @@ class ServerWriter:
             raise IndexFormatError(
                 f"index {self.index.location} is damaged: {source} has "
                 f"{len(document.pages) - len(lost)} of {len(document.pages)} pages (page {lost[0]} "
-                f"is missing). Other documents can be used: remove this one (vdr rm) and index it "
+                f"is gone). Other documents can be used: remove this one (vdr rm) and index it "
                 f"again."
             )
 
