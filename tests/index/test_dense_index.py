@@ -182,7 +182,7 @@ def test_queries_that_do_not_fit_are_refused(
 def test_a_missing_index_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError, match="no index in"):
         DenseIndex.open(tmp_path)
-    (tmp_path / DATABASE_NAME).touch()  # what a writer leaves that was killed at once
+    (tmp_path / DATABASE_NAME).touch()  # left by a writer that was killed at once
     with pytest.raises(IndexNotFoundError):
         DenseIndex.open(tmp_path)
     assert DenseIndex.create(tmp_path, manifest=MANIFEST).documents() == []

@@ -1,4 +1,4 @@
-"""A server that fails before or after it did what was asked: no document is ever half there."""
+"""A server that fails before or after it did a call: no document is ever half there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ IN_DOUBT: list[Callable[[], Exception]] = [timeout, reset, lambda: status(500)]
 
 
 def assert_whole(shelf: Shelf) -> None:
-    """The index holds what was acknowledged, and nothing else."""
+    """The index holds all acknowledged documents, and nothing else."""
     engine = shelf.engine
     assert places(shelf.search(QUERY, 50)) == shelf.expected(QUERY, k=50)
     assert engine.count_pages(EVERYWHERE) == len(shelf.pages)
@@ -297,7 +297,7 @@ def test_a_search_sees_a_document_that_is_replaced_meanwhile(
     left = [3]
 
     def replace(method: str, _: dict[str, Any]) -> None:
-        # Between the question and the look at the documents.
+        # Between the search and the look-up of the documents.
         if method == "retrieve" and left[0] and faulty.calls[-2] == "query_points":
             left[0] -= 1
             faulty.on_call = None

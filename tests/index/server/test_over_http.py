@@ -1,4 +1,4 @@
-"""The real client, over a transport that stands in for the network."""
+"""The real client, over a transport that replaces the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COUNTED: dict[str, Any] = {"result": {"count": 7}, "status": "ok", "time": 0.0}
 
 
 class FakeServer:
-    """Answers requests in turn, and keeps what was sent."""
+    """Answers requests in turn, and stores them."""
 
     def __init__(self) -> None:
         self.answers: list[httpx.Response | Exception] = []

@@ -1,4 +1,4 @@
-"""Keys and passwords: where they go, and that nobody is shown one."""
+"""Keys and passwords: where they are sent, and that they are never shown."""
 
 from __future__ import annotations
 
