@@ -38,7 +38,7 @@ def write_pdf(path: Path, texts: Sequence[str], *, password: str | None = None) 
 
 
 def write_png(path: Path, colour: str) -> Path:
-    """A picture of one colour."""
+    """An image of one colour."""
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (60, 80), colour).save(path)
     return path

@@ -22,7 +22,7 @@ with open_index(sys.argv[1]) as index, index.writing():
 
 @contextmanager
 def writing_elsewhere(path: Path | str) -> Generator[subprocess.Popen[str]]:
-    """A process that keeps other writers out, until its stdin ends or the block does."""
+    """A process that keeps other writers out until its stdin or the block ends."""
     with subprocess.Popen(
         [sys.executable, "-c", _HOLDER, str(path)],
         stdin=subprocess.PIPE,

@@ -21,7 +21,7 @@ from vdr_integrations.errors import (
     OptionError,
 )
 from vdr_integrations.index import DenseIndex, DocumentRecord, FileState, Manifest, PageRecord
-from vdr_integrations.index.folder.database import DATABASE_NAME
+from vdr_integrations.index.folder.file_format import DATABASE_NAME
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def test_queries_that_do_not_fit_are_refused(
 def test_a_missing_index_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError, match="no index in"):
         DenseIndex.open(tmp_path)
-    (tmp_path / DATABASE_NAME).touch()  # what a writer leaves that was killed at once
+    (tmp_path / DATABASE_NAME).touch()  # left by a writer that was killed at once
     with pytest.raises(IndexNotFoundError):
         DenseIndex.open(tmp_path)
     assert DenseIndex.create(tmp_path, manifest=MANIFEST).documents() == []

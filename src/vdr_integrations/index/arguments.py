@@ -1,4 +1,4 @@
-"""What callers give, checked before any store sees it: one caller's slip harms nobody else."""
+"""Checks of arguments before any store sees them: a caller's mistake harms nobody else."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ __all__ = [
 ]
 
 _MOST = 2**31 - 1
-"""Of numbers that callers give: beyond what any index has, and within what every store keeps."""
+"""Largest number that callers may give: more than any index has, and every store can hold it."""
 _NORM_TOLERANCE = 1e-3
 
 
 def whole_number(name: str, found: object, *, least: int) -> int:
-    """An integer, of Python or numpy.
+    """The argument as an integer; integers of Python and numpy are accepted.
 
     Raises:
-        OptionError: Anything else, or out of range; the message calls it ``name``.
+        OptionError: Not an integer, or out of range; the message calls it ``name``.
     """
     refused = OptionError(
         f"{name} must be a whole number from {least} to {_MOST}, found {_shown(found)}."
@@ -52,10 +52,10 @@ def whole_number(name: str, found: object, *, least: int) -> int:
 
 
 def utf8(subject: str, found: str) -> str:
-    """A text that every store keeps.
+    """The text, if every store can hold it.
 
     Raises:
-        OptionError: No text, or one with half a surrogate pair.
+        OptionError: Not a string, or a string with half a surrogate pair.
     """
     check_text(found, subject=subject)
     return found
@@ -67,13 +67,13 @@ def clean_text(text: str) -> str:
 
 
 def listed_ids(page_ids: Sequence[str]) -> list[str]:
-    """Page ids, each once, in order.
+    """Page ids without duplicates, in the given order.
 
     Raises:
-        OptionError: One id in place of a list, or something that is no text.
+        OptionError: One id instead of a list, or an id that is not a string.
     """
     if isinstance(page_ids, str):
-        raise OptionError("page ids come in a list; for one write [page_id].")
+        raise OptionError("page ids must be given in a list; for one page write [page_id].")
     return list(dict.fromkeys(utf8("a page id", page_id) for page_id in page_ids))
 
 
@@ -81,7 +81,7 @@ def json_metadata(subject: str, given: Mapping[str, Any] | None) -> dict[str, An
     """A copy of the caller's metadata.
 
     Raises:
-        OptionError: Something that JSON does not hold.
+        OptionError: A value that JSON cannot hold.
     """
     found = {} if given is None else dict(given)
     try:
@@ -99,19 +99,19 @@ def check_unit_rows(subject: str, matrix: NDArray[np.float32], *, dimension: int
     """Refuse a matrix whose rows are not of length 1.
 
     Raises:
-        OptionError: Another shape or dtype.
+        OptionError: A wrong shape or dtype.
         InvalidVectorError: No rows, NaN, infinity or another length.
     """
     check_matrix(subject, matrix, dimension=dimension)
     if matrix.dtype != np.float32:
-        raise OptionError(f"{subject}: the index takes float32, found {matrix.dtype}.")
+        raise OptionError(f"{subject}: vectors must be float32, found {matrix.dtype}.")
     # Sums of squares in float32 are good to 1e-6: far finer than the tolerance.
     lengths = np.sqrt(np.einsum("ij,ij->i", matrix, matrix))
     wrong = np.flatnonzero(~(np.abs(lengths - 1.0) <= _NORM_TOLERANCE))
     if wrong.size:
         raise InvalidVectorError(
             f"{subject}: the vector in row {wrong[0]} has length {lengths[wrong[0]]:g}; "
-            f"the index takes vectors of length 1."
+            f"vectors must have length 1."
         )
 
 

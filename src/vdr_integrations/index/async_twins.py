@@ -1,4 +1,4 @@
-"""Methods for event loops."""
+"""Async versions of blocking methods."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _R = TypeVar("_R")
 
 
 def in_thread(method: Callable[_P, _R]) -> Callable[_P, Coroutine[Any, Any, _R]]:
-    """The twin of a method that an event loop can await: it runs in a thread."""
+    """An async version of a method; it runs the method in a thread."""
 
     @wraps(method)
     async def twin(*args: _P.args, **options: _P.kwargs) -> _R:

@@ -1,4 +1,4 @@
-"""How an index stores token vectors, and what that costs."""
+"""How an index stores token vectors, and how much quality that costs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ _MOST_POOLING = 8
 
 @dataclass(frozen=True, slots=True)
 class Compression:
-    """What is given up for size. The default gives up nothing that a ranking shows.
+    """How much accuracy to trade for a smaller index. The default does not change rankings.
 
     Attributes:
-        vectors: Numbers that vectors are stored in and scored from. ``float16`` moves a score by
-            about 1e-4 of itself and halves the index; ``float32`` keeps what the encoder gave;
-            ``int8`` (with a scale a token) halves it once more and moves a score by about 2e-3.
-        token_pooling: Each this many visual tokens become one, the mean of those most alike (Ward's
-            hierarchical clustering); 1 keeps all. ColPali keeps 97.8 % of its quality at 3
-            (arXiv 2409.14683); measure your own model. Heat maps need 1.
+        vectors: Number format in which vectors are stored and scored. ``float16`` changes a score
+            by about 1e-4 of its value and halves the index; ``float32`` stores what the encoder
+            returned; ``int8`` (with one scale per token) halves the index once more and changes a
+            score by about 2e-3 of its value.
+        token_pooling: Number of visual tokens that are merged into one, the mean of the most
+            similar ones (Ward's hierarchical clustering); 1 keeps all. ColPali keeps 97.8 % of its
+            quality at 3 (arXiv 2409.14683); measure your own model. Heat maps need 1.
     """
 
     vectors: VectorFormat = "float16"
     token_pooling: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what is not offered."""
+        """Refuse values that are not supported."""
         if self.vectors not in get_args(VectorFormat):
             raise _refused("vectors", self.vectors, ", ".join(get_args(VectorFormat)))
         if (

@@ -1,4 +1,4 @@
-"""An index of one vector a page, searched exactly."""
+"""An index of one vector per page, searched exactly."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ class DenseIndex(PageIndex):
             path: A new or empty folder.
             manifest: The settings of the encoder, see :meth:`Manifest.of`; or
             encoder: the encoder itself.
-            prompts: Kept to be shown.
+            prompts: Prompts by name, stored for display.
             wait_s: How long writes wait for another writer.
 
         Raises:
-            OptionError: Neither a manifest nor an encoder, or both.
+            OptionError: Neither a manifest nor an encoder was given, or both.
             IndexFormatError: The folder holds other files.
             IndexStoreError: The folder holds an index already.
         """
@@ -88,12 +88,12 @@ class DenseIndex(PageIndex):
         Raises:
             IndexNotFoundError: There is no index in the folder.
             IndexFormatError: Not an index, damaged, or of another format.
-            IndexMismatchError: Made by another encoder, with other settings, or of token vectors.
+            IndexMismatchError: Made by another encoder, with other settings, or with token vectors.
         """
         engine = opened_engine(path, wait_s=wait_s)
         if engine.settings.tokens is not None:
             raise IndexMismatchError(
-                f"index {path} keeps token vectors (late interaction); open it with "
+                f"index {path} has token vectors (late interaction); open it with "
                 f"LateInteractionIndex.open."
             )
         index = cls(engine)
@@ -110,16 +110,16 @@ class DenseIndex(PageIndex):
     ) -> list[Hit]:
         """The pages nearest to a query, best first.
 
-        Equal scores are in the order of source and page number, so that a search gives the same
-        answer every time.
+        Equal scores are sorted by source and page number, so that a search returns the same hits
+        every time.
 
         Args:
             query: float32 (dimension,), from the encoder that made the index.
-            k: At most this many hits; at least 1.
-            filter: Only pages that fit, see ``PageFilter``.
+            k: Maximum number of hits; at least 1.
+            filter: Only pages that match, see ``PageFilter``.
 
         Raises:
-            OptionError: Arguments outside what is allowed.
+            OptionError: An argument is outside its allowed range.
             InvalidVectorError: A query with NaN or infinity, or of length zero.
             IndexFormatError: A page that would be compared was altered.
         """
@@ -133,7 +133,7 @@ class DenseIndex(PageIndex):
         shape = np.shape(query)
         if shape != (self.manifest.dimension,):
             raise OptionError(
-                f"index {self.path} takes one query vector of shape "
+                f"a search in index {self.path} needs one query vector of shape "
                 f"({self.manifest.dimension},), found {shape}."
             )
         norm = float(np.linalg.norm(query.astype(np.float64)))

@@ -1,9 +1,9 @@
-"""What an index asks of the place that keeps it: a folder, or a Qdrant server."""
+"""What an index needs from the place that stores it: a folder, or a Qdrant server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,15 +25,15 @@ __all__ = ["Engine", "MaxSimSearch"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MaxSimSearch:
-    """What a search by late interaction is asked for.
+    """Arguments of a late-interaction search.
 
     Attributes:
         query: float32 (query tokens, dimension), rows of length 1.
-        k: At most so many hits.
-        where: Only pages that fit.
-        candidates: Pages that the first stage brings; None for as many as it takes.
+        k: Maximum number of hits.
+        where: Only pages that match these conditions.
+        candidates: Number of pages that the first stage selects; None lets the search decide.
         exhaustive: Compare all pages one by one.
-        dense_query: float32 (dense dimension,) of length 1, to choose candidates by.
+        dense_query: float32 (dense dimension,) of length 1; selects the candidates.
     """
 
     query: NDArray[np.float32]
@@ -45,10 +45,10 @@ class MaxSimSearch:
 
 
 class Engine(Protocol):
-    """Keeps and searches pages. Safe to call from any thread; arguments have been checked.
+    """Stores and searches pages. Safe to call from any thread; arguments are checked by callers.
 
-    Every method raises IndexStoreError, or one of its kinds, when the place cannot be used, and
-    IndexFormatError where what it holds is not what was written.
+    Every method raises IndexStoreError or a subclass if the place cannot be used, and
+    IndexFormatError if stored data is not what was written.
     """
 
     settings: Settings
@@ -59,31 +59,31 @@ class Engine(Protocol):
         ...
 
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
-        """All documents, by source."""
+        """All documents, sorted by source."""
         ...
 
     def altered_documents(self) -> list[str]:
-        """Documents of which nothing can be read."""
+        """Names of documents whose record was altered, so that nothing of them can be read."""
         ...
 
     def document(self, source: str) -> DocumentRecord | None:
-        """The document of a name, or None."""
+        """The document with this name, or None."""
         ...
 
     def count_pages(self, where: Where) -> int:
-        """Pages that fit."""
+        """Number of pages that match."""
         ...
 
     def pages_where(self, where: Where) -> list[StoredPage]:
-        """Pages that fit, by source and page number, without vectors."""
+        """Pages that match, sorted by source and page number, without vectors."""
         ...
 
     def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
-        """Pages of these ids, in their order; unknown ids are left out."""
+        """Pages with these ids, in this order; unknown ids are left out."""
         ...
 
     def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
-        """Pages with this picture, by source and page number."""
+        """Pages with this image, sorted by source and page number."""
         ...
 
     def search(self, asked: MaxSimSearch) -> list[Hit]:
@@ -98,42 +98,42 @@ class Engine(Protocol):
         """These pages with their exact scores, best first; unknown ids are left out."""
         ...
 
-    def writing(self) -> AbstractContextManager[Any]:
-        """Keep other writers out, where the place can."""
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep other writers out, if the place can do that."""
         ...
 
     def begin(self, source: str) -> DocumentSink:
-        """A document on its way in."""
+        """Begin to write a document."""
         ...
 
     def update_file_state(self, source: str, file: FileState) -> None:
-        """Note that a document's file was looked at."""
+        """Record that a document's file was checked."""
         ...
 
     def remove_document(self, source: str) -> bool:
-        """Take a document away; False if there was none."""
+        """Remove a document; False if it does not exist."""
         ...
 
     def remove_pages(self, page_ids: Sequence[str]) -> int:
-        """Take pages away, and a document with its last one; how many there were."""
+        """Remove pages, and a document together with its last page; returns how many pages."""
         ...
 
     def optimize(self) -> None:
-        """Give back the space of what was removed."""
+        """Free the space of removed pages."""
         ...
 
     def clean_up(self) -> int:
-        """Delete pages that a killed writer left; how many there were."""
+        """Delete pages that a killed writer left; returns how many."""
         ...
 
     def check_files(self) -> Iterator[str]:
-        """What is wrong beside documents, a sentence each."""
+        """Problems that are not part of one document, one sentence each."""
         ...
 
     def check_document(self, source: str) -> tuple[int, list[str]]:
-        """How many pages of a document are right, and what is wrong with the others."""
+        """How many pages of a document are intact, and the problems of the others."""
         ...
 
     def close(self) -> None:
-        """Let go; a second call does nothing."""
+        """Close; a second call does nothing."""
         ...

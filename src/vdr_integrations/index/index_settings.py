@@ -1,4 +1,4 @@
-"""What every page of an index shares."""
+"""Settings that all pages of an index share."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Settings:
     """What an index was made with.
 
     Attributes:
-        tokens: Settings of the multi-vector encoder, None where there are no token vectors.
-        dense: Settings of the dense encoder, None where there are no dense vectors.
+        tokens: Settings of the multi-vector encoder; None if there are no token vectors.
+        dense: Settings of the dense encoder; None if there are no dense vectors.
         compression: How token vectors are stored.
-        prompts: The encoder's prompts by name, to be shown.
+        prompts: The encoder's prompts by name, for display.
     """
 
     tokens: Manifest | None
@@ -34,10 +34,10 @@ class Settings:
     prompts: dict[str, str]
 
     def check_dense(self, encoder: DenseEncoder, *, location: Path | str) -> None:
-        """Refuse a dense encoder whose vectors are not those of the index.
+        """Refuse a dense encoder that did not make the dense vectors of the index.
 
         Raises:
-            IndexMismatchError: Another fingerprint, or no dense vectors at all.
+            IndexMismatchError: Another fingerprint, or the index has no dense vectors.
         """
         if self.dense is None:
             raise IndexMismatchError(
@@ -47,12 +47,18 @@ class Settings:
         self.dense.check(encoder, index_path=location)
 
     def to_json(self) -> dict[str, Any]:
-        """JSON-able form."""
+        """The settings in a form that ``json`` can write."""
         return asdict(self)
 
     @classmethod
     def of_json(cls, found: dict[str, Any]) -> Self:
-        """What :meth:`to_json` gave; KeyError, TypeError or ValueError if it is not that."""
+        """The settings that :meth:`to_json` returned.
+
+        Raises:
+            KeyError: A setting is missing.
+            TypeError: A setting is unknown, or a part of the JSON has another type.
+            ValueError: A value is not allowed.
+        """
         tokens, dense = found["tokens"], found["dense"]
         return cls(
             tokens=None if tokens is None else Manifest(**tokens),

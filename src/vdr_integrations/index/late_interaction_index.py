@@ -1,4 +1,4 @@
-"""An index of many vectors a page, compared by MaxSim: late interaction."""
+"""An index of many vectors per page, compared by MaxSim: late interaction."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ __all__ = ["LateInteractionIndex"]
 class LateInteractionIndex(PageIndex):
     """Pages as matrices of token vectors, in a folder or on a Qdrant server; see ``PageIndex``.
 
-    Each method that may take a while has a twin for event loops, ``asearch`` for ``search``.
+    Methods that may take long have an async version: ``asearch`` for ``search``.
     """
 
     @classmethod
@@ -57,19 +57,19 @@ class LateInteractionIndex(PageIndex):
         """Make an empty index and open it.
 
         Args:
-            location: A new or empty folder, or a collection that is not there yet.
+            location: A new or empty folder, or a collection that does not exist yet.
             manifest: The settings of the multi-vector encoder, see :meth:`Manifest.of`; or
-            encoder: the encoder itself, whose prompts are kept too.
-            dense_manifest: Those of a dense encoder, to store its vector of each page too and
-                search by it first.
-            compression: float16 and nothing else when left out.
-            prompts: Kept to be shown.
+            encoder: the encoder itself, whose prompts are stored too.
+            dense_manifest: The settings of a dense encoder, to store its vector of each page too
+                and to use it for the selection of candidates.
+            compression: How to store token vectors; None stores all of them in float16.
+            prompts: Prompts by name, stored for display.
             wait_s: How long writes wait for another writer.
 
         Raises:
-            OptionError: Neither a manifest nor an encoder, or both.
+            OptionError: Neither a manifest nor an encoder was given, or both.
             IndexFormatError: The folder holds other files.
-            IndexStoreError: There is an index already.
+            IndexStoreError: The place holds an index already.
             MissingExtraError: A server's client is not installed.
         """
         shown = dict(prompts or {})
@@ -104,8 +104,8 @@ class LateInteractionIndex(PageIndex):
         Raises:
             IndexNotFoundError: There is no index.
             IndexFormatError: Not an index, damaged, or of another format.
-            IndexMismatchError: Made by another encoder, with other settings, or of dense vectors
-                alone.
+            IndexMismatchError: Made by another encoder, with other settings, or with dense vectors
+                only.
             MissingExtraError: A server's client is not installed.
         """
         engine = opened_engine(location, wait_s=wait_s)
@@ -126,7 +126,7 @@ class LateInteractionIndex(PageIndex):
 
         Raises:
             OptionError: There is no such page.
-            IndexFormatError: Vectors that are not what was written.
+            IndexFormatError: The vectors are not what was written.
         """
         found = self.get([page_id], with_vectors=True)
         if not found or found[0].vectors is None:
@@ -145,26 +145,27 @@ class LateInteractionIndex(PageIndex):
     ) -> list[Hit]:
         """The pages that match a query best by MaxSim, best first.
 
-        Scores are those of :func:`maxsim_score` over the stored vectors, equal ones in the order
-        of source and page number. Up to 800 pages are all compared. Of more, only those are that
-        look best by the centroids near their tokens, until no other is likely to be among the
-        best; docs/late-interaction.md says what that misses.
+        Scores are those of :func:`maxsim_score` over the stored vectors; equal scores are sorted by
+        source and page number. An index of up to 800 pages is compared completely. In a larger one,
+        the search compares pages in the order of a fast first stage, which looks at the centroids
+        near their tokens, until no other page is likely to be among the best;
+        docs/late-interaction.md says how many pages that misses.
 
         Args:
             query: float32 (query tokens, dimension), rows of length 1, from the encoder that made
                 the index.
-            k: At most this many hits; at least 1.
-            filter: Only pages that fit, see ``PageFilter``.
+            k: Maximum number of hits; at least 1.
+            filter: Only pages that match, see ``PageFilter``.
             exhaustive: Compare all pages one by one.
-            candidates: Compare exactly so many of the pages that look best; at least ``k``. As
-                many as it takes when left out, 1,000 at most up to 10,000 pages. An index of no
-                more than twice as many pages is compared whole.
+            candidates: Number of pages that the first stage selects for comparison; at least ``k``.
+                None lets the search decide: at most 1,000 in an index of up to 10,000 pages. An
+                index of at most twice this number of pages is compared completely.
             dense_query: float32 (dense dimension,) of length 1, from the dense encoder of the
-                index: choose candidates by dense vectors, however small the index is.
+                index. Dense vectors then select the candidates, even in a small index.
 
         Raises:
-            OptionError: Arguments outside what is allowed.
-            InvalidVectorError: NaN, infinity, or a vector not of length 1.
+            OptionError: An argument is outside its allowed range.
+            InvalidVectorError: NaN, infinity, or a vector whose length is not 1.
             IndexFormatError: A page that would be compared was altered.
         """
         count = whole_number("k (the number of hits)", k, least=1)
@@ -174,7 +175,9 @@ class LateInteractionIndex(PageIndex):
             if wanted < count:
                 raise OptionError(f"candidates must be at least k={count}, found {wanted}.")
         if exhaustive and (candidates is not None or dense_query is not None):
-            raise OptionError("an exhaustive search has no candidates and no dense query.")
+            raise OptionError(
+                "an exhaustive search compares all pages; leave candidates and dense_query out."
+            )
         self._check_query(query)
         asked = MaxSimSearch(
             query,
@@ -206,11 +209,11 @@ class LateInteractionIndex(PageIndex):
 
         Args:
             query: float32 (query tokens, dimension), rows of length 1.
-            page_ids: As in ``Hit.page_id``, found by whatever means.
+            page_ids: Ids of pages, as in ``Hit.page_id``, found by any method.
 
         Raises:
-            OptionError: A query of another shape or dtype.
-            InvalidVectorError: NaN, infinity, or a vector not of length 1.
+            OptionError: A query with a wrong shape or dtype.
+            InvalidVectorError: NaN, infinity, or a vector whose length is not 1.
             IndexFormatError: One of the pages was altered.
         """
         self._check_query(query)
@@ -243,7 +246,8 @@ def _check(
 ) -> None:
     if engine.settings.tokens is None:
         raise IndexMismatchError(
-            f"index {engine.path} keeps one vector a page; open it with DenseIndex.open."
+            f"index {engine.path} has one dense vector per page and no token vectors; open it with "
+            f"DenseIndex.open."
         )
     if encoder is not None:
         engine.settings.tokens.check(encoder, index_path=engine.path)

@@ -1,4 +1,4 @@
-"""What an index was made with, and whether an encoder fits it."""
+"""The encoder settings of an index, and whether an encoder matches them."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ class Manifest:
     """The settings that every vector of an index shares.
 
     Attributes:
-        fingerprint: Of the encoder; vectors of different fingerprints are never compared.
-        model: What ``load_encoder`` takes to load the encoder again.
-        revision: Hub revision that was asked for, None for the default one.
-        dimension: Numbers in a vector.
+        fingerprint: Fingerprint of the encoder; vectors with different fingerprints are never
+            compared.
+        model: Name or folder with which ``load_encoder`` loads the encoder again.
+        revision: Requested revision on the Hub; None for the default one.
+        dimension: Length of a vector.
         max_visual_tokens: Pixel budget of a page.
     """
 
@@ -41,10 +42,11 @@ class Manifest:
         """The manifest of a new index.
 
         Args:
-            encoder: Makes the vectors.
-            model: What ``load_encoder`` was given; the encoder's own name when left out. Of a
-                folder its absolute path is kept, so that the index can be used from anywhere.
-            revision: What ``load_encoder`` was given.
+            encoder: The encoder that makes the vectors.
+            model: The model that was given to ``load_encoder``; None uses the encoder's own name.
+                The path of a folder is stored as an absolute path, so that the index can be used
+                from any working directory.
+            revision: The revision that was given to ``load_encoder``.
         """
         return cls(
             fingerprint=encoder.fingerprint,
@@ -56,20 +58,23 @@ class Manifest:
 
     @classmethod
     def of_either(cls, manifest: Self | None, encoder: PageEncoder | None) -> Self:
-        """The manifest that was given, or that of the encoder that was.
+        """The given manifest, or the manifest of the given encoder.
 
         Raises:
-            OptionError: Neither or both.
+            OptionError: Neither or both were given.
         """
         if manifest is not None and encoder is None:
             return manifest
         if manifest is None and encoder is not None:
             return cls.of(encoder)
-        raise OptionError("a new index takes a manifest or an encoder, and not both.")
+        raise OptionError("a new index needs either a manifest or an encoder, not both.")
 
     @property
     def pixel_budget(self) -> PixelBudget:
-        """The encoder's, without loading it; of an unknown checkpoint, as far as can be told."""
+        """The encoder's pixel budget, without loading it.
+
+        The minimum of an unknown checkpoint is not known; 1 visual token stands for it.
+        """
         try:
             least = checkpoint_for(self.model).min_visual_tokens
         except UnknownCheckpointError:
@@ -81,7 +86,7 @@ class Manifest:
         """Refuse an encoder whose vectors cannot be compared with those of the index.
 
         Raises:
-            IndexMismatchError: Other fingerprint; the message names both encoders.
+            IndexMismatchError: Another fingerprint; the message names both encoders.
         """
         if encoder.fingerprint == self.fingerprint:
             return
@@ -94,13 +99,13 @@ class Manifest:
         )
         raise IndexMismatchError(
             f"index {index_path} was made by {made_by} and cannot be used with {found}: "
-            f"their vectors do not compare. Use the model and settings of the index, "
+            f"their vectors cannot be compared. Use the model and settings of the index, "
             f"or index into another folder."
         )
 
 
 def whole_name(model: str) -> str:
-    """A folder's absolute path; names of checkpoints as they are."""
+    """The absolute path of a folder; the name of a checkpoint as it is."""
     path = Path(model)
     return str(path.resolve()) if model not in KNOWN_CHECKPOINTS and path.is_dir() else model
 

@@ -1,4 +1,4 @@
-"""An index of whichever kind lies in a place."""
+"""Open an index of either kind."""
 
 from __future__ import annotations
 

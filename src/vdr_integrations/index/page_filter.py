@@ -1,4 +1,4 @@
-"""Which pages a search may find: a small dictionary, checked before any engine sees it."""
+"""Which pages a search may find: a small dictionary, checked before an engine uses it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from vdr_integrations.index.arguments import utf8
 __all__ = ["Condition", "PageFilter", "Where", "filterable", "parse_filter"]
 
 PageFilter: TypeAlias = Mapping[str, Any]
-"""``{"source": ..., "page_number": ..., "metadata": {key: ...}}``: all that are given must hold.
-A value is what must be equal, or a list of which one must be, or bounds: ``{"gte": 2020, "lt":
-2024}`` with gt, gte, lt, lte, for numbers. Metadata that is a list matches with any of its items.
+"""``{"source": ..., "page_number": ..., "metadata": {key: ...}}``: all given keys must match.
+A value matches if it is equal; a list matches if one of its items is equal; bounds, as in ``{"gte":
+2020, "lt": 2024}``, match numbers by gt, gte, lt and lte. Metadata that is a list matches if one of
+its items matches.
 """
 
 _BOUNDS = ("gt", "gte", "lt", "lte")
 _PLAIN_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_]*", re.ASCII)
 _EXACT = 2**53
-"""Integers up to here are numbers that float64, in which engines compare, holds exactly."""
+"""Engines compare numbers in float64, which holds integers up to here exactly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One field of a page.
+    """What one field of a page must match: one of the texts or one of the ranges.
 
     Attributes:
         key: Path in the payload.
-        texts: One of these strings must be equal, or
-        ranges: one of these (bounds by name) must hold the number.
+        texts: Strings, of which one must be equal.
+        ranges: Bounds by name, of which one set must hold the number.
     """
 
     key: str
@@ -45,30 +46,30 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Conditions of which all must hold, each group by one of its members."""
+    """Groups of conditions. Of each group, at least one condition must match."""
 
     groups: tuple[tuple[Condition, ...], ...] = ()
 
     @classmethod
     def equal(cls, **fields: str) -> Where:
-        """The payload fields of these names are these strings."""
+        """Match pages whose payload fields have these values."""
         return cls(tuple((Condition(key, texts=(value,)),) for key, value in fields.items()))
 
     @classmethod
     def any_of(cls, key: str, texts: Sequence[str]) -> Where:
-        """The payload field is one of these strings."""
+        """Match pages whose payload field has one of these values."""
         return cls(((Condition(key, texts=tuple(texts)),),))
 
     def __and__(self, other: Where) -> Where:
-        """Both."""
+        """Match pages that match both."""
         return Where(self.groups + other.groups)
 
 
 def parse_filter(given: PageFilter | None) -> Where:
-    """The conditions that a filter stands for; none for None.
+    """The conditions of a filter; None has no conditions.
 
     Raises:
-        OptionError: Anything but the form of :data:`PageFilter`.
+        OptionError: The filter does not have the form of :data:`PageFilter`.
     """
     if given is None:
         return Where()
@@ -85,16 +86,16 @@ def parse_filter(given: PageFilter | None) -> Where:
             groups.append((_number_condition(key, value),))
         else:
             raise OptionError(
-                f"filter takes source, page_number and metadata, found {key!r}; "
+                f"a filter may have source, page_number and metadata, found {key!r}; "
                 f'write {{"metadata": {{{key!r}: ...}}}} for a field of your own.'
             )
     return Where(tuple(groups))
 
 
 def filterable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """What engines filter on: texts, numbers and truths of the metadata, each under a safe key.
+    """What engines filter by: strings, numbers and booleans of the metadata, under safe keys.
 
-    Truths are 0 and 1 under keys of their own, because engines mix them up with numbers.
+    Booleans are 0 and 1 under keys of their own, because engines would take them for numbers.
     """
     fields: dict[str, Any] = {}
     for key, value in metadata.items():
@@ -192,6 +193,6 @@ def _refused(subject: str, found: object) -> OptionError:
     except (TypeError, ValueError, RecursionError):
         shown = type(found).__name__
     return OptionError(
-        f"{subject}: {shown} is no filter; give a string, number or truth to be equal to, a list "
-        f'of those, or bounds as {{"gte": 1, "lt": 9}} for numbers (integers up to 2**53).'
+        f"{subject}: {shown} is not a filter; give a string, number or boolean to be equal to, a "
+        f'list of those, or bounds like {{"gte": 1, "lt": 9}} for numbers (integers up to 2**53).'
     )

@@ -1,4 +1,4 @@
-"""What indexes of either kind of vectors have in common: documents, pages, and how they change."""
+"""What dense and late-interaction indexes share: documents, pages, and how they change."""
 
 from __future__ import annotations
 
@@ -46,15 +46,17 @@ class PageIndex:
     """Documents and their pages, in a folder or on a Qdrant server.
 
     Any number of processes and threads may search a folder while one writes to it; each search sees
-    one committed state, and readers write nothing. Documents are added and removed whole: whatever
-    kills a writer, each document that was acknowledged is there, and of the others there is
-    nothing. A server serves any number; there let one writer at a time work on a document.
+    one committed state, and readers write nothing. Documents are added and removed as a whole: if a
+    writer is killed, each acknowledged document is complete, and nothing of any other document can
+    be found. A server serves any number of processes too; let only one writer at a time work on a
+    document there.
 
     Attributes:
         path: The folder, or the server and collection as text.
-        manifest: The encoder's settings; of an index with token vectors the multi-vector encoder's.
-        dense_manifest: Those of the dense encoder whose vectors are kept beside token vectors; None
-            for none.
+        manifest: Settings of the encoder; in an index with token vectors, of the multi-vector
+            encoder.
+        dense_manifest: Settings of the dense encoder whose vectors are stored beside token vectors;
+            None if there are no such vectors.
         compression: How token vectors are stored.
         prompts: The encoder's prompts by name.
     """
@@ -113,7 +115,7 @@ class PageIndex:
         self.close()
 
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
-        """All documents, by source.
+        """All documents, sorted by source.
 
         Args:
             skip_altered: Leave out documents whose record is not what was written, see
@@ -125,7 +127,7 @@ class PageIndex:
         return self._engine.documents(skip_altered=skip_altered)
 
     def altered_documents(self) -> list[str]:
-        """Names of documents of which nothing can be read: remove them and index them again."""
+        """Names of documents whose record was altered: remove them and index them again."""
         return self._engine.altered_documents()
 
     def document(self, source: str) -> DocumentRecord | None:
@@ -133,32 +135,32 @@ class PageIndex:
         return self._engine.document(utf8("source", source))
 
     def count_pages(self, filter: PageFilter | None = None) -> int:  # noqa: A002  # what searches call it too
-        """Pages that can be found, or that a filter fits.
+        """Number of pages; with a filter, number of pages that match it.
 
         Raises:
-            OptionError: No filter, see ``PageFilter``.
+            OptionError: Not a valid filter, see ``PageFilter``.
         """
         return self._engine.count_pages(parse_filter(filter))
 
     def page_ids(self, filter: PageFilter | None = None) -> list[str]:  # noqa: A002  # what searches call it too
-        """Ids of the pages that a filter fits, or of all, by source and page number."""
+        """Ids of the pages that match a filter, or of all, sorted by source and page number."""
         return [page.page_id for page in self.pages(filter)]
 
     def pages(self, filter: PageFilter | None = None) -> list[StoredPage]:  # noqa: A002  # what searches call it too
-        """The pages that a filter fits, or all, by source and page number, without vectors.
+        """The pages that match a filter, or all, sorted by source and page number, without vectors.
 
         Raises:
-            OptionError: No filter, see ``PageFilter``.
+            OptionError: Not a valid filter, see ``PageFilter``.
             IndexFormatError: A page is not what was written.
         """
         return self._engine.pages_where(parse_filter(filter))
 
     def get(self, page_ids: Sequence[str], *, with_vectors: bool = False) -> list[StoredPage]:
-        """Pages by their ids, in that order; unknown ids are left out.
+        """Pages with these ids, in this order; unknown ids are left out.
 
         Args:
-            page_ids: As in ``Hit.page_id``.
-            with_vectors: Bring the vectors too, as they are stored.
+            page_ids: Ids of pages, as in ``Hit.page_id``.
+            with_vectors: Return the stored vectors too.
 
         Raises:
             IndexFormatError: A page is not what was written.
@@ -166,15 +168,15 @@ class PageIndex:
         return self._engine.pages(listed_ids(page_ids), vectors=with_vectors)
 
     def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
-        """The pages that have this picture, by source and page number.
+        """The pages that have this image, sorted by source and page number.
 
         Args:
             page_ref: ``vdr-page:<sha256>``.
         """
         return self._engine.pages_of_ref(utf8("page_ref", page_ref))
 
-    def writing(self) -> AbstractContextManager[Any]:
-        """Keep other writers out, over several calls; each write does so by itself too.
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep other writers out during several calls; each single write does this by itself.
 
         Raises:
             IndexLockedError: Another writer was still at work after ``wait_s``.
@@ -184,14 +186,14 @@ class PageIndex:
     def stage_document(
         self, source: str, *, metadata: Mapping[str, Any] | None = None
     ) -> StagedDocument:
-        """Begin a document whose pages come a few at a time; nothing is found before its commit.
+        """Begin a document whose pages are added a few at a time; its commit makes it visible.
 
         Args:
-            source: Absolute POSIX path, or whatever names the document.
-            metadata: JSON-able, of all its pages.
+            source: Absolute POSIX path, or another name of the document.
+            metadata: Metadata of all its pages, as JSON types.
 
         Raises:
-            OptionError: A name that is not UTF-8, or metadata that is not JSON.
+            OptionError: A name that cannot be UTF-8, or metadata that JSON cannot hold.
         """
         name = utf8("the name of a document", source)
         return StagedDocument(self._engine.begin(name), self._settings, name, metadata=metadata)
@@ -206,27 +208,31 @@ class PageIndex:
         metadata: Mapping[str, Any] | None = None,
         page_metadata: Sequence[Mapping[str, Any]] | None = None,
     ) -> None:
-        """Add a document, in place of the one with the same source if there is one.
+        """Add a document; it replaces a document with the same source.
 
         Args:
-            document: What is kept of it.
-            pages: At least one; with their grids, if they are known.
+            document: What the index stores about the document.
+            pages: At least one page; with its grid, if that is known.
             vectors: For each page float32 (tokens, dimension), rows of length 1; in an index of
                 dense vectors float32 (dimension,) of length 1.
-            dense: float32 (dense dimension,) for each page, where an index keeps both.
-            metadata: JSON-able, of all pages.
-            page_metadata: Of each page; wins where both name a key.
+            dense: For each page float32 (dense dimension,), if the index stores both.
+            metadata: Metadata of all pages, as JSON types.
+            page_metadata: Metadata of each page; it wins if both have the same key.
 
         Raises:
-            OptionError: No pages, a page number twice, shapes or dtypes that do not fit.
-            InvalidVectorError: No tokens, NaN, infinity, or a vector not of length 1.
+            OptionError: No pages, a page number twice, or a wrong shape or dtype.
+            InvalidVectorError: No tokens, NaN, infinity, or a vector whose length is not 1.
             IndexLockedError: Another writer was still at work after ``wait_s``.
-            IndexStoreError: The file system or the server refuses; what was there stays.
+            IndexStoreError: The file system or the server refuses; the index stays as it was.
         """
-        for name, given in (("vectors", vectors), ("dense", dense), ("metadata", page_metadata)):
+        for name, given in (
+            ("vectors", vectors),
+            ("dense vectors", dense),
+            ("page_metadata", page_metadata),
+        ):
             if given is not None and len(given) != len(pages):
                 raise OptionError(
-                    f"{document.source}: {len(pages)} pages and {len(given)} of {name}; "
+                    f"{document.source}: found {len(pages)} pages and {len(given)} {name}; "
                     f"give one for each page."
                 )
         staged = self.stage_document(document.source, metadata=metadata)
@@ -244,7 +250,7 @@ class PageIndex:
             raise
 
     def update_file_state(self, source: str, file: FileState) -> None:
-        """Note that a document's file was looked at and still has the same content.
+        """Record that a document's file was checked and still has the same content.
 
         Raises:
             IndexLockedError: Another writer was still at work after ``wait_s``.
@@ -252,7 +258,7 @@ class PageIndex:
         self._engine.update_file_state(utf8("source", source), file)
 
     def remove_document(self, source: str) -> bool:
-        """Remove a document with all its pages; False if there was none.
+        """Remove a document with all its pages; False if it does not exist.
 
         Raises:
             IndexLockedError: Another writer was still at work after ``wait_s``.
@@ -260,56 +266,56 @@ class PageIndex:
         return self._engine.remove_document(utf8("source", source))
 
     def remove_pages(self, page_ids: Sequence[str]) -> int:
-        """Remove pages; a document goes with its last one. Unknown ids are ignored.
+        """Remove pages, and a document together with its last page; unknown ids are ignored.
 
         Returns:
-            How many there were.
+            Number of removed pages.
         """
         return self._engine.remove_pages(listed_ids(page_ids))
 
     def remove_where(self, filter: PageFilter) -> int:  # noqa: A002  # what searches call it too
-        """Remove the pages that a filter fits, as :meth:`remove_pages` does.
+        """Remove the pages that match a filter, as :meth:`remove_pages` does.
 
         Raises:
-            OptionError: No filter, see ``PageFilter``; an empty one would remove everything.
+            OptionError: Not a valid filter, see ``PageFilter``, or an empty one, which would remove
+                everything.
         """
         if not filter:
-            raise OptionError("remove_where takes a filter, found none; remove documents by name.")
+            raise OptionError("remove_where needs a filter, found none; remove documents by name.")
         with self.writing():
             return self._engine.remove_pages(self.page_ids(filter))
 
     def clean_up(self) -> int:
-        """Take away what a killed writer left; on a server, let no other writer be at work.
+        """Delete what a killed writer left; on a server, no other writer may be at work.
 
         Returns:
-            How many pages that no document owns there were; in a folder they are never there.
+            Number of deleted pages that belonged to no document; always 0 in a folder.
         """
         with self.writing():
             return self._engine.clean_up()
 
     def optimize(self) -> None:
-        """Give back the space of what was removed; readers go on meanwhile.
+        """Free the space of removed pages; readers can go on meanwhile.
 
         Raises:
             IndexLockedError: Another writer was still at work after ``wait_s``.
-            IndexStoreError: There is no room for the copy; nothing is lost.
+            IndexStoreError: The disk has no room for the copy; nothing is lost.
         """
         with self.writing():
             self._engine.optimize()
 
     def check_files(self) -> Iterator[str]:
-        """What is wrong with the index beside its documents, a sentence each."""
+        """Problems of the index that are not part of one document, one sentence each."""
         return self._engine.check_files()
 
     def check_document(self, source: str) -> tuple[int, list[str]]:
-        """How many pages of a document are as they were written, and what is wrong with others."""
+        """How many pages of a document are as they were written, and the problems of the others."""
         return self._engine.check_document(utf8("source", source))
 
     aget = in_thread(get)
     aadd_document = in_thread(add_document)
     aremove_document = in_thread(remove_document)
     aremove_pages = in_thread(remove_pages)
-    aremove_where = in_thread(remove_where)
 
 
 def created_engine(location: Location, settings: Settings, *, wait_s: float) -> Engine:
@@ -317,7 +323,7 @@ def created_engine(location: Location, settings: Settings, *, wait_s: float) -> 
 
     Raises:
         IndexFormatError: The folder holds other files.
-        IndexStoreError: There is an index already.
+        IndexStoreError: The place holds an index already.
         MissingExtraError: A server's client is not installed.
     """
     if isinstance(location, QdrantServer):
@@ -328,10 +334,10 @@ def created_engine(location: Location, settings: Settings, *, wait_s: float) -> 
 
 
 def opened_engine(location: Location, *, wait_s: float) -> Engine:
-    """The engine of an index that is there.
+    """The engine of an existing index.
 
     Raises:
-        IndexNotFoundError: There is none.
+        IndexNotFoundError: There is no index.
         IndexFormatError: Not an index, damaged, or of another format.
         MissingExtraError: A server's client is not installed.
     """

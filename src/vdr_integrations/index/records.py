@@ -1,4 +1,4 @@
-"""What an index keeps of documents and pages."""
+"""What an index stores about documents and pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class FileState:
     """A file as it was when it was indexed.
 
     Attributes:
-        sha256: Of the file's bytes, 64 lower-case hexadecimal digits.
+        sha256: SHA-256 of the file's bytes, 64 lower-case hexadecimal digits.
         size_bytes: Length of the file.
         modified_ns: Modification time, nanoseconds since the epoch.
         checked_ns: When the bytes were last read, nanoseconds since the epoch.
@@ -46,7 +46,7 @@ class DocumentRecord:
     """A document of the index.
 
     Attributes:
-        source: Absolute POSIX path, or whatever names the document; unique in the index.
+        source: Absolute POSIX path, or another name of the document; unique in the index.
         file: The file's state when it was indexed.
         total_pages: Pages of the document, the skipped ones included.
         skipped: Pages that are not in the index.
@@ -60,16 +60,16 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True)
 class PageRecord:
-    """A page of the index; its vector lies beside it.
+    """What an index stores about a page, apart from its vectors.
 
     Attributes:
         page_number: 1-based.
         page_label: What is printed on the page ("iv"), or the page number as text.
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
         text: The text layer, empty for scans.
-        grid: Where its visual tokens are; kept by a late-interaction index.
-        bias: How much better than others the page fits any question, a query token; kept for
-            scoring that takes it off. 0 where nobody measured it.
+        grid: Where its visual tokens are; stored by late-interaction indexes.
+        bias: How much better than other pages the page matches any question, per query token;
+            stored for scoring that subtracts it. 0 if it was not measured.
     """
 
     page_number: int

@@ -1,4 +1,4 @@
-"""A document on its way into an index, page by page."""
+"""Write a document into an index, page by page."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ __all__ = ["DocumentSink", "PreparedPage", "StagedDocument"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedPage:
-    """A page as an engine takes it.
+    """A page that is ready for an engine.
 
     Attributes:
-        record: With a clean text and label, and without the grid where tokens were pooled.
-        metadata: Of document and page.
-        tokens: float32 (tokens, dimension), pooled; None where the index keeps none.
-        dense: float32 (dense dimension,); None likewise.
+        record: The page with clean text and label; without its grid if tokens were pooled.
+        metadata: Metadata of document and page together.
+        tokens: float32 (tokens, dimension), pooled; None if the index has no token vectors.
+        dense: float32 (dense dimension,); None if the index has no dense vectors.
     """
 
     record: PageRecord
@@ -46,23 +46,23 @@ class PreparedPage:
 
 
 class DocumentSink(Protocol):
-    """Where an engine keeps the pages of a document that nobody finds yet."""
+    """Where an engine stores the pages of a document before the commit makes them visible."""
 
     def write(self, page: PreparedPage) -> None:
-        """Keep a page."""
+        """Store a page."""
         ...
 
     def commit(self, document: DocumentRecord) -> None:
-        """Put all of them in place of the document with this source, and return when it lasts."""
+        """Replace the document with this source by these pages; return when that is durable."""
         ...
 
     def discard(self) -> None:
-        """Forget them."""
+        """Drop the pages."""
         ...
 
 
 class StagedDocument:
-    """A document whose pages come a few at a time: nobody finds them before :meth:`commit`."""
+    """A document whose pages are added a few at a time; :meth:`commit` makes them visible."""
 
     def __init__(
         self,
@@ -87,31 +87,31 @@ class StagedDocument:
         dense: NDArray[np.float32] | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        """Take a page.
+        """Add a page.
 
         Args:
-            page: With its grid, if its visual tokens are known.
+            page: The page, with its grid if its visual tokens are known.
             vectors: float32 (tokens, dimension), rows of length 1; in an index of dense vectors
                 float32 (dimension,) of length 1.
-            dense: float32 (dense dimension,) of length 1, where an index keeps both.
-            metadata: Of this page; wins over that of the document where both name a key.
+            dense: float32 (dense dimension,) of length 1, if the index stores both.
+            metadata: Metadata of this page; it wins over that of the document if both have a key.
 
         Raises:
-            OptionError: A page number below 1 or given twice, or shapes and dtypes that do not fit.
-            InvalidVectorError: No tokens, NaN, infinity, or a vector not of length 1.
+            OptionError: A page number below 1 or given twice, or a wrong shape or dtype.
+            InvalidVectorError: No tokens, NaN, infinity, or a vector whose length is not 1.
             IndexStoreError: The file system or the server refuses.
         """
         number = whole_number(f"{self._source}: a page number", page.page_number, least=1)
         subject = f"{self._source} page {number}"
         if number in self._pages:
-            raise OptionError(f"{subject}: page numbers begin at 1 and come once.")
+            raise OptionError(f"{subject}: this page was added already; add each page once.")
         if not np.isfinite(page.bias):
             raise OptionError(f"{subject}: bias must be a finite number, found {page.bias}.")
         own = json_metadata(subject, metadata)
         tokens = None
         if self._settings.tokens is None:
             if dense is not None:
-                raise OptionError(f"{subject}: the index keeps one vector a page; leave dense out.")
+                raise OptionError(f"{subject}: the index has one vector per page; leave dense out.")
             dense = vectors
         else:
             tokens = self._tokens(subject, page, vectors)
@@ -129,22 +129,22 @@ class StagedDocument:
         self._pages.add(number)
 
     def commit(self, document: DocumentRecord) -> None:
-        """Put the document in place of the one with the same source, and return when it lasts.
+        """Replace the document with the same source by this one; return when that is durable.
 
         Raises:
-            OptionError: No pages, or another source.
+            OptionError: No pages were added, or the source is another one.
             IndexLockedError: Another writer is at work.
             IndexStoreError: The file system or the server refuses.
         """
         if not self._pages or document.source != self._source:
             raise OptionError(
-                f"{self._source}: a document needs at least one page and the source it was staged "
-                f"with, found {len(self._pages)} pages and {document.source!r}."
+                f"{self._source}: a document needs at least one page and the source that it was "
+                f"staged with; found {len(self._pages)} pages and the source {document.source!r}."
             )
         self._sink.commit(document)
 
     def discard(self) -> None:
-        """Forget the document; what the index held of it stays."""
+        """Drop the pages; a version that the index already holds stays."""
         self._sink.discard()
         self._pages = set()
 
@@ -171,7 +171,7 @@ class StagedDocument:
             return
         if not isinstance(dense, np.ndarray) or dense.ndim != 1:
             raise OptionError(
-                f"{subject}: the index takes one dense vector of shape ({wanted.dimension},) a "
+                f"{subject}: the index needs one dense vector of shape ({wanted.dimension},) per "
                 f"page, found {'none' if dense is None else np.shape(dense)}."
             )
         check_unit_rows(f"{subject}, dense vector", dense[None], dimension=wanted.dimension)

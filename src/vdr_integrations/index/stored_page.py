@@ -1,4 +1,4 @@
-"""A page as an index gives it back."""
+"""A page as an index returns it."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ class StoredPage:
     """A page of the index.
 
     Attributes:
-        page_id: Stays the same when its document is indexed again.
-        source: Its document.
+        page_id: Id of the page; it stays the same when the document is indexed again.
+        source: Name of its document.
         page_number: 1-based.
         page_label: What is printed on the page ("iv"), or the page number as text.
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
-        total_pages: Pages of the document.
+        total_pages: Number of pages of the document.
         text: The text layer, empty for scans.
-        grid: Which rows of ``vectors`` are visual tokens; None where tokens were pooled, and in an
+        grid: Which rows of ``vectors`` are visual tokens; None if tokens were pooled, and in an
             index of dense vectors.
-        metadata: The caller's, of document and page.
+        metadata: The caller's metadata of document and page.
         bias: See ``PageRecord``.
-        vectors: float32 (tokens, dimension) as they are stored; None when not asked for, or where
-            there are none.
-        dense: float32 (dense dimension,), likewise.
+        vectors: float32 (tokens, dimension) as they are stored; None if they were not requested, or
+            if the index has no token vectors.
+        dense: float32 (dense dimension,); None if it was not requested, or if the index has no
+            dense vectors.
     """
 
     page_id: str
@@ -55,7 +56,7 @@ class StoredPage:
     dense: NDArray[np.float32] | None = None
 
     def hit(self, score: float) -> Hit:
-        """The hit that this page is."""
+        """This page as a hit."""
         return Hit(
             source=self.source,
             page_number=self.page_number,
@@ -70,10 +71,10 @@ class StoredPage:
 
 
 def page_id(source: str, page_number: int) -> str:
-    """The id of a page, the same whenever and wherever it is indexed."""
+    """The id of a page. It depends on the source and the page number alone."""
     return stable_id("page", source, page_number)
 
 
 def stable_id(*parts: str | int) -> str:
-    """A UUID that follows from its parts."""
+    """A UUID that is computed from these parts."""
     return str(uuid.uuid5(_NAMESPACE, json.dumps(parts)))

@@ -1,4 +1,4 @@
-"""Is an index whole, and does it still show its files?"""
+"""Check an index for damage, and whether its files have changed."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["ChangedFile", "Verification", "verify_index"]
 
 _NO_FILE = "0" * 64
-"""Stands for the hash of a document that was no file."""
+"""The hash of a document that was not a file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedFile:
-    """A file that is not what was indexed.
+    """A file that is no longer what was indexed.
 
     Attributes:
-        source: The document.
+        source: Name of the document.
         state: ``"changed"``, ``"gone"`` or ``"unreadable"``.
     """
 
@@ -35,13 +35,13 @@ class ChangedFile:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at and found.
+    """Result of :func:`verify_index`.
 
     Attributes:
-        documents: Looked at.
-        pages: That are as they were written.
-        problems: What is damaged, a sentence each; empty for a whole index.
-        files: That are not as they were indexed; no damage of the index.
+        documents: Number of documents that were checked.
+        pages: Number of pages that are as they were written.
+        problems: What is damaged, one sentence each; empty for an intact index.
+        files: Files that changed since they were indexed; this is not damage of the index.
     """
 
     documents: int
@@ -53,18 +53,18 @@ class Verification:
 def verify_index(
     index: PageIndex, *, on_document: Callable[[int, int], None] | None = None
 ) -> Verification:
-    """Read every byte of an index, and look at every file.
+    """Read every byte of an index, and check every indexed file.
 
     Files are compared as ``sync_index`` does: by size and modification time, or by their SHA-256
-    where those do not tell. Documents that were never files are left out of that.
+    if these cannot decide. Documents that were never files are not compared.
 
     Args:
-        index: Open, of either kind.
-        on_document: Called with how many documents are done, and how many there are.
+        index: An open index of either kind.
+        on_document: Called with the number of checked documents and the number of all documents.
 
     Raises:
-        IndexFormatError: So damaged that its documents cannot be listed.
-        IndexLockedError: Another process keeps it busy.
+        IndexFormatError: The index is so damaged that its documents cannot be listed.
+        IndexLockedError: Another process keeps the index busy.
     """
     problems = list(index.check_files())
     documents = index.documents(skip_altered=True)

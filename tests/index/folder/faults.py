@@ -1,4 +1,4 @@
-"""Refuses one call to the operating system, or all from one on."""
+"""Refuse one call to the operating system, or one call and all later ones of its kind."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ERRORS = {
 
 
 class Faults:
-    """Counts calls while :meth:`counted` runs, and refuses the one that it is told to.
+    """Counts calls while :meth:`counted` runs, and refuses the requested one.
 
     Attributes:
-        calls: The kind of each call, in order; those of SQLite say so.
-        refused: What was refused: kind and error number.
-        refused_of_sqlite: Whether it was SQLite that asked first for what was refused.
+        calls: The kind of each call, in order; calls of SQLite begin with "sqlite".
+        refused: Kind and error number of each refused call.
+        refused_of_sqlite: Whether SQLite made the first refused call.
     """
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
@@ -53,9 +53,9 @@ class Faults:
         """Count calls.
 
         Args:
-            at: The number of the call to refuse, none if negative.
-            lasts: Refuse the calls of that kind that come afterwards too.
-            choice: Which of the errors that such a call may have.
+            at: Number of the call to refuse; a negative number refuses none.
+            lasts: Also refuse all later calls of that kind.
+            choice: Number of the error among those that such a call may have.
         """
         self.calls, self.refused = [], []
         self._at, self._lasts, self._choice = at, lasts, choice
@@ -67,7 +67,7 @@ class Faults:
                 yield self
 
     def raise_due(self, kind: str) -> None:
-        """Raise what the operating system would."""
+        """Raise the error of the operating system if this call is the one to refuse."""
         number = self._ask(kind)
         if number:
             raise OSError(number, os.strerror(number))

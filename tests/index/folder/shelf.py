@@ -1,4 +1,4 @@
-"""Small folders of every kind of index, and all that can be asked of one."""
+"""Small folders with every kind of index, and all answers that one can give."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ DENSE_DIMENSION = DENSE_MANIFEST.dimension
 
 @dataclass(frozen=True)
 class Kind:
-    """Which vectors an index keeps, and how."""
+    """Which vectors an index stores, and how."""
 
     tokens: bool
     dense: bool
@@ -60,13 +60,13 @@ KINDS = {
 
 
 def vectors_of(seed: int, count: int, *, tokens: int = 6) -> tuple[Any, NDArray[np.float32]]:
-    """Token matrices and dense vectors of so many pages."""
+    """Token matrices and dense vectors of ``count`` pages."""
     matrices = [unit_rows(tokens + n % 3, seed=1000 * seed + n) for n in range(count)]
     return matrices, unit_rows(count, seed=seed, dimension=DENSE_DIMENSION)
 
 
 def add(index: Index, source: str, count: int = 3, *, seed: int = 0, tokens: int = 6) -> None:
-    """Add a document, or put a version of it in place of the last one."""
+    """Add a document, or replace it by another version."""
     matrices, dense = vectors_of(seed, count, tokens=tokens)
     records = [
         replace(record, text=f"text {source} {seed} {record.page_number}", bias=0.25 * seed)
@@ -94,13 +94,13 @@ def queries(index: Index, *seeds: int) -> list[NDArray[np.float32]]:
 def answers(
     index: Index, *, seeds: tuple[int, ...] = (0, 1), k: int = 4, brief: bool = False
 ) -> dict[str, Any]:
-    """All that an index says: documents, pages, vectors, and what searches find.
+    """All answers of an index: documents, pages, vectors, and hits of searches.
 
     Args:
-        index: Open.
-        seeds: Of the questions.
-        k: Hits of each.
-        brief: One search a question, and no filters.
+        index: An open index.
+        seeds: Seeds of the questions.
+        k: Number of hits of each.
+        brief: Only one search per question, without filters.
     """
     pages = index.pages()
     found: dict[str, Any] = {

@@ -1,7 +1,7 @@
-"""What SQLite asks of the operating system, so that tests can refuse it.
+"""Calls of SQLite to the operating system, so that tests can refuse them.
 
 The library that Python's sqlite3 uses lets everyone replace its system calls (``xSetSystemCall``);
-``fsync`` is not among them, so that the method of open files that calls it is replaced.
+``fsync`` is not among them, so the method of open files that calls it is replaced instead.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _VFS_OPEN = ctypes.CFUNCTYPE(
 )
 _SYNC = ctypes.CFUNCTYPE(ctypes.c_int, _POINTER, ctypes.c_int, use_errno=True)
 
-# Kinds of calls by SQLite's names of them.
+# Kinds of calls, by their names in SQLite.
 _CALLS: dict[str, tuple[str, Any]] = {
     "open": ("open", _OPEN),
     "write": ("write", _WRITE),
@@ -65,7 +65,7 @@ _kept: list[object] = []
 
 @contextmanager
 def refusable_sqlite(number_of: Callable[[str], int]) -> Generator[None]:
-    """Ask before each call of SQLite to the operating system that changes something.
+    """Call ``number_of`` before each call of SQLite that changes files.
 
     Args:
         number_of: Given ``"open"``, ``"write"``, ``"fsync"``, ``"ftruncate"`` or ``"unlink"``, an
@@ -92,7 +92,7 @@ def refusable_sqlite(number_of: Callable[[str], int]) -> Generator[None]:
 
 @contextmanager
 def little_memory(more_bytes: int) -> Generator[None]:
-    """Let SQLite have only so much memory beside what it has now."""
+    """Limit the memory that SQLite may allocate in addition to what it has now."""
     _SQLITE.sqlite3_memory_used.restype = ctypes.c_int64
     _SQLITE.sqlite3_hard_heap_limit64.argtypes = [ctypes.c_int64]
     _SQLITE.sqlite3_hard_heap_limit64(_SQLITE.sqlite3_memory_used() + more_bytes)
@@ -104,7 +104,7 @@ def little_memory(more_bytes: int) -> Generator[None]:
 
 def _refusable(shape: Any, original: Any, kind: str, number_of: Callable[[str], int]) -> Any:
     def call(*arguments: Any) -> int:
-        # A file that is opened to be read changes nothing, and is refused all the same.
+        # To open a file for reading changes nothing, but is refused too.
         number = number_of(kind)
         if number:
             ctypes.set_errno(number)

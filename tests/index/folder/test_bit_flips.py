@@ -40,7 +40,7 @@ def late(index: Index) -> LateInteractionIndex:
 
 
 def small_questions(kind: Kind) -> Questions:
-    """Whatever can be asked of an index, each by itself."""
+    """All questions to an index, each by itself."""
     asked: Questions = {
         "documents": lambda index: index.documents(),
         "b": lambda index: index.document("b.pdf"),
@@ -68,13 +68,13 @@ def small_questions(kind: Kind) -> Questions:
 
 
 def large_questions() -> Questions:
-    """Of an index that searches in two stages."""
+    """Questions to an index that searches in two stages."""
     asked: Questions = {
         "documents": lambda index: index.documents(),
         "count": lambda index: index.count_pages({"source": "b.pdf"}),
     }
     for seed in range(4):
-        # The page that the question was taken from; nothing else comes near.
+        # The page from which the question was made; no other page is similar.
         query = vectors_of(seed, 1, tokens=3)[0][0]
         asked[f"search {seed}"] = lambda index, query=query: hit_keys(index.search(query, k=1))
         asked[f"exact {seed}"] = lambda index, query=query: hit_keys(
@@ -100,7 +100,7 @@ def write_large(path: Path) -> None:
 
 
 class FlippedBits:
-    """Flips bits of an index, one at a time, and counts what comes of it."""
+    """Flips bits of an index, one at a time, and counts the outcomes."""
 
     def __init__(self, path: Path, questions: Questions) -> None:
         self.outcomes: Counter[str] = Counter()
@@ -115,7 +115,7 @@ class FlippedBits:
         )
 
     def flip(self, times: int, *, seed: int) -> None:
-        """Flip so many bits: half of them anywhere, half in each of the files alike."""
+        """Flip ``count`` bits: half of them anywhere, half distributed equally over the files."""
         chance = random.Random(seed)
         sizes = [file.stat().st_size for file in self._files]
         for number in range(times):
@@ -190,7 +190,7 @@ def test_of_a_thousand_flipped_bits_none_gives_a_wrong_answer(
 
 
 def places_of(file: Path, wanted: bytes) -> list[int]:
-    """Where some bytes are in a file."""
+    """Positions of some bytes in a file."""
     data, found = file.read_bytes(), list[int]()
     while (place := data.find(wanted, found[-1] + 1 if found else 0)) >= 0:
         found.append(place)
@@ -277,7 +277,7 @@ def spoil(path: Path, part: str, bit: int) -> None:
         assert key is not None
         flip(database, places_of(database, key)[-1] + 3, bit)
     elif part == "name":
-        # In the row of the document: before what is kept of it.
+        # In the row of the document, before its record.
         flip(database, places_of(database, b'b.pdf{"file"')[-1], bit)
     elif part == "record of the document":
         row = places_of(database, b'b.pdf{"file"')[-1]
@@ -300,7 +300,7 @@ def test_the_first_stage_is_made_again_when_it_was_altered(tmp_path: Path) -> No
             assert len(verify_index(index).problems) == 1
             index.optimize()
             assert verify_index(index).problems == ()
-            # Pages that were in no list file before are found by the new one as well.
+            # Pages that were not in a list file before are found through the new one too.
             for source, seed in ((SOURCES[3], 3), (SOURCES[0], 0)):
                 for number, query in enumerate(vectors_of(seed, 60, tokens=3)[0], start=1):
                     (best,) = index.search(query, k=1, candidates=40)

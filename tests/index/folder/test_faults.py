@@ -53,7 +53,7 @@ OPERATIONS: dict[str, Callable[[Index], object]] = {
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two kinds of vectors, three documents, and the space of one that was removed."""
+    """Two kinds of vectors, three documents, and the unused space of a removed one."""
     path = tmp_path_factory.mktemp("prepared") / "index"
     with KINDS["both"].create(path) as index:
         for seed, source in enumerate(["a.pdf", "gone.pdf", "b.pdf"]):
@@ -65,7 +65,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def before_a_codebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """So many pages that the next document brings a codebook."""
+    """Enough pages that the next document makes the codebook."""
     path = tmp_path_factory.mktemp("many") / "index"
     with KINDS["float16"].create(path) as index:
         for seed in range(2):
@@ -83,9 +83,10 @@ def refuse_each_call(
     step: int = 1,
     look: Callable[[Index], dict[str, Any]] = answers,
 ) -> int:
-    """Refuse each call of an operation; how many were refused.
+    """Refuse each call of an operation; returns how many were refused.
 
-    Thorough: each once, and from there on, with every error that it may have. Else one of a step.
+    If thorough, each call is refused once, and with all later ones, with every error that it may
+    have. Otherwise, one call of each ``step`` calls is refused.
     """
     path = tmp_path / "index"
     shutil.copytree(prepared, path)
@@ -156,7 +157,7 @@ def check_error(error: VdrError, faults: Faults, where: str) -> None:
     kind, number = faults.refused[0]
     by_sqlite = faults.refused_of_sqlite
     assert number == errno.EROFS or "permission" not in str(error), f"{where}: {error}"
-    if not (by_sqlite and kind in {"open", "fsync"}):  # SQLite keeps the number for itself
+    if not (by_sqlite and kind in {"open", "fsync"}):  # SQLite does not report the error number
         assert CAUSES[number] in str(error), f"{where}: {error}"
 
 
@@ -165,7 +166,7 @@ def look_briefly(index: Index) -> dict[str, Any]:
 
 
 def look_at_many(index: Index) -> dict[str, Any]:
-    """Each search for a page that nothing comes near, which a rough first stage finds too."""
+    """Each question fits one page far better than others, so a rough first stage finds it too."""
     assert isinstance(index, LateInteractionIndex)
     wanted = [vectors_of(seed, 1, tokens=2)[0][0] for seed in range(2)]
     return {

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 PAGES = 300
 DIMENSION = 64
 
-# Adds documents for ever, each with vectors that all equal its number; says so after each commit.
+# Adds documents for ever. All vectors of a document equal its number. Prints each commit.
 WRITER = f"""
 import itertools, sys
 import numpy as np

@@ -39,7 +39,7 @@ CALLS: dict[str, Callable[[Index], object]] = {
 
 
 def make(path: Path, kind: Kind, *, seed: int) -> None:
-    """Two documents; the rows of their pages have the same numbers whatever the seed."""
+    """Two documents; the rows of their pages have the same numbers with every seed."""
     with kind.create(path) as index:
         for number, source in enumerate(["a.pdf", f"only {seed}.pdf"]):
             add(index, source, 3, seed=10 * seed + number)
@@ -87,7 +87,7 @@ def test_an_index_made_again_in_the_middle_of_a_call_is_not_called_damaged(
         try:
             found = CALLS[call](index)
         except IndexNotFoundError:
-            found = None  # a write may say that what it would write to is gone
+            found = None  # a write may report that its index is gone
         monkeypatch.undo()
         with open_index(path) as fresh:
             if call in {"pages", "search", "filtered"}:

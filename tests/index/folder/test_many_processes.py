@@ -31,7 +31,7 @@ EYE = np.eye(16, dtype=np.float32)
 
 
 def vectors(source: int, version: int) -> NDArray[np.float32]:
-    """A page that only the question for this version scores fully."""
+    """A page that has a full score only for the question of this version."""
     page = np.zeros((3, 16), np.float32)
     page[:, version % VERSIONS] = 0.8
     page[:, VERSIONS + source % 4] = 0.6
@@ -49,7 +49,7 @@ def put(index: LateInteractionIndex, source: int, version: int) -> None:
 
 
 def check_answer(index: LateInteractionIndex, chance: random.Random) -> None:
-    """What one search finds is of one state: each document in one version, whole, and scored."""
+    """Hits of one search are of one state: each document in one version, complete, and scored."""
     query = EYE[[chance.randrange(VERSIONS)]]
     chosen = chance.choice([None, {"source": f"{chance.randrange(SOURCES)}.pdf"}])
     hits = index.search(query, k=PAGES * SOURCES, filter=chosen, exhaustive=chance.random() < 0.5)
@@ -76,7 +76,7 @@ def check_answer(index: LateInteractionIndex, chance: random.Random) -> None:
 
 
 def read(path: Path, seed: int, rounds: int, seconds: float, said: Connection) -> None:
-    """At least so many rounds, for at least so long; then say how many there were."""
+    """A minimum of rounds, for a minimum of time; then send how many rounds there were."""
     chance, done, begun = random.Random(seed), 0, time.monotonic()
     with LateInteractionIndex.open(path) as index:
         while done < rounds or time.monotonic() - begun < seconds:
@@ -86,7 +86,7 @@ def read(path: Path, seed: int, rounds: int, seconds: float, said: Connection) -
 
 
 def write(path: Path, seed: int, ended: Event, said: Connection) -> None:
-    """Replace documents until it has ended; the second one tidies up too."""
+    """Replace documents until ``ended`` is set; the second writer optimizes too."""
     chance, done = random.Random(seed), 0
     with LateInteractionIndex.open(path, wait_s=HANG_S) as index:
         while not ended.is_set() or done < 10:
@@ -145,7 +145,7 @@ def test_eight_processes_read_one_state_each_time_while_two_write(
 
 def said_by(end: Connection, patience: float) -> int:
     assert end.poll(patience), "a process hangs"
-    return end.recv()  # EOFError: the process failed; what it printed says how
+    return end.recv()  # EOFError: the process failed; its output says why
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def in_child(pipe: int, index: LateInteractionIndex, expected: list[list[object]
 def test_forked_children_search_and_write_what_their_parent_has_open(
     searched: LateInteractionIndex,
 ) -> None:
-    """While threads of the parent search and write, so that forks come in the middle of it."""
+    """Fork while threads of the parent search and write."""
     index = searched
     expected = [hit_keys(index.search(query, k=6)) for query in queries(index, 0, 1)]
     ended, failed = threading.Event(), list[BaseException]()
@@ -218,7 +218,7 @@ def test_forked_children_search_and_write_what_their_parent_has_open(
 def test_a_fork_waits_for_a_transaction_of_another_thread(
     searched: LateInteractionIndex,
 ) -> None:
-    """Else the child would think for ever that it holds the lock that its parent held then."""
+    """Otherwise the child would believe for ever that it holds the lock of its parent."""
     from vdr_integrations.index.folder.database import writing
 
     is_inside, is_forking, has_forked = threading.Event(), threading.Event(), threading.Event()
@@ -228,13 +228,13 @@ def test_a_fork_waits_for_a_transaction_of_another_thread(
         with writing(searched._engine.path):  # pyright: ignore[reportArgumentType]
             is_inside.set()
             assert is_forking.wait(HANG_S)
-            # Time enough for a fork that does not wait.
+            # Enough time for a fork that does not wait.
             was_cut_off.append(has_forked.wait(0.5))
 
     thread = threading.Thread(target=transact)
     thread.start()
     assert is_inside.wait(HANG_S)
-    # What is registered last is called first before a fork, and last after it.
+    # The last registered hook is called first before a fork, and last after it.
     os.register_at_fork(before=is_forking.set, after_in_parent=has_forked.set)
     child = multiprocessing.get_context("fork").Process(target=searched.documents)
     child.start()

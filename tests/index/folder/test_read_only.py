@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 
-# Answers lines with what it finds; may write nothing in the folder.
+# Answers each line with its hits; it may not write to the folder.
 READER = """
 import json, os, sys
 from pathlib import Path
@@ -51,7 +51,7 @@ for line in sys.stdin:
     print(json.dumps(said), flush=True)
 """
 
-# Writes so much of a commit into the database that SQLite has to put back what was there.
+# Writes enough of a commit into the database that SQLite has to undo it.
 KILLED = """
 import os, sys
 from pathlib import Path
@@ -175,7 +175,7 @@ def test_half_a_commit_of_a_killed_writer_is_not_seen_where_one_may_only_read(
     assert reader.ask("read") == right
     assert reader.ask("read anew") == right
     assert files(path) == before
-    if os.geteuid() == 0:  # else the folder cannot be written at all now
+    if os.geteuid() == 0:  # otherwise the folder cannot be written at all now
         with open_index(path) as index:
             add(index, "c.pdf", 2, seed=5)
             assert reader.ask("read") == repr(answers(index))
@@ -216,7 +216,7 @@ def test_a_copy_of_a_folder_with_half_a_commit_is_right_too(path: Path, tmp_path
 def test_a_journal_that_is_gone_when_it_is_looked_for_is_no_trouble(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another process undid the commit, or ended its own, while this one was about to copy it."""
+    """Another process undid the commit, or finished its own, before this one could copy it."""
     from vdr_integrations.index.folder import database
 
     with open_index(path) as index:

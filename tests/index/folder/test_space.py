@@ -44,7 +44,7 @@ def test_removing_half_of_the_pages_and_optimising_gives_half_of_the_space_back(
             assert index.remove_document(f"{seed}.pdf")
         before = answers(index)
         index.optimize()
-        # Of dense vectors there is little beside the database, whose blocks stay half full.
+        # Dense vectors are small compared with the database, whose blocks stay half full.
         assert bytes_of(path) < (0.7 if name == "dense" else 0.6) * whole
         assert answers(index) == before
         with open_index(path) as fresh:
@@ -114,7 +114,7 @@ def search_until_told(path: Path, said: Connection) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 def test_readers_go_on_while_an_index_is_optimised(tmp_path: Path) -> None:
-    """Another process, another object in a thread; nothing that they find changes."""
+    """Another process, and another object in a thread; their answers do not change."""
     path = tmp_path / "index"
     with fill(path, KINDS["both"], documents=12, pages=20, tokens=20) as index:
         for seed in range(0, 12, 2):
@@ -142,7 +142,7 @@ def test_readers_go_on_while_an_index_is_optimised(tmp_path: Path) -> None:
             whole = bytes_of(path)
             for round_number in range(3):
                 index.optimize()
-                # What is not asked for below is replaced, so that there is work again.
+                # Replace documents that no question below finds, so that there is work again.
                 add(index, "11.pdf", 20, seed=11, tokens=20 + round_number)
                 index.remove_document("11.pdf")
             index.optimize()
@@ -156,7 +156,7 @@ def test_readers_go_on_while_an_index_is_optimised(tmp_path: Path) -> None:
         finally:
             child.kill()
             child.join()
-            in_thread.close()  # which ends the thread as well
+            in_thread.close()  # this ends the thread too
             thread.join()
         assert failed == []
 

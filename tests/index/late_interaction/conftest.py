@@ -25,7 +25,7 @@ ENGINES = ["folder", "client", *(["server"] if "QDRANT_URL" in os.environ else [
 def location(
     request: pytest.FixtureRequest, tmp_path: Path, _no_network: None
 ) -> Iterator[Location]:
-    """A folder, the client's own engine, and the server that QDRANT_URL names, if it does."""
+    """A folder, the in-process engine of the client, and the server of QDRANT_URL, if it is set."""
     if request.param == "folder":
         yield tmp_path / "index"
     elif request.param == "client":

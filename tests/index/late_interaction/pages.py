@@ -1,4 +1,4 @@
-"""Documents of random pages, and the places where indexes of them are kept."""
+"""Documents of random pages, and the places that hold indexes of them."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Library:
         self.pages |= {(source, n): rows for n, rows in enumerate(vectors, start=1)}
 
     def expected(self, query: NDArray[np.float32], *, k: int) -> list[tuple[str, int, float]]:
-        """By the definition, over vectors as float16 keeps them."""
+        """MaxSim by its definition, over vectors rounded to float16."""
         scored = [
             (source, number, maxsim_score(query, rows.astype(np.float16).astype(np.float32)))
             for (source, number), rows in self.pages.items()

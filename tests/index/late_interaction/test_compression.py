@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def greedy_ward(vectors: NDArray[np.float32], count: int) -> set[frozenset[int]]:
-    """Ward's clustering by its definition: merge what raises the squared error least."""
+    """Ward's clustering by its definition: merge the pair that raises the squared error least."""
     clusters = [[n] for n in range(len(vectors))]
 
     def cost(first: list[int], second: list[int]) -> float:
@@ -87,7 +87,7 @@ def test_what_is_not_offered_is_refused(wrong: dict[str, Any]) -> None:
 
 
 def as_kept(rows: NDArray[np.float32], vectors: VectorFormat) -> NDArray[np.float32]:
-    """What is left of vectors when they are stored."""
+    """Vectors as they are after storage."""
     data = token_bytes(rows, vectors=vectors)
     return token_matrix(data, tokens=len(rows), dimension=rows.shape[1], vectors=vectors)
 

@@ -1,4 +1,4 @@
-"""What every engine promises."""
+"""Promises of every engine."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_what_a_writer_left_half_written_is_cleaned_up(
         staged.add(page, np.tile(unit_rows(1, seed=page.page_number), (30_000, 1)))
     library.index.close()
     with LateInteractionIndex.open(location) as opened:
-        # In a folder nothing is written before the commit.
+        # A folder writes nothing before the commit.
         assert opened.clean_up() == (3 if isinstance(location, QdrantServer) else 0)
         assert opened.clean_up() == 0
         assert opened.count_pages() == 2
@@ -221,7 +221,7 @@ def test_two_stages_find_nearly_what_one_stage_finds_with_scores_as_exact(
             hit.page_number: exact[hit.page_number] for hit in hits
         }
         assert [hit.score for hit in hits] == sorted((h.score for h in hits), reverse=True)
-    assert found >= 24  # the 16 dimensions of this test tell pages apart badly
+    assert found >= 24  # the 16 dimensions of this test hardly distinguish pages
 
 
 def test_a_filter_narrows_both_stages(library: Library) -> None:

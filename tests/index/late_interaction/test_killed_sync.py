@@ -1,4 +1,4 @@
-"""A synchronisation is killed half-way, with real pages and a real encoder, and run again."""
+"""A synchronisation of real pages with a real encoder is killed half-way, and run again."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ PAGES = 3
 
 AHEAD = 5
 
-# Says how many documents are done, after each, and goes no further than it may: however late it is
-# killed, it is not done.
+# Prints the number of finished documents after each one, and stops at a given number, so that it is
+# not finished even if it is killed late.
 WRITER = """
 import sys
 from vdr_integrations import load_encoder
@@ -68,7 +68,7 @@ def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(tmp_path:
 
 
 def _kill_after(documents: int, chance: random.Random, arguments: list[str]) -> int:
-    """Kill the writer a moment after it said that so many documents are done; the last it said."""
+    """Kill the writer a moment after this number of documents; returns the last printed number."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, *arguments, str(documents + AHEAD)],
         stdin=subprocess.PIPE,

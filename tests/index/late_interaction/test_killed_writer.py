@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 PAGES = 12
 TOKENS = 300
 
-# Adds the documents 0..4 again and again, each time with vectors that all equal the round's
-# number; says so after each commit.
+# Adds the documents 0..4 again and again. All vectors equal the number of the round. Prints each
+# commit.
 WRITER = f"""
 import itertools, sys
 import numpy as np
@@ -40,7 +40,7 @@ with LateInteractionIndex.open(sys.argv[1]) as index:
 
 
 def write_and_kill(path: Path, *, first: int, commits: int, delay_s: float) -> int:
-    """Start a writer, kill it that long after so many commits; its last commit."""
+    """Start a writer, kill it some time after a number of commits; returns its last commit."""
     with subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), str(first)], stdout=subprocess.PIPE, text=True
     ) as writer:
@@ -52,12 +52,12 @@ def write_and_kill(path: Path, *, first: int, commits: int, delay_s: float) -> i
         timer.start()
         said = writer.stdout.read().split("\n")
         timer.join()
-    # A line that was cut off is no acknowledgement.
+    # An incomplete line is not an acknowledgement.
     return int(said[-2]) if len(said) > 1 else first + commits - 1
 
 
 def check_whole(path: Path, *, acknowledged: int) -> None:
-    """All acknowledged documents are there; each is of one round, and whole."""
+    """All acknowledged documents are there; each is complete and of one round."""
     with LateInteractionIndex.open(path) as index:
         documents = index.documents()
         assert len(documents) >= min(acknowledged + 1, 5)
@@ -73,7 +73,7 @@ def check_whole(path: Path, *, acknowledged: int) -> None:
                 (n for n in range(acknowledged + 1) if f"{n % 5}.pdf" == record.source),
                 default=None,
             )
-            # The round after the last acknowledged one may have been committed unheard.
+            # The round after the last acknowledged one may have been committed too.
             assert newest is None or rounds <= {newest % 16, (newest + 5) % 16}
         assert len(index.search(query, k=100)) == PAGES * len(documents)
         assert index.clean_up() == 0

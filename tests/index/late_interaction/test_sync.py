@@ -1,4 +1,4 @@
-"""``sync_index`` drives a late-interaction index as it drives a dense one, with a real encoder."""
+"""``sync_index`` fills a late-interaction index like a dense one, with a real encoder."""
 
 from __future__ import annotations
 
@@ -221,7 +221,7 @@ def test_another_dense_encoder_is_refused(
 def test_an_index_with_two_pixel_budgets_is_refused(
     location: Location, multi_vector: MultiVectorEncoder, dense: DenseEncoder, docs: Path
 ) -> None:
-    """Pages are drawn once, and would be scaled a second time for one of them."""
+    """Pages are drawn once, and would have to be scaled a second time for one of the two."""
     other = load_encoder(dense.name, device="cpu", max_visual_tokens=32)
     assert isinstance(other, DenseEncoder)
     pair = PairedEncoder(dense=other, multi_vector=multi_vector)
@@ -261,7 +261,7 @@ def test_a_pair_looks_at_a_page_once(docs: Path, tmp_path: Path) -> None:
     dense = load_encoder("nano", device="cpu")
     late = load_encoder("nano-colqwen2", device="cpu")
     pair = PairedEncoder(dense=dense, multi_vector=late)
-    dense.encode_queries(["a"])  # nothing is left to be made once
+    dense.encode_queries(["a"])  # everything that is made only once is made
     late.encode_pages([Image.new("RGB", (28, 28))])
     with (
         LateInteractionIndex.create(

@@ -1,4 +1,4 @@
-"""A folder with more pages than are compared one by one: codebook, lists, and what they bring."""
+"""A folder with too many pages to compare all: codebook, lists, and the pages that they select."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOUND = 0.9
 
 
 def add(index: LateInteractionIndex, made: SyntheticPages, first: int, count: int) -> None:
-    """Documents of 100 pages, called by the number of their first page."""
+    """Documents of 100 pages, named by the number of their first page."""
     for start in range(first, first + count, AT_ONCE):
         pages = list(made.pages(min(AT_ONCE, first + count - start)))
         records = page_records(*range(1, len(pages) + 1), grid=made.grid)
@@ -62,7 +62,7 @@ def queries(made: SyntheticPages) -> list[NDArray[np.float32]]:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory, made: SyntheticPages) -> Path:
-    """1,500 pages, with list files and pages that are in none yet."""
+    """1,500 pages, with list files and with pages that are not in one yet."""
     path = tmp_path_factory.mktemp("large") / "index"
     with (
         pytest.MonkeyPatch.context() as patch,

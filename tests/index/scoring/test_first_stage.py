@@ -74,7 +74,7 @@ def test_tokens_fall_to_centroids_nearly_as_near_as_the_nearest(
 
 
 def slow_scores(terms: QueryTerms, codes: list[NDArray[np.uint16]]) -> NDArray[np.float32]:
-    """By the definition: of each token the largest weight among a page's centroids."""
+    """Scores by their definition: for each token the largest weight among a page's centroids."""
     total = np.zeros(len(codes), np.float32)
     for page, own in enumerate(codes):
         for centroids, weights in zip(terms.centroids, terms.weights, strict=True):
@@ -145,7 +145,7 @@ def test_what_is_seen_says_what_to_expect_of_other_pages() -> None:
     assert found.best(1.0, among=2000) == pytest.approx(8 + 3 * 0.1, abs=0.1)
     assert found.best(1.0, among=200_000) == pytest.approx(8 + 3.4 * 0.1, abs=0.1)
     flat = outlook(np.ones(9, np.float32), np.arange(9, dtype=np.float32))
-    assert flat.best(1.0, among=2000) > 8  # where all look alike, nothing is ruled out
+    assert flat.best(1.0, among=2000) > 8  # if all look alike, none is ruled out
     against = outlook(rough, -rough)
     assert against.slope == 0
 

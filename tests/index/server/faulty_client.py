@@ -1,4 +1,4 @@
-"""A client whose calls fail as those of a real server do."""
+"""A client whose calls fail like calls to a real server."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Fault:
     """Some calls that fail.
 
     Attributes:
-        method: Of the client.
-        error: What they raise.
-        when: Before the server did what was asked, or after.
-        times: How many of them.
-        fits: Which calls, by their options; all when left out.
+        method: Name of the client's method.
+        error: Makes the error that they raise.
+        when: Whether they fail before or after the server did the call.
+        times: Number of calls that fail.
+        fits: Whether a call with these options fails; the default fails all.
     """
 
     method: str
@@ -60,7 +60,7 @@ class Fault:
 
 
 class FaultyClient:
-    """Passes calls on to a client, but for the faults it was given."""
+    """Passes calls on to a client, except for the given faults."""
 
     def __init__(self, client: QdrantClient) -> None:
         self._client = client
@@ -90,7 +90,7 @@ class FaultyClient:
 
 
 def of_kind(kind: str) -> Callable[[dict[str, Any]], bool]:
-    """Upserts of points of a kind."""
+    """Select upserts of points of one kind."""
 
     def fits(options: dict[str, Any]) -> bool:
         points: Sequence[Any] = options.get("points") or []

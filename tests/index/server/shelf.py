@@ -1,4 +1,4 @@
-"""An index on the client's in-process engine, and what it must hold."""
+"""An index on the client's in-process engine, and its expected content."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class Shelf:
         return self.engine.search(MaxSimSearch(query, k, where, **options))
 
     def expected(self, query: NDArray[np.float32], *, k: int) -> list[tuple[str, int]]:
-        """By the definition, over vectors as float16 keeps them."""
+        """MaxSim by its definition, over vectors rounded to float16."""
         scored = [
             (source, number, maxsim_score(query, rows.astype(np.float16).astype(np.float32)))
             for (source, number), rows in self.pages.items()

@@ -1,4 +1,4 @@
-"""Whatever is not what was written is refused by name, and harms nothing else."""
+"""Altered data is refused by name, and does not harm other data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an index on a server promises, in the client's in-process mode."""
+"""Promises of an index on a server, in the client's in-process mode."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_both_kinds_of_vectors(server: QdrantServer) -> None:
     dense = unit_rows(1, seed=7, dimension=DENSE_DIMENSION)[0]
     hits = shelf.search(query, 1, candidates=1, dense_query=dense)
     assert hits[0].page_number in set(range(1, 21))
-    # Of candidates by dense vectors the nearest is the page that has this one.
+    # Among candidates by dense vectors, the nearest is the page with this vector.
     assert 7 in [hit.page_number for hit in shelf.search(query, 5, candidates=5, dense_query=dense)]
     page = shelf.engine.pages([hits[0].page_id], vectors=True)[0]
     assert page.dense is not None
@@ -217,7 +217,7 @@ def test_a_collection_of_something_else_is_refused(
     with pytest.raises(IndexFormatError, match="settings were altered"):
         ServerEngine.open(server)
     client.delete("pages", [MANIFEST_ID])
-    with pytest.raises(IndexFormatError, match="no index of vdr-integrations"):
+    with pytest.raises(IndexFormatError, match="not an index of vdr-integrations"):
         ServerEngine.open(server)
 
 
@@ -245,7 +245,7 @@ def test_a_staged_document_does_not_go_into_an_index_that_was_made_again(
     staged = shelf.staged("a.pdf", some_pages(2))
     client.delete_collection("pages")
     engine = ServerEngine.create(server, SETTINGS)
-    with pytest.raises(IndexStoreError, match="made it again"):
+    with pytest.raises(IndexStoreError, match="made the index again"):
         staged.commit(document("a.pdf"))
     staged.discard()
     assert engine.documents() == []

@@ -1,4 +1,4 @@
-"""A server that fails before or after it did what was asked: no document is ever half there."""
+"""A server that fails before or after it did a call: no document is ever half there."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ IN_DOUBT: list[Callable[[], Exception]] = [timeout, reset, lambda: status(500)]
 
 
 def assert_whole(shelf: Shelf) -> None:
-    """The index holds what was acknowledged, and nothing else."""
+    """The index holds all acknowledged documents, and nothing else."""
     engine = shelf.engine
     assert places(shelf.search(QUERY, 50)) == shelf.expected(QUERY, k=50)
     assert engine.count_pages(EVERYWHERE) == len(shelf.pages)
@@ -91,7 +91,7 @@ def test_where_nobody_knows_nothing_is_deleted(
             faulty.faults += [Fault("retrieve", reset), Fault("delete", reset)]
 
     faulty.on_call = now_down
-    with pytest.raises(IndexStoreError, match=r"b\.pdf: it is not known whether"):
+    with pytest.raises(IndexStoreError, match=r"b\.pdf: it is unknown whether"):
         shelf.add("b.pdf", 2, seed=1)
     faulty.faults, faulty.on_call = [], None
     if when == "after":
@@ -197,7 +197,7 @@ def test_pauses_grow_and_come_to_an_end(
     shelf: Shelf, faulty: FaultyClient, pauses: list[float]
 ) -> None:
     faulty.faults = [Fault("count", lambda: status(503))]
-    with pytest.raises(IndexStoreError, match=r"after \d+ tries \(HTTP 503\)"):
+    with pytest.raises(IndexStoreError, match=r"after \d+ attempts \(HTTP 503\)"):
         shelf.search(QUERY)
     assert 10 < sum(pauses) <= TRYING_S
     assert pauses[-1] > 8 * pauses[0]
@@ -222,7 +222,7 @@ def test_retry_after_is_kept(shelf: Shelf, faulty: FaultyClient, pauses: list[fl
     [
         (lambda: status(400), "HTTP 400"),
         (lambda: status(401), "api key"),
-        (lambda: status(413), "larger than the server takes"),
+        (lambda: status(413), "larger than the server accepts"),
         (lambda: status(500), "HTTP 500"),
         (lambda: ResponseHandlingException(httpx.DecodingError(KEY)), "DecodingError"),
         (lambda: ResponseHandlingException(ValueError(KEY)), "ValueError"),
@@ -297,7 +297,7 @@ def test_a_search_sees_a_document_that_is_replaced_meanwhile(
     left = [3]
 
     def replace(method: str, _: dict[str, Any]) -> None:
-        # Between the question and the look at the documents.
+        # Between the search and the look-up of the documents.
         if method == "retrieve" and left[0] and faulty.calls[-2] == "query_points":
             left[0] -= 1
             faulty.on_call = None

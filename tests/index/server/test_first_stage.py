@@ -1,4 +1,4 @@
-"""The codebook and what it lists: it makes searches fast and hides no page."""
+"""The codebook and its lists: they make searches fast and never hide a page."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def codebook(shelf: Shelf) -> NamedCodebook:
 
 
 def without_first_stage(shelf: Shelf) -> None:
-    """A writer that knows of no codebook."""
+    """A writer that does not know the codebook."""
     stage: Any = shelf.engine._first_stage
     stage.list_new = list
     stage.bring_up = mock.Mock()
@@ -146,7 +146,7 @@ def test_pages_written_without_the_codebook_are_found(
         hits = shelf.search(rows, 1, candidates=1)
         assert places(hits) == [("early.pdf", number)]
     assert unlisted(shelf, client) == 6
-    # Whoever commits next lists them.
+    # The next commit lists them.
     Shelf(ServerEngine.open(server)).add("b.pdf", 1)
     assert unlisted(shelf, client) == 0
     assert shelf.engine.check_document("early.pdf") == (6, [])
@@ -181,7 +181,7 @@ def test_two_codebooks_made_at_once_hide_no_page(
     other = Shelf(ServerEngine.open(server))
     assert codebook(other).name == first
     monkeypatch.setattr(Codebook, "of", partial(Codebook.of, seed=5))
-    other.engine._first_stage._make()  # pages are listed by the one before now
+    other.engine._first_stage._make()  # pages are still listed by the previous codebook
     assert codebook(other).name != first
     for engine in (shelf, other):
         for number in (1, 17, 40):
@@ -227,7 +227,7 @@ def test_altered_centroids_of_a_page_are_found_by_checking(
     client.update_vectors("pages", [models.PointVectors(id=found[0].id, vector={"codes": codes})])
     right, wrong = shelf.engine.check_document("a.pdf")
     assert right == 39
-    assert "its centroids were altered; searches are right" in wrong[0]
+    assert "its centroids were altered; searches are correct" in wrong[0]
 
 
 def test_trouble_with_the_first_stage_undoes_no_commit(

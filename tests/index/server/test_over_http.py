@@ -1,4 +1,4 @@
-"""The real client, over a transport that stands in for the network."""
+"""The real client, over a transport that replaces the network."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ COUNTED: dict[str, Any] = {"result": {"count": 7}, "status": "ok", "time": 0.0}
 
 
 class FakeServer:
-    """Answers requests in turn, and keeps what was sent."""
+    """Answers requests in turn, and stores them."""
 
     def __init__(self) -> None:
         self.answers: list[httpx.Response | Exception] = []
@@ -95,7 +95,7 @@ def test_what_passes_is_tried_again(
     [
         (httpx.Response(200, text=f"no JSON {KEY}"), r"count failed \(\w+\)"),
         (httpx.Response(200, json={"result": KEY}), r"count failed \(\w+\)"),
-        (httpx.Response(403, text=KEY, headers={"x": KEY}), r"\(HTTP 403\); look at the api key"),
+        (httpx.Response(403, text=KEY, headers={"x": KEY}), r"\(HTTP 403\); check the api key"),
         (httpx.Response(500, json={"status": {"error": KEY}}), r"\(HTTP 500\)"),
         (httpx.UnsupportedProtocol(KEY), "UnsupportedProtocol"),
     ],

@@ -1,4 +1,4 @@
-"""Keys and passwords: where they go, and that nobody is shown one."""
+"""Keys and passwords: where they are sent, and that they are never shown."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_no_secret_is_shown() -> None:
     "url", ["localhost:6333", "ftp://x", "http://", "http://x:port", "http://[::1", "s3cret-key"]
 )
 def test_other_urls_are_refused_without_showing_them(url: str) -> None:
-    with pytest.raises(OptionError, match="looks like") as found:
+    with pytest.raises(OptionError, match="must look like") as found:
         QdrantServer("pages", url=url)
     assert KEY not in str(found.value)
 

@@ -1,1 +1,4 @@
-"""An index in a folder: SQLite says what is in it, files beside it hold the vectors."""
+"""An index in a folder: a SQLite database lists its content, other files hold the vectors.
+
+``file_format.py`` describes the files of a folder.
+"""

@@ -1,4 +1,4 @@
-"""Is everything of an index as it was written? Every byte is read."""
+"""Check that all data of an index is as it was written; this reads every byte."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ __all__ = ["check_document", "check_files"]
 
 
 def check_files(reader: FolderReader) -> Iterator[str]:
-    """What is wrong with the database and the files of the first stage, a sentence each.
+    """Problems of the database and of the files of the first stage, one sentence each.
 
     Raises:
-        IndexFormatError: So much that its documents cannot be listed.
+        IndexFormatError: The damage is so large that documents cannot be listed.
     """
     with reading(reader.folder) as connection:
         findings = connection.execute("PRAGMA integrity_check(10)").fetchall()
@@ -44,12 +44,12 @@ def _vector_problems(snapshot: Snapshot) -> Iterator[str]:
     for segment in snapshot.manifest.layout.segments:
         held = len(snapshot.segments[segment.number])
         if held < segment.used_bytes:
-            yield f"{segment.name}: {held} of {segment.used_bytes} bytes are there."
+            yield f"{segment.name}: the file has {held} of {segment.used_bytes} bytes."
 
 
 def _first_stage_problems(snapshot: Snapshot) -> Iterator[str]:
     layout, folder = snapshot.manifest.layout, snapshot.folder
-    slower = "searches are right, but slower. vdr optimize makes it again."
+    slower = "searches are correct, but slower. vdr optimize makes it again."
     if layout.codebook and read_codebook(folder, layout) is None:
         yield f"{layout.codebook}: the centroids of the first stage were altered; {slower}"
     for file in layout.lists:
@@ -61,11 +61,11 @@ def _first_stage_problems(snapshot: Snapshot) -> Iterator[str]:
 
 
 def check_document(reader: FolderReader, source: str) -> tuple[int, list[str]]:
-    """How many pages of a document are right, and what is wrong with the others."""
+    """How many pages of a document are intact, and the problems of the others."""
     snapshot = reader.snapshot()
     number = snapshot.sources.get(source)
     if number is None or snapshot.documents[number].is_altered:
-        return 0, []  # gone meanwhile, or named by check_files
+        return 0, []  # removed meanwhile, or reported by check_files
     right, wrong = 0, list[str]()
     with reading(reader.folder) as connection:
         for index in np.flatnonzero(snapshot.document_ids == number).tolist():

@@ -1,9 +1,9 @@
-"""The SQLite file of an index: schema, format version, transactions, what went wrong.
+"""The SQLite database of an index: create it, and begin transactions that read or write.
 
-It is the single commit point: a document is in it whole or not at all, whatever kills the writer.
-Rollback journal and ``synchronous=FULL``: write-ahead logs work neither on network file systems nor
-for readers that may not write. Transactions are short. A connection lives for one of them, so an
-index may be used from any thread and after a fork.
+The database is the single commit point: it holds a document completely or not at all, even if the
+writer is killed. It uses a rollback journal and ``synchronous=FULL``, because write-ahead logs do
+not work on network file systems or for readers that may not write. Transactions are short, and each
+has a connection of its own, so an index can be used from any thread and after a fork.
 """
 
 from __future__ import annotations
@@ -19,83 +19,33 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.forks import uninterrupted
 from vdr_integrations.errors import IndexFormatError, IndexLockedError, IndexStoreError
-from vdr_integrations.index.folder.troubles import (
+from vdr_integrations.index.folder.file_format import (
+    APPLICATION_ID,
     DATABASE_NAME,
-    damaged,
-    not_there,
-    os_trouble,
-    sqlite_trouble,
+    FORMAT_VERSION,
+    JOURNAL_NAME,
+    TABLES,
+    UNFINISHED_PREFIXES,
 )
+from vdr_integrations.index.folder.troubles import damaged, not_there, os_trouble, sqlite_trouble
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["DATABASE_NAME", "FORMAT_VERSION", "create_database", "reading", "shrink", "writing"]
+__all__ = ["create_database", "reading", "shrink", "writing"]
 
-FORMAT_VERSION = 2
-
-_JOURNAL_NAME = f"{DATABASE_NAME}-journal"
-_APPLICATION_ID = int.from_bytes(b"vdr1", "big")
 _BUSY_TIMEOUT_S = 60.0
-"""Readers hold their lock for milliseconds and writers for one commit, so this is ample."""
+"""Readers hold their lock for milliseconds and writers for one commit, so this is long enough."""
 _TRIES = 20
 _COPIED_AT_ONCE = 1 << 20
-
-_TABLES = (
-    # One row. `layout` names the files of vectors and of the first stage; `state` is the sum of the
-    # digests of all documents; `digest` covers the row.
-    """
-    CREATE TABLE manifest (
-        id INTEGER PRIMARY KEY CHECK (id = 1),
-        index_id TEXT NOT NULL,
-        generation INTEGER NOT NULL,
-        settings TEXT NOT NULL,
-        layout TEXT NOT NULL,
-        documents INTEGER NOT NULL,
-        state BLOB NOT NULL,
-        digest BLOB NOT NULL
-    )
-    """,
-    # A document that changes in any way gets a new id: readers load what is new by that.
-    # `places` is an array of what `places.PLACE` describes, a row a page.
-    """
-    CREATE TABLE documents (
-        id INTEGER PRIMARY KEY AUTOINCREMENT,
-        source TEXT NOT NULL,
-        record TEXT NOT NULL,
-        places BLOB NOT NULL,
-        digest BLOB NOT NULL
-    )
-    """,
-    # `row` numbers pages in the order in which they came and is never used again.
-    """
-    CREATE TABLE pages (
-        row INTEGER PRIMARY KEY,
-        content TEXT NOT NULL
-    )
-    """,
-    # Documents that went, for readers that know an older generation.
-    """
-    CREATE TABLE removed (
-        document_id INTEGER PRIMARY KEY,
-        generation INTEGER NOT NULL
-    )
-    """,
-    # Derived: the centroids that the tokens of a page fall to, until they are in a list file.
-    """
-    CREATE TABLE codes (
-        row INTEGER PRIMARY KEY,
-        codes BLOB NOT NULL
-    )
-    """,
-)
 
 
 def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
     """Make the database of a new index in one transaction.
 
     Args:
-        folder: Made when it does not exist; must hold nothing but an unfinished index.
+        folder: The folder of the index; it is made if it does not exist. It may hold nothing except
+            an unfinished index.
         manifest: The row of the manifest table.
 
     Raises:
@@ -103,13 +53,13 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         IndexStoreError: The folder holds an index already, or the file system refuses.
     """
     if folder.exists() and not folder.is_dir():
-        raise IndexFormatError(f"index {folder} is a file; an index is a folder of its own.")
+        raise IndexFormatError(f"index {folder} is a file; an index needs a folder of its own.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         names = sorted(entry.name for entry in folder.iterdir())
     except OSError as error:
         raise os_trouble(error, folder) from error
-    foreign = [name for name in names if not name.startswith((DATABASE_NAME, "writer."))]
+    foreign = [name for name in names if not name.startswith(UNFINISHED_PREFIXES)]
     if foreign and DATABASE_NAME not in names:
         raise IndexFormatError(
             f"folder {folder} is not an index and holds other files ({foreign[0]!r}); "
@@ -123,21 +73,21 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         connection.execute("BEGIN IMMEDIATE")
         if not _is_blank(connection):
             raise IndexStoreError(f"folder {folder} holds an index already; open it instead.")
-        for statement in _TABLES:
+        for statement in TABLES:
             connection.execute(statement)
         connection.execute("INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)", manifest)
-        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")
 
 
 @contextmanager
 def writing(folder: Path) -> Generator[sqlite3.Connection]:
-    """A transaction that writes: committed at the end, undone by any exception.
+    """A transaction that writes. It is committed at the end, and any exception undoes it.
 
     Raises:
         IndexNotFoundError: There is no index in the folder.
-        IndexFormatError: Not an index, damaged, or of another format.
+        IndexFormatError: Not an index, a damaged index, or one of another format.
         IndexStoreError: The database is busy, or the file system refuses.
     """
     path = _existing(folder)
@@ -149,24 +99,23 @@ def writing(folder: Path) -> Generator[sqlite3.Connection]:
 
 
 def shrink(folder: Path) -> None:
-    """Give the space of deleted rows back to the file system.
+    """Return the space of deleted rows to the file system.
 
     Raises:
         IndexStoreError: The database is busy, or the file system refuses.
     """
     with _typed(folder), _connected(_existing(folder), mode="rw") as connection:
-        # It gives a row for each block, and ends with the last one that is asked for: execute and
-        # fetchall ask for one.
+        # The pragma frees one block per step; execute and fetchall would take only one step.
         connection.executescript("PRAGMA incremental_vacuum")
 
 
 @contextmanager
 def reading(folder: Path) -> Generator[sqlite3.Connection]:
-    """A transaction that reads one committed state; nothing is written.
+    """A transaction that reads one committed state and writes nothing.
 
     Raises:
         IndexNotFoundError: There is no index in the folder.
-        IndexFormatError: Not an index, damaged, or of another format.
+        IndexFormatError: Not an index, a damaged index, or one of another format.
         IndexStoreError: The database is busy, or the file system refuses.
     """
     with _typed(folder), ExitStack() as stack:
@@ -182,8 +131,8 @@ def _existing(folder: Path) -> Path:
         raise os_trouble(error, folder) from error
     if folder.is_dir() and (folder / "shard").is_dir():
         raise IndexFormatError(
-            f"index {folder} was made by an older vdr-integrations (an engine that is not used any "
-            f"more); index the documents again into a new folder."
+            f"index {folder} was made by an older vdr-integrations, and this release cannot read "
+            f"it; index the documents again into a new folder."
         )
     raise not_there(folder)
 
@@ -198,11 +147,11 @@ def _begun(folder: Path, stack: ExitStack) -> sqlite3.Connection:
                 connection.execute("BEGIN")
                 _check_format(connection, folder, path)
             except sqlite3.OperationalError as error:
-                # A killed writer left a journal: half a commit that has to be undone first.
+                # A killed writer left a journal: a half-written commit that has to be undone first.
                 code = error.sqlite_errorcode & 0xFF
-                is_journal_there = (folder / _JOURNAL_NAME).exists()
+                is_journal_there = (folder / JOURNAL_NAME).exists()
                 if code == sqlite3.SQLITE_READONLY and tries_left and not is_journal_there:
-                    continue  # it was a living writer's, which has ended its commit
+                    continue  # the journal of a living writer, which has finished its commit
                 if code not in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}:
                     raise
                 if not is_journal_there:
@@ -215,19 +164,19 @@ def _begun(folder: Path, stack: ExitStack) -> sqlite3.Connection:
         except _UndoneMeanwhileError:
             continue
     raise IndexLockedError(
-        f"index {folder} was written to again and again while it was opened; try again."
+        f"index {folder} was written to during each of {_TRIES} attempts to open it; try again."
     )
 
 
 class _UndoneMeanwhileError(Exception):
-    """The commit that was cut off is undone by now, or another one has begun."""
+    """The interrupted commit was undone meanwhile, or another one has begun."""
 
 
 @contextmanager
 def _recovered(folder: Path) -> Generator[sqlite3.Connection]:
-    """The database as it was before the commit that was cut off.
+    """The database as it was before the interrupted commit.
 
-    Where this process may write, SQLite undoes it in place; otherwise in a copy.
+    If this process may write, SQLite undoes the commit in place; otherwise in a copy.
     """
     path = folder / DATABASE_NAME
     if os.access(folder, os.W_OK) and os.access(path, os.W_OK):
@@ -246,12 +195,12 @@ def _recovered(folder: Path) -> Generator[sqlite3.Connection]:
 
 
 def _copy_to(copy: Path, folder: Path) -> None:
-    """Copy database and journal; what the journal says undoes whatever it said meanwhile.
+    """Copy database and journal; the journal undoes whatever the commit has changed.
 
     Raises:
-        _UndoneMeanwhileError: Another process did that first.
+        _UndoneMeanwhileError: Another process undid the commit first.
     """
-    journal = folder / _JOURNAL_NAME
+    journal = folder / JOURNAL_NAME
     try:
         before = journal.read_bytes()
         descriptor = _never_closed(folder / DATABASE_NAME)
@@ -261,7 +210,7 @@ def _copy_to(copy: Path, folder: Path) -> None:
                 place += file.write(data)
         if journal.read_bytes() != before:
             raise _UndoneMeanwhileError
-        (copy.parent / _JOURNAL_NAME).write_bytes(before)
+        (copy.parent / JOURNAL_NAME).write_bytes(before)
     except FileNotFoundError as error:
         raise _UndoneMeanwhileError from error
     except OSError as error:
@@ -269,7 +218,7 @@ def _copy_to(copy: Path, folder: Path) -> None:
 
 
 def _never_closed(path: Path) -> int:
-    """A descriptor of the database; closing it would give up this process's locks on the file."""
+    """A descriptor of the database. To close it would release this process's locks on the file."""
     status = path.stat()
     key = (status.st_dev, status.st_ino)
     if key not in _descriptors:
@@ -283,15 +232,15 @@ _descriptors: dict[tuple[int, int], int] = {}
 @contextmanager
 def _connected(path: Path, *, mode: str) -> Generator[sqlite3.Connection]:
     uri = f"{path.absolute().as_uri()}?mode={mode}"
-    # A forked child would believe for ever that it has the locks which its parent had just then.
-    # Closing rolls back whatever was not committed.
+    # A child forked now would believe for ever that it holds the locks of its parent.
+    # Closing rolls back everything that was not committed.
     with (
         uninterrupted(),
         closing(
             sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_S)
         ) as connection,
     ):
-        # A text that was altered closes one row, not all that are read with it.
+        # An altered text must make one row unusable, not all rows that are read with it.
         connection.text_factory = partial(str, encoding="utf-8", errors="replace")
         connection.execute("PRAGMA synchronous = FULL")
         yield connection
@@ -315,8 +264,8 @@ def _is_blank(connection: sqlite3.Connection) -> bool:
 def _check_format(connection: sqlite3.Connection, folder: Path, path: Path) -> None:
     application: int = connection.execute("PRAGMA application_id").fetchone()[0]
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if application != _APPLICATION_ID:
-        # A writer that was killed while it made the index leaves an empty database.
+    if application != APPLICATION_ID:
+        # A writer that was killed while it created the index leaves an empty database.
         if _is_blank(connection):
             raise not_there(folder)
         raise IndexFormatError(
@@ -331,7 +280,7 @@ def _check_format(connection: sqlite3.Connection, folder: Path, path: Path) -> N
         )
     pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
     page_bytes: int = connection.execute("PRAGMA page_size").fetchone()[0]
-    # SQLite reads the missing end of a last page as zeros.
+    # SQLite reads the missing end of a last database page as zeros.
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 __all__ = ["DenseScores", "stored_dense"]
 
 _FEW = 0.25
-"""Where fewer pages than this share are asked for, their vectors are gathered first."""
+"""If fewer pages than this share of a file are scored, their vectors are copied together first."""
 _CHECKED_AT_ONCE = 4096
 
 
 class DenseScores:
-    """Scores pages, and knows which bytes this process has checked already.
+    """Scores pages, and remembers which bytes this process has checked already.
 
-    Files grow at their ends and change nowhere else, so that what was right once is not looked at
-    for every search.
+    Files grow at their ends and change nowhere else, so correct bytes are not checked again for
+    every search.
     """
 
     def __init__(self) -> None:
-        """Nothing has been checked."""
+        """Nothing is checked yet."""
         self._index_id = ""
         self._checked: dict[int, int] = {}
         self._wrong: set[tuple[int, int]] = set()
@@ -41,12 +41,12 @@ class DenseScores:
         """Cosines of a query with pages.
 
         Args:
-            snapshot: The pages.
+            snapshot: The state of the index.
             query: float32 (dimension,) of length 1.
-            pages: Which, as indices of the snapshot.
+            pages: Pages to score, as indices of the snapshot.
 
         Raises:
-            IndexFormatError: Vectors that are not what was written.
+            IndexFormatError: The vectors of a page are not what was written.
         """
         self._check(snapshot, pages, len(query))
         stride = dense_stride(len(query))
@@ -102,7 +102,7 @@ def stored_dense(snapshot: Snapshot, index: int, *, dimension: int) -> NDArray[n
     """The dense vector of a page: float32 (dimension,).
 
     Raises:
-        IndexFormatError: It is not what was written.
+        IndexFormatError: The vector is not what was written.
     """
     data = snapshot.stored_bytes(index, "dense", dense_stride(dimension))
     if data is None or word_sum(data) != int(snapshot.places["dense_sum"][index]):

@@ -1,7 +1,7 @@
-"""What is written beside the database: growing files, whole new files, and leftovers taken away.
+"""Files beside the database: append to them, make new ones, and delete leftovers.
 
-Everything is on the disk (``fsync``) when these functions return; the commit in the database comes
-afterwards and names what counts.
+Everything is on the disk (``fsync``) when these functions return. The commit in the database comes
+afterwards and names the bytes that count.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vdr_integrations.index.folder.file_format import FILE_SUFFIXES
 from vdr_integrations.index.folder.troubles import os_trouble
 
 if TYPE_CHECKING:
@@ -20,19 +21,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["FILE_SUFFIXES", "append", "map_file", "remove_leftovers", "write_whole"]
-
-FILE_SUFFIXES = (".tokens", ".dense", ".codebook", ".lists")
-"""Of the files that an index has beside its database."""
+__all__ = ["append", "map_file", "remove_leftovers", "write_whole"]
 
 
 def append(
     folder: Path, name: str, parts: Iterable[bytes | NDArray[np.uint8]], *, used_bytes: int
 ) -> int:
-    """Put bytes behind the first ``used_bytes`` of a file; what lies there is left over.
+    """Write bytes behind the first ``used_bytes`` of a file; bytes that lie there are leftovers.
 
     Returns:
-        The new length.
+        The new length of the file.
 
     Raises:
         IndexStoreError: The file system refuses.
@@ -41,7 +39,7 @@ def append(
     try:
         descriptor = os.open(folder / name, os.O_RDWR | os.O_CREAT | _BINARY, 0o666)
         try:
-            # Never below what was committed: readers have that much mapped.
+            # Never shorter than what was committed: readers have mapped that much.
             os.ftruncate(descriptor, used_bytes)
             os.lseek(descriptor, used_bytes, os.SEEK_SET)
             end = used_bytes + sum(_write(descriptor, part) for part in parts)
@@ -56,7 +54,7 @@ def append(
 
 
 def write_whole(folder: Path, name: str, parts: Iterable[bytes | NDArray[np.uint8]]) -> int:
-    """Make a file that no commit names yet; its length.
+    """Make a file that no commit names yet; returns its length.
 
     Raises:
         IndexStoreError: The file system refuses.
@@ -66,10 +64,10 @@ def write_whole(folder: Path, name: str, parts: Iterable[bytes | NDArray[np.uint
 
 
 def map_file(folder: Path, name: str, *, used_bytes: int) -> NDArray[np.uint8]:
-    """The file in memory: uint8 (used bytes,), or fewer where some are missing. Copied on write.
+    """Map a file: uint8 (used bytes,), copied on write; shorter if bytes are missing.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         IndexStoreError: The file system refuses.
         ResourceError: Too many open files.
     """
@@ -77,7 +75,7 @@ def map_file(folder: Path, name: str, *, used_bytes: int) -> NDArray[np.uint8]:
         size = min(used_bytes, (folder / name).stat().st_size)
         if not size:
             return np.empty(0, np.uint8)
-        # A plain array: a memmap is slow to cut.
+        # A plain array, because slices of a memmap are slow.
         return np.asarray(np.memmap(folder / name, np.uint8, mode="c", shape=(size,)))
     except FileNotFoundError:
         raise
@@ -86,9 +84,10 @@ def map_file(folder: Path, name: str, *, used_bytes: int) -> NDArray[np.uint8]:
 
 
 def remove_leftovers(folder: Path, *, keep: set[str]) -> None:
-    """Take away files of killed writers and of states that are gone; for a writer alone.
+    """Delete files of killed writers and of replaced states. Only a writer may call this.
 
-    What cannot be taken away now (another process has it open, on Windows) waits for the next one.
+    A file that cannot be deleted now (on Windows, if another process has it open) stays until the
+    next call.
     """
     with suppress(OSError):
         for entry in folder.iterdir():
@@ -109,7 +108,7 @@ def _write(descriptor: int, part: bytes | NDArray[np.uint8]) -> int:
 
 
 def _sync_folder(folder: Path) -> None:
-    """The folder's own entries, so that a new file has its name after a power cut."""
+    """Write the entries of the folder to the disk, so that a new file survives a power cut."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,9 +1,9 @@
-"""An index in a folder, as the ``Engine`` that an index object asks."""
+"""The ``Engine`` of an index in a folder."""
 
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index.folder import disk
@@ -40,8 +40,8 @@ class FolderEngine:
         """Open the index of a folder.
 
         Raises:
-            IndexNotFoundError: There is none.
-            IndexFormatError: Not an index, damaged, or of another format.
+            IndexNotFoundError: There is no index.
+            IndexFormatError: Not an index, a damaged index, or one of another format.
             IndexStoreError: The file system refuses.
         """
         self._open_reader: FolderReader | None = FolderReader(folder)
@@ -55,7 +55,7 @@ class FolderEngine:
 
         Raises:
             IndexFormatError: The folder holds other files.
-            IndexStoreError: There is an index already, or the file system refuses.
+            IndexStoreError: The folder holds an index already, or the file system refuses.
         """
         row = ManifestRow(secrets.token_hex(16), 0, settings)
         create_database(folder, manifest=row.columns())
@@ -107,9 +107,9 @@ class FolderEngine:
         """See ``Engine``."""
         return self._reader.rerank(query, page_ids)
 
-    def writing(self) -> AbstractContextManager[Any]:
+    def writing(self) -> AbstractContextManager[None]:
         """See ``Engine``."""
-        return self._writing().lock.held(wait_s=self._writer.wait_s)
+        return self._writing().transactions.locked()
 
     def begin(self, source: str) -> DocumentSink:
         """See ``Engine``."""
@@ -132,7 +132,7 @@ class FolderEngine:
         optimize(self._reader, self._writing())
 
     def clean_up(self) -> int:
-        """See ``Engine``: what a killed writer left here are files, no pages."""
+        """See ``Engine``; in a folder, a killed writer leaves files but no pages."""
         with self.writing():
             disk.remove_leftovers(self.path, keep=self._reader.layout().file_names)
         return 0

@@ -1,4 +1,4 @@
-"""Which pages fit a filter: metadata of all pages by field, worked out when first asked for."""
+"""Which pages match a filter: a table of the metadata of all pages by field."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["FieldTable"]
 
 
 class FieldTable:
-    """Values of fields, and the pages that have them.
+    """Values of fields, and the pages that have these values.
 
-    Conditions are those of ``filters.parse_filter`` on the fields of ``filters.filterable``.
+    Conditions come from ``page_filter.parse_filter``, fields from ``page_filter.filterable``.
     """
 
     def __init__(self, pages: Iterable[tuple[int, dict[str, Any]]]) -> None:
-        """Take pages: a number, and the page's fields, each with a list of values."""
+        """Make the table from numbers of pages, each with its fields and their lists of values."""
         texts: dict[str, dict[str, list[int]]] = {}
         numbers: dict[str, tuple[list[float], list[int]]] = {}
         for page, fields in pages:
@@ -45,7 +45,7 @@ class FieldTable:
         }
 
     def fitting(self, condition: Condition) -> list[NDArray[np.intp]]:
-        """Numbers of the pages that fit; some may come twice."""
+        """Numbers of the pages that match; a number may occur twice."""
         key = condition.key.removeprefix("fields.")
         by_text = self._texts.get(key, {})
         found = [by_text[text] for text in condition.texts if text in by_text]
@@ -56,7 +56,7 @@ class FieldTable:
 
 
 def in_range(values: NDArray[Any], bounds: Sequence[tuple[str, float]]) -> NDArray[np.bool_]:
-    """Which values lie within bounds by name: gt, gte, lt, lte."""
+    """Which values lie within the bounds, whose names are gt, gte, lt and lte."""
     fits = np.ones(len(values), np.bool_)
     for name, bound in bounds:
         if name == "gt":

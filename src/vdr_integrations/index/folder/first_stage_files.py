@@ -1,8 +1,8 @@
-"""The first stage on disk: a codebook, and lists of the pages that have each centroid.
+"""The first stage on disk: a codebook, and for each centroid a list of the pages that have it.
 
-All of it is derived from the vectors and can be made again. A page that is in no list (it came
-before the codebook, or its list was altered) is compared exactly by every search, so nothing here
-decides what is found or kept; it decides how fast.
+All of it is derived from the vectors and can be made again. Every search compares exactly each page
+that is not in a list (because it was added before the codebook, or its list was altered). So
+nothing here decides what is found or stored, only how fast a search is.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ __all__ = [
 ]
 
 _HEADER = 4
-"""int64: size, centroids, postings, bytes a page."""
+"""Number of int64 values: size, centroids, postings, bytes per page number."""
 _DIGEST_BYTES = 16
 _SHA256_BYTES = 32
 
 
 class Lists:
-    """Lists of pages of a range of rows.
+    """The lists of pages of a range of rows.
 
     Attributes:
-        first_row: Pages are numbered from here.
+        first_row: Row of the page that has number 0 in the lists.
         postings: The lists.
-        listed: bool (size,): which pages are in them.
+        listed: Which pages are in the lists, bool (size,).
     """
 
     def __init__(self, first_row: int, postings: PostingLists, listed: NDArray[np.bool_]) -> None:
-        """Take them."""
+        """Store the arguments."""
         self.first_row = first_row
         self.postings = postings
         self.listed = listed
@@ -74,10 +74,10 @@ class Lists:
         """The lists of some pages.
 
         Args:
-            codes: Their centroids, by row.
-            first_row: Of the range.
-            end_row: Behind it.
-            centroids: Of the codebook.
+            codes: Centroids of the pages, by row.
+            first_row: First row of the range.
+            end_row: First row behind the range.
+            centroids: Number of centroids of the codebook.
         """
         numbers = [row - first_row for row in sorted(codes)]
         size = end_row - first_row
@@ -89,15 +89,15 @@ class Lists:
 
     @property
     def end_row(self) -> int:
-        """Behind the range."""
+        """First row behind the range."""
         return self.first_row + self.postings.size
 
 
 class FirstStage:
-    """Picks candidates; keeps what it read of files, each of which is checked once."""
+    """Selects candidates. It keeps what it read from files, and checks each file once."""
 
     def __init__(self) -> None:
-        """Nothing has been read."""
+        """Nothing is read yet."""
         self._codebook: tuple[str, Codebook | None] = ("", None)
         self._files: dict[str, Lists | None] = {}
         self._tail: tuple[Snapshot, Lists] | None = None
@@ -110,17 +110,17 @@ class FirstStage:
         *,
         most: int,
     ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
-        """Pages by how good they look.
+        """Rank pages by their scores in the first stage.
 
         Args:
-            snapshot: The state.
+            snapshot: The state of the index.
             query: float32 (query tokens, dimension).
-            pages: Which, as indices of the snapshot.
-            most: So many of those that are in a list.
+            pages: Pages to rank, as indices of the snapshot.
+            most: Maximum number of ranked pages.
 
         Returns:
-            The pages that are in a list, the best ones first, their scores, and the pages that are
-            in none.
+            The best pages that are in a list, best first; their scores; and all pages that are not
+            in a list.
         """
         codebook = self._current_codebook(snapshot)
         if codebook is None:
@@ -166,7 +166,7 @@ class FirstStage:
 
 
 def tail_lists(snapshot: Snapshot, centroids: int) -> Lists:
-    """Lists of the pages behind the last list file, from their codes."""
+    """The lists of the pages behind the last list file, made from their codes."""
     layout = snapshot.manifest.layout
     rows = snapshot.rows
     start = layout.lists[-1].end_row if layout.lists else 0
@@ -178,19 +178,19 @@ def tail_lists(snapshot: Snapshot, centroids: int) -> Lists:
 
 
 def kept_codes(kept: dict[int, bytes], rows: Sequence[int]) -> dict[int, NDArray[np.uint16]]:
-    """Centroids of those of these pages of which they are kept, as they were written."""
+    """Centroids by row, for those of these pages whose codes are stored and intact."""
     found = {row: codes_of_blob(row, kept.get(row)) for row in rows}
     return {row: codes for row, codes in found.items() if codes is not None}
 
 
 def codes_blob(row: int, codes: NDArray[np.uint16]) -> bytes:
-    """What the database keeps of a page's centroids."""
+    """The bytes that the database stores of a page's centroids."""
     data = codes.astype("<u2").tobytes()
     return strong_digest(row.to_bytes(8, "little"), data) + data
 
 
 def codes_of_blob(row: int, blob: object) -> NDArray[np.uint16] | None:
-    """The centroids; None if they are not what was written."""
+    """The centroids of stored bytes; None if they are not what was written."""
     if not isinstance(blob, bytes):
         return None
     digest, data = blob[:_DIGEST_BYTES], blob[_DIGEST_BYTES:]
@@ -211,7 +211,7 @@ def read_codebook(folder: Path, layout: Layout) -> Codebook | None:
 
 
 def list_bytes(lists: Lists) -> bytes:
-    """What a list file holds; the last 32 bytes are the digest of the others."""
+    """The bytes of a list file; the last 32 are the SHA-256 of the others."""
     postings = lists.postings
     header = np.array(
         [postings.size, len(postings.starts) - 1, len(postings.pages), postings.pages.itemsize],
@@ -230,7 +230,7 @@ def list_bytes(lists: Lists) -> bytes:
 
 
 def read_lists(folder: Path, file: ListFile) -> Lists | None:
-    """The lists of a file, mapped; None if they are not what was written."""
+    """The lists of a mapped file; None if they are not what was written."""
     try:
         length = (folder / file.name).stat().st_size
         data = map_file(folder, file.name, used_bytes=length)

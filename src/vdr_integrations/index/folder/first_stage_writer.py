@@ -1,13 +1,12 @@
-"""Making and tidying what the first stage reads: the codebook, and lists in few files.
+"""Make and tidy what the first stage reads: the codebook, and lists in few files.
 
-Nothing here is needed for a right answer, so trouble with it never undoes a commit; the next one
+Nothing here is needed for a correct answer, so an error here never undoes a commit; the next commit
 tries again.
 """
 
 from __future__ import annotations
 
 import hashlib
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,6 +17,7 @@ import numpy as np
 
 from vdr_integrations.errors import IndexFormatError, IndexStoreError, ResourceError
 from vdr_integrations.index.folder import disk
+from vdr_integrations.index.folder.file_format import new_file_name
 from vdr_integrations.index.folder.first_stage_files import (
     Lists,
     kept_codes,
@@ -40,45 +40,47 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.snapshot import Snapshot
-    from vdr_integrations.index.folder.writer import FolderWriter
+    from vdr_integrations.index.folder.transaction import Transactions
 
 __all__ = ["FirstStageWriter"]
 
 _FIRST_PAGES = SMALL_INDEX_PAGES
-"""Fewer pages are all compared anyway."""
+"""In an index of fewer pages, all pages are compared anyway."""
 _SAMPLED_TOKENS = 262_144
 _PAGES_AT_ONCE = 64
 _TAIL_PAGES = 2048
 _MOST_ROWS = 1 << 16
-"""Pages of a list file are numbered in 16 bits."""
+"""The pages of a list file are numbered in 16 bits."""
 _MERGED_BELOW = 1.5
-"""A file is joined with the next one unless it is larger by this: few files, each page moved
-about as often as the index doubles."""
+"""A file is merged with the next one unless it is larger by this factor. So there are few files,
+and each page moves about as often as the index doubles."""
 
 
 class FirstStageWriter:
-    """Keeps the first stage of one index; for its writer."""
+    """Keeps the first stage of one index up to date."""
 
-    def __init__(self, writer: FolderWriter, reader: FolderReader) -> None:
-        """Nothing has been read."""
-        self._writer = writer
+    def __init__(self, reader: FolderReader, transactions: Transactions) -> None:
+        """Nothing is read yet."""
         self._reader = reader
-        self._folder = writer.folder
+        self._transactions = transactions
+        self._folder = reader.folder
+        self._settings = reader.settings
         self._codebook: tuple[str, Codebook | None] = ("", None)
 
     def codes(
         self, tokens: Sequence[int], parts: Iterable[NDArray[np.uint8]]
     ) -> tuple[str, list[NDArray[np.uint16]]]:
-        """Centroids of pages that are about to be written.
+        """The centroids of pages that are about to be written.
 
         Args:
-            tokens: Rows of each page's matrix.
-            parts: Their stored bytes.
+            tokens: Number of rows of each page's matrix.
+            parts: Stored bytes of each page.
 
         Returns:
-            The codebook's file, empty where there is none, and each page's centroids.
+            The name of the codebook file, and the centroids of each page. If there is no codebook,
+            both are empty.
         """
-        settings = self._writer.settings
+        settings = self._settings
         layout = self._reader.layout()
         codebook = None if settings.tokens is None else self._current(layout)
         if codebook is None or settings.tokens is None:
@@ -91,12 +93,12 @@ class FirstStageWriter:
         return layout.codebook, list(_assigned(codebook, matrices))
 
     def keep_short(self, layout: Layout) -> None:
-        """Make what is missing, and join what has become many; quick when nothing is due.
+        """Make missing files and merge small ones; returns quickly if nothing is due.
 
         Args:
             layout: The files as they were committed last.
         """
-        if self._writer.settings.tokens is None:
+        if self._settings.tokens is None:
             return
         end = layout.lists[-1].end_row if layout.lists else 1
         due = _TAIL_PAGES if layout.codebook else _FIRST_PAGES
@@ -105,13 +107,13 @@ class FirstStageWriter:
                 self.bring_up(everything=False)
 
     def bring_up(self, *, everything: bool) -> None:
-        """Make the codebook if it is time, and put pages that are in no list file into one.
+        """Make the codebook if the index has enough pages, and write the missing lists.
 
         Args:
-            everything: Make an altered codebook again, look at every page of every file, and leave
-                removed pages out.
+            everything: Also make an altered codebook again, check every page of every list file,
+                and drop removed pages.
         """
-        with self._writer.lock.held(wait_s=self._writer.wait_s):
+        with self._transactions.locked():
             snapshot = self._reader.snapshot()
             layout = snapshot.manifest.layout
             if len(snapshot) < _FIRST_PAGES:
@@ -121,7 +123,7 @@ class FirstStageWriter:
                 if layout.codebook and not everything:
                     return
                 codebook, layout = self._make_codebook(snapshot, layout)
-                kept = dict[int, bytes]()  # what is there follows from another codebook
+                kept = dict[int, bytes]()  # stored codes belong to another codebook
             made = partial(self._made, snapshot, codebook, kept)
             held: list[_Held] = []
             for file in layout.lists:
@@ -153,7 +155,7 @@ class FirstStageWriter:
         chosen = np.unique(np.linspace(0, count - 1, wanted).astype(np.intp))
         _, sample = self._readable(snapshot, chosen.tolist())
         made = codebook_bytes(Codebook.of(np.concatenate(list(sample))))
-        name = f"{secrets.token_hex(6)}.codebook"
+        name = new_file_name("codebook")
         disk.write_whole(self._folder, name, [made])
         layout = replace(
             layout,
@@ -169,7 +171,7 @@ class FirstStageWriter:
     def _readable(
         self, snapshot: Snapshot, indices: Iterable[int]
     ) -> tuple[list[int], Iterator[NDArray[np.float32]]]:
-        """The pages of which vectors can be read: filled while these are gone through."""
+        """Pages whose vectors can be read, and an iterator of these vectors that fills the list."""
         readable: list[int] = []
 
         def matrices() -> Iterator[NDArray[np.float32]]:
@@ -182,13 +184,13 @@ class FirstStageWriter:
         return readable, matrices()
 
     def _matrix(self, snapshot: Snapshot, index: int) -> NDArray[np.float32]:
-        return stored_tokens(snapshot, index, vectors=self._writer.settings.compression.vectors)
+        return stored_tokens(snapshot, index, vectors=self._settings.compression.vectors)
 
     def _tidied(
         self, snapshot: Snapshot, made: Callable[[int, int], list[_Held]], held: _Held
     ) -> list[_Held]:
-        """A file as it is, or without removed pages, or made again where pages are missing."""
-        assert held.lists is not None  # noqa: S101  # asked by the caller
+        """A list file as it is, or without removed pages, or made again if pages are missing."""
+        assert held.lists is not None  # noqa: S101  # checked by the caller
         alive = _alive(snapshot, held.lists)
         if (alive & ~held.lists.listed).any():
             return made(held.lists.first_row, held.lists.end_row)
@@ -202,7 +204,7 @@ class FirstStageWriter:
         first_row: int,
         end_row: int,
     ) -> list[_Held]:
-        """Lists of all pages of a range of rows, by their kept codes or from their vectors."""
+        """Lists of all pages of a range of rows, from their stored codes or their vectors."""
         made: list[_Held] = []
         rows = snapshot.rows
         begin, end = np.searchsorted(rows, [first_row, end_row]).tolist()
@@ -228,13 +230,13 @@ class FirstStageWriter:
         files: list[ListFile] = []
         for one in held:
             if one.file is None and one.lists is not None:
-                name = f"{secrets.token_hex(6)}.lists"
+                name = new_file_name("lists")
                 disk.write_whole(self._folder, name, [list_bytes(one.lists)])
                 pages = int(one.lists.listed.sum())
                 files.append(ListFile(name, one.lists.first_row, one.lists.end_row, pages))
             elif one.file is not None:
                 files.append(one.file)
-        with self._writer.transaction() as step:
+        with self._transactions.begin() as step:
             step.set_layout(replace(layout, lists=tuple(files)))
             end = files[-1].end_row if files else 0
             step.connection.execute("DELETE FROM codes WHERE row < ?", (end,))
@@ -243,18 +245,18 @@ class FirstStageWriter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Held:
-    """Lists in a file, or to be written into one.
+    """Lists that are in a file, or that will be written to one.
 
     Attributes:
-        file: Where they are; None for new ones.
-        lists: None for a file that was altered: it stays until ``optimize``.
+        file: The file of the lists; None for new lists.
+        lists: The lists; None for an altered file, which stays until ``optimize``.
     """
 
     file: ListFile | None
     lists: Lists | None
 
     def without_removed(self, alive: NDArray[np.bool_]) -> _Held:
-        assert self.lists is not None  # noqa: S101  # asked by the caller
+        assert self.lists is not None  # noqa: S101  # checked by the caller
         kept = Lists(
             self.lists.first_row, self.lists.postings.only(alive), self.lists.listed & alive
         )
@@ -262,7 +264,7 @@ class _Held:
 
 
 def _alive(snapshot: Snapshot, lists: Lists) -> NDArray[np.bool_]:
-    """Which rows of a range are pages of the index."""
+    """Which rows of the range are pages of the index."""
     rows = snapshot.rows
     first, last = np.searchsorted(rows, [lists.first_row, lists.end_row]).tolist()
     alive = np.zeros(lists.postings.size, np.bool_)
@@ -292,7 +294,7 @@ def _is_joinable(earlier: _Held, later: _Held, *, everything: bool) -> bool:
 
 
 def _union(snapshot: Snapshot, earlier: _Held, later: _Held) -> _Held:
-    assert earlier.lists is not None  # noqa: S101  # asked by the caller
+    assert earlier.lists is not None  # noqa: S101  # checked by the caller
     assert later.lists is not None  # noqa: S101
     first, second = earlier.lists, later.lists
     offset = second.first_row - first.first_row
@@ -307,7 +309,7 @@ def _union(snapshot: Snapshot, earlier: _Held, later: _Held) -> _Held:
 def _assigned(
     codebook: Codebook, matrices: Iterable[NDArray[np.float32]]
 ) -> Iterator[NDArray[np.uint16]]:
-    """Centroids of each page, a few pages at a time."""
+    """The centroids of each page, computed for a few pages at a time."""
     left = iter(matrices)
     while batch := list(islice(left, _PAGES_AT_ONCE)):
         yield from codebook.assign(batch)

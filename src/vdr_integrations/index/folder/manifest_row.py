@@ -1,11 +1,11 @@
-"""The one row that says what an index is: settings, files, and the sum of all documents. Pure."""
+"""The row of the manifest table: settings, files, and the sum of all documents. Pure."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.errors import IndexMismatchError
 from vdr_integrations.index.folder.places import STATE_BYTES, state_sum, to_json
@@ -17,35 +17,37 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from vdr_integrations.index.folder.file_format import VectorKind
+
 __all__ = ["Layout", "ListFile", "ManifestRow", "Segment", "refuse_other_settings"]
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A file of vectors, which grows at its end and is changed nowhere else.
+    """A file of vectors. It grows at its end; committed bytes never change.
 
     Attributes:
-        number: What pages know it by.
-        kind: Of vectors: ``"tokens"`` or ``"dense"``.
-        name: Of the file.
-        used_bytes: That were written and committed; what lies behind was left by a killed writer.
+        number: Number by which the places of pages name the file.
+        kind: Kind of vectors: ``"tokens"`` or ``"dense"``.
+        name: Name of the file.
+        used_bytes: Number of committed bytes; a killed writer may have left more.
     """
 
     number: int
-    kind: Literal["tokens", "dense"]
+    kind: VectorKind
     name: str
     used_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
 class ListFile:
-    """A file of the first stage's lists, for pages of a range of rows.
+    """A file of the first stage's lists, for the pages of a range of rows.
 
     Attributes:
-        name: Of the file.
-        first_row: Of the range.
-        end_row: Behind the range.
-        pages: How many pages were in the lists when they were made.
+        name: Name of the file.
+        first_row: First row of the range.
+        end_row: First row behind the range.
+        pages: Number of pages in the lists when they were made.
     """
 
     name: str
@@ -61,11 +63,11 @@ class Layout:
     Attributes:
         next_segment: Number of the next file of vectors.
         next_row: Number of the next page.
-        removed_from: Generation from which on removed documents are noted.
-        codebook: File of centroids, empty before there is one.
+        removed_from: Generation after which the ``removed`` table lists all removed documents.
+        codebook: Name of the codebook file; empty before there is one.
         codebook_digest: SHA-256 of that file.
         segments: Files of vectors.
-        lists: Files of the first stage's lists, in the order of rows.
+        lists: Files of the first stage's lists, sorted by rows.
     """
 
     next_segment: int = 1
@@ -78,13 +80,19 @@ class Layout:
 
     @property
     def file_names(self) -> set[str]:
-        """All files that belong to the index."""
+        """Names of all files beside the database that belong to the index."""
         names = {segment.name for segment in self.segments} | {one.name for one in self.lists}
         return names | ({self.codebook} if self.codebook else set())
 
     @classmethod
     def of_json(cls, text: str) -> Self:
-        """What was kept; KeyError, TypeError or ValueError if it is not that."""
+        """The layout that was stored.
+
+        Raises:
+            KeyError: A part is missing.
+            TypeError: A part is unknown, or has another type.
+            ValueError: The text is not JSON.
+        """
         found = json.loads(text)
         segments = tuple(Segment(**one) for one in found.pop("segments"))
         lists = tuple(ListFile(**one) for one in found.pop("lists"))
@@ -93,14 +101,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRow:
-    """What the manifest table holds.
+    """The content of the manifest table.
 
     Attributes:
-        index_id: Drawn when the index was made; another one there is another index.
-        generation: Grows with every commit.
-        settings: What the index was made with.
-        layout: Its files.
-        documents: How many there are.
+        index_id: Random id of the index; a deleted and newly made index has another one.
+        generation: Number of the commit; each commit increases it.
+        settings: Settings of the index.
+        layout: Files of the index.
+        documents: Number of documents.
         state: Sum of the digests of all documents.
     """
 
@@ -112,7 +120,7 @@ class ManifestRow:
     state: bytes = bytes(STATE_BYTES)
 
     def columns(self) -> tuple[object, ...]:
-        """The values of the row, behind its id."""
+        """The values of the row, without the ``id`` column."""
         values = (
             self.index_id,
             self.generation,
@@ -130,8 +138,8 @@ class ManifestRow:
 
         Args:
             layout: The files.
-            added: Digests of documents that came.
-            gone: Digests of documents that went.
+            added: Digests of added documents.
+            gone: Digests of removed documents.
         """
         return replace(
             self,
@@ -143,10 +151,10 @@ class ManifestRow:
 
     @classmethod
     def read(cls, connection: sqlite3.Connection, folder: Path) -> Self:
-        """The row as it is in the caller's transaction.
+        """Read the row in the caller's transaction.
 
         Raises:
-            IndexFormatError: It is not what was written.
+            IndexFormatError: The row is not what was written.
         """
         found = connection.execute(
             "SELECT index_id, generation, settings, layout, documents, state, digest FROM manifest"
@@ -167,7 +175,7 @@ class ManifestRow:
             raise damaged(folder, f"its manifest cannot be read: {error}") from error
 
     def write(self, connection: sqlite3.Connection) -> None:
-        """Put the row in place of the one that is there."""
+        """Replace the row in the database by this one."""
         connection.execute(
             "UPDATE manifest SET index_id = ?, generation = ?, settings = ?, layout = ?, "
             "documents = ?, state = ?, digest = ?",
@@ -179,7 +187,7 @@ def refuse_other_settings(folder: Path, manifest: ManifestRow, settings: Setting
     """Refuse an index that was deleted and made again with other settings.
 
     Raises:
-        IndexMismatchError: It was.
+        IndexMismatchError: The settings are others.
     """
     if manifest.settings != settings:
         raise IndexMismatchError(

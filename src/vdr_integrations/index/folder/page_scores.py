@@ -1,4 +1,4 @@
-"""Exact MaxSim of stored pages, straight from mapped bytes."""
+"""Exact MaxSim of stored pages, computed from mapped bytes."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ def page_scores(
     """MaxSim of a query with pages.
 
     Args:
-        snapshot: The pages.
+        snapshot: The state of the index.
         query: float32 (query tokens, dimension).
-        pages: Which, as indices of the snapshot.
-        vectors: How they are stored.
+        pages: Pages to score, as indices of the snapshot.
+        vectors: The number format of the stored vectors.
 
     Returns:
         float32 (pages,).
 
     Raises:
-        IndexFormatError: Vectors that are not what was written.
+        IndexFormatError: The vectors of a page are not what was written.
     """
     import torch
 
@@ -71,7 +71,7 @@ def stored_tokens(snapshot: Snapshot, index: int, *, vectors: VectorFormat) -> N
     """The token vectors of a page as they are stored: float32 (tokens, dimension).
 
     Raises:
-        IndexFormatError: They are not what was written.
+        IndexFormatError: The vectors are not what was written.
     """
     settings = snapshot.manifest.settings.tokens
     assert settings is not None  # noqa: S101  # only indexes of token vectors come here
@@ -82,7 +82,7 @@ def stored_tokens(snapshot: Snapshot, index: int, *, vectors: VectorFormat) -> N
 
 
 def _stored_bytes(snapshot: Snapshot, index: int, length: int) -> NDArray[np.uint8]:
-    """What is stored of a page's token vectors, and is what was written."""
+    """The stored bytes of a page's token vectors, after a check of their sum."""
     data = snapshot.stored_bytes(index, "token", length)
     if data is None or word_sum(data) != int(snapshot.places["token_sum"][index]):
         raise altered(snapshot.folder, snapshot.where(index), "its vectors were altered")

@@ -1,4 +1,4 @@
-"""Where the vectors of pages lie, and the digests that everything of a page is checked by. Pure."""
+"""Where the vectors of pages lie, and the digests that protect all data of a page. Pure."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ PLACE = np.dtype(
         ("vectors", "V16"),
     ]
 )
-"""A page of a document, as the database keeps it and readers hold it (128 bytes).
+"""A page of a document, as the database stores it and readers hold it in memory (128 bytes).
 
-``row`` numbers it in the index; ``tokens`` is the length of its matrix (0: no token vectors);
-segments are numbers of files, offsets bytes in them; sums are :func:`word_sum` of the bytes there,
-looked at whenever they are scored; ``content`` and ``vectors`` are :func:`strong_digest` of what
-the ``pages`` table says of the page, and of all bytes of its vectors.
+``row`` is its number in the index; ``tokens`` is the number of rows of its matrix (0: no token
+vectors). Segments are numbers of files, offsets are positions in them in bytes. Sums are
+:func:`word_sum` of the bytes there, checked each time they are scored. ``content`` and ``vectors``
+are :func:`strong_digest` of the page's row in the ``pages`` table, and of all bytes of its vectors.
 """
 
 Places = np.ndarray[Any, np.dtype[np.void]]
@@ -63,7 +63,7 @@ _MODULUS = 1 << (8 * STATE_BYTES)
 
 
 def word_sum(data: NDArray[np.uint8]) -> int:
-    """Sum of the 64-bit words, modulo 2**64: 7 us for a page, and no change of one word hides.
+    """Sum of the 64-bit words, modulo 2**64: 7 us per page, and any change of one word shows.
 
     Args:
         data: uint8 (n,), n a multiple of 8.
@@ -72,7 +72,7 @@ def word_sum(data: NDArray[np.uint8]) -> int:
 
 
 def strong_digest(*parts: bytes | NDArray[np.uint8]) -> bytes:
-    """16 bytes that follow from all parts."""
+    """A digest of all parts, 16 bytes."""
     made = hashlib.blake2b(digest_size=16)
     for part in parts:
         made.update(len(part).to_bytes(8, "little"))
@@ -81,12 +81,12 @@ def strong_digest(*parts: bytes | NDArray[np.uint8]) -> bytes:
 
 
 def content_digest(row: int, content: str) -> bytes:
-    """Of what the ``pages`` table says of a page."""
+    """The digest of a page's row in the ``pages`` table."""
     return strong_digest(row.to_bytes(8, "little"), content.encode())
 
 
 def document_digest(document_id: int, source: str, record: str, places: bytes) -> bytes:
-    """48 bytes over a row of the ``documents`` table: over all of it, and over its name alone."""
+    """A digest of a row of the ``documents`` table, 48 bytes: 32 of all columns, 16 of its name."""
     made = hashlib.blake2b(digest_size=STATE_BYTES)
     for part in (_number_bytes(document_id), source.encode(), record.encode(), places):
         made.update(len(part).to_bytes(8, "little"))
@@ -95,9 +95,9 @@ def document_digest(document_id: int, source: str, record: str, places: bytes) -
 
 
 def document_name(document_id: int, source: object, digest: object) -> tuple[str, bool]:
-    """What a document is called, and whether that is surely its name.
+    """The name of a document, and whether its digest confirms that name.
 
-    Where it is not, another one may have that name: the number tells them apart.
+    If it does not, another document may have that name; the number in the text distinguishes them.
     """
     if (
         isinstance(source, str)
@@ -113,9 +113,9 @@ def _number_bytes(number: int) -> bytes:
 
 
 def state_sum(state: bytes, *, added: Sequence[bytes] = (), gone: Sequence[bytes] = ()) -> bytes:
-    """The sum of the digests of all documents, when some come and go.
+    """The sum of the digests of all documents after some were added and some removed.
 
-    A document that vanishes from the database, or comes back, changes the sum.
+    A document that disappears from the database, or comes back, changes the sum.
     """
     total = int.from_bytes(state, "little")
     total += sum(int.from_bytes(digest, "little") for digest in added)
@@ -124,7 +124,7 @@ def state_sum(state: bytes, *, added: Sequence[bytes] = (), gone: Sequence[bytes
 
 
 def id_key(page_id: str) -> bytes | None:
-    """The 16 bytes of a page id; None for a text that is no page id."""
+    """The 16 bytes of a page id; None for a text that is not a page id."""
     try:
         found = uuid.UUID(page_id)
     except ValueError:
@@ -133,7 +133,7 @@ def id_key(page_id: str) -> bytes | None:
 
 
 def ref_key(page_ref: str) -> int:
-    """A number that pages with this reference have."""
+    """A 64-bit digest of a page reference."""
     return int.from_bytes(hashlib.blake2b(page_ref.encode(), digest_size=8).digest(), "little")
 
 

@@ -1,4 +1,4 @@
-"""Searches in a folder, and what it knows of documents and pages. Nothing is written."""
+"""Searches in a folder, and reads documents and pages. It writes nothing."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ class FolderReader:
     """Reads one index. Safe to call from any thread; every call sees one committed state.
 
     Attributes:
-        folder: Of the index.
-        settings: What it was made with.
+        folder: The folder of the index.
+        settings: Settings of the index.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Look at what is committed.
+        """Read the committed state.
 
         Raises:
             IndexNotFoundError: There is no index in the folder.
-            IndexFormatError: Not an index, damaged, or of another format.
+            IndexFormatError: Not an index, a damaged index, or one of another format.
             IndexStoreError: The file system refuses.
         """
         self.folder = folder
@@ -103,7 +103,7 @@ class FolderReader:
             return ManifestRow.read(connection, self.folder).layout
 
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
-        """All documents, by source."""
+        """All documents, sorted by source."""
         snapshot = self.snapshot()
         if not skip_altered:
             snapshot.refuse_altered(None)
@@ -113,22 +113,22 @@ class FolderReader:
         return sorted(found, key=lambda record: record.source)
 
     def altered_documents(self) -> list[str]:
-        """Documents of which nothing can be read."""
+        """Names of documents whose record was altered."""
         return sorted(document.source for document in self.snapshot().altered)
 
     def document(self, source: str) -> DocumentRecord | None:
-        """The document of a name, or None."""
+        """The document with this name, or None."""
         snapshot = self.snapshot()
         snapshot.refuse_altered({source})
         number = snapshot.sources.get(source)
         return None if number is None else _record(snapshot.documents[number])
 
     def count_pages(self, where: Where) -> int:
-        """Pages that fit."""
+        """Number of pages that match."""
         return self._of_one_state(lambda snapshot: len(self._fitting(snapshot, where)))
 
     def pages_where(self, where: Where) -> list[StoredPage]:
-        """Pages that fit, by source and page number, without vectors."""
+        """Pages that match, sorted by source and page number, without vectors."""
 
         def choose(snapshot: Snapshot) -> list[int]:
             return _named(snapshot, self._fitting(snapshot, where).tolist())
@@ -136,11 +136,11 @@ class FolderReader:
         return self._read(choose, vectors=False)
 
     def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
-        """Pages of these ids in their order; unknown ids are left out."""
+        """Pages with these ids, in this order; unknown ids are left out."""
         return self._read(lambda snapshot: _of_ids(snapshot, page_ids), vectors=vectors)
 
     def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
-        """Pages with this picture, by source and page number."""
+        """Pages with this image, sorted by source and page number."""
 
         def choose(snapshot: Snapshot) -> list[int]:
             snapshot.refuse_altered(None)
@@ -181,7 +181,7 @@ class FolderReader:
     def _in_two_stages(
         self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
     ) -> list[tuple[int, float]]:
-        """Score the most promising pages until no other is likely to be among the best."""
+        """Score the most promising pages until no other page is likely to be among the best."""
         count, step = len(snapshot), first_count(k)
         most = most_candidates(count, k=k)
         known, looks, unknown = self._first_stage.ranked(snapshot, query, pages, most=most)
@@ -211,7 +211,7 @@ class FolderReader:
     def _ranked(
         self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
     ) -> list[tuple[int, float]]:
-        """The best ``k`` of these pages, all of which are scored."""
+        """The best ``k`` of these pages; all of them are scored."""
         return _best(snapshot, pages, self._scores(snapshot, query, pages), k=k)
 
     def _scores(
@@ -220,7 +220,7 @@ class FolderReader:
         return page_scores(snapshot, query, pages, vectors=self.settings.compression.vectors)
 
     def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
-        """Pages that fit, as indices of the snapshot."""
+        """Pages that match, as indices of the snapshot."""
         fits = np.ones(len(snapshot), np.bool_)
         for group in where.groups:
             of_group = np.zeros(len(snapshot), np.bool_)
@@ -256,7 +256,7 @@ class FolderReader:
         return table
 
     def _hits(self, choose: _Choose) -> list[Hit]:
-        """What ``choose`` finds in one state, as hits with all that is known of their pages."""
+        """The pages that ``choose`` finds in one state, as hits."""
 
         def hits(snapshot: Snapshot) -> list[Hit]:
             chosen = choose(snapshot)
@@ -271,9 +271,9 @@ class FolderReader:
         )
 
     def _of_one_state(self, work: Callable[[Snapshot], T]) -> T:
-        """What ``work`` finds in one committed state.
+        """The result of ``work`` on one committed state.
 
-        Where writers were faster twice, they wait until it is found.
+        If writers removed pages of the state twice, writers wait during the third attempt.
         """
         for _ in range(_FREE_TRIES):
             with suppress(_ChangedMeanwhileError):
@@ -287,7 +287,7 @@ class FolderReader:
 
     @contextmanager
     def _reading(self) -> Generator[sqlite3.Connection]:
-        """A transaction that reads: the one in which this thread keeps writers waiting, if any."""
+        """A transaction that reads: the one in which this thread makes writers wait, if any."""
         held: sqlite3.Connection | None = getattr(self._held, "connection", None)
         if held is not None:
             yield held
@@ -298,7 +298,7 @@ class FolderReader:
     def _stored(
         self, snapshot: Snapshot, indices: Sequence[int], *, vectors: bool
     ) -> list[StoredPage]:
-        """Pages of a state."""
+        """Read pages of a state."""
         contents = self._contents(snapshot, indices)
         documents = {
             number: _record(snapshot.documents[number])
@@ -328,10 +328,10 @@ class FolderReader:
         return replace(page, vectors=tokens, dense=dense)
 
     def _contents(self, snapshot: Snapshot, indices: Iterable[int]) -> dict[int, str]:
-        """What the database says of pages of a state.
+        """Stored JSON of pages of a state, by index.
 
         Raises:
-            _ChangedMeanwhileError: Some are gone since.
+            _ChangedMeanwhileError: Some pages were removed since.
         """
         listed = list(indices)
         rows = snapshot.rows
@@ -355,7 +355,7 @@ class FolderReader:
                 or content_digest(row, content) != snapshot.places["content"][index].tobytes()
             ):
                 if self.snapshot() is not snapshot:
-                    # The page was removed since, or the index made again.
+                    # The page was removed meanwhile, or the index was made again.
                     raise _ChangedMeanwhileError
                 finding = "its record is gone" if content is None else "its record was altered"
                 raise altered(self.folder, snapshot.where(index), finding)
@@ -364,7 +364,7 @@ class FolderReader:
 
 
 class _ChangedMeanwhileError(Exception):
-    """A page of a state is gone: the state is not the newest any more."""
+    """A page of a state was removed: the state is not the newest any more."""
 
 
 def _record(document: KnownDocument) -> DocumentRecord:
@@ -378,7 +378,7 @@ def _best(
 
 
 def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
-    """Indices of the pages of these ids, in their order."""
+    """Indices of the pages with these ids, in this order."""
     keys = [key for key in map(id_key, page_ids) if key is not None]
     found = snapshot.by_id
     if snapshot.altered and any(key not in found for key in keys):
@@ -387,7 +387,7 @@ def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
 
 
 def _named(snapshot: Snapshot, indices: list[int]) -> list[int]:
-    """The same pages, by source and page number."""
+    """The same pages, sorted by source and page number."""
     return sorted(indices, key=_namer(snapshot))
 
 
@@ -397,7 +397,7 @@ def _namer(snapshot: Snapshot) -> Callable[[int], tuple[str, int]]:
 
 
 def _asked_sources(where: Where) -> set[str] | None:
-    """Sources that a filter asks for; None where it may be any."""
+    """The sources that a filter allows; None if it allows any."""
     for group in where.groups:
         if all(condition.key == "source" for condition in group):
             return {text for condition in group for text in condition.texts}

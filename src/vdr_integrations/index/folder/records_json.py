@@ -1,4 +1,4 @@
-"""Between documents and pages and the JSON that the database keeps of them. Pure."""
+"""Convert documents and pages to the JSON that the database stores, and back. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["content_json", "document_of", "metadata_of", "page_of", "record_json
 
 
 def record_json(document: DocumentRecord) -> str:
-    """What is kept of a document beside its name."""
+    """The JSON of a document, without its name."""
     return to_json(
         {
             "file": asdict(document.file),
@@ -31,7 +31,7 @@ def record_json(document: DocumentRecord) -> str:
 
 
 def document_of(source: str, record: str) -> DocumentRecord:
-    """The document that was kept."""
+    """The document of stored JSON."""
     found = json.loads(record)
     return DocumentRecord(
         source=source,
@@ -42,7 +42,7 @@ def document_of(source: str, record: str) -> DocumentRecord:
 
 
 def content_json(page: PageRecord, *, grid: PatchGrid | None, metadata: Mapping[str, Any]) -> str:
-    """What is kept of a page beside its vectors."""
+    """The JSON of a page, without its vectors and numbers."""
     return to_json(
         {
             "label": page.page_label,
@@ -57,7 +57,7 @@ def content_json(page: PageRecord, *, grid: PatchGrid | None, metadata: Mapping[
 def page_of(
     content: str, *, source: str, page_number: int, total_pages: int, bias: float
 ) -> StoredPage:
-    """The page that was kept, without its vectors."""
+    """The page of stored JSON, without its vectors."""
     found = json.loads(content)
     return StoredPage(
         page_id=page_id(source, page_number),
@@ -74,5 +74,5 @@ def page_of(
 
 
 def metadata_of(content: str) -> dict[str, Any]:
-    """The caller's metadata of a page."""
+    """The caller's metadata in the stored JSON of a page."""
     return json.loads(content)["metadata"]

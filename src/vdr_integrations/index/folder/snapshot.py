@@ -1,7 +1,7 @@
-"""One committed state of an index, as a process holds it to search.
+"""One committed state of an index, as a process holds it for searches.
 
-Places of all pages lie in memory (128 bytes a page), vectors are mapped. From one generation to the
-next only what is new is read.
+The places of all pages are in memory (128 bytes per page), vectors are mapped. From one generation
+to the next, only new data is read.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class KnownDocument:
     """A document of a snapshot.
 
     Attributes:
-        id: Another one whenever something of the document changes.
-        source: Its name.
-        record: What is kept of it, as JSON.
-        digest: As the database keeps it.
-        places: Of its pages; empty for one that was altered.
+        id: Number of the document; each change of the document gives it a new one.
+        source: Name of the document.
+        record: Stored JSON of the document.
+        digest: Digest in the database.
+        places: Places of its pages; empty for an altered document.
         is_altered: Whether its row is not what was written.
-        is_name_sure: Whether at least its name is.
+        is_name_sure: Whether at least its name is what was written.
     """
 
     id: int
@@ -68,11 +68,13 @@ class Snapshot:
     """A committed state.
 
     Attributes:
-        folder: Of the index.
-        manifest: The row that it follows from.
-        documents: By id.
-        segments: Mapped bytes of the files of vectors, by number.
-        codes: Of pages that are in no list file, by row.
+        folder: The folder of the index.
+        manifest: The manifest row of this state.
+        documents: Documents by id.
+        segments: Mapped bytes of the files of vectors, by number of the file.
+        codes: Stored codes of pages behind the last list file, by row.
+        places: Places of all pages, sorted by row.
+        document_ids: Id of the document of each page, int64 (pages,).
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Snapshot:
         ids = np.empty(0, np.int64)
         fresh = list(documents.values())
         if before is not None:
-            # What stays is taken over whole; a hundred thousand small arrays take their time.
+            # Copy the unchanged places as one array; a hundred thousand small arrays take long.
             stays = np.isin(before.document_ids, np.fromiter(documents, np.int64, len(documents)))
             kept, ids = before.places[stays], before.document_ids[stays]
             fresh = [one for number, one in documents.items() if number not in before.documents]
@@ -123,7 +125,7 @@ class Snapshot:
 
     @computed_once
     def by_id(self) -> dict[bytes, int]:
-        """Pages by the bytes of their ids."""
+        """Indices of pages by the bytes of their ids."""
         ids = self.places["page_id"].tobytes()
         return {ids[16 * index : 16 * index + 16]: index for index in range(len(self))}
 
@@ -133,19 +135,19 @@ class Snapshot:
         return [document for document in self.documents.values() if document.is_altered]
 
     def __len__(self) -> int:
-        """Pages."""
+        """Number of pages."""
         return len(self.places)
 
     def source_of(self, index: int) -> str:
-        """The document of a page."""
+        """The name of a page's document."""
         return self.documents[int(self.document_ids[index])].source
 
     def where(self, index: int) -> str:
-        """What messages call a page."""
+        """The name of a page in messages."""
         return f"{self.source_of(index)} page {self.places['page_number'][index]}"
 
     def stored_bytes(self, index: int, kind: str, length: int) -> NDArray[np.uint8] | None:
-        """The bytes of a page's ``"token"`` or ``"dense"`` vectors; None where some are missing."""
+        """The bytes of a page's ``"token"`` or ``"dense"`` vectors; None if some are missing."""
         place = self.places[index]
         offset = int(place[f"{kind}_offset"])
         found = self.segments.get(int(place[f"{kind}_segment"]))
@@ -154,13 +156,13 @@ class Snapshot:
         return found[offset : offset + length]
 
     def refuse_altered(self, sources: set[str] | None) -> None:
-        """Refuse to go on where one of these documents was altered, or may have been.
+        """Refuse to go on if one of these documents was altered, or may have been.
 
         Args:
-            sources: Of the documents that matter; None for all.
+            sources: Names of the documents that matter; None for all.
 
         Raises:
-            IndexFormatError: Naming the first.
+            IndexFormatError: One was altered; the message names the first.
         """
         for document in self.altered:
             is_meant = sources is None or (
@@ -175,16 +177,16 @@ class Snapshot:
 def load_snapshot(
     folder: Path, before: Snapshot | None = None, *, begin: Begin | None = None
 ) -> Snapshot:
-    """The state that is committed now.
+    """Read the state that is committed now.
 
     Args:
-        folder: Of the index.
-        before: An older state; given back if it is still the newest.
-        begin: Gives a transaction that reads; one of its own for each when left out.
+        folder: The folder of the index.
+        before: An older state; it is returned if it is still the newest.
+        begin: Begins a transaction that reads; None opens the database for each.
 
     Raises:
         IndexNotFoundError: There is no index.
-        IndexFormatError: It cannot be right as it is.
+        IndexFormatError: The files of the index contradict each other.
         IndexStoreError: The file system refuses.
     """
     begin = (lambda: reading(folder)) if begin is None else begin
@@ -201,12 +203,14 @@ def load_snapshot(
                 known = None
                 documents = _documents(connection, manifest, None)
             if documents is None:
-                raise damaged(folder, "documents are missing from its list, or came back")
+                raise damaged(
+                    folder, "documents are missing from its database, or removed ones came back"
+                )
             codes = _codes(connection, manifest, known)
         try:
             segments = _segments(folder, manifest, known)
         except FileNotFoundError as error:
-            # A writer that made space has taken files away since, or they are gone for good.
+            # A writer that freed space has deleted files meanwhile, or they are lost.
             with begin() as connection:
                 newest = ManifestRow.read(connection, folder)
             if tries_left and newest.columns() != manifest.columns():
@@ -219,7 +223,7 @@ def load_snapshot(
 def _documents(
     connection: sqlite3.Connection, manifest: ManifestRow, known: Snapshot | None
 ) -> dict[int, KnownDocument] | None:
-    """All documents; None where they are not those that the manifest counts."""
+    """All documents; None if they are not the documents that the manifest counts."""
     documents: dict[int, KnownDocument] = {}
     newest = 0
     if known is not None:
@@ -242,7 +246,7 @@ def _documents(
         documents[row[0]] = _document(*row)
     total = state_sum(bytes(STATE_BYTES), added=[one.digest for one in documents.values()])
     is_complete = len(documents) == manifest.documents
-    # Where a digest itself was altered the sum cannot tell, but the document is marked.
+    # If a digest itself was altered, the sum is wrong, but the document is marked as altered.
     is_right = total == manifest.state or any(one.is_altered for one in documents.values())
     return documents if is_complete and is_right else None
 
@@ -268,7 +272,7 @@ def _document(
 def _codes(
     connection: sqlite3.Connection, manifest: ManifestRow, known: Snapshot | None
 ) -> dict[int, bytes]:
-    """Codes of pages behind the last list file."""
+    """Stored codes of the pages behind the last list file."""
     layout = manifest.layout
     if not layout.codebook:
         return {}

@@ -1,9 +1,9 @@
-"""Giving space back: vectors of removed pages, rows that nobody owns, lists of the first stage."""
+"""Free space: vectors of removed pages, rows without a document, lists of the first stage."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,35 +16,37 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.folder.file_format import VectorKind
     from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.snapshot import Snapshot
-    from vdr_integrations.index.folder.writer import FolderWriter, Transaction
+    from vdr_integrations.index.folder.transaction import Transaction
+    from vdr_integrations.index.folder.writer import FolderWriter
 
 __all__ = ["optimize"]
 
 _FULL = 0.95
-"""A file with less of its bytes in use than this is written again."""
+"""A file is written again if less than this share of its bytes is in use."""
 _PAGES_AT_ONCE = 1000
 
 
 def optimize(reader: FolderReader, writer: FolderWriter) -> None:
-    """Write files of vectors again without the pages that were removed; readers go on meanwhile.
+    """Write files of vectors again without removed pages; readers can go on meanwhile.
 
-    Pages are copied as they are, altered ones too: what can be read of them is not thrown away.
+    Pages are copied as they are, altered ones too, so that nothing is lost that can still be read.
 
     Raises:
         IndexLockedError: Another writer is at work.
-        IndexStoreError: The file system refuses, or there is no room for the copy; nothing is lost.
+        IndexStoreError: The file system refuses, or has no room for the copy; nothing is lost.
     """
-    with writer.lock.held(wait_s=writer.wait_s):
+    with writer.transactions.locked():
         snapshot = reader.snapshot()
-        # Where the pages of a document lie is not known then, and nothing of it may go.
+        # It is not known where the pages of an altered document lie, so none of them may be lost.
         snapshot.refuse_altered(None)
         for kind in ("tokens", "dense"):
             _compact(snapshot, writer, kind)
             snapshot = reader.snapshot()
-        with writer.transaction() as step:
+        with writer.transactions.begin() as step:
             _remove_unowned_rows(step, snapshot)
         writer.first_stage.bring_up(everything=True)
         shrink(writer.folder)
@@ -52,8 +54,8 @@ def optimize(reader: FolderReader, writer: FolderWriter) -> None:
         disk.remove_leftovers(writer.folder, keep=keep)
 
 
-def _compact(snapshot: Snapshot, writer: FolderWriter, kind: Literal["tokens", "dense"]) -> None:
-    """Move pages out of files that hold removed ones, and let those files go."""
+def _compact(snapshot: Snapshot, writer: FolderWriter, kind: VectorKind) -> None:
+    """Move pages out of files that hold many removed pages, and drop those files."""
     name = "token" if kind == "tokens" else "dense"
     lengths = _lengths(snapshot, kind)
     numbers = snapshot.places[f"{name}_segment"]
@@ -66,7 +68,7 @@ def _compact(snapshot: Snapshot, writer: FolderWriter, kind: Literal["tokens", "
     moved = np.flatnonzero(np.isin(numbers, list(sparse)))
     if not sparse or _has_missing_bytes(snapshot, moved, name, lengths):
         return
-    with writer.transaction() as step:
+    with writer.transactions.begin() as step:
         layout = step.layout
         kept = tuple(one for one in layout.segments if one.number not in sparse)
         layout = replace(layout, segments=kept)
@@ -95,7 +97,7 @@ def _bytes(
 ) -> Iterator[NDArray[np.uint8]]:
     for index in pages.tolist():
         data = snapshot.stored_bytes(index, name, int(lengths[index]))
-        assert data is not None  # noqa: S101  # looked at by the caller
+        assert data is not None  # noqa: S101  # checked by the caller
         yield data
 
 
@@ -115,8 +117,8 @@ def _moved(
     return places
 
 
-def _lengths(snapshot: Snapshot, kind: Literal["tokens", "dense"]) -> NDArray[np.int64]:
-    """Bytes of each page."""
+def _lengths(snapshot: Snapshot, kind: VectorKind) -> NDArray[np.int64]:
+    """Number of bytes of each page."""
     settings = snapshot.manifest.settings
     if kind == "dense":
         size = 0 if settings.dense is None else dense_stride(settings.dense.dimension)
@@ -134,14 +136,14 @@ def _lengths(snapshot: Snapshot, kind: Literal["tokens", "dense"]) -> NDArray[np
 def _has_missing_bytes(
     snapshot: Snapshot, pages: NDArray[np.intp], name: str, lengths: NDArray[np.int64]
 ) -> bool:
-    """Whether a file is too short for its pages: then it is left as it is."""
+    """Whether a file is too short for its pages; such a file is left as it is."""
     return any(
         snapshot.stored_bytes(index, name, int(lengths[index])) is None for index in pages.tolist()
     )
 
 
 def _remove_unowned_rows(step: Transaction, snapshot: Snapshot) -> None:
-    """Rows of pages that no document owns, as removing an altered document leaves them."""
+    """Delete rows of pages without a document; the removal of an altered document leaves them."""
     owned = set(snapshot.places["row"].tolist())
     for table in ("pages", "codes"):
         rows = [row for (row,) in step.connection.execute(f"SELECT row FROM {table}")]  # noqa: S608  # a constant

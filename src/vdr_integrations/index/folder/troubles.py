@@ -1,4 +1,4 @@
-"""What an index says when the system refuses, or when its files contradict themselves."""
+"""Errors of an index: the operating system refuses, or its files contradict each other."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ from vdr_integrations.errors import (
     ResourceError,
     VdrError,
 )
+from vdr_integrations.index.folder.file_format import DATABASE_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["DATABASE_NAME", "altered", "damaged", "not_there", "os_trouble", "sqlite_trouble"]
-
-DATABASE_NAME = "index.sqlite3"
+__all__ = ["altered", "damaged", "not_there", "os_trouble", "sqlite_trouble"]
 
 _SHORTAGES = {
     errno.EMFILE: "this process has too many open files",
@@ -29,17 +28,17 @@ _SHORTAGES = {
     errno.ENOMEM: "there is not enough memory",
 }
 _FILES_NEEDED = 8
-"""At once: a database, its journal, their folder, a file of vectors, and what goes before."""
+"""Files that one call opens at once: database, journal, folder, a file of vectors, and others."""
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def os_trouble(error: OSError, folder: Path) -> VdrError:
-    """The error of an index that the operating system would not let us use."""
+    """The error if the operating system refuses to let this process use an index."""
     reason = error.strerror or type(error).__name__
     if error.errno in _SHORTAGES:
         return ResourceError(
             f"index {folder} cannot be used now: {_SHORTAGES[error.errno]} ({reason}). Close "
-            f"some, or raise the limit; the index is not to blame."
+            f"some, or raise the limit; the index itself is fine."
         )
     if error.errno in _FULL:
         return IndexStoreError(
@@ -48,17 +47,17 @@ def os_trouble(error: OSError, folder: Path) -> VdrError:
         )
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         return IndexStoreError(
-            f"index {folder} cannot be used: no permission ({reason}). Look at the permissions of "
-            f"the folder; searching needs to read it, and writing to write there."
+            f"index {folder} cannot be used: no permission ({reason}). Check the permissions of "
+            f"the folder: a search must be able to read it, and a writer must be able to write it."
         )
     return IndexStoreError(
-        f"index {folder} cannot be used: the file system says {reason!r}. Look at the disk; what "
-        f"was committed is not touched."
+        f"index {folder} cannot be used: the file system reports {reason!r}. Check the disk; what "
+        f"was committed is unchanged."
     )
 
 
 def sqlite_trouble(error: sqlite3.Error, folder: Path) -> VdrError:
-    """The error of an index whose database cannot be used."""
+    """The error if the database of an index cannot be used."""
     # Extended codes keep the primary code in the low byte.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
     if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
@@ -82,9 +81,9 @@ def sqlite_trouble(error: sqlite3.Error, folder: Path) -> VdrError:
 
 
 def _not_opened(folder: Path) -> VdrError:
-    """SQLite does not say why; the system does when asked again.
+    """The error if SQLite cannot open a file. The operating system is asked for the reason.
 
-    The database itself is not opened for that: closing it would give up the locks that other
+    The database itself is not opened for that: to close it would release the locks that other
     threads of this process hold on it.
     """
     try:
@@ -99,15 +98,15 @@ def _not_opened(folder: Path) -> VdrError:
     if not os.access(folder / DATABASE_NAME, os.R_OK):
         return os_trouble(OSError(errno.EACCES, os.strerror(errno.EACCES)), folder)
     if not (os.access(folder, os.W_OK) and os.access(folder / DATABASE_NAME, os.W_OK)):
-        return os_trouble(OSError(errno.EACCES, "it may only be read"), folder)
+        return os_trouble(OSError(errno.EACCES, "it is read-only"), folder)
     return IndexStoreError(
-        f"index {folder} cannot be used now: a file could not be opened or made, which the system "
-        f"does not refuse any more. Try again; what was committed is safe."
+        f"index {folder} cannot be used now: the system refused to open or make a file, but would "
+        f"allow it now. Try again; what was committed is safe."
     )
 
 
 def _open_a_few() -> None:
-    """Fails where hardly any file can be opened."""
+    """Fail if the process cannot open a few more files."""
     found: list[int] = []
     try:
         for _ in range(_FILES_NEEDED):
@@ -123,10 +122,10 @@ def not_there(folder: Path) -> IndexNotFoundError:
 
 
 def damaged(folder: Path, finding: str) -> IndexFormatError:
-    """The error of an index that cannot be right as it is."""
+    """The error of an index whose files contradict each other."""
     return IndexFormatError(
         f"index {folder} is damaged ({finding}). Keep the folder, and run vdr verify on it to see "
-        f"what is left; what cannot be read has to be indexed again into a new folder."
+        f"what can still be read. Index unreadable documents again into a new folder."
     )
 
 

@@ -1,7 +1,7 @@
-"""Between vectors and the bytes that files keep of them. Pure arithmetic.
+"""Convert vectors to the bytes that files store, and back. Pure arithmetic.
 
-A page's token vectors are its rows of numbers, one after the other; of int8 the scales follow,
-float16, one a row. Everything is filled up with zeros to a multiple of 8 bytes.
+The token vectors of a page are its rows of numbers, one after the other. In int8, one scale per row
+follows, in float16. Everything is padded with zeros to a multiple of 8 bytes.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _INT8_MOST = 127
 
 
 def token_length(tokens: int, *, dimension: int, vectors: VectorFormat) -> int:
-    """Bytes of a page of so many tokens."""
+    """Number of bytes of a page with this number of tokens."""
     scales = _SCALE_BYTES * tokens if vectors == "int8" else 0
     return filled(tokens * dimension * _BYTES[vectors] + scales)
 
 
 def token_bytes(matrix: NDArray[np.float32], *, vectors: VectorFormat) -> NDArray[np.uint8]:
-    """What is kept of a page's token vectors.
+    """The stored bytes of a page's token vectors.
 
     Args:
         matrix: float32 (tokens, dimension).
-        vectors: The numbers that are kept.
+        vectors: The number format in which they are stored.
     """
     made = np.zeros(token_length(len(matrix), dimension=matrix.shape[1], vectors=vectors), np.uint8)
     rows = token_rows(made, tokens=len(matrix), dimension=matrix.shape[1], vectors=vectors)
@@ -50,7 +50,7 @@ def token_bytes(matrix: NDArray[np.float32], *, vectors: VectorFormat) -> NDArra
         most = np.abs(matrix).max(axis=1)
         scales = token_scales(made, tokens=len(matrix), dimension=matrix.shape[1])
         scales[:] = most / _INT8_MOST
-        # By the scale as it is kept, so that its rounding costs nothing.
+        # Divide by the scale as it is stored, so that its rounding costs no accuracy.
         wide = np.maximum(scales.astype(np.float32), np.finfo(np.float32).tiny)
         np.clip(
             np.rint(matrix / wide[:, None]), -_INT8_MOST, _INT8_MOST, out=rows, casting="unsafe"
@@ -63,7 +63,7 @@ def token_bytes(matrix: NDArray[np.float32], *, vectors: VectorFormat) -> NDArra
 def token_matrix(
     data: NDArray[np.uint8], *, tokens: int, dimension: int, vectors: VectorFormat
 ) -> NDArray[np.float32]:
-    """The token vectors that bytes stand for: float32 (tokens, dimension)."""
+    """The token vectors of stored bytes: float32 (tokens, dimension)."""
     rows = token_rows(data, tokens=tokens, dimension=dimension, vectors=vectors).astype(np.float32)
     if vectors == "int8":
         scales = token_scales(data, tokens=tokens, dimension=dimension)
@@ -74,14 +74,14 @@ def token_matrix(
 def token_rows(
     data: NDArray[np.uint8], *, tokens: int, dimension: int, vectors: VectorFormat
 ) -> NDArray[np.float32] | NDArray[np.float16] | NDArray[np.int8]:
-    """(tokens, dimension) of the numbers as they are kept: a view."""
+    """A view of the stored numbers: (tokens, dimension)."""
     size = tokens * dimension * _BYTES[vectors]
     kind = {"float16": "<f2", "float32": "<f4", "int8": "i1"}[vectors]
     return data[:size].view(kind).reshape(tokens, dimension)
 
 
 def token_scales(data: NDArray[np.uint8], *, tokens: int, dimension: int) -> NDArray[np.float16]:
-    """float16 (tokens,): what rows of int8 are multiplied by; a view."""
+    """A view of the scales, by which rows of int8 are multiplied: float16 (tokens,)."""
     start = tokens * dimension
     return data[start : start + _SCALE_BYTES * tokens].view("<f2")
 
@@ -92,12 +92,12 @@ def dense_stride(dimension: int) -> int:
 
 
 def dense_bytes(vector: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """What is kept of a dense vector."""
+    """The stored bytes of a dense vector."""
     made = np.zeros(dense_stride(len(vector)), np.uint8)
     made[: 4 * len(vector)].view("<f4")[:] = vector
     return made
 
 
 def filled(size: int) -> int:
-    """The next multiple of 8."""
+    """``size`` rounded up to a multiple of 8."""
     return -(-size // 8) * 8

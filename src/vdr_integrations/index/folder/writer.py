@@ -1,179 +1,63 @@
-"""Documents in and out of a folder: vectors first, then one transaction that names them."""
+"""Write documents to a folder: first the vectors, then one transaction that names them."""
 
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 import weakref
-from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vdr_integrations.index.folder import disk
-from vdr_integrations.index.folder.database import writing
+from vdr_integrations.index.folder.file_format import new_file_name
 from vdr_integrations.index.folder.first_stage_files import codes_blob
 from vdr_integrations.index.folder.first_stage_writer import FirstStageWriter
-from vdr_integrations.index.folder.manifest_row import (
-    Layout,
-    ManifestRow,
-    Segment,
-    refuse_other_settings,
-)
+from vdr_integrations.index.folder.manifest_row import Segment
 from vdr_integrations.index.folder.places import (
     PLACE,
-    STATE_BYTES,
     content_digest,
-    document_digest,
-    document_name,
     id_key,
     ref_key,
-    state_sum,
     strong_digest,
     word_sum,
 )
 from vdr_integrations.index.folder.records_json import content_json, document_of, record_json
-from vdr_integrations.index.folder.troubles import altered, damaged, os_trouble
+from vdr_integrations.index.folder.transaction import Transactions
+from vdr_integrations.index.folder.troubles import altered, os_trouble
 from vdr_integrations.index.folder.vector_bytes import dense_bytes, token_bytes
-from vdr_integrations.index.folder.writer_lock import WriterLock
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
-    import sqlite3
-    from collections.abc import Generator, Iterable, Sequence
-    from pathlib import Path
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.folder.file_format import VectorKind
+    from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.staged_document import PreparedPage
 
-__all__ = ["FolderSink", "FolderWriter", "Transaction"]
+__all__ = ["FolderSink", "FolderWriter"]
 
 _SEGMENT_BYTES = 1 << 30
-"""A file of vectors that is longer is not continued: space comes back a file at a time."""
+"""A file of vectors that has reached this length is not continued, because ``optimize`` frees space
+file by file."""
 _SPOOLED_BYTES = 64 << 20
-"""Of a document that is not committed yet; more of it waits on the disk."""
-_REMOVALS_KEPT = 10_000
-
-
-class Transaction:
-    """One commit: what changes in the database, gathered and then written at once.
-
-    Attributes:
-        connection: Inside a writing transaction.
-        manifest: As it was before.
-        layout: Of the files, as it will be.
-    """
-
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        manifest: ManifestRow,
-        folder: Path,
-        numbers: dict[str, int],
-    ) -> None:
-        """Begin.
-
-        Args:
-            connection: Inside a writing transaction.
-            manifest: As it is before.
-            folder: Of the index.
-            numbers: Ids of documents by source; kept as they come and go.
-        """
-        self.connection = connection
-        self.manifest = manifest
-        self._numbers = numbers
-        self.layout: Layout = manifest.layout
-        self._folder = folder
-        self._added: list[bytes] = []
-        self._gone: list[bytes] = []
-        self._is_sum_unknown = False
-        self.is_changed = False
-
-    def set_layout(self, layout: Layout) -> None:
-        """Take other files."""
-        self.layout = layout
-        self.is_changed = True
-
-    def add(self, source: str, record: str, places: Places) -> None:
-        """Put a document there."""
-        kept = places.tobytes()
-        number = self.connection.execute(
-            "INSERT INTO documents (source, record, places, digest) VALUES (?, ?, ?, ?)",
-            (source, record, kept, b""),
-        ).lastrowid
-        assert number is not None  # noqa: S101  # it was inserted
-        digest = document_digest(number, source, record, kept)
-        self.connection.execute("UPDATE documents SET digest = ? WHERE id = ?", (digest, number))
-        self._numbers[source] = number
-        self._added.append(digest)
-        self.is_changed = True
-
-    def take(self, source: str) -> tuple[str, Places] | None:
-        """Take a document away; its record and places, None if there was none.
-
-        An altered one goes too, and its places are not known then: none.
-        """
-        number = self._numbers.pop(source, None)
-        if number is None:
-            return None
-        found = self.connection.execute(
-            "SELECT source, record, places, digest FROM documents WHERE id = ?", (number,)
-        ).fetchone()
-        if found is None:
-            raise damaged(self._folder, f"{source} is gone from its list")
-        kept, record, places, digest = found
-        digest = digest if isinstance(digest, bytes) else b""
-        self.connection.execute("DELETE FROM documents WHERE id = ?", (number,))
-        self.connection.execute(
-            "INSERT OR REPLACE INTO removed VALUES (?, ?)", (number, self.manifest.generation + 1)
-        )
-        self._gone.append(digest)
-        self.is_changed = True
-        if (
-            not isinstance(kept, str)
-            or not isinstance(record, str)
-            or not isinstance(places, bytes)
-            or document_digest(number, kept, record, places) != digest
-        ):
-            self._is_sum_unknown = True
-            return "", np.empty(0, PLACE)
-        return record, np.frombuffer(places, PLACE)
-
-    def forget_rows(self, places: Places) -> None:
-        """Take away what is kept of pages beside their places."""
-        rows = [(row,) for row in places["row"].tolist()]
-        self.connection.executemany("DELETE FROM pages WHERE row = ?", rows)
-        self.connection.executemany("DELETE FROM codes WHERE row = ?", rows)
-
-    def finish(self) -> ManifestRow:
-        """Write the manifest of the next generation."""
-        generation = self.manifest.generation + 1
-        oldest = generation - _REMOVALS_KEPT
-        if oldest > self.layout.removed_from:
-            self.connection.execute("DELETE FROM removed WHERE generation <= ?", (oldest,))
-            self.layout = replace(self.layout, removed_from=oldest)
-        row = self.manifest.after(layout=self.layout, added=self._added, gone=self._gone)
-        if self._is_sum_unknown:  # of an altered document, what its digest was
-            digests = self.connection.execute("SELECT digest FROM documents").fetchall()
-            known = [digest for (digest,) in digests if isinstance(digest, bytes)]
-            state = state_sum(bytes(STATE_BYTES), added=known)
-            row = replace(row, state=state)
-        row.write(self.connection)
-        return row
+"""Bytes of an uncommitted document that wait in memory; longer documents wait on the disk."""
 
 
 class FolderWriter:
-    """Writes one index; other writers are kept out by the folder's lock.
+    """Writes one index.
 
     Attributes:
-        lock: Of the folder.
-        wait_s: How long to wait for another writer.
+        folder: The folder of the index.
+        settings: What the index was made with.
+        transactions: Commits, and the lock that keeps other writers out.
+        first_stage: Keeps the codebook and the lists.
     """
 
     def __init__(self, reader: FolderReader, *, wait_s: float) -> None:
@@ -181,44 +65,21 @@ class FolderWriter:
         self._reader = reader
         self.folder = reader.folder
         self.settings = reader.settings
-        self.lock = WriterLock(reader.folder)
-        self.wait_s = wait_s
-        self.first_stage = FirstStageWriter(self, reader)
-        self._numbers: tuple[str, int, dict[str, int]] = ("", -1, {})
-
-    @contextmanager
-    def transaction(self) -> Generator[Transaction]:
-        """A commit, under the lock.
-
-        Raises:
-            IndexLockedError: Another writer is at work.
-            IndexStoreError: The file system refuses.
-        """
-        with self.lock.held(wait_s=self.wait_s), writing(self.folder) as connection:
-            manifest = ManifestRow.read(connection, self.folder)
-            refuse_other_settings(self.folder, manifest, self.settings)
-            index_id, generation, numbers = self._numbers
-            if (index_id, generation) != (manifest.index_id, manifest.generation):
-                numbers = _numbers_of_documents(connection)
-            self._numbers = ("", -1, {})  # what is undone is forgotten
-            step = Transaction(connection, manifest, self.folder, numbers)
-            yield step
-            if step.is_changed:
-                manifest = step.finish()
-        self._numbers = (manifest.index_id, manifest.generation, numbers)
+        self.transactions = Transactions(reader.folder, reader.settings, wait_s=wait_s)
+        self.first_stage = FirstStageWriter(reader, self.transactions)
 
     def begin(self, source: str) -> FolderSink:
-        """A document on its way in."""
+        """Begin to write a document."""
         return FolderSink(self, source)
 
     def append(
-        self, layout: Layout, kind: Literal["tokens", "dense"], parts: Iterable[NDArray[np.uint8]]
+        self, layout: Layout, kind: VectorKind, parts: Iterable[NDArray[np.uint8]]
     ) -> tuple[Layout, int, int]:
-        """Write vectors behind those that are there.
+        """Append vectors to the newest file of their kind.
 
         Returns:
-            The files as they are then, the number of the one that was written to, and where in it
-            the first part lies.
+            The files after that, the number of the file that was written, and the offset of the
+            first part in it.
         """
         open_ones = [
             one for one in layout.segments if one.kind == kind and one.used_bytes < _SEGMENT_BYTES
@@ -226,8 +87,7 @@ class FolderWriter:
         if open_ones:
             segment = open_ones[-1]
         else:
-            name = f"{secrets.token_hex(6)}.{kind}"
-            segment = Segment(layout.next_segment, kind, name, 0)
+            segment = Segment(layout.next_segment, kind, new_file_name(kind), 0)
             layout = replace(
                 layout, next_segment=layout.next_segment + 1, segments=(*layout.segments, segment)
             )
@@ -237,16 +97,16 @@ class FolderWriter:
         return replace(layout, segments=segments), segment.number, segment.used_bytes
 
     def remove_document(self, source: str) -> bool:
-        """Take a document away; False if there was none."""
-        with self.transaction() as step:
+        """Remove a document; False if it does not exist."""
+        with self.transactions.begin() as step:
             found = step.take(source)
             if found is not None:
                 step.forget_rows(found[1])
         return found is not None
 
     def update_file_state(self, source: str, file: FileState) -> None:
-        """Note that a document's file was looked at."""
-        with self.transaction() as step:
+        """Record that a document's file was checked."""
+        with self.transactions.begin() as step:
             found = step.take(source)
             if found is None:
                 return
@@ -257,10 +117,10 @@ class FolderWriter:
             step.add(source, record_json(document), places)
 
     def remove_pages(self, page_ids: Sequence[str]) -> int:
-        """Take pages away, and a document with its last one; how many there were."""
+        """Remove pages, and a document together with its last page; returns how many pages."""
         keys = {key for key in map(id_key, page_ids) if key is not None}
         removed = 0
-        with self.transaction() as step:
+        with self.transactions.begin() as step:
             snapshot = self._reader.snapshot()
             found = [snapshot.by_id[key] for key in keys if key in snapshot.by_id]
             for source in {snapshot.source_of(index) for index in found}:
@@ -275,16 +135,10 @@ class FolderWriter:
         return removed
 
 
-def _numbers_of_documents(connection: sqlite3.Connection) -> dict[str, int]:
-    """Ids by source. SQLite keeps no list of sources, which could be altered unnoticed."""
-    found = connection.execute("SELECT id, source, digest FROM documents ORDER BY id")
-    return {document_name(*row)[0]: row[0] for row in found}
-
-
 class FolderSink:
     """The pages of a document that is not committed yet; implements ``DocumentSink``.
 
-    What is in memory or in a file without a name goes with the process.
+    Until then, its pages are in memory or in a file without a name, which end with the process.
     """
 
     def __init__(self, writer: FolderWriter, source: str) -> None:
@@ -295,7 +149,7 @@ class FolderSink:
         self._spool = tempfile.SpooledTemporaryFile(  # noqa: SIM115  # closed by commit or discard
             max_size=_SPOOLED_BYTES, dir=str(writer.folder)
         )
-        weakref.finalize(self, self._spool.close)  # of a document that is never ended
+        weakref.finalize(self, self._spool.close)  # if neither commit nor discard is called
         self._places: list[Places] = []
         self._contents: list[str] = []
         self._bounds: list[list[tuple[int, int]]] = []
@@ -340,7 +194,7 @@ class FolderSink:
         codebook, codes = writer.first_stage.codes(
             [int(one) for one in places["tokens"]], (self._part(one, 0) for one in order)
         )
-        with writer.transaction() as step:
+        with writer.transactions.begin() as step:
             before = step.take(self._source)
             layout = step.layout
             places["row"] = layout.next_row + np.arange(len(places))

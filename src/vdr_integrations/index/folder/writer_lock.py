@@ -1,4 +1,4 @@
-"""Who may write: one process and thread at a time, which others find by its pid."""
+"""The lock for writers: one process and one thread at a time."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import filelock
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexLockedError
+from vdr_integrations.index.folder.file_format import HOLDER_NAME, LOCK_NAME
 from vdr_integrations.index.folder.troubles import not_there, os_trouble
 
 if TYPE_CHECKING:
@@ -22,27 +23,25 @@ if TYPE_CHECKING:
 
 __all__ = ["WriterLock"]
 
-LOCK_NAME = "writer.lock"
-_HOLDER_NAME = "writer.json"
 _POLL_S = 0.05
 
 
 class WriterLock:
-    """The lock of a folder; whoever has it may take it again."""
+    """The lock of a folder. A thread that holds it may take it again."""
 
     def __init__(self, folder: Path) -> None:
-        """Nobody is let in or kept out yet."""
+        """Nothing is locked yet."""
         self._folder = folder
 
     @contextmanager
-    def held(self, *, wait_s: float) -> Generator[bool]:
-        """Keep other writers out; True where this call took the lock, False where it was ours.
+    def held(self, *, wait_s: float) -> Generator[None]:
+        """Keep other writers out.
 
         Args:
             wait_s: How long to wait for another writer.
 
         Raises:
-            IndexLockedError: It was still writing then; the message names it.
+            IndexLockedError: It was still writing after that time; the message names it.
             IndexNotFoundError: The folder is gone.
             IndexStoreError: The folder cannot be written.
         """
@@ -57,7 +56,7 @@ class WriterLock:
             if own.depth == 1:
                 self._take(own, wait_s)
             try:
-                yield own.depth == 1
+                yield
             finally:
                 if own.depth == 1:
                     self._let_go(own)
@@ -66,7 +65,7 @@ class WriterLock:
             own.threads.release()
 
     def _take(self, own: _Own, wait_s: float) -> None:
-        if not self._folder.is_dir():  # which the lock would make again
+        if not self._folder.is_dir():  # the lock would make the folder again
             raise not_there(self._folder)
         try:
             own.file.acquire(timeout=wait_s, poll_interval=_POLL_S)
@@ -78,17 +77,17 @@ class WriterLock:
         except OSError as error:
             raise os_trouble(error, self._folder) from error
         holder = {"pid": os.getpid(), "host": socket.gethostname()}
-        with suppress(OSError):  # it is only told to others
-            (self._folder / _HOLDER_NAME).write_text(json.dumps(holder))
+        with suppress(OSError):  # it is only for messages of others
+            (self._folder / HOLDER_NAME).write_text(json.dumps(holder))
 
     def _let_go(self, own: _Own) -> None:
         with suppress(OSError):
-            (self._folder / _HOLDER_NAME).unlink()
+            (self._folder / HOLDER_NAME).unlink()
         own.file.release()
 
     def _holder(self) -> str:
         try:
-            found = json.loads((self._folder / _HOLDER_NAME).read_text())
+            found = json.loads((self._folder / HOLDER_NAME).read_text())
             where = "" if found["host"] == socket.gethostname() else f" on {found['host']}"
             return f"process {found['pid']}{where}"
         except (OSError, ValueError, KeyError, TypeError):
@@ -96,7 +95,7 @@ class WriterLock:
 
 
 class _Own:
-    """What a process holds of the lock of a folder, whichever object asked for it."""
+    """The lock of a folder in this process; all objects of the folder share it."""
 
     def __init__(self, folder: Path) -> None:
         self.threads = threading.RLock()
@@ -115,4 +114,4 @@ def _of_folder(folder: Path) -> _Own:
 
 _making = PerProcess(threading.Lock)
 _owns: PerProcess[WeakValueDictionary[Path, _Own]] = PerProcess(WeakValueDictionary)
-"""A forked child has its own: it holds nothing of what its parent holds."""
+"""A forked child has its own, because it does not hold the locks of its parent."""

@@ -1,1 +1,1 @@
-"""From token vectors to ranked pages: MaxSim, and the first stage before it."""
+"""Rank pages by their token vectors: MaxSim, and the first stage before it."""

@@ -1,8 +1,8 @@
-"""Which pages the first stage of a search hands to the second, and how many. Pure.
+"""How many pages of the first stage of a search are scored exactly by the second. Pure.
 
-The second stage works pages out exactly, the most promising ones first, and stops when what comes
-next is unlikely to be among the best: from the pages seen so far it learns how exact scores follow
-from those of the first stage, and how far they stray.
+The second stage scores pages exactly, the most promising ones first. It stops when the next page is
+unlikely to be among the best. It learns from the pages scored so far how exact scores depend on the
+scores of the first stage, and how much they deviate.
 """
 
 from __future__ import annotations
@@ -19,47 +19,35 @@ if TYPE_CHECKING:
 __all__ = [
     "SMALL_INDEX_PAGES",
     "Outlook",
-    "candidate_count",
     "first_count",
     "most_candidates",
     "outlook",
 ]
 
 SMALL_INDEX_PAGES = 800
-"""Where there are no more, all are compared: it takes about as long."""
+"""In an index of up to this many pages, all are compared: that takes about as long."""
 _FIRST = 64
 _MOST = 1000
-_FIXED = 400
 _GROWS_FROM = 10_000
 _GROWTH = 0.66
 _DEVIATIONS = 3.0
-"""On 1,788 real pages and 153 questions: 98.5 % of the ten best pages with 356 candidates;
-a fixed number of 400 kept 97.6 % (``benchmarks/late_index.py`` prints it)."""
+"""On 1,788 real pages and 153 questions, this finds 98.5 % of the ten best pages with 356
+candidates; a fixed number of 400 found 97.6 % (``benchmarks/late_index.py`` prints it)."""
 _DEVIATIONS_A_DECADE = 0.2
 _DEVIATIONS_FROM = 2000
-"""Of ten times as many pages, one strays further: 100,000 synthetic pages keep 96 % so, and
-93.5 % without."""
+"""Among ten times as many pages, some deviate more. With this addition, 96 % of the best of 100,000
+synthetic pages are found; without it, 93.5 %."""
 
 
 def first_count(k: int) -> int:
-    """Pages that are always worked out, and at once, where ``k`` hits are wanted."""
+    """Number of pages that are always scored exactly, in one step, for ``k`` hits."""
     return max(_FIRST, 3 * k)
 
 
-def candidate_count(pages: int, *, k: int) -> int:
-    """Pages that are worked out where nobody looks at scores in between: on a server.
-
-    Args:
-        pages: Of the index.
-        k: Hits that are wanted.
-    """
-    return max(round(_FIXED * _growth(pages)), 30 * k)
-
-
 def most_candidates(pages: int, *, k: int) -> int:
-    """Pages that are worked out at most, of an index of ``pages`` pages.
+    """Maximum number of pages that are scored exactly in an index of ``pages`` pages.
 
-    What keeps the ten best grows with about ``pages`` to the power of 0.66.
+    The number that keeps the ten best pages grows with about ``pages`` to the power of 0.66.
     """
     return max(round(_MOST * _growth(pages)), 30 * k)
 
@@ -70,12 +58,12 @@ def _growth(pages: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """What pages are worth expecting of.
+    """A line that predicts exact scores from scores of the first stage.
 
     Attributes:
-        slope: Of exact scores over those of the first stage.
-        height: At zero.
-        spread: How far exact scores are from that, as a standard deviation.
+        slope: Slope of the line.
+        height: Value of the line at zero.
+        spread: Standard deviation of exact scores from the line.
     """
 
     slope: float
@@ -83,11 +71,11 @@ class Outlook:
     spread: float
 
     def best(self, first_stage_score: float, *, among: int) -> float:
-        """The exact score that a page may well reach.
+        """The highest exact score that is likely for a page.
 
         Args:
-            first_stage_score: Of the page.
-            among: How many pages there are.
+            first_stage_score: First-stage score of the page.
+            among: Number of pages of the index.
         """
         decades = math.log10(max(1.0, among / _DEVIATIONS_FROM))
         deviations = _DEVIATIONS + _DEVIATIONS_A_DECADE * decades
@@ -95,17 +83,17 @@ class Outlook:
 
 
 def outlook(rough: NDArray[np.float32], exact: NDArray[np.float32]) -> Outlook:
-    """What the pages seen so far say of others.
+    """Fit the line to the pages scored so far.
 
     Args:
-        rough: float32 (pages,), of the first stage.
-        exact: float32 (pages,), of the second.
+        rough: Scores of the first stage, float32 (pages,).
+        exact: Scores of the second stage, float32 (pages,).
     """
     wide, scores = rough.astype(np.float64), exact.astype(np.float64)
     spread = float(wide.std())
     if spread == 0.0:
         return Outlook(0.0, float(scores.mean()), float(scores.std()))
-    # A slope below zero says that the first stage tells nothing here.
+    # A slope below zero means that the first stage is of no use here.
     slope = max(0.0, float(((wide - wide.mean()) * (scores - scores.mean())).mean()) / spread**2)
     height = float(scores.mean() - slope * wide.mean())
     return Outlook(slope, height, float((scores - slope * wide - height).std()))

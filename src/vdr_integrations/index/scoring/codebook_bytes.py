@@ -1,4 +1,8 @@
-"""Between a codebook and the bytes that a folder and a server keep of it. Pure."""
+"""Convert a codebook to the bytes that a folder or a server stores, and back. Pure.
+
+The bytes: three int64 (number of cells, number of centroids, dimension), the starts of the cells as
+int64, the cells as float16, and the centroids as float16.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,11 @@ from vdr_integrations.index.scoring.first_stage import Codebook
 __all__ = ["codebook_bytes", "codebook_of_bytes"]
 
 _HEADER = 3
-"""int64: cells, centroids, dimension."""
+"""Number of int64 values: cells, centroids, dimension."""
 
 
 def codebook_bytes(codebook: Codebook) -> bytes:
-    """What is kept: where cells begin, and cells and centroids in float16."""
+    """The bytes of a codebook."""
     header = np.array([len(codebook.cells), *codebook.centroids.shape], "<i8")
     return b"".join(
         [
@@ -26,7 +30,7 @@ def codebook_bytes(codebook: Codebook) -> bytes:
 
 
 def codebook_of_bytes(data: bytes) -> Codebook:
-    """The codebook that was kept; of bytes whose digest was right."""
+    """The codebook of these bytes; the caller has checked their digest."""
     cells, centroids, dimension = np.frombuffer(data, "<i8", _HEADER).tolist()
     place = 8 * _HEADER
     starts = np.frombuffer(data, "<i8", cells + 1, place)

@@ -1,12 +1,13 @@
 """The first stage of a search: pages as sets of centroids, questions as weights on them. Pure.
 
-A codebook of centroids is made from the token vectors of some pages. Each token of a page falls to
-the centroid nearest to it. A question's token gives each of its 64 nearest centroids a weight, its
-similarity less that of the last of them; a page has, of each token, the largest weight among its
-own centroids. The sum over the tokens stands for MaxSim, of which it is a rough copy.
+A codebook of centroids is made from the token vectors of some pages. Each token of a page is
+assigned to its nearest centroid. Each token of a question gives a weight to its 64 nearest
+centroids: their similarity minus the similarity of the last of them. A page gets, for each token of
+the question, the largest weight among its own centroids. The sum over the tokens is a rough
+approximation of MaxSim.
 
-A server adds the weights of fewer centroids up instead, by idf, which its sparse vectors can and
-which finds as much. 32,768 centroids find more than 8,192.
+A server instead adds up the weights of fewer centroids with idf, because its sparse vectors can do
+that; it finds as much. 32,768 centroids find more than 8,192.
 """
 
 from __future__ import annotations
@@ -26,22 +27,23 @@ if TYPE_CHECKING:
 __all__ = ["Codebook", "PostingLists", "QueryTerms", "query_terms"]
 
 MOST_CENTROIDS = 32_768
-"""Numbers of centroids are kept in 16 bits."""
+"""Numbers of centroids are stored in 16 bits."""
 _TOKENS_OF_CENTROID = 6
 _CELLS = 256
 _PROBED_CELLS = 2
 _ROUNDS = 3
 _NEAREST = 64
-"""Of each token of a question 64 centroids count, by how much nearer they are than the last of
-them: weights fade to nothing where they end. Less the 256th instead, pages of 56 tokens were found
-half as often, pages of 740 as often."""
+"""For each token of a question, 64 centroids count, by how much nearer they are than the last of
+them, so that weights go down to zero at the end. When the similarity of the 256th centroid was
+subtracted instead, pages of 56 tokens were found half as often, and pages of 740 tokens equally
+often."""
 _STEP = 8
-"""One centroid of so many tells how near the nearest ones are about."""
+"""One centroid out of this many is enough to estimate how near the nearest ones are."""
 _WIDE_SHARE = 0.2
 _WIDE_PAGES = 256
-"""Lists of more pages than both are not gone through. On 100,000 synthetic pages, 10,000 and 1,788
-real ones the best pages stayed where they were, in half of the time; with a share of .1, 100
-candidates had 75 % of the real ones in place of 83 %."""
+"""Lists with more pages than both limits are not read. On 100,000 and 10,000 synthetic pages and on
+1,788 real ones, the best pages kept their places, in half of the time. With a share of .1, 100
+candidates held 75 % of the real best pages instead of 83 %."""
 _ROWS_AT_ONCE = 1024
 _PAGES_AT_ONCE = 8
 _TOKENS_OF_CELLS = 65_536
@@ -49,12 +51,12 @@ _TOKENS_OF_CELLS = 65_536
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Codebook:
-    """Centroids, sorted into cells so that a token looks at some of them only.
+    """Centroids, sorted into cells so that a token is compared with only some of them.
 
     Attributes:
         cells: float32 (cells, dimension), of length 1.
         centroids: float32 (centroids, dimension), of length 1, cell by cell.
-        starts: int64 (cells + 1,): where the centroids of each cell begin.
+        starts: int64 (cells + 1,): index of the first centroid of each cell.
     """
 
     cells: NDArray[np.float32]
@@ -66,12 +68,12 @@ class Codebook:
         """Centroids of token vectors: spherical k-means in two levels.
 
         Args:
-            tokens: float32 (tokens, dimension), of length 1; a sample of what will come.
-            seed: Of the choice of first centroids.
+            tokens: float32 (tokens, dimension), rows of length 1; a sample of the tokens to come.
+            seed: Seed of the random choice of first centroids.
         """
         given = np.ascontiguousarray(tokens)
         count = max(1, min(MOST_CENTROIDS, len(given) // _TOKENS_OF_CENTROID))
-        # Cells are rough, so that a part of the tokens does for them.
+        # Cells are rough, so a part of the tokens is enough for them.
         rough = given[:: max(1, len(given) // _TOKENS_OF_CELLS)]
         cells = call_on_one_core(lambda: _k_means(rough, min(_CELLS, count), seed))
         cell_of = np.concatenate(
@@ -87,7 +89,7 @@ class Codebook:
 
         found = on_cores(centroids, range(len(cells)))
         starts = np.cumsum([0, *(len(one) for one in found)])
-        # Cells without a full share have one centroid each, which may be a few too many.
+        # Cells without a full share have one centroid each; the total may be a few too many.
         return cls(
             cells,
             np.concatenate(found)[:MOST_CENTROIDS],
@@ -95,10 +97,10 @@ class Codebook:
         )
 
     def assign(self, pages: Sequence[NDArray[np.float32]]) -> list[NDArray[np.uint16]]:
-        """The centroids that the tokens of each page fall to: sorted, each once.
+        """The centroids to which the tokens of each page are assigned: sorted, without duplicates.
 
         Args:
-            pages: float32 (tokens, dimension) each, of length 1.
+            pages: float32 (tokens, dimension) each, rows of length 1.
         """
         parts = [
             pages[start : start + _PAGES_AT_ONCE] for start in range(0, len(pages), _PAGES_AT_ONCE)
@@ -136,11 +138,11 @@ class Codebook:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class QueryTerms:
-    """What a question asks of the lists.
+    """The centroids that count for a question, and their weights.
 
     Attributes:
         centroids: int64 (query tokens, n), the nearest ones last.
-        weights: float32, of the same shape, growing along each row.
+        weights: float32 of the same shape, ascending along each row.
     """
 
     centroids: NDArray[np.int64]
@@ -148,16 +150,17 @@ class QueryTerms:
 
 
 def query_terms(query: NDArray[np.float32], codebook: Codebook) -> QueryTerms:
-    """The weights that a question puts on centroids.
+    """The weights that a question gives to centroids.
 
     Args:
-        query: float32 (query tokens, dimension), of length 1.
-        codebook: Of the index.
+        query: float32 (query tokens, dimension), rows of length 1.
+        codebook: Codebook of the index.
     """
     similarity = call_on_one_core(lambda: _products(query, codebook.centroids))
     count = similarity.shape[1]
     nearest = min(_NEAREST, count)
-    # What is about as near as twice that many, by a part of the centroids: sorting all takes long.
+    # About the similarity of the centroid at twice that rank, estimated from a part of the
+    # centroids, because sorting all of them takes long.
     step = max(1, min(_STEP, count // (2 * nearest)))
     part = similarity[:, ::step]
     rank = max(0, part.shape[1] - 2 * nearest // step)
@@ -170,18 +173,18 @@ def query_terms(query: NDArray[np.float32], codebook: Codebook) -> QueryTerms:
             near = np.arange(count)
         near = near[np.argsort(values[near], kind="stable")][-nearest:]
         centroids[row], weights[row] = near, values[near] - values[near[0]]
-    # Never nothing, so that an index with few centroids keeps an order too.
+    # Never zero, so that an index with few centroids is ranked too.
     return QueryTerms(centroids, np.maximum(weights, np.float32(1e-6)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PostingLists:
-    """For each centroid the pages that have it.
+    """For each centroid, the pages that have it.
 
     Attributes:
-        size: Pages are numbered from 0 to below this.
-        starts: int64 (centroids + 1,): where the list of each begins.
-        pages: uint16 or wider, list after list, each in ascending order.
+        size: Pages are numbered from 0 to ``size - 1``.
+        starts: int64 (centroids + 1,): where the list of each centroid begins.
+        pages: uint16 or wider: one list after the other, each in ascending order.
     """
 
     size: int
@@ -200,10 +203,10 @@ class PostingLists:
         """The lists of some pages.
 
         Args:
-            numbers: Of the pages, ascending.
-            codes: Their centroids.
-            size: More than any number.
-            centroids: Of the codebook.
+            numbers: Numbers of the pages, ascending.
+            codes: Centroids of each page.
+            size: Larger than any number.
+            centroids: Number of centroids of the codebook.
         """
         kind = np.uint16 if size <= 1 << 16 else np.uint32
         if not numbers:
@@ -217,8 +220,8 @@ class PostingLists:
     def scores(self, terms: QueryTerms) -> NDArray[np.float32]:
         """float32 (size,): the sum over query tokens of the largest weight that a page has.
 
-        A list of a fifth of all pages tells them apart little and takes long: all pages get its
-        weight at least.
+        A list of a fifth of all pages hardly distinguishes them and takes long to read, so every
+        page gets at least its weight.
         """
         total = np.zeros(self.size, np.float32)
         best = np.empty(self.size, np.float32)
@@ -227,7 +230,7 @@ class PostingLists:
         wide = max(_WIDE_PAGES, _WIDE_SHARE * self.size)
         for weights, firsts, lasts in zip(terms.weights, begins, ends, strict=True):
             counts = lasts - firsts
-            # Weights grow along a token's lists, and of several the last one stays.
+            # Weights ascend along a token's lists; if a page is in several, the last weight stays.
             after = int(np.flatnonzero(counts > wide).max(initial=-1)) + 1
             best.fill(weights[after - 1] if after else 0.0)
             lists = zip(firsts[after:].tolist(), lasts[after:].tolist(), strict=True)
@@ -239,7 +242,7 @@ class PostingLists:
         return total
 
     def with_others(self, other: PostingLists, *, offset: int) -> PostingLists:
-        """These lists and those of later pages, whose numbers grow by ``offset``."""
+        """These lists together with lists of later pages, whose numbers increase by ``offset``."""
         size = offset + other.size
         kind = np.uint16 if size <= 1 << 16 else np.uint32
         mine, theirs = np.diff(self.starts), np.diff(other.starts)
@@ -250,14 +253,14 @@ class PostingLists:
         return PostingLists(size, self.starts + other.starts, pages)
 
     def only(self, keep: NDArray[np.bool_]) -> PostingLists:
-        """The lists without the pages that are not kept: bool (size,)."""
+        """The lists with only the pages that ``keep``, bool (size,), marks."""
         kept = keep[self.pages]
         before = np.concatenate([[0], np.cumsum(kept)])
         return PostingLists(self.size, before[self.starts], self.pages[kept])
 
 
 def _k_means(tokens: NDArray[np.float32], count: int, seed: int) -> NDArray[np.float32]:
-    """Centroids of length 1, by similarity; a copy of the tokens where there are not more."""
+    """Centroids of length 1, by similarity; a copy of the tokens if they are few enough."""
     import torch
 
     if len(tokens) <= count:
@@ -270,14 +273,14 @@ def _k_means(tokens: NDArray[np.float32], count: int, seed: int) -> NDArray[np.f
             nearest = torch.from_numpy(_nearest(tokens, centroids.numpy()))
             sums = torch.zeros_like(centroids).index_add_(0, nearest, given)
             lengths = sums.norm(dim=1, keepdim=True)
-            # One that nobody fell to stays where it is.
+            # A centroid without tokens stays where it is.
             centroids = torch.where(lengths > 1e-6, sums / lengths.clamp_min(1e-6), centroids)
         return centroids.numpy()
 
 
 def _nearest(tokens: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.int64]:
     rows = _slices(tokens, _ROWS_AT_ONCE)
-    # numpy looks for the best by itself; torch would share that out to other threads.
+    # numpy finds the best in this thread; torch would use other threads too.
     return np.concatenate([_products(part, centroids).argmax(axis=1) for part in rows])
 
 

@@ -2,7 +2,7 @@
 
 The score of a page is the sum, over the query's tokens, of the best dot product with any of the
 page's tokens. Pages have different numbers of tokens and are never padded: a padding row of zeros
-would beat every negative similarity, and a page's score would depend on its neighbours.
+would win over every negative similarity, and the score of a page would depend on its neighbours.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def maxsim_score(query: Matrix, page: Matrix) -> float:
         page: float32 or float16 (page tokens, dimension).
 
     Raises:
-        OptionError: Another shape or dtype.
+        OptionError: A wrong shape or dtype.
         InvalidVectorError: No tokens, NaN or infinity.
     """
     _check_pair(query, page)
@@ -47,10 +47,11 @@ def maxsim_score(query: Matrix, page: Matrix) -> float:
 
 
 def maxsim_scores(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]:
-    """Scores of pages of any lengths; each is what the page would score alone.
+    """Scores of pages of any lengths; each page gets the score that it would get alone.
 
-    One matrix product a page, one after the other in one buffer, which beats padding them to one
-    length (``benchmarks/maxsim.py`` prints times beside other packages').
+    This computes one matrix product per page, one after the other in one buffer, which is faster
+    than padding the pages to one length (``benchmarks/maxsim.py`` prints times, also of other
+    packages).
 
     Args:
         query: float32 or float16 (query tokens, dimension).
@@ -60,7 +61,7 @@ def maxsim_scores(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]
         float32 (pages,): products in float32, their sums in float64.
 
     Raises:
-        OptionError: Shapes or dtypes that do not fit.
+        OptionError: A wrong shape or dtype.
         InvalidVectorError: No tokens, NaN or infinity.
     """
     _check("the query", query)
@@ -70,7 +71,7 @@ def maxsim_scores(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]
 
 
 def similarity_grids(query: Matrix, page: Matrix, grid: PatchGrid) -> NDArray[np.float32]:
-    """How similar every query token is to every place on the page: what heat maps show.
+    """How similar each query token is to each place on the page; heat maps show this.
 
     Args:
         query: float32 or float16 (query tokens, dimension).
@@ -81,14 +82,14 @@ def similarity_grids(query: Matrix, page: Matrix, grid: PatchGrid) -> NDArray[np
         float32 (query tokens, grid.rows, grid.columns), dot products.
 
     Raises:
-        OptionError: Another shape or dtype, or a grid that lies outside the page's rows.
+        OptionError: A wrong shape or dtype, or a grid that lies outside the page's rows.
         InvalidVectorError: No tokens, NaN or infinity.
     """
     _check_pair(query, page)
     if grid.span.stop > len(page):
         raise OptionError(
             f"a grid of {grid.rows} x {grid.columns} visual tokens from row {grid.first} needs "
-            f"{grid.span.stop} rows, the page's matrix has {len(page)}; give the grid of this "
+            f"{grid.span.stop} rows, but the page's matrix has {len(page)}; give the grid of this "
             f"page, and vectors that are not pooled."
         )
     visual = page[grid.span].astype(np.float32, copy=False)
@@ -100,10 +101,10 @@ def similarity_grids(query: Matrix, page: Matrix, grid: PatchGrid) -> NDArray[np
 def check_matrix(
     subject: str, matrix: NDArray[_Number], *, dimension: int | None = None
 ) -> NDArray[_Number]:
-    """Refuse what is not a matrix of token vectors; gives back what it was given.
+    """Refuse anything that is not a matrix of token vectors; returns the matrix.
 
     Raises:
-        OptionError: Another shape or dtype.
+        OptionError: A wrong shape or dtype.
         InvalidVectorError: No rows, NaN or infinity.
     """
     _check(subject, matrix, dimension=dimension)
@@ -151,8 +152,8 @@ def _scores(query: Matrix, pages: Sequence[Matrix]) -> NDArray[np.float32]:
 
     def score(scorer: PageScorer, number: int) -> float:
         products = scorer.products(pages[number])
-        # A number that is not finite spoils a product with every query token. Looking at the pages
-        # themselves instead takes longer.
+        # A number that is not finite spoils its product with every query token. To check the pages
+        # themselves takes longer.
         if not math.isfinite(products.sum().item()):
             doubtful.append(number)
         return best_sum(products)

@@ -1,7 +1,7 @@
-"""Scores pages by MaxSim, one after the other in one buffer, by few threads.
+"""Score pages by MaxSim, one after the other in one buffer, with few threads.
 
-A page alone fits a core's cache, and its score cannot depend on what stands beside it: batches of
-eight pages took half as long again, and their scores differed in the last bit or two.
+One page fits into the cache of a core, and its score cannot depend on other pages. Batches of eight
+pages took 50 % longer, and their scores differed in the last bit or two.
 """
 
 from __future__ import annotations
@@ -21,30 +21,29 @@ if TYPE_CHECKING:
 __all__ = ["PageScorer", "best_sum", "score_pages"]
 
 _PAGES_OF_THREAD = 256
-"""Fewer pages are not worth waking another thread: threads take turns at Python's lock, and where
-two cores are one core's hyperthreads, two threads take half as long again of CPU for a tenth less
-of time."""
+"""For fewer pages, another thread is not worth it: threads wait for Python's lock, and if two cores
+are hyperthreads of one core, two threads need 50 % more CPU time to finish 10 % sooner."""
 
 
 class PageScorer:
-    """Multiplies one query with pages, in a thread where torch computes on one core."""
+    """Multiplies one query with pages, in a thread in which torch computes on one core."""
 
     def __init__(self, query: NDArray[np.float32], *, most_tokens: int) -> None:
-        """Make room.
+        """Allocate the buffers.
 
         Args:
             query: float32 (query tokens, dimension).
-            most_tokens: Of a page.
+            most_tokens: Largest number of tokens of a page.
         """
         import torch
 
-        # Where a matrix begins may change the last bit of a product: torch's own are aligned.
+        # The address of a matrix may change the last bit of a product; torch aligns its own.
         self._query = torch.tensor(query)
         self._rows = torch.empty(most_tokens, query.shape[1])
         self._products = torch.empty(len(query) * most_tokens)
 
     def products(self, page: NDArray[Any]) -> torch.Tensor:
-        """Dot products of query and page, until the next call: float32 (query tokens, tokens).
+        """Dot products, float32 (query tokens, tokens); the next call overwrites them.
 
         Args:
             page: float32, float16 or int8 (tokens, dimension).
@@ -54,7 +53,7 @@ class PageScorer:
         rows = self._rows[: len(page)]
         if page.flags.writeable:
             rows.copy_(torch.from_numpy(page))
-        else:  # torch warns of read-only memory
+        else:  # torch warns about read-only memory
             rows.numpy()[:] = page
         size = len(self._query) * len(page)
         return torch.mm(self._query, rows.T, out=self._products[:size].view(-1, len(page)))
@@ -67,7 +66,7 @@ def best_sum(products: torch.Tensor) -> float:
         products: float32 (query tokens, tokens).
 
     Returns:
-        Summed in float64, so that the order of a sum cannot be seen.
+        The sum, in float64, so that the order of addition does not show.
     """
     return float(products.amax(1).numpy().sum(dtype=np.float64))
 
@@ -79,8 +78,8 @@ def score_pages(
 
     Args:
         query: float32 (query tokens, dimension).
-        tokens: Of each page, how many it has.
-        score: Gives the score of a page, which is named by its position in ``tokens``.
+        tokens: Number of tokens of each page.
+        score: Returns the score of the page at this position in ``tokens``.
 
     Returns:
         float32 (pages,).

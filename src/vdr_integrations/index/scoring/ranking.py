@@ -1,4 +1,4 @@
-"""From scores to the best pages. Pure arithmetic."""
+"""Select the best pages by their scores. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 __all__ = ["COSINE_DECIMALS", "MAXSIM_DECIMALS", "best_pages", "contenders"]
 
 COSINE_DECIMALS = 6
-"""float32 dot products of unit vectors are good to about 1e-7: finer differences are noise of
-the order of summation, and would rank two copies of a page by chance."""
+"""float32 dot products of unit vectors are exact to about 1e-7. Smaller differences come from the
+order of addition, and would rank two copies of a page by chance."""
 MAXSIM_DECIMALS = 5
-"""Sums of some 30 of them are good to about 1e-6, likewise."""
+"""Sums of about 30 of these products are exact to about 1e-6."""
 
 
 def contenders(scores: NDArray[np.float32] | NDArray[np.float64], *, k: int) -> NDArray[np.intp]:
-    """Positions of the ``k`` best scores, of more where the last ones are equal; in no order."""
+    """Positions of the ``k`` best scores, unsorted; more than ``k`` if the last ones are equal."""
     if k >= len(scores):
         return np.arange(len(scores))
     kth_best = np.partition(scores, -k)[-k]
@@ -36,14 +36,14 @@ def best_pages(
     decimals: int,
     name: Callable[[int], tuple[str, int]],
 ) -> list[tuple[int, float]]:
-    """The ``k`` best pages, best first, equal ones in the order of source and page number.
+    """The ``k`` best pages, best first; equal ones are sorted by source and page number.
 
     Args:
         pages: Numbers of the pages.
-        scores: float32, of these pages.
-        k: At most so many.
-        decimals: That scores are rounded to.
-        name: Source and page number of a page.
+        scores: Scores of these pages, float32.
+        k: Maximum number of pages.
+        decimals: Number of decimals to which scores are rounded.
+        name: Returns source and page number of a page.
 
     Returns:
         ``(page, score)`` pairs.

@@ -1,4 +1,4 @@
-"""Fewer token vectors for a page. Pure arithmetic."""
+"""Reduce the token vectors of a page. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -17,17 +17,16 @@ __all__ = ["pool_visual_tokens", "ward_clusters"]
 def pool_visual_tokens(
     page: NDArray[np.float32], grid: PatchGrid | None, *, factor: int
 ) -> NDArray[np.float32]:
-    """The page with every ``factor`` visual tokens merged into one, those most alike first.
+    """Merge every ``factor`` visual tokens of a page into one, the most similar ones first.
 
     Args:
         page: float32 (tokens, dimension), L2-normalised.
-        grid: Where the visual tokens are; all tokens count as visual when left out. The other
-            tokens are kept.
-        factor: 1 gives the page back.
+        grid: Where the visual tokens are; None treats all tokens as visual. Other tokens are kept.
+        factor: Number of tokens that become one; 1 returns the page unchanged.
 
     Returns:
-        float32 (fewer tokens, dimension), L2-normalised; clusters in the order of their first
-        token, between the tokens that lay before and after the grid.
+        float32 (fewer tokens, dimension), L2-normalised: the tokens before the grid, the clusters
+        in the order of their first token, and the tokens after the grid.
     """
     if factor == 1:
         return page
@@ -42,15 +41,15 @@ def pool_visual_tokens(
 def ward_clusters(vectors: NDArray[np.float32], *, count: int) -> NDArray[np.intp]:
     """Ward's hierarchical clustering, cut at ``count`` clusters.
 
-    The nearest-neighbour chain: the merges of the greedy algorithm in quadratic time, found in
-    another order and sorted afterwards, as Ward's distances allow.
+    This is the nearest-neighbour chain algorithm. It finds the merges of the greedy algorithm in
+    quadratic time, in another order, and sorts them afterwards; Ward's distances allow that.
 
     Args:
         vectors: float32 (n, dimension).
-        count: 1 to n.
+        count: Number of clusters, 1 to n.
 
     Returns:
-        (n,) cluster of each vector, numbered from 0 in the order of first appearance.
+        The cluster of each vector, (n,), numbered from 0 in the order of first appearance.
     """
     merges = sorted(_chain(vectors), key=lambda merge: merge[0])[: len(vectors) - count]
     parent = np.arange(len(vectors))
@@ -74,7 +73,7 @@ def _chain(vectors: NDArray[np.float32]) -> list[tuple[float, int, int]]:
             chain.append(int(np.flatnonzero(sizes)[0]))
         last = chain[-1]
         nearest = int(distances[last].argmin())
-        # A tie with the one before it ends the chain, which would go round in circles otherwise.
+        # A tie with the previous vector ends the chain; otherwise the chain would go in circles.
         if len(chain) > 1 and distances[last, chain[-2]] <= distances[last, nearest]:
             nearest = chain[-2]
             del chain[-2:]
@@ -88,7 +87,7 @@ def _chain(vectors: NDArray[np.float32]) -> list[tuple[float, int, int]]:
 def _merge(
     distances: NDArray[np.float64], sizes: NDArray[np.float64], *, kept: int, gone: int
 ) -> None:
-    """Lance and Williams' update for Ward's criterion, in place."""
+    """The update of Lance and Williams for Ward's criterion, in place."""
     total = sizes[kept] + sizes[gone] + sizes
     with np.errstate(invalid="ignore"):
         merged = (
@@ -121,7 +120,7 @@ def _root(parent: NDArray[np.intp], row: int) -> int:
 
 def _normalised(sums: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
-    # Vectors that cancel out have no direction: any unit vector stands for them as well.
+    # Vectors that cancel each other have no direction; any unit vector can stand for them.
     flat = lengths[:, 0] < np.finfo(np.float32).tiny ** 0.5
     sums[flat] = np.eye(1, sums.shape[1], dtype=np.float32)
     lengths[flat] = 1

@@ -1,4 +1,4 @@
-"""Calls to a server that are tried again, and errors that give no key away."""
+"""Calls to a server: they are tried again, and their errors do not reveal keys."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["ServerCalls", "client_models"]
 
 TRYING_S = 30.0
-"""No try begins later than this after the first one; but there is a second one always."""
+"""No attempt begins later than this after the first one; but there is always a second attempt."""
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 _TIMEOUT_S = 30
@@ -29,7 +29,7 @@ _chance = SystemRandom()
 class ServerCalls:
     """Calls methods of a client for one collection. Safe to call from any thread.
 
-    Every call is one that may be made twice: ids follow from what is stored.
+    Every call may be made twice without harm, because ids are computed from the stored data.
     """
 
     def __init__(
@@ -42,9 +42,9 @@ class ServerCalls:
         """Nothing is connected yet.
 
         Args:
-            server: Which.
-            sleep: Waits so many seconds.
-            clock: Seconds since some moment.
+            server: Server and collection.
+            sleep: Waits for a number of seconds.
+            clock: Returns seconds since some moment.
 
         Raises:
             MissingExtraError: qdrant-client is not installed.
@@ -54,17 +54,17 @@ class ServerCalls:
         self._server = server
         self._sleep = sleep
         self._clock = clock
-        # A connection is of one process: a forked child makes its own.
+        # A connection belongs to one process: a forked child makes its own.
         self._made: PerProcess[list[Any]] = PerProcess(list[Any])
         self._is_closed = False
 
     def call(self, method: str, **options: object) -> Any:  # noqa: ANN401  # what the method gives
-        """What a method of the client gives for the collection.
+        """Call a method of the client for the collection; returns its result.
 
         Raises:
-            IndexNotFoundError: There is no such collection.
-            InDoubtError: It failed, and may have been done all the same.
-            IndexStoreError: It failed.
+            IndexNotFoundError: The collection does not exist.
+            InDoubtError: The call failed, but the server may have done it nevertheless.
+            IndexStoreError: The call failed.
         """
         began, pause = self._clock(), _FIRST_PAUSE_S
         tries, waited, is_in_doubt = 0, 0.0, False
@@ -74,7 +74,7 @@ class ServerCalls:
             if not isinstance(found, Failure):
                 return found
             is_in_doubt = is_in_doubt or found.is_in_doubt
-            # Half of it by chance, so that many who were refused together do not come together.
+            # Half of it is random: callers that were refused together must not retry together.
             wait = max(found.retry_after_s, pause * (0.5 + 0.5 * _chance.random()))
             spent = max(waited, self._clock() - began)
             is_late = tries > 1 and spent + wait > TRYING_S
@@ -86,7 +86,7 @@ class ServerCalls:
             pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def close(self) -> None:
-        """Let go; a client of the caller's stays open."""
+        """Close the connection; a client that the caller gave stays open."""
         self._is_closed = True
         held, self._made.value = self._made.value, []
         for client in held:
@@ -100,7 +100,7 @@ class ServerCalls:
             failure = failure_of(error)
             if failure is None:
                 raise
-            # What is raised for it is raised outside, so that it has no context that says more.
+            # The caller raises the error, outside of this block, so that it has no context.
             return failure
 
     def _client(self) -> Any:  # noqa: ANN401  # callers wrap clients
@@ -134,7 +134,7 @@ def _connected(server: QdrantServer) -> Any:  # noqa: ANN401  # callers wrap cli
 
     options: dict[str, Any] = {} if server.login is None else {"auth": server.login}
     with warnings.catch_warnings():
-        # Whether a key may go over plain http was asked by QdrantServer.
+        # QdrantServer has checked whether a key may be sent over plain http.
         warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
         return QdrantClient(
             url=server.shown_url,

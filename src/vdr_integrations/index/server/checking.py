@@ -1,4 +1,4 @@
-"""Is everything of an index as it was written? Every page is read."""
+"""Check that all data of an index is as it was written; this reads every page."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["check_document", "check_files"]
 
-_SLOWER = "searches are right, but slower; optimize makes it again."
+_SLOWER = "searches are correct, but slower; optimize makes it again."
 
 
 def check_files(index: OpenIndex, first_stage: FirstStage) -> Iterator[str]:
-    """What is wrong beside pages, a sentence each.
+    """Problems that are not part of one page, one sentence each.
 
     Raises:
         IndexFormatError: The settings were altered.
@@ -35,7 +35,7 @@ def check_files(index: OpenIndex, first_stage: FirstStage) -> Iterator[str]:
 
 
 def check_document(index: OpenIndex, reader: ServerReader, source: str) -> tuple[int, list[str]]:
-    """How many pages of a document are right, and what is wrong with the others.
+    """How many pages of a document are intact, and the problems of the others.
 
     Raises:
         IndexStoreError: The server cannot be used.
@@ -43,9 +43,9 @@ def check_document(index: OpenIndex, reader: ServerReader, source: str) -> tuple
     try:
         document = index.documents([source]).get(source)
     except IndexFormatError:
-        return 0, []  # named by check_files
+        return 0, []  # reported by check_files
     if document is None:
-        return 0, []  # gone meanwhile
+        return 0, []  # removed meanwhile
     names = reader.vector_names()
     if index.settings.tokens is not None:
         names.append(CODES)
@@ -63,7 +63,7 @@ def check_document(index: OpenIndex, reader: ServerReader, source: str) -> tuple
 
 
 def _problem(index: OpenIndex, point: Point) -> str | None:
-    """What is wrong with a page, if anything is."""
+    """The problem of a page, or None."""
     try:
         kept = index.page(point)
     except IndexFormatError:

@@ -1,14 +1,15 @@
-"""The first stage on a server: a codebook kept in the collection, pages as sparse vectors.
+"""The first stage on a server: a codebook in the collection, and pages as sparse vectors.
 
-All of it is derived from the vectors. A page says by which codebook it is listed; one that is in
-no list, or in that of another codebook, is compared exactly by every search. So nothing here
-decides what is found or kept; it decides how fast.
+All of it is derived from the vectors. The point of a page names the codebook that lists the page.
+Every search compares exactly each page that is not listed, or listed by another codebook. So
+nothing here decides what is found or stored, only how fast a search is.
 
-A sparse dot product adds up what a page has of a question's centroids, with the server's idf over
-pages. Each token weighs its 32 nearest ones, by how much nearer they are than the 33rd. On 1,788
-real pages and 60 questions that finds .948 and .988 of the ten best within 200 and 400 candidates;
-the folder's way, the largest weight a token, finds .942 and .982 with the same codebook. On 2,000
-synthetic pages it is .993 and .997 within 200.
+A sparse dot product adds up the weights of those centroids of a question that a page has, with the
+server's idf over pages. Each token gives a weight to its 32 nearest centroids, by how much nearer
+they are than the 33rd. On 1,788 real pages and 60 questions, this finds .948 and .988 of the ten
+best pages within 200 and 400 candidates; the method of the folder, the largest weight per token,
+finds .942 and .982 with the same codebook. On 2,000 synthetic pages, the two methods find .993
+and .997 within 200.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["FirstStage", "NamedCodebook", "listed_by", "listed_point"]
 
 FIRST_PAGES = SMALL_INDEX_PAGES
-"""Fewer pages are all compared anyway."""
+"""In an index of fewer pages, all pages are compared anyway."""
 _SAMPLED_TOKENS = 262_144
 _NEAREST = 32
 _FEWEST_NEAREST = 4
@@ -56,25 +57,25 @@ _LEAST_WEIGHT = np.float32(1e-6)
 
 
 class NamedCodebook:
-    """A codebook, and what pages call it.
+    """A codebook with its name.
 
     Attributes:
-        name: Follows from its bytes.
+        name: SHA-256 of its bytes, by which pages name it.
         codebook: The centroids.
     """
 
     def __init__(self, name: str, codebook: Codebook) -> None:
-        """Take them."""
+        """Store the arguments."""
         self.name = name
         self.codebook = codebook
 
     def prefetch(self, query: NDArray[np.float32], *, where: Where, limit: int) -> Any:  # noqa: ANN401  # the client's type
-        """What brings the listed pages that look best.
+        """The client's ``Prefetch`` that selects the listed pages with the best first-stage scores.
 
         Args:
             query: float32 (query tokens, dimension).
-            where: Pages to choose from.
-            limit: How many.
+            where: Pages to select from.
+            limit: Maximum number of pages.
         """
         models = client_models()
         indices, weights = _weighted(query, self.codebook)
@@ -86,26 +87,26 @@ class NamedCodebook:
         )
 
     def unlisted_filter(self, where: Where) -> Any:  # noqa: ANN401  # the client's type
-        """The pages that fit and that this codebook does not list."""
+        """The filter for pages that match and that this codebook does not list."""
         return server_filter(PAGES & where, unless=listed_by(self.name))
 
     def unlisted(self, *, where: Where, limit: int) -> Any:  # noqa: ANN401  # the client's type
-        """What brings those pages."""
+        """The client's ``Prefetch`` that selects those pages."""
         return client_models().Prefetch(filter=self.unlisted_filter(where), limit=limit)
 
 
 class FirstStage:
-    """Keeps the codebook of one index, and lists its pages."""
+    """Keeps the codebook of one index up to date, and lists its pages."""
 
     def __init__(self, index: OpenIndex) -> None:
-        """Nothing has been read."""
+        """Nothing is read yet."""
         self._index = index
         self._collection = index.collection
         self._kept: tuple[str, NamedCodebook | None] = ("", None)
         self._reading = PerProcess(threading.Lock)
 
     def current(self) -> NamedCodebook | None:
-        """The codebook that the collection names now; None where there is none that is right."""
+        """The codebook that the collection names now; None if it is missing or altered."""
         heads = list(self._collection.retrieve([_HEAD_ID]))
         name = str(heads[0].payload.get("name")) if heads else ""
         with self._reading.value:
@@ -114,7 +115,7 @@ class FirstStage:
             return self._kept[1]
 
     def known(self) -> NamedCodebook | None:
-        """The codebook as it was read last, without asking; else :meth:`current`."""
+        """The codebook that was read last; :meth:`current` if none was read."""
         return self._kept[1] or self.current()
 
     def is_altered(self) -> bool:
@@ -122,20 +123,20 @@ class FirstStage:
         return bool(list(self._collection.retrieve([_HEAD_ID]))) and self.current() is None
 
     def list_new(self, points: Sequence[Point]) -> list[Point]:
-        """The same pages, about to be written, with their centroids if there is a codebook."""
+        """These points of new pages with their centroids, if there is a codebook."""
         named = self.known() if points and TOKENS in points[0].vectors else None
         if named is None:
             return list(points)
         return [listed for batch in _batched(points) for listed in _listed(named, batch)]
 
     def bring_up(self, *, everything: bool = False) -> None:
-        """Make the codebook if it is time, and list the pages that are in no list.
+        """Make the codebook if the index has enough pages, and list the pages that are not listed.
 
         Args:
-            everything: Make a codebook that was altered again, too.
+            everything: Also make an altered codebook again.
 
         Raises:
-            IndexStoreError: The server refuses; what was done stays, and nothing is lost.
+            IndexStoreError: The server refuses. What was done stays, and nothing is lost.
         """
         if self._index.settings.tokens is None:
             return
@@ -159,7 +160,7 @@ class FirstStage:
                 )
 
     def tidy(self) -> None:
-        """Delete what is left of codebooks that were replaced; no other writer may be at work."""
+        """Delete the remains of replaced codebooks; no other writer may be at work."""
         heads = list(self._collection.retrieve([_HEAD_ID]))
         name, count = (
             (heads[0].payload.get(key) for key in ("name", "chunks")) if heads else ("", 0)
@@ -172,7 +173,7 @@ class FirstStage:
         ids = [point.id for point in self._collection.scroll(server_filter(PAGES), fields=["kind"])]
         sample: list[NDArray[np.float32]] = []
         tokens = 0
-        # Ids are spread by chance over documents and pages.
+        # The order of ids is random over documents and pages.
         for point in self._readable(ids):
             sample.append(point.vectors[TOKENS])
             tokens += len(sample[-1])
@@ -203,7 +204,7 @@ class FirstStage:
         return NamedCodebook(right, codebook_of_bytes(data)) if right == name else None
 
     def _readable(self, ids: Sequence[str]) -> Iterator[Point]:
-        """Pages that are what was written; of the others searches and checks tell."""
+        """Points of intact pages; searches and checks report the others."""
         for point in self._collection.retrieve(ids, vectors=_vector_names(self._index)):
             with suppress(IndexFormatError):
                 kept = self._index.page(point)
@@ -212,12 +213,12 @@ class FirstStage:
 
 
 def listed_by(name: str) -> Where:
-    """Pages that a codebook lists."""
+    """The conditions for pages that a codebook lists."""
     return Where.equal(listed=name)
 
 
 def listed_point(point: Point, name: str, codes: NDArray[np.uint16]) -> Point:
-    """A page's point, listed."""
+    """The point of a page with its centroids."""
     payload = {**point.payload, "listed": name, "codes": codes_digest(point.id, name, codes)}
     return Point(point.id, payload, point.vectors, codes)
 
@@ -240,9 +241,9 @@ def _vector_names(index: OpenIndex) -> list[str]:
 def _weighted(
     query: NDArray[np.float32], codebook: Codebook
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Centroids, ascending, and what a question puts on each, added up over its tokens."""
+    """Centroids, ascending, and the weight of each, summed over the tokens of the question."""
     terms = query_terms(query, codebook)
-    # Of few centroids the nearest ones are a larger share.
+    # If there are few centroids, the nearest ones are a larger share of them.
     count = min(max(len(codebook.centroids) // _SHARE, _FEWEST_NEAREST), _NEAREST)
     count = max(min(count, terms.weights.shape[1] - 1), 1)
     beyond = terms.weights[:, max(terms.weights.shape[1] - count - 1, 0), None]
@@ -267,7 +268,7 @@ def _chunks(name: str, data: bytes) -> list[Point]:
 
 
 def _chunk_ids(name: object, count: object) -> list[str]:
-    """Points that keep the parts of a codebook; none for what no head says."""
+    """Ids of the points that hold the parts of a codebook; empty if the head is not valid."""
     if not isinstance(name, str) or not isinstance(count, int) or not 0 < count < _MOST_CHUNKS:
         return []
     return [stable_id("codebook", name, number) for number in range(count)]

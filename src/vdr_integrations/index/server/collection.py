@@ -1,4 +1,4 @@
-"""A collection as points with payloads and named vectors; what qdrant-client calls them."""
+"""One collection of qdrant-client: points with payloads and named vectors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["BATCH_BYTES", "CODES", "DENSE", "TOKENS", "Collection", "Point"]
 TOKENS = "tokens"
 DENSE = "dense"
 CODES = "codes"
-"""The sparse vector of a page: 1 for each centroid that its tokens fall to."""
+"""The sparse vector of a page: 1 for each centroid to which a token is assigned."""
 
 _INDEXED_FIELDS = {
     "kind": "keyword",
@@ -39,7 +39,7 @@ _INDEXED_FIELDS = {
 }
 _MOST_VERSIONS = 1_000_000
 BATCH_BYTES = 20_000_000
-"""Of JSON written at once; a server takes 32 MB."""
+"""Bytes of JSON in one write; a server accepts 32 MB."""
 _NUMBER_BYTES = 21
 _SCROLLED_AT_ONCE = 256
 _RETRIEVED_AT_ONCE = 16
@@ -48,13 +48,13 @@ _IDS_AT_ONCE = 500
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Point:
-    """What a collection keeps.
+    """A point of a collection.
 
     Attributes:
         id: A UUID as text.
-        payload: JSON-able.
-        vectors: float32 by name: (tokens, dimension), or (dimension,) for the dense one.
-        codes: Indices of the sparse vector, None for none.
+        payload: Fields, as JSON types.
+        vectors: float32 by name: (tokens, dimension), or (dimension,) for the dense vector.
+        codes: Indices of the sparse vector; None if there is no sparse vector.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Point:
 
     @property
     def json_bytes(self) -> int:
-        """About how long it is as JSON."""
+        """Approximate length of the point as JSON."""
         texts = sum(len(value) for value in self.payload.values() if isinstance(value, str))
         return texts + _NUMBER_BYTES * sum(rows.size for rows in self.vectors.values())
 
@@ -75,19 +75,19 @@ class Collection:
     """One collection. Every method raises what ``ServerCalls.call`` raises."""
 
     def __init__(self, calls: ServerCalls) -> None:
-        """Nothing is asked yet."""
+        """No call is made yet."""
         self._call = calls.call
         self.location = calls.location
 
     def exists(self) -> bool:
-        """Whether it is there."""
+        """Whether the collection exists."""
         return bool(self._call("collection_exists"))
 
     def make(self, settings: Settings) -> None:
-        """Make it, empty.
+        """Make the empty collection.
 
         Raises:
-            IndexStoreError: It is there already, or the server refuses.
+            IndexStoreError: The collection exists already, or the server refuses.
         """
         models = client_models()
         flat = models.HnswConfigDiff(m=0)  # no graph: all searches are exact
@@ -115,7 +115,7 @@ class Collection:
         try:
             self._call("create_collection", vectors_config=vectors, sparse_vectors_config=sparse)
         except InDoubtError:
-            # Made by a try whose answer was lost, perhaps; or by somebody else, with an index.
+            # An attempt whose answer was lost may have made it, or another writer with an index.
             if not self.exists() or self.count(None):
                 raise
         with warnings.catch_warnings():
@@ -125,11 +125,11 @@ class Collection:
                 self._call("create_payload_index", field_name=name, field_schema=kind, wait=True)
 
     def remove(self) -> None:
-        """Take the collection away."""
+        """Delete the collection."""
         self._call("delete_collection")
 
     def upsert(self, points: Sequence[Point]) -> None:
-        """Write points, in place of those with the same ids."""
+        """Write points; they replace points with the same ids."""
         for batch in _batches(points):
             made = [_struct(point) for point in batch]
             self._call("upsert", points=made, wait=True)
@@ -141,16 +141,16 @@ class Collection:
             self._call("delete", points_selector=found, wait=True)
 
     def delete_where(self, found: Any) -> None:  # noqa: ANN401  # the client's filter
-        """Delete the points that a filter fits."""
+        """Delete the points that match a filter."""
         selector = client_models().FilterSelector(filter=found)
         self._call("delete", points_selector=selector, wait=True)
 
     def set_payload(self, payload: dict[str, Any], found: Any) -> None:  # noqa: ANN401  # the client's filter
-        """Write some fields of the points that a filter fits, in one step for each point."""
+        """Write some fields of the points that match a filter, atomically for each point."""
         self._call("set_payload", payload=payload, points=found, wait=True)
 
     def set_codes(self, points: Sequence[Point]) -> None:
-        """Give points that are there their sparse vectors, and the payload that says so."""
+        """Write the sparse vectors of existing points, and then the payload that says so."""
         models = client_models()
         vectors = [
             models.PointVectors(id=point.id, vector={CODES: _sparse(point.codes)})
@@ -159,7 +159,7 @@ class Collection:
         ]
         if not vectors:
             return
-        # In this order: a point that says it is listed is.
+        # In this order, so that a point whose payload says that it is listed is listed.
         operations: list[Any] = [
             models.UpdateVectorsOperation(update_vectors=models.UpdateVectors(points=vectors))
         ]
@@ -174,12 +174,12 @@ class Collection:
     def retrieve(
         self, ids: Sequence[str], *, vectors: Sequence[str] = (), everywhere: bool = False
     ) -> Iterator[Point]:
-        """Points of these ids, a few in memory at a time; unknown ids are left out.
+        """Points with these ids, in any order, a few in memory at a time; unknown ids are left out.
 
         Args:
-            ids: In whatever order.
-            vectors: Names of vectors to bring.
-            everywhere: Ask most replicas of a cluster, in place of one.
+            ids: Ids of points.
+            vectors: Names of the vectors to read.
+            everywhere: Ask the majority of the replicas of a cluster instead of one.
         """
         options: dict[str, Any] = {"with_payload": True, "with_vectors": list(vectors) or False}
         if everywhere:
@@ -190,11 +190,11 @@ class Collection:
                 yield _point(record)
 
     def scroll(self, found: Any, *, fields: Sequence[str] | None = None) -> Iterator[Point]:  # noqa: ANN401  # the client's filter
-        """Points that a filter fits, by id, without vectors.
+        """Points that match a filter, sorted by id, without vectors.
 
         Args:
             found: The filter.
-            fields: Of the payload; all when left out.
+            fields: Names of payload fields to read; None reads all.
         """
         after = None
         while True:
@@ -210,11 +210,11 @@ class Collection:
                 return
 
     def count(self, found: Any) -> int:  # noqa: ANN401  # the client's filter
-        """How many points a filter fits."""
+        """Number of points that match a filter."""
         return int(self._call("count", count_filter=found, exact=True).count)
 
     def counts_by(self, key: str, found: Any) -> dict[str, int]:  # noqa: ANN401  # the client's filter
-        """How many points that a filter fits have each value of a payload field."""
+        """Number of points that match a filter, for each value of a payload field."""
         answer = self._call("facet", key=key, facet_filter=found, limit=_MOST_VERSIONS, exact=True)
         return {str(hit.value): int(hit.count) for hit in answer.hits}
 
@@ -230,11 +230,12 @@ class Collection:
         """Ids and scores of the points nearest to a query, best first.
 
         Args:
-            query: float32, a matrix for token vectors and one vector for dense ones.
+            query: float32: a matrix for token vectors, one vector for dense vectors.
             using: Name of the vectors.
             found: A filter.
-            prefetch: The client's ``Prefetch``: only what one of these brings is compared.
-            limit: How many.
+            prefetch: ``Prefetch`` objects of the client; only the points that they find are
+                compared. Empty compares all.
+            limit: Maximum number of points.
         """
         answer = self._call(
             "query_points",
@@ -249,7 +250,7 @@ class Collection:
 
     def _is_there(self) -> IndexStoreError:
         return IndexStoreError(
-            f"collection {self.location} is there already; open it, or give another name."
+            f"collection {self.location} exists already; open it, or give another name."
         )
 
 

@@ -1,9 +1,9 @@
-"""An index on a Qdrant server or cluster, as the ``Engine`` that an index object asks."""
+"""The ``Engine`` of an index on a Qdrant server or cluster."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.checking import check_document, check_files
@@ -34,11 +34,12 @@ __all__ = ["ServerEngine"]
 
 
 class ServerEngine:
-    """Any number of processes read; let one at a time write a document. See ``Engine``.
+    """Any number of processes read; only one at a time may write a document. See ``Engine``.
 
-    Scores are a folder's: vectors are rounded as a folder rounds them, and what the server finds is
-    scored again from the stored vectors. A server has no numbers of 8 bits with a scale a token;
-    ``int8`` vectors are rounded so and stored as float32, which saves nothing here.
+    Scores are the same as those of a folder: vectors are rounded as a folder rounds them, and the
+    pages that the server finds are scored again from the stored vectors. A server cannot store
+    8-bit numbers with one scale per token; ``int8`` vectors are rounded that way and stored as
+    float32, which saves no space here.
     """
 
     def __init__(self, calls: ServerCalls, index: OpenIndex) -> None:
@@ -63,12 +64,12 @@ class ServerEngine:
         """Make a collection that holds an empty index, and open it.
 
         Args:
-            server: Where.
-            settings: What the index is made with.
+            server: Server and collection.
+            settings: Settings of the index.
             sleep: Waits so many seconds before a call is tried again.
 
         Raises:
-            IndexStoreError: The collection is there already, or the server cannot be used.
+            IndexStoreError: The collection exists already, or the server cannot be used.
             MissingExtraError: qdrant-client is not installed.
         """
         calls = ServerCalls(server, sleep=sleep)
@@ -85,7 +86,7 @@ class ServerEngine:
         """Open the index of a collection.
 
         Args:
-            server: Where.
+            server: Server and collection.
             sleep: Waits so many seconds before a call is tried again.
 
         Raises:
@@ -141,8 +142,8 @@ class ServerEngine:
         """See ``Engine``."""
         return self._search.rerank(query, page_ids)
 
-    def writing(self) -> AbstractContextManager[Any]:
-        """See ``Engine``: keeps out threads that write by this object, and nobody else."""
+    def writing(self) -> AbstractContextManager[None]:
+        """See ``Engine``; this only keeps out other threads that use this object."""
         return self._index.writing()
 
     def begin(self, source: str) -> DocumentSink:
@@ -162,12 +163,12 @@ class ServerEngine:
         return self._writer.remove_pages(page_ids)
 
     def optimize(self) -> None:
-        """Space comes back by itself here; the first stage is made whole."""
+        """Complete the first stage; the server frees space by itself."""
         with self._index.writing():
             self._first_stage.bring_up(everything=True)
 
     def clean_up(self) -> int:
-        """See ``Engine``; let no other writer be at work."""
+        """See ``Engine``; no other writer may be at work."""
         return self._writer.clean_up()
 
     def check_files(self) -> Iterator[str]:
@@ -179,5 +180,5 @@ class ServerEngine:
         return check_document(self._index, self._reader, source)
 
     def close(self) -> None:
-        """See ``Engine``; a client of the caller's stays open."""
+        """See ``Engine``; a client that the caller gave stays open."""
         self._calls.close()

@@ -1,4 +1,4 @@
-"""An index of a collection that was opened: what it was made with, and whether it still is that."""
+"""An opened index of a collection: its settings, and whether it is still the same index."""
 
 from __future__ import annotations
 
@@ -42,17 +42,17 @@ FORMAT_VERSION = 2
 MANIFEST_ID = stable_id("manifest")
 LOCK_WAIT_S = 30.0
 _APPLICATION = "vdr-integrations late interaction"
-"""What releases before wrote too, so that theirs are called old and not somebody else's."""
+"""Earlier releases wrote the same text, so that messages can call their indexes old."""
 
 
 class OpenIndex:
-    """An index that is there. Safe to call from any thread.
+    """An existing index. Safe to call from any thread.
 
     Attributes:
-        collection: That keeps it.
-        settings: What it was made with.
-        index_id: Drawn when it was made; what is of another one does not belong here.
-        wait_s: How long a write waits for one of another thread.
+        collection: The collection of the index.
+        settings: Settings of the index.
+        index_id: Random id of the index; data with another id does not belong to it.
+        wait_s: Seconds that a write waits for a write of another thread.
     """
 
     def __init__(self, collection: Collection, settings: Settings, index_id: str) -> None:
@@ -68,7 +68,7 @@ class OpenIndex:
         """Make a collection that holds an empty index.
 
         Raises:
-            IndexStoreError: The collection is there already, or the server refuses.
+            IndexStoreError: The collection exists already, or the server refuses.
         """
         collection = Collection(calls)
         collection.make(settings)
@@ -78,7 +78,7 @@ class OpenIndex:
             found = _manifest(collection)
         except BaseException:
             with suppress(IndexStoreError):
-                collection.remove()  # just made, and without an index of no use to anybody
+                collection.remove()  # it was just made, and is of no use without an index
             raise
         if found != (made.index_id, settings):
             raise IndexStoreError(
@@ -98,28 +98,28 @@ class OpenIndex:
         collection = Collection(calls)
         if not collection.exists():
             raise IndexNotFoundError(
-                f"there is no collection {collection.location}; make one first."
+                f"there is no collection {collection.location}; make it first."
             )
         index_id, settings = _manifest(collection)
         return cls(collection, settings, index_id)
 
     @property
     def location(self) -> str:
-        """What messages call it."""
+        """The name of the index in messages."""
         return self.collection.location
 
     @contextmanager
     def writing(self) -> Generator[None]:
-        """Keep other threads out that write by this object; whoever is in may come in again.
+        """Keep out other threads that write with this object; a thread may enter several times.
 
         Raises:
-            IndexLockedError: One was still writing after ``wait_s``.
+            IndexLockedError: Another thread was still writing after ``wait_s``.
         """
         lock = self._lock.value
         if not lock.acquire(timeout=self.wait_s):
             raise IndexLockedError(
-                f"another thread is writing to index {self.location} by the same object; wait for "
-                f"it to end, then try again."
+                f"another thread is writing to index {self.location} with the same object; wait "
+                f"for it to end, then try again."
             )
         try:
             yield
@@ -127,11 +127,11 @@ class OpenIndex:
             lock.release()
 
     def refresh(self) -> None:
-        """Look whether the collection was deleted and made again since.
+        """Check whether the collection was deleted and made again since it was opened.
 
         Raises:
-            IndexMismatchError: It was, with other settings.
-            IndexFormatError: It holds no index any more.
+            IndexMismatchError: It was made again with other settings.
+            IndexFormatError: It does not hold an index any more.
         """
         index_id, settings = _manifest(self.collection)
         if settings != self.settings:
@@ -139,10 +139,10 @@ class OpenIndex:
         self.index_id = index_id
 
     def page(self, point: Point) -> KeptPage:
-        """The page that a point keeps.
+        """The page of a point.
 
         Raises:
-            IndexFormatError: It is not what was written.
+            IndexFormatError: The point is not what was written.
             IndexMismatchError: See :meth:`refresh`.
         """
         kept = kept_page(point, location=self.location)
@@ -150,7 +150,7 @@ class OpenIndex:
         return kept
 
     def document_of(self, point: Point) -> CommittedDocument:
-        """The document that a point keeps; raises as :meth:`page` does."""
+        """The document of a point; raises the errors of :meth:`page`."""
         found = read_document(point, location=self.location)
         self._check(found.index_id, found.record.source)
         return found
@@ -158,10 +158,10 @@ class OpenIndex:
     def documents(
         self, sources: Iterable[str], *, everywhere: bool = False
     ) -> dict[str, CommittedDocument]:
-        """The documents of these names as they are now; raises as :meth:`page` does.
+        """The documents with these names as they are now; raises the errors of :meth:`page`.
 
         Args:
-            sources: Their names.
+            sources: Names of documents.
             everywhere: See ``Collection.retrieve``.
         """
         ids = [document_id(source) for source in sources]
@@ -170,7 +170,7 @@ class OpenIndex:
         return {document.record.source: document for document in found}
 
     def all_documents(self) -> tuple[list[CommittedDocument], list[str]]:
-        """Every document, by source, and the names of those whose record was altered."""
+        """All documents, sorted by source, and the names of those whose record was altered."""
         found: list[CommittedDocument] = []
         wrong: list[str] = []
         for point in self.collection.scroll(server_filter(DOCUMENTS)):
@@ -181,10 +181,10 @@ class OpenIndex:
         return sorted(found, key=lambda one: one.record.source), sorted(wrong)
 
     def whole_documents(self) -> list[CommittedDocument]:
-        """Every document, by source.
+        """All documents, sorted by source.
 
         Raises:
-            IndexFormatError: The record of one was altered.
+            IndexFormatError: The record of a document was altered.
         """
         found, wrong = self.all_documents()
         if wrong:
@@ -215,14 +215,14 @@ def _manifest(collection: Collection) -> tuple[str, Settings]:
     """Index id and settings.
 
     Raises:
-        IndexFormatError: There are none, or of another format, or they were altered.
+        IndexFormatError: They are missing, altered, or of another format.
     """
     found = list(collection.retrieve([MANIFEST_ID]))
     payload = found[0].payload if found else {}
     location = collection.location
     if payload.get("application") != _APPLICATION:
         raise IndexFormatError(
-            f"{location} holds no index of vdr-integrations; give another collection."
+            f"collection {location} is not an index of vdr-integrations; give another collection."
         )
     version = payload.get("format_version")
     if version != FORMAT_VERSION:

@@ -1,8 +1,8 @@
-"""Between documents and pages and the points that keep them. Pure.
+"""Convert documents and pages to points of a collection, and back. Pure.
 
-What counts is one JSON text a point, under a digest: it comes back from a server as it was sent,
-to the last digit of each number. The other fields of a payload are there to be searched by, and
-must say the same.
+Each point holds one JSON text with a digest, and only that text counts: a server returns a text
+exactly as it was sent, to the last digit of each number. The other fields of a payload are for
+searches, and must agree with the text.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class CommittedDocument:
-    """A document as the collection knows it.
+    """A document as the collection stores it.
 
     Attributes:
-        record: What callers get.
-        index_id: Of the index that it was written to.
-        version: Of its pages; pages of another version are not there yet, or not any more.
-        pages: Page numbers that can be found.
+        record: The document as callers see it.
+        index_id: Id of the index to which it was written.
+        version: Version of its pages; pages of another version do not count.
+        pages: Numbers of the pages that can be found.
     """
 
     record: DocumentRecord
@@ -64,7 +64,7 @@ class CommittedDocument:
     pages: frozenset[int]
 
     def point_ids(self) -> dict[int, str]:
-        """The points of its pages, by page number."""
+        """Ids of the points of its pages, by page number."""
         source = self.record.source
         return {
             number: page_point_id(source, number, self.version) for number in sorted(self.pages)
@@ -73,12 +73,12 @@ class CommittedDocument:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KeptPage:
-    """A page as it was written; its document says whether it counts.
+    """A page as it was written; its document decides whether it counts.
 
     Attributes:
-        page: With ``total_pages`` 0, which its document knows.
-        index_id: Of the index that it was written to.
-        version: Of its document.
+        page: The page, with ``total_pages`` 0; its document has that number.
+        index_id: Id of the index to which it was written.
+        version: Version of its document.
         vectors: Digest of its vectors.
     """
 
@@ -89,11 +89,11 @@ class KeptPage:
 
     @property
     def where(self) -> str:
-        """What messages call it."""
+        """The name of the page in messages."""
         return f"{self.page.source} page {self.page.page_number}"
 
     def is_of(self, document: CommittedDocument | None) -> bool:
-        """Whether it counts."""
+        """Whether the page counts, given the document of its name."""
         return (
             document is not None
             and document.record.source == self.page.source
@@ -103,12 +103,12 @@ class KeptPage:
 
 
 def page_point_id(source: str, page_number: int, version: str) -> str:
-    """The id of the point that keeps a page of one version of its document."""
+    """The id of the point of a page in one version of its document."""
     return stable_id("page", source, page_number, version)
 
 
 def document_id(source: str) -> str:
-    """The id of the point that keeps a document."""
+    """The id of the point of a document."""
     return stable_id("document", source)
 
 
@@ -118,12 +118,12 @@ def to_json(found: object) -> str:
 
 
 def text_digest(point_id: str, text: str) -> str:
-    """SHA-256 of what counts of a point."""
+    """SHA-256 of the id and the JSON text of a point."""
     return hashlib.sha256(f"{point_id}\n{text}".encode()).hexdigest()
 
 
 def vectors_digest(vectors: Mapping[str, NDArray[np.float32]]) -> str:
-    """SHA-256 of a page's vectors as they come back."""
+    """SHA-256 of a page's vectors as the server returns them."""
     made = hashlib.sha256()
     for name in (TOKENS, DENSE):
         rows = vectors.get(name)
@@ -149,14 +149,14 @@ def page_point(
     version: str,
     index_id: str,
 ) -> Point:
-    """The point that keeps a page, in no list yet.
+    """The point of a page that is not listed yet.
 
     Args:
         page: The page.
-        vectors: As they are stored.
-        source: Its document.
-        version: Of the document.
-        index_id: Of the index.
+        vectors: Its vectors as they are stored.
+        source: Name of its document.
+        version: Version of the document.
+        index_id: Id of the index.
     """
     record = page.record
     number, grid = record.page_number, record.grid
@@ -192,10 +192,10 @@ def page_point(
 
 
 def kept_page(point: Point, *, location: str) -> KeptPage:
-    """The page that a point keeps.
+    """The page of a point.
 
     Raises:
-        IndexFormatError: It is not what was written; the message names it.
+        IndexFormatError: The point is not what was written; the message names the page.
     """
     payload = point.payload
     content = payload.get("content")
@@ -230,14 +230,14 @@ def kept_page(point: Point, *, location: str) -> KeptPage:
         "page_ref": kept.page.page_ref,
     }
     if any(payload.get(name) != value for name, value in searched_by.items()):
-        raise altered(location, kept.where, "a field that it is searched by was altered")
+        raise altered(location, kept.where, "a field for searches was altered")
     if not _is_alike(payload.get("fields"), filterable(metadata)):
-        raise altered(location, kept.where, "metadata that it is searched by was altered")
+        raise altered(location, kept.where, "metadata for searches was altered")
     return kept
 
 
 def document_point(document: CommittedDocument) -> Point:
-    """The point whose arrival commits a document."""
+    """The point of a document; to write it is to commit the document."""
     record = document.record
     point_id = document_id(record.source)
     text = to_json(
@@ -254,7 +254,7 @@ def document_point(document: CommittedDocument) -> Point:
     payload = {
         "kind": "document",
         "source": record.source,
-        # Not "version", which pages are counted by.
+        # Not "version", because pages are counted by that field.
         "owns": document.version,
         "record": text,
         "sha256": text_digest(point_id, text),
@@ -263,10 +263,10 @@ def document_point(document: CommittedDocument) -> Point:
 
 
 def read_document(point: Point, *, location: str) -> CommittedDocument:
-    """The document that a point keeps.
+    """The document of a point.
 
     Raises:
-        IndexFormatError: It is not what was written; the message names it.
+        IndexFormatError: The point is not what was written; the message names the document.
     """
     payload = point.payload
     source, text = payload.get("source"), payload.get("record")
@@ -290,7 +290,7 @@ def read_document(point: Point, *, location: str) -> CommittedDocument:
 
 
 def document_name(point: Point) -> str:
-    """What a document is called whose point was altered, as far as can be told."""
+    """The most likely name of a document whose point was altered."""
     names = [point.payload.get("source")]
     with suppress(KeyError, TypeError, ValueError):
         names.append(json.loads(point.payload["record"])["source"])
@@ -304,7 +304,7 @@ def _altered_document(point: Point, location: str) -> IndexFormatError:
 
 
 def _is_alike(found: object, written: dict[str, list[Any]]) -> bool:
-    """Whether metadata came back; numbers may have lost the last digit on their way."""
+    """Whether metadata is what was written; the last digit of numbers may differ."""
     if not isinstance(found, dict) or found.keys() != written.keys():
         return False
     for key, items in written.items():

@@ -1,4 +1,4 @@
-"""Which collection of which Qdrant server, and how it is reached without giving a key away."""
+"""A collection of a Qdrant server, and how to reach it without revealing a key."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ class QdrantServer:
     """A collection of a Qdrant server.
 
     Attributes:
-        collection: One index is one collection.
-        url: Of the server, "http://localhost:6333". A user and password in it are used (HTTP's
-            basic authentication) and never shown.
-        api_key: Never shown.
-        client: A client of yours, in place of ``url`` and ``api_key``. It stays open when the index
-            is closed. A forked process needs one of its own.
-        allow_insecure: Send a key or password over plain http to a host that is not this machine.
-            Whoever carries the packets can read it.
+        collection: Name of the collection; it holds one index.
+        url: Address of the server, as "http://localhost:6333". A user and password in it are used
+            (HTTP basic authentication) and never shown.
+        api_key: API key of the server; it is never shown.
+        client: Your own client, instead of ``url`` and ``api_key``. It stays open when the index is
+            closed. A forked process needs a client of its own.
+        allow_insecure: Allow a key or password to be sent over plain http to another machine.
+            Everyone on the network path can read it.
     """
 
     collection: str
@@ -39,16 +39,19 @@ class QdrantServer:
     allow_insecure: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a server that is not named, or named twice, and a key that all could read.
+        """Check the options.
 
         Raises:
-            OptionError: It is.
+            OptionError: The options contradict each other, the url is not valid, or a key would be
+                sent over plain http.
         """
         if (self.url is None) == (self.client is None):
-            raise OptionError("QdrantServer takes a url or a client, and not both.")
+            raise OptionError("QdrantServer needs either a url or a client, not both.")
         if self.url is None:
             if self.api_key is not None:
-                raise OptionError("QdrantServer takes an api_key with a url; a client has its own.")
+                raise OptionError(
+                    "QdrantServer accepts an api_key only with a url; a client has its own."
+                )
             return
         parts = _split(self.url)
         is_secret = self.api_key is not None or self.login is not None
@@ -59,8 +62,9 @@ class QdrantServer:
             and not _is_loopback(parts.hostname or "")
         ):
             raise OptionError(
-                f"a key or password would go to {self.shown_url} over plain http, where all on the "
-                f"way can read it; use https, or give allow_insecure=True if the way is safe."
+                f"a key or password would be sent to {self.shown_url} over plain http, where "
+                f"everyone on the network path can read it; use https, or give "
+                f"allow_insecure=True if the path is safe."
             )
 
     @property
@@ -76,18 +80,18 @@ class QdrantServer:
 
     @property
     def login(self) -> tuple[str, str] | None:
-        """User and password of the url, None for none."""
+        """User and password of the url; None if it has no user."""
         parts = _split(self.url or "http://none")
         if parts.username is None:
             return None
         return unquote(parts.username), unquote(parts.password or "")
 
     def __str__(self) -> str:
-        """Where the collection is, without what is secret."""
+        """The address of the collection, without secrets."""
         return f"{self.shown_url}/{self.collection}"
 
     def __repr__(self) -> str:
-        """The same, as Python."""
+        """The same, as a Python expression."""
         where = "client=..." if self.url is None else f"url={self.shown_url!r}"
         return f"QdrantServer({self.collection!r}, {where})"
 
@@ -96,7 +100,7 @@ def _split(url: str) -> SplitResult:
     """The parts of a url.
 
     Raises:
-        OptionError: It is none of http or https. The message does not hold it: it may hold a key.
+        OptionError: The url is not valid. The message does not show it, because it may hold a key.
     """
     try:
         parts = urlsplit(url)
@@ -105,7 +109,7 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         parts, is_usable = urlsplit(""), False
     if not is_usable:
-        raise OptionError('the url of a QdrantServer looks like "http://localhost:6333".')
+        raise OptionError('the url of a QdrantServer must look like "http://localhost:6333".')
     return parts
 
 

@@ -1,4 +1,4 @@
-"""What is known of documents and pages: only those count that a committed document owns."""
+"""Read documents and pages. A page counts only if a committed document owns it."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _VALUES_AT_ONCE = 500
 class ServerReader:
     """Reads one index. Safe to call from any thread.
 
-    A call sees each document as it was at one moment: where one was replaced meanwhile, it looks
+    A call sees each document as it was at one moment. If one was replaced meanwhile, the call reads
     again.
     """
 
     def __init__(self, index: OpenIndex) -> None:
-        """Read this index."""
+        """Nothing is read yet."""
         self._index = index
         self._collection = index.collection
 
@@ -71,7 +71,7 @@ class ServerReader:
                 for kept in map(self._index.page, points)
                 if kept.is_of(before.get(kept.page.source))
             ]
-            # Pages come and go while they are listed; documents say whether any did.
+            # Pages may be added and removed while they are listed; the documents show that.
             if _versions(self._documents(asked)) == _versions(before):
                 return sorted(found, key=lambda page: (page.source, page.page_number))
         raise too_fast(self._index)
@@ -87,23 +87,23 @@ class ServerReader:
         return sorted(found, key=lambda page: (page.source, page.page_number))
 
     def with_vectors(self, point: Point, kept: KeptPage) -> StoredPage:
-        """A page with the vectors that its point brought.
+        """A page together with the vectors of its point.
 
         Raises:
-            IndexFormatError: They are not what was written.
+            IndexFormatError: The vectors are not what was written.
         """
         if vectors_digest(point.vectors) != kept.vectors:
             raise altered(self._index.location, kept.where, "its vectors were altered")
         return replace(kept.page, vectors=point.vectors.get(TOKENS), dense=point.vectors.get(DENSE))
 
     def vector_names(self) -> list[str]:
-        """The vectors of a page."""
+        """Names of the vectors of a page."""
         settings = self._index.settings
         kinds = ((TOKENS, settings.tokens), (DENSE, settings.dense))
         return [name for name, manifest in kinds if manifest is not None]
 
     def ids_by(self, key: str, values: Sequence[str]) -> list[str]:
-        """Points of the pages that have one of these values; of uncommitted ones too."""
+        """Ids of the points of pages that have one of these values, also of uncommitted pages."""
         found: list[str] = []
         for start in range(0, len(values), _VALUES_AT_ONCE):
             where = PAGES & Where.any_of(key, values[start : start + _VALUES_AT_ONCE])
@@ -112,16 +112,16 @@ class ServerReader:
         return found
 
     def settled(self, read: Callable[[Counted], list[StoredPage]]) -> list[StoredPage]:
-        """What ``read`` gives, once no page that it met was replaced meanwhile.
+        """Call ``read`` until no page that it met was replaced meanwhile; returns its result.
 
         Raises:
-            IndexLockedError: Pages were replaced each time.
+            IndexLockedError: Pages were replaced during each attempt.
         """
         lost: frozenset[str] = frozenset()
         for _ in range(TRIES):
             counted = Counted(self._index)
             found = read(counted)
-            # Pages that a killed writer left are there the next time too.
+            # Pages that a killed writer left are lost in the next attempt too.
             if counted.lost <= lost:
                 return found
             lost = counted.lost
@@ -154,31 +154,32 @@ class ServerReader:
 
 
 class Counted:
-    """Which pages count, by documents that are looked up once each.
+    """Decides which pages count. It looks up each document once.
 
     Attributes:
-        lost: Points of pages that are gone, or of another version than their document now has.
+        lost: Ids of points of pages that were deleted, or that belong to another version than their
+            document has now.
     """
 
     def __init__(self, index: OpenIndex) -> None:
-        """Nothing has been looked up."""
+        """Nothing is looked up yet."""
         self._index = index
         self._documents: dict[str, CommittedDocument | None] = {}
         self.lost: frozenset[str] = frozenset()
 
     def add_gone(self, point_ids: Iterable[str]) -> None:
-        """Note pages that were found, and deleted before they could be read."""
+        """Record pages that were found, and deleted before they could be read."""
         self.lost |= frozenset(point_ids)
 
     def look_up(self, pages: Iterable[KeptPage]) -> None:
-        """Ask for the documents of pages, together."""
+        """Look up the documents of these pages in one call."""
         sources = {kept.page.source for kept in pages}.difference(self._documents)
         if sources:
             found = self._index.documents(sorted(sources))
             self._documents.update({source: found.get(source) for source in sources})
 
     def owner(self, point_id: str, kept: KeptPage) -> CommittedDocument | None:
-        """The document of a page; None if the page does not count (any more, or yet)."""
+        """The document of a page; None if the page does not count any more, or not yet."""
         self.look_up([kept])
         document = self._documents[kept.page.source]
         if document is not None and not kept.is_of(document):
@@ -188,9 +189,9 @@ class Counted:
 
 
 def too_fast(index: OpenIndex) -> IndexLockedError:
-    """The error of an index that changed each time it was read."""
+    """The error of an index that changed during each attempt to read it."""
     return IndexLockedError(
-        f"index {index.location} changed {TRIES} times while it was read; try again."
+        f"index {index.location} changed during each of {TRIES} attempts to read it; try again."
     )
 
 
@@ -203,7 +204,7 @@ def _versions(documents: dict[str, CommittedDocument]) -> dict[str, tuple[str, f
 
 
 def _asked_sources(where: Where) -> set[str] | None:
-    """Sources that a filter asks for; None where it may be any."""
+    """The sources that a filter allows; None if it allows any."""
     for group in where.groups:
         if all(condition.key == "source" for condition in group):
             return {text for condition in group for text in condition.texts}

@@ -1,4 +1,4 @@
-"""From a query to ranked pages: what the server finds is scored again, exactly."""
+"""Search on a server: the pages that the server finds are scored again, exactly."""
 
 from __future__ import annotations
 
@@ -30,15 +30,19 @@ if TYPE_CHECKING:
     from vdr_integrations.types import Hit
 
     _Ask: TypeAlias = Callable[[int, int], tuple[list[tuple[str, float]], bool]]
-    """Given how many pages are wanted, and how often there were too few candidates: pages with the
-    server's scores, best first, and whether more candidates could bring more."""
+    """Arguments: number of wanted pages, and how often there were too few candidates.
+
+    Result: pages with the server's scores, best first, and whether more candidates could find more
+    pages.
+    """
 
 __all__ = ["ServerSearch"]
 
 _MOST_RESCORED = 2048
-"""Where more pages than this are as good as the last hit, which of them is shown is open."""
+"""If more pages than this are as good as the last hit, any of them may be shown."""
 _SHARE = 2
-"""A folder stops early on its way to the most candidates; a server is asked once, for half."""
+"""A folder usually stops before the maximum of candidates; a server is asked once, for half of
+it."""
 _UNLISTED_AT_LEAST = 256
 _MOST_VERSIONS = 1000
 
@@ -47,7 +51,7 @@ class ServerSearch:
     """Searches one index. Safe to call from any thread."""
 
     def __init__(self, index: OpenIndex, reader: ServerReader, first_stage: FirstStage) -> None:
-        """Search this index."""
+        """Nothing is searched yet."""
         self._index = index
         self._collection = index.collection
         self._reader = reader
@@ -85,7 +89,7 @@ class ServerSearch:
         def ask(_: int, __: int) -> tuple[list[tuple[str, float]], bool]:
             return [(one, 0.0) for one in self._reader.ids_by("page_id", page_ids)], False
 
-        # Pages of several versions of a document may have one id: more than come are asked for.
+        # Pages of several versions of a document may have the same id, so ask for more pages.
         return self._best(query, ask, k=len(page_ids), limit=_MOST_VERSIONS * len(page_ids))
 
     def _exhaustive(self, query: NDArray[np.float32], where: Where) -> _Ask:
@@ -128,14 +132,14 @@ class ServerSearch:
                     named.unlisted(where=where, limit=room),
                 ]
                 answered = self._query(query, found, prefetch, limit=limit)
-                # Asked afterwards: pages that came before the question are among them.
+                # Counted after the query, to include all pages that were added before it.
                 self._unlisted = self._collection.count(named.unlisted_filter(where))
                 if self._unlisted <= room:
                     break
                 room = 2 * self._unlisted
             if len(answered) >= min(limit, most):
                 return answered, True
-            # Pages that share no centroid with the question are not brought at all.
+            # Pages without a centroid of the question are not candidates at all.
             return everything(limit, widened)
 
         return ask
@@ -154,20 +158,20 @@ class ServerSearch:
         )
 
     def _codebook(self) -> NamedCodebook | None:
-        # Where pages are in no list, another codebook may have come.
+        # If pages are in no list, there may be a new codebook.
         return self._first_stage.current() if self._unlisted else self._first_stage.known()
 
     def _best(
         self, query: NDArray[np.float32], ask: _Ask, *, k: int, limit: int | None = None
     ) -> list[Hit]:
-        """The best ``k`` committed pages of those that ``ask`` brings.
+        """The best ``k`` committed pages of those that ``ask`` finds.
 
-        Servers round queries to the format of the stored vectors. So a few more pages than asked
-        for are scored again, and more as long as the next one could still belong among the best by
-        the error that was seen.
+        Servers round queries to the format of the stored vectors. So a few more pages than ``k``
+        are scored again, and then more pages as long as the observed error allows that the next
+        one is among the best.
 
         Raises:
-            IndexLockedError: Pages were replaced each time.
+            IndexLockedError: Pages were replaced during each attempt.
         """
         seen = _Seen(self._index, self._reader, query)
         first = k + max(4, k // 4) if limit is None else limit
@@ -175,8 +179,8 @@ class ServerSearch:
         for _ in range(TRIES):
             counted = Counted(self._index)
             hits = _counted_best(seen, counted, ask, k=k, limit=first)
-            # Pages of a document that was replaced meanwhile: its new ones are found the next
-            # time. What a killed writer left is there the next time too.
+            # Lost pages of a document that was replaced meanwhile: the next attempt finds the
+            # new ones. Pages that a killed writer left are lost in the next attempt too.
             if counted.lost <= lost:
                 return hits
             lost |= counted.lost
@@ -188,7 +192,7 @@ class _Seen:
     """Pages that one search has scored.
 
     Attributes:
-        error: The most by which a score of the server's was off.
+        error: Largest difference between an exact score and the server's score.
     """
 
     index: OpenIndex
@@ -200,7 +204,7 @@ class _Seen:
     error: float = 0.0
 
     def hits(self, answered: Sequence[tuple[str, float]], counted: Counted) -> list[Hit]:
-        """Hits of the committed pages among what the server found, best first.
+        """Hits of the committed pages among those that the server found, best first.
 
         Raises:
             IndexFormatError: A page is not what was written.
@@ -241,7 +245,7 @@ def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: in
         if len(answered) < limit:
             if len(best) >= k or not is_more:
                 return best[:k]
-            widened += 1  # candidates that do not count took the places of others
+            widened += 1  # uncommitted candidates took the places of others
             continue
         if len(best) >= k:
             next_best = answered[-1][1] + 2 * seen.error

@@ -1,4 +1,4 @@
-"""Conditions in the words of qdrant-client."""
+"""Convert conditions to filters of qdrant-client."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ DOCUMENTS = Where.equal(kind="document")
 def server_filter(
     where: Where, *, unless: Where | None = None, ids: Sequence[str] | None = None
 ) -> Any:  # noqa: ANN401  # the client's type
-    """The client's filter.
+    """The client's filter for these conditions.
 
     Args:
-        where: What must hold.
-        unless: None of its conditions may hold.
-        ids: Points that it may be; any when left out.
+        where: Conditions that must match.
+        unless: Conditions of which none may match.
+        ids: Ids of the points that may match; None allows all.
     """
     models = client_models()
     must = [

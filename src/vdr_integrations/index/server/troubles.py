@@ -1,7 +1,8 @@
-"""What can be wrong with a server or with what it holds, and how that is said.
+"""Errors of a server and of the data that it holds.
 
-What a server or a library says is never repeated: it may hold a key. Messages have the method,
-the kind of failure and the HTTP status, and errors have no cause that would say more.
+Messages never repeat the text of a server or of a library, because that text may contain a key.
+They have the method, the kind of failure and the HTTP status. The errors have no cause, because it
+would reveal more.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ _GRPC_STATUS = {
 _LASTING = frozenset({"LocalProtocolError", "UnsupportedProtocol"})
 _BEFORE_SENDING = _LASTING | {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 _ADVICE = {
-    400: "it does not take what was sent; is it as new as qdrant-client?",
-    401: "look at the api key.",
-    403: "look at the api key and what it allows.",
-    409: "it is there already, or another writer is at work.",
-    413: "a page is larger than the server takes; raise its max_request_size_mb.",
-    429: "it has too much to do; try again later.",
-    507: "its disk is full; make room, then try again.",
+    400: "the server does not accept the request; is it as new as qdrant-client?",
+    401: "check the api key.",
+    403: "check the api key and its permissions.",
+    409: "the collection exists already, or another writer is at work.",
+    413: "a page is larger than the server accepts; raise its max_request_size_mb.",
+    429: "the server has too many requests; try again later.",
+    507: "the server's disk is full; make room, then try again.",
 }
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 
 class InDoubtError(IndexStoreError):
-    """The server may have done what was asked, or may yet do it."""
+    """The call failed, but the server may have done it, or may still do it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ class Failure:
     """Why a call failed.
 
     Attributes:
-        kind: "HTTP 503", "ReadTimeout".
-        status: Of HTTP, None for none.
-        is_passing: Whether another try may help.
-        is_in_doubt: Whether it may have been done all the same.
-        retry_after_s: How long the server asks to wait; 0 where it does not say.
+        kind: Kind of failure, as "HTTP 503" or "ReadTimeout".
+        status: HTTP status; None if there is none.
+        is_passing: Whether another attempt may help.
+        is_in_doubt: Whether the server may have done the call nevertheless.
+        retry_after_s: Seconds that the server asks to wait; 0 if it does not say.
     """
 
     kind: str
@@ -67,7 +68,7 @@ class Failure:
 
 
 def failure_of(error: Exception) -> Failure | None:
-    """What an error of the client's means; None for one that is not the server's or the way's."""
+    """The failure of an error of the client; None if neither server nor network caused it."""
     import grpc
     import httpx
     from qdrant_client.common.client_exceptions import QdrantException
@@ -78,7 +79,7 @@ def failure_of(error: Exception) -> Failure | None:
     if isinstance(cause, httpx.TransportError | OSError):
         is_passing = kind not in _LASTING
         return Failure(kind, is_passing=is_passing, is_in_doubt=kind not in _BEFORE_SENDING)
-    if cause is not error:  # an answer that could not be read: the server had done something
+    if cause is not error:  # an answer that cannot be read: the server may have done the call
         return Failure(kind, is_in_doubt=True)
     if isinstance(error, UnexpectedResponse):
         return _by_status(error.status_code, error.headers.get("retry-after"))
@@ -91,13 +92,13 @@ def failure_of(error: Exception) -> Failure | None:
 
 
 def trouble(location: str, method: str, failure: Failure, *, tries: int) -> IndexStoreError:
-    """The error of a call that failed for good."""
+    """The error of a call that is not tried again."""
     if failure.status == 404:
         return IndexNotFoundError(
-            f"there is no collection {location} (any more); make one first, or look at the name."
+            f"there is no collection {location} (any more); make it first, or check the name."
         )
-    times = "" if tries == 1 else f" after {tries} tries"
-    advice = _ADVICE.get(failure.status or 0, "look at the server, then try again.")
+    times = "" if tries == 1 else f" after {tries} attempts"
+    advice = _ADVICE.get(failure.status or 0, "check the server, then try again.")
     kind = InDoubtError if failure.is_in_doubt else IndexStoreError
     return kind(f"collection {location}: {method} failed{times} ({failure.kind}); {advice}")
 
@@ -111,10 +112,10 @@ def altered(location: str, where: str, what: str) -> IndexFormatError:
 
 
 def damaged(location: str, finding: str) -> IndexFormatError:
-    """The error of an index of which nothing can be said."""
+    """The error of an index whose settings cannot be read."""
     return IndexFormatError(
-        f"index {location} is damaged ({finding}). Keep the collection, and look whether another "
-        f"program writes to it; if that cannot be mended, index the documents again into a new one."
+        f"index {location} is damaged ({finding}). Keep the collection, and check whether another "
+        f"program writes to it; if you cannot repair it, index the documents again into a new one."
     )
 
 
@@ -127,7 +128,7 @@ def made_again(location: str) -> IndexMismatchError:
 
 
 def _own_refusal(error: ValueError | RuntimeError) -> Failure:
-    """Of the client's; its in-process mode knows no status."""
+    """The failure of an error of the client itself; its in-process mode has no HTTP status."""
     is_gone = isinstance(error, ValueError) and str(error).endswith("not found")
     return Failure(type(error).__name__, status=404 if is_gone else None)
 
@@ -143,7 +144,7 @@ def _by_status(status: int | None, retry_after: object, *, kind: str | None = No
 
 
 def _seconds(retry_after: object) -> float:
-    """What Retry-After asks for; 0 for a date or anything else."""
+    """Seconds that Retry-After asks for; 0 for a date or any other text."""
     try:
         seconds = float(str(retry_after))
     except ValueError:

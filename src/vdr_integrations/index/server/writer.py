@@ -1,7 +1,8 @@
-"""Documents in and out of a collection, so that none is ever half there.
+"""Write documents to a collection and remove them, so that no document is ever half there.
 
-Pages of a version of their own are written first. The document's point names version and pages: its
-arrival is the commit. Then the pages of the version before are deleted.
+First, the pages are written under a new version. Then the point of the document, which names
+version and pages, is written: that is the commit. Then the pages of the previous version are
+deleted.
 """
 
 from __future__ import annotations
@@ -51,11 +52,12 @@ __all__ = ["ServerSink", "ServerWriter"]
 class ServerWriter:
     """Writes one index. Safe to call from any thread.
 
-    What is read before it is written is written only if it is still so: by a filter, in one step.
+    A change that depends on stored data is written only if that data is still the same; the filter
+    of the write checks that in the same step.
     """
 
     def __init__(self, index: OpenIndex, reader: ServerReader, first_stage: FirstStage) -> None:
-        """Write to this index."""
+        """Nothing is written yet."""
         self.index = index
         self.first_stage = first_stage
         self._reader = reader
@@ -76,7 +78,7 @@ class ServerWriter:
             raise too_fast(self.index)
 
     def remove_document(self, source: str) -> bool:
-        """See ``Engine``; one whose record was altered goes with all pages of its name."""
+        """See ``Engine``; for an altered document, all pages of this name are removed."""
         point_id = document_id(source)
         with self.index.writing():
             try:
@@ -103,7 +105,7 @@ class ServerWriter:
         """See ``Engine``.
 
         Raises:
-            IndexFormatError: A document was altered or has lost pages; nothing is deleted then.
+            IndexFormatError: A document was altered or has lost pages; then nothing is deleted.
         """
         with self.index.writing():
             left_over = self._collection.counts_by("version", server_filter(PAGES))
@@ -125,19 +127,19 @@ class ServerWriter:
             return len(unowned)
 
     def lost_pages(self, document: CommittedDocument) -> list[int]:
-        """Numbers of the pages of a document whose points are gone."""
+        """Numbers of the pages of a document whose points are missing."""
         ids = document.point_ids()
         there = {point.id for point in self._collection.retrieve(list(ids.values()))}
         return [number for number, point_id in ids.items() if point_id not in there]
 
     def delete_pages(self, document: CommittedDocument) -> None:
-        """Delete the pages of a version that does not count any more; altered ones too."""
+        """Delete the pages of a version that does not count any more, also altered ones."""
         self._collection.delete(list(document.point_ids().values()))
         where = _pages_of(document.record.source, document.version)
         self._collection.delete_where(server_filter(where))
 
     def _refuse_lost(self, source: str) -> None:
-        # It may have been replaced since pages were counted.
+        # The document may have been replaced since its pages were counted.
         document = self.index.documents([source]).get(source)
         lost = [] if document is None else self.lost_pages(document)
         if document is not None and lost:
@@ -149,7 +151,7 @@ class ServerWriter:
             )
 
     def _remove_misnamed(self, source: str) -> bool:
-        """Take away a document that calls itself so and whose id is that of another name."""
+        """Remove documents that have this name but the id of another name."""
         where = DOCUMENTS & Where.equal(source=source)
         found = [point.id for point in self._collection.scroll(server_filter(where))]
         self._collection.delete(found)
@@ -174,7 +176,7 @@ class ServerWriter:
         raise too_fast(self.index)
 
     def _exchange(self, before: CommittedDocument, after: CommittedDocument) -> None:
-        """Write what is new of a document, if its version is still the same."""
+        """Write the changed document if its stored version is still the same."""
         found = server_filter(
             DOCUMENTS & Where.equal(owns=before.version), ids=[document_id(before.record.source)]
         )
@@ -182,13 +184,13 @@ class ServerWriter:
 
 
 class _State(Enum):
-    """What is known of a document on its way."""
+    """How far the commit of a document is."""
 
     STAGED = auto()
     COMMITTING = auto()
-    """Begun: it may be there."""
+    """The commit has begun; the document may be there."""
     SETTLED = auto()
-    """There is nothing to take back, or nobody knows."""
+    """Nothing may be deleted: the document is committed or gone, or its state is unknown."""
 
 
 class ServerSink:
@@ -207,7 +209,7 @@ class ServerSink:
         self._state = _State.STAGED
 
     def write(self, page: PreparedPage) -> None:
-        """See ``DocumentSink``; pages go to the server a few at a time."""
+        """See ``DocumentSink``; pages are sent to the server a few at a time."""
         point = page_point(
             page,
             self._stored(page),
@@ -224,8 +226,8 @@ class ServerSink:
         """See ``DocumentSink``.
 
         Raises:
-            IndexStoreError: The server refuses, and the document is not there; or nobody knows
-                whether it is, which the message says then.
+            IndexStoreError: The server refuses, and the document is not there; or it is unknown
+                whether it is there, and the message says so.
         """
         with self._index.writing():
             self._flush()
@@ -244,14 +246,14 @@ class ServerSink:
                     self.discard()
                     raise
             self._state = _State.SETTLED
-            # What fails from here on leaves pages that nobody finds, or finds slowly.
+            # An error from here on leaves pages that are never found, or found slowly.
             with suppress(IndexStoreError):
                 self._delete_before(before, is_altered=is_altered)
             with suppress(VdrError):
                 self._writer.first_stage.bring_up()
 
     def discard(self) -> None:
-        """See ``DocumentSink``. Pages that cannot be deleted now are left to ``clean_up``."""
+        """See ``DocumentSink``; ``clean_up`` deletes pages that cannot be deleted now."""
         self._waiting = []
         with suppress(IndexStoreError):
             if self._state is _State.COMMITTING:
@@ -267,7 +269,7 @@ class ServerSink:
         self._pages = set()
 
     def _stored(self, page: PreparedPage) -> dict[str, NDArray[np.float32]]:
-        """A page's vectors as they come back: rounded as a folder would."""
+        """The vectors of a page, rounded as a folder rounds them."""
         found: dict[str, NDArray[np.float32]] = {}
         if page.tokens is not None:
             kind = self._index.settings.compression.vectors
@@ -287,12 +289,13 @@ class ServerSink:
         written = self._collection.count(server_filter(PAGES & Where.equal(version=self._version)))
         if written != len(self._pages) or self._index.index_id != self._index_id:
             raise IndexStoreError(
-                f"{self._source}: {written} of {len(self._pages)} pages are in "
-                f"{self._index.location}; another writer cleaned up, or made it again. Try again."
+                f"{self._source}: found {written} of {len(self._pages)} written pages in index "
+                f"{self._index.location}; another writer cleaned up, or made the index again. Try "
+                f"again."
             )
 
     def _before(self) -> tuple[CommittedDocument | None, bool]:
-        """The document that is there, and whether there is one that cannot be read."""
+        """The stored document, and whether there is one that cannot be read."""
         try:
             return self._index.documents([self._source]).get(self._source), False
         except IndexFormatError:
@@ -306,24 +309,26 @@ class ServerSink:
             self._collection.delete_where(server_filter(_pages_of(self._source), unless=own))
 
     def _is_committed_after_all(self) -> bool:
-        """Whether the document's point is there, although the server did not say so.
+        """Whether the document's point is there, although the server did not confirm it.
 
         Raises:
-            IndexStoreError: That cannot be found out; nothing may be deleted.
+            IndexStoreError: That is unknown; nothing may be deleted.
         """
         try:
-            # Fits nothing. Writes are done in their order, so that those before it are done then.
+            # This filter matches nothing. Writes are done in order, so all earlier ones are done
+            # when this one is.
             fence = server_filter(Where.equal(kind="fence", version=self._version))
             self._collection.delete_where(fence)
             found = self._index.documents([self._source], everywhere=True).get(self._source)
         except (IndexFormatError, IndexMismatchError, IndexNotFoundError):
-            return False  # what is there was not written by this
+            return False  # another writer wrote what is there
         except IndexStoreError as error:
             self._state = _State.SETTLED
             raise IndexStoreError(
-                f"{self._source}: it is not known whether it is in index {self._index.location}: "
-                f"the server did not say that it was written, and cannot be asked. When it can be "
-                f"used again, look, and index the document again if it is not there."
+                f"{self._source}: it is unknown whether this document is in index "
+                f"{self._index.location}: the server did not confirm the write, and cannot be "
+                f"asked now. When it can be used again, look for the document, and index it again "
+                f"if it is missing."
             ) from error
         return found is not None and found.version == self._version
 

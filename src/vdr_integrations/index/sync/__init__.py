@@ -1,1 +1,1 @@
-"""Documents on their way into an index, and what has changed since."""
+"""Bring an index up to date with files and folders."""

@@ -19,9 +19,9 @@ the coarsest in use, is 2 seconds."""
 
 
 def read_file_state(path: Path) -> FileState:
-    """The file's state by reading all of it.
+    """Read the whole file and return its state.
 
-    Size and time are taken before the bytes, so that a file which changes meanwhile looks changed
+    Size and time are read before the bytes, so that a file that changes meanwhile looks changed
     the next time.
 
     Raises:
@@ -40,10 +40,10 @@ def read_file_state(path: Path) -> FileState:
 
 
 def surely_unchanged(path: Path, known: FileState) -> bool:
-    """Whether size and modification time alone show that the file is as it was.
+    """Whether size and modification time alone show that the file is unchanged.
 
-    False means that its bytes have to be read, also when it was written so shortly before the
-    last look that a later write could share its modification time.
+    False means that its bytes have to be read. It is also False if the file was written so shortly
+    before the last check that a later write could have the same modification time.
 
     Raises:
         OSError: The file's status cannot be read.

@@ -1,4 +1,4 @@
-"""A document on its way into the index."""
+"""A document while its pages are drawn, encoded and written into the index."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ __all__ = ["Draft"]
 
 @dataclass(slots=True)
 class Draft:
-    """What is known of a document while its pages are rendered and encoded.
+    """What is known about a document while its pages are drawn and encoded.
 
     Attributes:
-        source: What the index will call it.
-        path: The file.
+        source: Name of the document in the index.
+        path: Path of the file.
         file: The file's state, read before the document was opened.
         replaces: Whether the index holds an older version.
-        sink: Takes its pages as they are encoded.
-        total_pages: Pages of the document.
+        sink: Receives its pages when they are encoded.
+        total_pages: Number of pages of the document.
         errors: Why pages are left out, by page number.
-        encoded: Pages that went into the sink.
-        records: What is kept of the pages that were rendered and not encoded yet, by page number.
-        is_rendered: Whether no further pages will come.
+        encoded: Numbers of the pages that were written to the sink.
+        records: Records of pages that were drawn and are not encoded yet, by page number.
+        is_rendered: Whether all pages were handed out for drawing.
         is_withdrawn: Whether the document turned out to be unusable.
     """
 
@@ -61,7 +61,7 @@ class Draft:
     def render(
         self, budget: PixelBudget, *, password: str | None, printer: PagePrinter
     ) -> Iterator[tuple[int, Callable[[], DrawnPage]]]:
-        """Page numbers, and how to get each page, which raises PageError for a bad one.
+        """Page numbers, each with a function that returns the page or raises PageError.
 
         Raises:
             PageError: The document as a whole is unusable.
@@ -79,7 +79,7 @@ class Draft:
         self.is_rendered = True
 
     def receive(self, page_number: int, drawn: Callable[[], DrawnPage]) -> PageImage | None:
-        """Wait for a page and keep what the index wants of it; None if it cannot be had."""
+        """Wait for a page and keep its record; None if the page cannot be drawn."""
         try:
             page = drawn()
         except PageError as error:
@@ -94,13 +94,13 @@ class Draft:
         return page.image
 
     def take(self, page_number: int, page: EncodedPage) -> None:
-        """Put a page that was encoded into the sink."""
+        """Write an encoded page to the sink."""
         record = self.records.pop(page_number)
         self.sink.add(replace(record, grid=page.grid), page.vectors, dense=page.dense)
         self.encoded.add(page_number)
 
     def commit(self) -> None:
-        """Put the document, of which all is encoded, into the index."""
+        """Commit the completely encoded document to the index."""
         document = DocumentRecord(
             source=self.source,
             file=self.file,

@@ -18,12 +18,12 @@ __all__ = ["PageBatches"]
 
 
 class PageBatches:
-    """Gathers pages across documents, so that a thousand one-page files make full batches.
+    """Collects pages across documents, so that a thousand one-page files make full batches.
 
-    At most ``batch_pages`` page images are held at a time, whatever the size of a document.
+    At most ``batch_pages`` page images are held at a time, for documents of any size.
 
     Attributes:
-        pages_encoded: Pages that got a vector.
+        pages_encoded: Number of pages that were encoded.
     """
 
     def __init__(self, encoding: PageEncoding, *, batch_pages: int) -> None:
@@ -34,31 +34,31 @@ class PageBatches:
         self.pages_encoded = 0
 
     def begin(self, draft: Draft) -> None:
-        """Take a document in; its pages follow."""
+        """Begin a document; its pages follow."""
         self._drafts.append(draft)
 
     def withdraw(self, draft: Draft) -> None:
-        """Forget a document that turned out to be unusable."""
+        """Drop a document that turned out to be unusable."""
         draft.is_withdrawn = True
         self._drafts.remove(draft)
         self._waiting = [entry for entry in self._waiting if entry[0] is not draft]
         draft.sink.discard()
 
     def abandon(self) -> None:
-        """Forget all documents that are not complete."""
+        """Drop all documents that are not complete."""
         for draft in list(self._drafts):
             self.withdraw(draft)
 
     def add(self, draft: Draft, page_number: int, image: PageImage) -> None:
-        """Take a page in; a full batch is encoded at once."""
+        """Add a page; a full batch is encoded immediately."""
         self._waiting.append((draft, page_number, image))
         if len(self._waiting) >= self._batch_pages:
             self.encode()
 
     def encode(self) -> None:
-        """Encode what is waiting.
+        """Encode the waiting pages.
 
-        A page without a usable vector is noted in its draft, and the others go through.
+        A page without a usable vector is recorded as an error of its draft; the others are encoded.
 
         Raises:
             EncodingError: The encoder cannot go on.
@@ -84,6 +84,6 @@ class PageBatches:
         self.pages_encoded += len(waiting)
 
     def finished(self) -> Iterator[Draft]:
-        """Documents that are complete, in the order in which they began."""
+        """Complete documents, in the order in which they were begun."""
         while self._drafts and self._drafts[0].is_complete:
             yield self._drafts.popleft()

@@ -1,4 +1,4 @@
-"""What encodes the pages of a sync: an encoder of either kind, or both at once."""
+"""Encodes the pages of a synchronisation: with an encoder of either kind, or with both."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 __all__ = ["EncodedPage", "PageEncoding"]
 
 _FEWEST_PAGES = 32
-"""What is held where nobody says otherwise: 46 MB of pages of 768 visual tokens."""
+"""Pages that are held at least by default: 46 MB of pages of 768 visual tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPage:
-    """What an index keeps of a page's picture.
+    """What an index stores of a page's image.
 
     Attributes:
-        vectors: float32 (dimension,), or (tokens, dimension) of late interaction.
-        dense: float32 (dense dimension,) beside token vectors.
-        grid: Of the visual tokens among them.
+        vectors: float32 (dimension,), or (tokens, dimension) for late interaction.
+        dense: float32 (dense dimension,), if the index stores it beside token vectors.
+        grid: Where the visual tokens are among the tokens.
     """
 
     vectors: NDArray[np.float32]
@@ -43,16 +43,16 @@ class EncodedPage:
 
 
 class PageEncoding:
-    """One or both encoders, once they fit an index.
+    """One encoder or a pair of encoders, and the check that they match an index.
 
     Attributes:
-        is_paired: Whether there are both.
-        device: Where pages are encoded.
-        pixel_budget: What pages are drawn for.
+        is_paired: Whether there is a pair of encoders.
+        device: The device on which pages are encoded.
+        pixel_budget: The pixel budget for which pages are drawn.
     """
 
     def __init__(self, encoder: SyncEncoder) -> None:
-        """Take an encoder; see :meth:`check`."""
+        """Use this encoder; :meth:`check` compares it with an index."""
         from vdr_integrations.encoders import MultiVectorEncoder, PairedEncoder
 
         self._pair = encoder if isinstance(encoder, PairedEncoder) else None
@@ -61,21 +61,21 @@ class PageEncoding:
         self.is_paired = self._pair is not None
         self.device: torch.device = self._encoder.device
         self.pixel_budget: PixelBudget = self._encoder.pixel_budget
-        if self._pair is not None:  # either one enlarges what is smaller than it takes
+        if self._pair is not None:  # each encoder enlarges images below its own minimum
             least = min(
                 self.pixel_budget.min_visual_tokens, self._pair.dense.pixel_budget.min_visual_tokens
             )
             self.pixel_budget = replace(self.pixel_budget, min_visual_tokens=least)
 
     def batch_pages(self, asked: int | None) -> int:
-        """How many pages are handed over at once, and held in memory.
+        """How many pages are encoded at once, and held in memory.
 
         Args:
-            asked: By the caller; None for as many as the encoder takes in one batch, and 32 at
-                least.
+            asked: Number that the caller wants; None uses what the encoder accepts in one batch,
+                and at least 32.
 
         Raises:
-            OptionError: Less than 1.
+            OptionError: The number is less than 1.
         """
         if asked is not None and asked < 1:
             raise OptionError(f"batch_pages must be at least 1, found {asked}.")
@@ -88,15 +88,15 @@ class PageEncoding:
         """Refuse an index that was not made by these encoders.
 
         Raises:
-            IndexMismatchError: It was not, or does not keep what they give.
-            OptionError: It was, by a pair that sees pages in two sizes.
+            IndexMismatchError: Other encoders made it, or it does not store what these return.
+            OptionError: The two encoders made it, but with two different pixel budgets.
         """
         index.manifest.check(self._encoder, index_path=index.path)
         dense = index.dense_manifest
         if self._pair is None:
             if dense is not None:
                 raise IndexMismatchError(
-                    f"index {index.path} keeps a dense vector of {dense.model} beside the token "
+                    f"index {index.path} stores a dense vector of {dense.model} beside the token "
                     f"vectors of a page; give a PairedEncoder of both encoders."
                 )
         elif dense is None:
@@ -110,13 +110,13 @@ class PageEncoding:
             if replace(other, min_visual_tokens=drawn.min_visual_tokens) != drawn:
                 raise OptionError(
                     f"index {index.path} was made with two pixel budgets "
-                    f"({drawn.max_visual_tokens} visual tokens a page, and "
-                    f"{other.max_visual_tokens} for dense vectors), and files are drawn once for "
-                    f"both; make an index with one."
+                    f"({drawn.max_visual_tokens} visual tokens per page, and "
+                    f"{other.max_visual_tokens} for dense vectors), but files are drawn once for "
+                    f"both; make an index with one pixel budget."
                 )
 
     def encode(self, images: Sequence[PageImage]) -> list[EncodedPage]:
-        """Encode pages; order is kept.
+        """Encode pages; the result has the same order.
 
         Raises:
             EncodingError: See ``encode_pages``.

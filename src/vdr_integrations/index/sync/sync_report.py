@@ -1,4 +1,4 @@
-"""What a synchronisation did and is doing."""
+"""Result and progress of a synchronisation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class SyncFailure:
     """A document, or one page of it, that is not in the index.
 
     Attributes:
-        source: The document.
-        page_number: 1-based; None when the whole document failed.
-        error: Why; its message names the document and the page.
+        source: Name of the document.
+        page_number: 1-based; None if the whole document failed.
+        error: The reason; its message names the document and the page.
     """
 
     source: str
@@ -28,16 +28,17 @@ class SyncFailure:
 
 @dataclass(slots=True)
 class SyncReport:
-    """What :func:`sync_index` did, document by document; sources in the order they were met.
+    """What :func:`sync_index` did, document by document, in the order of processing.
 
     Attributes:
         added: Documents that were new.
         changed: Documents that were encoded again.
         unchanged: Documents that were left as they are.
-        removed: Documents that were dropped, because the file is gone or is no document any more.
+        removed: Documents that were removed, because the file is gone or cannot be read as a
+            document any more.
         failed: Documents and pages that are not in the index. A page that failed in an earlier
-            run is named again for as long as its document stays the same.
-        pages_encoded: Pages that went through the model.
+            run is listed again as long as its document does not change.
+        pages_encoded: Number of pages that were encoded.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -49,19 +50,19 @@ class SyncReport:
 
     @property
     def indexed(self) -> int:
-        """Documents under the given paths that are in the index now."""
+        """Number of documents under the given paths that are in the index now."""
         return len(self.added) + len(self.changed) + len(self.unchanged)
 
 
 @dataclass(frozen=True, slots=True)
 class SyncProgress:
-    """How far a synchronisation is.
+    """Progress of a synchronisation.
 
     Attributes:
-        documents_done: Documents that were looked at.
-        documents_total: Documents that were found.
-        pages_encoded: Pages that went through the model.
-        source: The document in work.
+        documents_done: Number of documents that are finished.
+        documents_total: Number of documents that were found.
+        pages_encoded: Number of pages that were encoded.
+        source: The current document.
     """
 
     documents_done: int

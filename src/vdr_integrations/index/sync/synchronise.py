@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["sync_index"]
 
 _MOST_WORKERS = 8
-"""Two processes on two cores draw 106 light pages a second, sending included. This one draws 227
-alone, but encodes none meanwhile (benchmarks/render_ahead.py). Charts and scans take longer."""
+"""Two processes on two cores draw 106 light pages per second, including their transfer to this
+process. This process alone draws 227, but cannot encode meanwhile (benchmarks/render_ahead.py).
+Charts and scans take longer."""
 
 
 def sync_index(
@@ -44,39 +45,41 @@ def sync_index(
     page_timeout_s: float | None = None,
     on_progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
-    """Index what is new or changed under ``paths``, and drop what is gone from there.
+    """Index new and changed files under ``paths``, and remove documents whose files are gone.
 
-    Files that did not change are skipped: by size and modification time, or by their SHA-256
-    where those do not tell. Documents that lie elsewhere stay. Each document is committed when
-    its last page is encoded, so a run that was cut short is taken up by the next one. Memory
-    holds ``batch_pages`` page images at a time.
+    Files that did not change are skipped: by size and modification time, or by their SHA-256 if
+    these cannot decide. Documents outside ``paths`` stay. Each document is committed when its last
+    page is encoded, so the next run continues a run that was interrupted. At most ``batch_pages``
+    page images are in memory at a time.
 
     Args:
-        index: A dense or late-interaction index; kept locked against other writers meanwhile.
-        encoder: The one that made the index; for one with dense vectors beside those of tokens
-            a ``PairedEncoder`` of both that did.
-        paths: PDFs, images and folders, which are searched through.
-        password: For encrypted PDFs.
-        batch_pages: Pages handed to the encoder at once, at least 1; None for as many as it takes
-            in one batch, and 32 at least.
-        render_workers: Processes that draw PDF pages while the encoder works; 0 draws them in
-            this one, in turn. None uses some where the model is on a GPU, which waits otherwise.
-        page_timeout_s: Seconds after which one of these processes gives a page up; None: a minute.
-            Pages that are drawn in this one have no limit.
+        index: A dense or late-interaction index. Other writers are locked out meanwhile.
+        encoder: The encoder that made the index; for an index with dense vectors beside token
+            vectors, a ``PairedEncoder`` of the two encoders that made it.
+        paths: PDFs, images and folders; folders are searched recursively.
+        password: Password of encrypted PDFs.
+        batch_pages: Number of pages that the encoder gets at once, at least 1; None uses what it
+            accepts in one batch, and at least 32.
+        render_workers: Number of processes that draw PDF pages while the encoder works; 0 draws
+            them in this process, one after the other. None uses some processes if the model is on
+            a GPU, which would wait otherwise.
+        page_timeout_s: Time limit for a page in one of these processes, in seconds; None allows one
+            minute. Pages that are drawn in this process have no limit.
         on_progress: Called after each document and each batch.
 
     Returns:
-        What was done. Bad files and pages are in ``failed``; a changed document that is none any
-        more is dropped, because its old pages do not exist any more. One whose file cannot be
-        looked into (no permission, a failing disk) keeps them: nobody knows that it changed.
+        What was done. Bad files and pages are in ``failed``. If a changed file cannot be read as a
+        document any more, its document is removed, because the old pages do not exist any more. If
+        a file cannot be read at all (no permission, a failing disk), its document stays, because
+        nobody knows whether it changed.
 
     Raises:
-        OptionError: An option is out of range, ``page_timeout_s`` given where pages are drawn in
-            this process, or an index of a pair of encoders with two pixel budgets.
+        OptionError: An option is out of range, ``page_timeout_s`` is given but pages are drawn in
+            this process, or the index was made by a pair of encoders with two pixel budgets.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.
-        ResourceError: This machine starts no processes to draw pages in, or opens no more files.
+        ResourceError: This machine cannot start processes to draw pages, or cannot open more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
     encoding = PageEncoding(encoder)
@@ -140,7 +143,7 @@ class _Run:
         return self._report
 
     def _drop_gone(self, paths: list[Path]) -> None:
-        # A given path that does not exist drops nothing: it may be an unmounted disk or a slip.
+        # A given path that does not exist removes nothing: it may be an unmounted disk or a typo.
         folders = [path.resolve() for path in paths if path.is_dir()]
         for source in self._known:
             path = Path(source)
@@ -154,7 +157,7 @@ class _Run:
         return list(dict.fromkeys(map(document_path, find_documents(paths, on_error=note))))
 
     def _steps(self, found: list[Path]) -> Iterator[Callable[[], None]]:
-        """What is to be done, in order; pages begin to be drawn when their step is made."""
+        """Everything to do, in order. Drawing of a page begins when its step is yielded."""
         for path in found:
             yield partial(self._notify, path.as_posix())
             yield from self._pages(path)
@@ -242,7 +245,7 @@ class _Run:
 
     def _lose(self, source: str, error: PageError) -> None:
         self._fail(source, error)
-        # What the index holds are pages of a file that is not there any more.
+        # The index holds pages of a version of the file that does not exist any more.
         self._remove_if_known(source)
 
     def _remove_if_known(self, source: str) -> None:
@@ -270,13 +273,16 @@ class _Run:
 
 def _workers(encoding: PageEncoding) -> int:
     if encoding.device.type != "cuda":
-        return 0  # the model needs all cores there are
+        return 0  # the model needs all cores
     return min(_MOST_WORKERS, core_count() - 1)
 
 
 @contextmanager
 def _reading(source: str) -> Generator[None]:
-    """Only what the file system says of a document's own file makes it an unreadable one."""
+    """Report errors of the file system for this document's file as DocumentOpenError.
+
+    A lack of open files or memory is not the file's fault; it ends the synchronisation.
+    """
     try:
         yield
     except OSError as error:
