@@ -19,6 +19,7 @@ from vdr_integrations.errors import (
     DocumentOpenError,
     DocumentPasswordError,
     EncodingError,
+    ImageDecodeError,
     IndexLockedError,
     IndexMismatchError,
     InvalidVectorError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations import DenseEncoder
     from vdr_integrations.index.records import FileState
+    from vdr_integrations.pages import PdfDocument
     from vdr_integrations.types import PageInput
 
 
@@ -176,13 +178,32 @@ def test_a_bad_file_is_reported_and_the_others_go_through(
 ) -> None:
     (docs / "b.pdf").write_bytes(b"%PDF-1.7 nothing else")
     (docs / "d.png").write_bytes(b"no picture")
+    Image.new("RGB", (1000, 2)).save(docs / "e.png")
     report = sync_index(index, encoder, [docs])
     assert len(report.added) == 3
-    assert [failure.source for failure in report.failed] == [
-        f"{docs.as_posix()}/b.pdf",
-        f"{docs.as_posix()}/d.png",
+    assert [(failure.source, type(failure.error)) for failure in report.failed] == [
+        (f"{docs.as_posix()}/b.pdf", DocumentOpenError),
+        (f"{docs.as_posix()}/d.png", ImageDecodeError),
+        (f"{docs.as_posix()}/e.png", PageGeometryError),
     ]
     assert report.failed[0].source in str(report.failed[0].error)
+
+
+def test_a_document_is_closed_before_the_next_one_is_opened(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[PdfDocument] = []
+
+    def open_next(path: Path, *, password: str | None, name: str) -> PdfDocument:
+        for earlier in opened:
+            with pytest.raises(DocumentOpenError, match="the document is closed"):
+                earlier[0].text  # noqa: B018  # reading it raises
+        opened.append(open_pdf(path, password=password, name=name))
+        return opened[-1]
+
+    monkeypatch.setattr("vdr_integrations.index.sync.document_draft.open_pdf", open_next)
+    sync_index(index, encoder, [docs])
+    assert len(opened) == 2
 
 
 def test_a_changed_file_that_cannot_be_read_any_more_is_dropped(
