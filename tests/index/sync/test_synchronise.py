@@ -12,7 +12,7 @@ from PIL import Image
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.index.other_writer import writing_elsewhere
 from tests.machine import files_left, limit_only
-from tests.pdfs import hang_on_page
+from tests.pdfs import count_loads, hang_on_page
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.errors import (
@@ -84,6 +84,14 @@ def test_the_vectors_are_those_of_the_pages_encoded_directly(
     assert best.score == pytest.approx(1.0, abs=1e-5)
     assert best.page_ref == str(image.ref)
     assert (best.page_label, best.total_pages, best.text.strip()) == ("2", 2, "pears")
+
+
+def test_each_page_is_loaded_once_beside_the_look_at_the_first_when_its_file_is_opened(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = count_loads(monkeypatch)
+    sync_index(index, encoder, [docs / "a.pdf"], render_workers=0)
+    assert loads == {1: 2, 2: 1}
 
 
 def test_unchanged_files_are_not_encoded_again(
