@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -10,6 +11,7 @@ from vdr_integrations.errors import MissingExtraError, ResourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+    from multiprocessing.process import BaseProcess
 
 __all__ = ["Processes"]
 
@@ -24,6 +26,7 @@ class Processes:
         """Start nothing yet."""
         self._count = count
         self._pool: Any = None  # loky's, untyped
+        self._started: list[BaseProcess] = []
 
     def submit(
         self,
@@ -60,6 +63,7 @@ class Processes:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)
+        self._started.clear()
 
     def _submit(
         self,
@@ -69,7 +73,7 @@ class Processes:
     ) -> Future[Result]:
         try:
             if self._pool is None:
-                self._pool = _pool(self._count)
+                self._pool = _pool(self._count, self._started)
             return self._pool.submit(call, *arguments, **options)
         except (BrokenProcessPool, MissingExtraError):
             raise
@@ -82,16 +86,35 @@ class Processes:
             raise _not_started(f"{type(reason).__name__}: {reason}") from problem
 
     def _give_up(self) -> None:
-        """End those of a pool that started in part, which has nothing of its own yet that would."""
+        """End those of a pool that started in part, which does not end them itself."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list(pool._processes.values()):  # noqa: SLF001  # no public way to them
+        for process in self._started:
+            if process.is_alive():
                 process.terminate()
                 process.join()
+        self._started.clear()
+        if pool is not None:
             pool.shutdown(wait=False, kill_workers=True)
 
 
-def _pool(count: int) -> Any:  # noqa: ANN401  # loky's, untyped
+class _Starter:
+    """The context from which loky starts processes; it lists them, which loky's pool does not."""
+
+    def __init__(self, started: list[BaseProcess]) -> None:
+        self._loky: Any = multiprocessing.get_context("loky")  # there once loky is imported
+        self._started = started
+
+    def Process(self, *arguments: Any, **options: Any) -> BaseProcess:  # noqa: ANN401, N802  # as in multiprocessing
+        """A process that loky is about to start."""
+        process = self._loky.Process(*arguments, **options)
+        self._started.append(process)
+        return process
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # locks and queues
+        return getattr(self._loky, name)
+
+
+def _pool(count: int, started: list[BaseProcess]) -> Any:  # noqa: ANN401  # loky's, untyped
     try:
         # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
         from loky import ProcessPoolExecutor
@@ -99,7 +122,7 @@ def _pool(count: int) -> Any:  # noqa: ANN401  # loky's, untyped
         raise MissingExtraError(
             package="loky", extra="pdf", purpose="drawing pages in other processes"
         ) from problem
-    return ProcessPoolExecutor(max_workers=count)
+    return ProcessPoolExecutor(max_workers=count, context=_Starter(started))
 
 
 def _not_started(reason: str) -> ResourceError:
