@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -14,6 +17,9 @@ if TYPE_CHECKING:
     from multiprocessing.process import BaseProcess
 
 __all__ = ["Processes"]
+
+_LOOK_EVERY_S = 1.0
+"""How often a process looks whether the one that started it still runs."""
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -122,7 +128,23 @@ def _pool(count: int, started: list[BaseProcess]) -> Any:  # noqa: ANN401  # lok
         raise MissingExtraError(
             package="loky", extra="pdf", purpose="drawing pages in other processes"
         ) from problem
-    return ProcessPoolExecutor(max_workers=count, context=_Starter(started))
+    return ProcessPoolExecutor(
+        max_workers=count,
+        context=_Starter(started),
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+    )
+
+
+def _end_with(parent_id: int) -> None:
+    """End the process that calls this when its parent has ended, even if that was killed."""
+    threading.Thread(target=_end_after, args=(parent_id,), daemon=True).start()
+
+
+def _end_after(parent_id: int) -> None:
+    while os.getppid() == parent_id:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _not_started(reason: str) -> ResourceError:
