@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pymupdf
@@ -11,9 +12,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    import pytest
+
 _AES_256 = 5  # pymupdf.PDF_ENCRYPT_AES_256, which type checkers do not see
 
-__all__ = ["encrypt_pdf", "hang_on_page", "write_pdf"]
+__all__ = ["count_loads", "encrypt_pdf", "hang_on_page", "write_pdf"]
 
 
 def write_pdf(path: Path, texts: Sequence[str]) -> Path:
@@ -46,3 +49,16 @@ def hang_on_page(path: Path, page_number: int) -> Path:
         document.xref_set_key(contents, "Filter", "[/FlateDecode /FlateDecode]")
         document.saveIncr()
     return path
+
+
+def count_loads(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:
+    """How often MuPDF loads each page, by page number, from now on."""
+    loads: Counter[int] = Counter()
+    load_page = pymupdf.Document.load_page
+
+    def counted(document: pymupdf.Document, position: int) -> pymupdf.Page:
+        loads[position + 1] += 1
+        return load_page(document, position)
+
+    monkeypatch.setattr(pymupdf.Document, "load_page", counted)
+    return loads

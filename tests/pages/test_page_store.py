@@ -36,8 +36,7 @@ def store(tmp_path: Path) -> PageStore:
 def test_a_stored_page_comes_back_pixel_for_pixel(store: PageStore) -> None:
     ref = store.put(page())
     assert ref == page().ref
-    for found in (store.get(ref), store.get(str(ref)), store.resolve(str(ref))):
-        assert found is not None
+    for found in (store.get(ref), store.get(str(ref))):
         assert found.image.mode == "RGB"
         assert found.image.tobytes() == page().image.tobytes()
         assert found.source == str(ref)
@@ -77,9 +76,9 @@ def test_what_pil_keeps_beside_the_pixels_is_not_stored(store: PageStore) -> Non
 def test_a_page_that_is_not_stored_is_an_error(store: PageStore) -> None:
     ref = page().ref
     assert ref not in store
-    for look in (lambda: store.get(ref), lambda: store.resolve(str(ref))):
+    for name in (ref, str(ref)):
         with pytest.raises(PageReferenceError, match=f"^{ref}: no page is stored under it"):
-            look()
+            store.get(name)
 
 
 @pytest.mark.parametrize("damage", ["other", "cut", "empty", "bomb", "text"])
@@ -125,7 +124,6 @@ DIGITS = "0123456789abcdef" * 4
     ],
 )
 def test_a_text_that_is_not_exactly_a_reference_never_resolves(store: PageStore, text: str) -> None:
-    assert store.resolve(text) is None
     assert text not in store
     for look in (store.get, store.path):
         with pytest.raises(PageReferenceError, match="a text of") as caught:
@@ -136,7 +134,8 @@ def test_a_text_that_is_not_exactly_a_reference_never_resolves(store: PageStore,
 
 @given(st.text())
 def test_no_text_resolves_by_accident(text: str) -> None:
-    assert PageStore("nowhere").resolve(text) is None
+    with pytest.raises(PageReferenceError, match="a text of"):
+        PageStore("nowhere").get(text)
 
 
 def test_the_default_folder_is_looked_up_when_the_store_is_used(

@@ -3,8 +3,7 @@
 Importing this does not import PyMuPDF; opening a PDF does.
 """
 
-from vdr_integrations.pages.batch import read_pages
-from vdr_integrations.pages.drawing.ahead import PagePrinter, look_ahead, render_ahead
+from vdr_integrations.pages.drawing.ahead import render_ahead
 from vdr_integrations.pages.file_limits import ImageLimits, RenderLimits
 from vdr_integrations.pages.find_files import find_documents
 from vdr_integrations.pages.images.any_image import ImageSource, open_base64, open_image
@@ -15,16 +14,13 @@ from vdr_integrations.pages.pdf.pdf_page import PdfPage
 __all__ = [
     "ImageLimits",
     "ImageSource",
-    "PagePrinter",
     "PageStore",
     "PdfDocument",
     "PdfPage",
     "RenderLimits",
     "find_documents",
-    "look_ahead",
     "open_base64",
     "open_image",
     "open_pdf",
-    "read_pages",
     "render_ahead",
 ]

@@ -99,17 +99,6 @@ class PageStore:
             raise _altered(ref, self.root)
         return page
 
-    def resolve(self, text: str) -> PageImage | None:
-        """The page that ``text`` refers to, or None if it is any other text.
-
-        Only a text that is a reference from its first to its last character is looked up.
-
-        Raises:
-            PageReferenceError: It is a reference, and ``get`` fails.
-        """
-        ref = PageRef.parse(text)
-        return None if ref is None else self.get(ref)
-
     def path(self, ref: PageRef | str) -> Path:
         """The PNG file of a reference, whether it exists or not.
 

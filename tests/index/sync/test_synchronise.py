@@ -12,13 +12,14 @@ from PIL import Image
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.index.other_writer import writing_elsewhere
 from tests.machine import files_left, limit_only
-from tests.pdfs import hang_on_page
+from tests.pdfs import count_loads, hang_on_page
 
 from vdr_integrations import load_encoder, open_pdf
 from vdr_integrations.errors import (
     DocumentOpenError,
     DocumentPasswordError,
     EncodingError,
+    ImageDecodeError,
     IndexLockedError,
     IndexMismatchError,
     InvalidVectorError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations import DenseEncoder
     from vdr_integrations.index.records import FileState
+    from vdr_integrations.pages import PdfDocument
     from vdr_integrations.types import PageInput
 
 
@@ -82,6 +84,14 @@ def test_the_vectors_are_those_of_the_pages_encoded_directly(
     assert best.score == pytest.approx(1.0, abs=1e-5)
     assert best.page_ref == str(image.ref)
     assert (best.page_label, best.total_pages, best.text.strip()) == ("2", 2, "pears")
+
+
+def test_each_page_is_loaded_once_beside_the_look_at_the_first_when_its_file_is_opened(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads = count_loads(monkeypatch)
+    sync_index(index, encoder, [docs / "a.pdf"], render_workers=0)
+    assert loads == {1: 2, 2: 1}
 
 
 def test_unchanged_files_are_not_encoded_again(
@@ -176,13 +186,32 @@ def test_a_bad_file_is_reported_and_the_others_go_through(
 ) -> None:
     (docs / "b.pdf").write_bytes(b"%PDF-1.7 nothing else")
     (docs / "d.png").write_bytes(b"no picture")
+    Image.new("RGB", (1000, 2)).save(docs / "e.png")
     report = sync_index(index, encoder, [docs])
     assert len(report.added) == 3
-    assert [failure.source for failure in report.failed] == [
-        f"{docs.as_posix()}/b.pdf",
-        f"{docs.as_posix()}/d.png",
+    assert [(failure.source, type(failure.error)) for failure in report.failed] == [
+        (f"{docs.as_posix()}/b.pdf", DocumentOpenError),
+        (f"{docs.as_posix()}/d.png", ImageDecodeError),
+        (f"{docs.as_posix()}/e.png", PageGeometryError),
     ]
     assert report.failed[0].source in str(report.failed[0].error)
+
+
+def test_a_document_is_closed_before_the_next_one_is_opened(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[PdfDocument] = []
+
+    def open_next(path: Path, *, password: str | None, name: str) -> PdfDocument:
+        for earlier in opened:
+            with pytest.raises(DocumentOpenError, match="the document is closed"):
+                earlier[0].text  # noqa: B018  # reading it raises
+        opened.append(open_pdf(path, password=password, name=name))
+        return opened[-1]
+
+    monkeypatch.setattr("vdr_integrations.index.sync.document_draft.open_pdf", open_next)
+    sync_index(index, encoder, [docs])
+    assert len(opened) == 2
 
 
 def test_a_changed_file_that_cannot_be_read_any_more_is_dropped(

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import loky
 import pytest
 from PIL import Image
 from tests.machine import end_drawing_processes_at_once, files_left, limit_only
+from tests.patience import HANG_S
 from tests.pdfs import encrypt_pdf, hang_on_page, write_pdf
 
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError, ResourceError
-from vdr_integrations.pages import PagePrinter, PdfPage, render_ahead
+from vdr_integrations.pages import PdfPage, render_ahead
+from vdr_integrations.pages.drawing.ahead import PagePrinter
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage, PageAddress, draw_elsewhere
 from vdr_integrations.types import PageImage, PixelBudget
 
@@ -172,6 +176,52 @@ def test_a_file_that_changed_after_it_was_opened_is_refused(tmp_path: Path) -> N
 def test_fewer_than_no_workers_are_refused() -> None:
     with pytest.raises(OptionError, match="workers=-1"):
         PagePrinter(workers=-1)
+
+
+def end_of_script_that_draws(folder: Path, wanted: signal.Signals) -> str:
+    """Output of a script that gets a signal while it draws, when all its processes have ended."""
+    script = (
+        "import signal\n"
+        "from vdr_integrations import open_pdf\n"
+        "from vdr_integrations.pages import render_ahead\n"
+        "from vdr_integrations.types import PixelBudget\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "with open_pdf('a.pdf') as document:\n"
+        "    pages = render_ahead(\n"
+        "        document, budget=PixelBudget(), workers=2, page_timeout_s=86_400\n"
+        "    )\n"
+        "    next(pages)\n"
+        "    print('drawn', flush=True)\n"
+        "    list(pages)\n"
+        "    input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "drawn\n"
+            process.send_signal(wanted)
+            return process.communicate(timeout=HANG_S)[0]  # whatever runs keeps the output open
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_an_interrupt_ends_processes_on_whose_pages_mupdf_hangs(tmp_path: Path) -> None:
+    hang_on_page(write_pdf(tmp_path / "a.pdf", TEXTS[:3]), 2)
+    assert "KeyboardInterrupt" in end_of_script_that_draws(tmp_path, signal.SIGINT)
+
+
+def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
+    write_pdf(tmp_path / "a.pdf", TEXTS[:3])
+    assert "Traceback" not in end_of_script_that_draws(tmp_path, signal.SIGKILL)
 
 
 def test_a_script_needs_no_main_guard(tmp_path: Path) -> None:

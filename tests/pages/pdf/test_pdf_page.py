@@ -19,7 +19,7 @@ from tests.pages.pdfs import (
     quarters,
 )
 from tests.patience import HANG_S
-from tests.pdfs import write_pdf
+from tests.pdfs import count_loads, write_pdf
 
 from vdr_integrations.errors import OptionError, PageGeometryError
 from vdr_integrations.pages import RenderLimits, open_pdf
@@ -39,6 +39,17 @@ def test_a_page_is_drawn_at_exactly_the_size_that_fills_the_budget() -> None:
     assert image.mode == "RGB"
     assert image.size == (width, height) == (644, 896)
     assert page.to_image(PixelBudget()).render(PixelBudget()).tobytes() == image.tobytes()
+
+
+@pytest.mark.parametrize("draw", ["render", "to_image"])
+def test_a_page_is_loaded_once_to_be_measured_and_drawn(
+    draw: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_pdf(make_pdf()) as document:
+        loads = count_loads(monkeypatch)
+        for page in document[1:]:
+            getattr(page, draw)(BUDGET)
+    assert loads == {2: 1, 3: 1}
 
 
 @settings(max_examples=150)

@@ -53,7 +53,8 @@ def drawn_page(page: PdfPage, budget: PixelBudget) -> DrawnPage:
     Raises:
         PageError: MuPDF cannot, or the page's box is absurd.
     """
-    return DrawnPage(page.to_image(budget), page.page_label, page.text)
+    with page.file.keeping_pages():
+        return DrawnPage(page.to_image(budget), page.page_label, page.text)
 
 
 def be_ready() -> None:

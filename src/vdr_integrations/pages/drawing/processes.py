@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
+import time
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -10,8 +14,12 @@ from vdr_integrations.errors import MissingExtraError, ResourceError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
+    from multiprocessing.process import BaseProcess
 
 __all__ = ["Processes"]
+
+_LOOK_EVERY_S = 1.0
+"""How often a process looks whether the one that started it still runs."""
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -24,6 +32,7 @@ class Processes:
         """Start nothing yet."""
         self._count = count
         self._pool: Any = None  # loky's, untyped
+        self._started: list[BaseProcess] = []
 
     def submit(
         self,
@@ -60,6 +69,7 @@ class Processes:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)
+        self._started.clear()
 
     def _submit(
         self,
@@ -69,7 +79,7 @@ class Processes:
     ) -> Future[Result]:
         try:
             if self._pool is None:
-                self._pool = _pool(self._count)
+                self._pool = _pool(self._count, self._started)
             return self._pool.submit(call, *arguments, **options)
         except (BrokenProcessPool, MissingExtraError):
             raise
@@ -82,16 +92,35 @@ class Processes:
             raise _not_started(f"{type(reason).__name__}: {reason}") from problem
 
     def _give_up(self) -> None:
-        """End those of a pool that started in part, which has nothing of its own yet that would."""
+        """End those of a pool that started in part, which does not end them itself."""
         pool, self._pool = self._pool, None
-        if pool is not None:
-            for process in list(pool._processes.values()):  # noqa: SLF001  # no public way to them
+        for process in self._started:
+            if process.is_alive():
                 process.terminate()
                 process.join()
+        self._started.clear()
+        if pool is not None:
             pool.shutdown(wait=False, kill_workers=True)
 
 
-def _pool(count: int) -> Any:  # noqa: ANN401  # loky's, untyped
+class _Starter:
+    """The context from which loky starts processes; it lists them, which loky's pool does not."""
+
+    def __init__(self, started: list[BaseProcess]) -> None:
+        self._loky: Any = multiprocessing.get_context("loky")  # there once loky is imported
+        self._started = started
+
+    def Process(self, *arguments: Any, **options: Any) -> BaseProcess:  # noqa: ANN401, N802  # as in multiprocessing
+        """A process that loky is about to start."""
+        process = self._loky.Process(*arguments, **options)
+        self._started.append(process)
+        return process
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401  # locks and queues
+        return getattr(self._loky, name)
+
+
+def _pool(count: int, started: list[BaseProcess]) -> Any:  # noqa: ANN401  # loky's, untyped
     try:
         # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
         from loky import ProcessPoolExecutor
@@ -99,7 +128,23 @@ def _pool(count: int) -> Any:  # noqa: ANN401  # loky's, untyped
         raise MissingExtraError(
             package="loky", extra="pdf", purpose="drawing pages in other processes"
         ) from problem
-    return ProcessPoolExecutor(max_workers=count)
+    return ProcessPoolExecutor(
+        max_workers=count,
+        context=_Starter(started),
+        initializer=_end_with,
+        initargs=(os.getpid(),),
+    )
+
+
+def _end_with(parent_id: int) -> None:
+    """End the process that calls this when its parent has ended, even if that was killed."""
+    threading.Thread(target=_end_after, args=(parent_id,), daemon=True).start()
+
+
+def _end_after(parent_id: int) -> None:
+    while os.getppid() == parent_id:
+        time.sleep(_LOOK_EVERY_S)
+    os._exit(1)
 
 
 def _not_started(reason: str) -> ResourceError:

@@ -79,6 +79,7 @@ class PdfFile:
         self.limits = limits
         self.path = None if is_locked else path
         self._document: pymupdf.Document = document
+        self._kept: dict[int, pymupdf.Page] | None = None
         self._close = weakref.finalize(self, _close, document)
         self._close.atexit = False
 
@@ -103,11 +104,32 @@ class PdfFile:
                     source=self.source,
                     page_number=page_number,
                 )
-            yield LoadedPage(engine, self._document, self._document.load_page(page_number - 1))
+            yield LoadedPage(engine, self._document, self._page(page_number))
+
+    @contextmanager
+    def keeping_pages(self) -> Generator[None]:
+        """Keep what :meth:`load` loads until the block ends, so that no page is loaded twice.
+
+        Other threads wait until then. A block inside another one keeps pages as long as the other.
+        """
+        with MUPDF_LOCK:
+            outer = self._kept
+            self._kept = {} if outer is None else outer
+            try:
+                yield
+            finally:
+                self._kept = outer
 
     def close(self) -> None:
         """Let go of the file's bytes. Closing twice does nothing."""
         self._close()
+
+    def _page(self, page_number: int) -> pymupdf.Page:
+        if self._kept is None:
+            return self._document.load_page(page_number - 1)
+        if page_number not in self._kept:
+            self._kept[page_number] = self._document.load_page(page_number - 1)
+        return self._kept[page_number]
 
 
 def _check(

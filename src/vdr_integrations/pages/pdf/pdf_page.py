@@ -145,7 +145,24 @@ class PdfPage:
         """
         if oversampling not in _OVERSAMPLINGS:
             raise OptionError(f"oversampling={oversampling}; it must be 1, 2, 3 or 4.")
-        height, width = (oversampling * side for side in self.rendered_size(budget))
+        with self._file.keeping_pages():
+            height, width = (oversampling * side for side in self.rendered_size(budget))
+            drawn = self._drawn(height, width)
+        return drawn if oversampling == 1 else drawn.reduce(oversampling)
+
+    def to_image(self, budget: PixelBudget, *, oversampling: int = 1) -> PageImage:
+        """The drawn page on its own, independent of the document; errors as :meth:`render`."""
+        return PageImage(self.render(budget, oversampling=oversampling), source=str(self))
+
+    def __str__(self) -> str:
+        """``report.pdf page 3``."""
+        return f"{self.source} page {self._page_number}"
+
+    def __repr__(self) -> str:
+        """Name and number, never content."""
+        return f"PdfPage({self.source!r}, page_number={self._page_number})"
+
+    def _drawn(self, height: int, width: int) -> Image.Image:
         with (
             self._file.load(self._page_number, doing="render") as loaded,
             smooth_lines(loaded.engine),
@@ -164,20 +181,7 @@ class PdfPage:
                 source=self.source,
                 page_number=self._page_number,
             )
-        drawn = Image.frombytes("RGB", size, samples)
-        return drawn if oversampling == 1 else drawn.reduce(oversampling)
-
-    def to_image(self, budget: PixelBudget, *, oversampling: int = 1) -> PageImage:
-        """The drawn page on its own, independent of the document; errors as :meth:`render`."""
-        return PageImage(self.render(budget, oversampling=oversampling), source=str(self))
-
-    def __str__(self) -> str:
-        """``report.pdf page 3``."""
-        return f"{self.source} page {self._page_number}"
-
-    def __repr__(self) -> str:
-        """Name and number, never content."""
-        return f"PdfPage({self.source!r}, page_number={self._page_number})"
+        return Image.frombytes("RGB", size, samples)
 
     @computed_once
     def _geometry(self) -> _Geometry:
