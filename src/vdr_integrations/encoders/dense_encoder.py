@@ -26,6 +26,17 @@ class DenseEncoder(PageEncoder):
 
     Made by :meth:`load`, or by :func:`vdr_integrations.load_encoder`, for checkpoints that pool the
     last token.
+
+    Example:
+        >>> from vdr_integrations import open_pdf
+        >>> encoder = DenseEncoder.load("nano")
+        >>> with open_pdf("report.pdf") as pages:
+        ...     vectors = encoder.encode_pages(pages)
+        >>> vectors.shape
+        (5, 512)
+        >>> scores = encoder.encode_queries(["How did revenue change?"]) @ vectors.T
+        >>> scores.shape
+        (1, 5)
     """
 
     @classmethod

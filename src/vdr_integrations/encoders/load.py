@@ -80,6 +80,10 @@ def load_encoder(
     No remote code is run and no pickle is read. HF_HOME, HF_TOKEN, HF_HUB_OFFLINE and the rest of
     huggingface_hub's environment work as in transformers.
 
+    Example:
+        >>> load_encoder("nano", device="cpu", dtype="float32")
+        DenseEncoder('nano', dimension=512, device=cpu, dtype=torch.float32)
+
     Args:
         model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
             ``"nano"`` (bundled, 24 MB, for trying things out), or a local folder.

@@ -28,6 +28,18 @@ class MultiVectorEncoder(PageEncoder):
 
     Made by :meth:`load`, or by :func:`vdr_integrations.load_encoder`, for ColQwen2 checkpoints.
     Pages are compared with queries by MaxSim (:mod:`vdr_integrations.index`).
+
+    Example:
+        >>> from vdr_integrations import open_pdf
+        >>> from vdr_integrations.index import maxsim_scores
+        >>> encoder = MultiVectorEncoder.load("nano-colqwen2")
+        >>> with open_pdf("report.pdf") as pages:
+        ...     matrices = encoder.encode_pages(pages)
+        >>> (query,) = encoder.encode_queries(["How did revenue change?"])
+        >>> query.shape
+        (9, 128)
+        >>> maxsim_scores(query, matrices).shape
+        (5,)
     """
 
     @classmethod

@@ -68,6 +68,17 @@ class PairedEncoder:
     Attributes:
         dense: The encoder of one vector a page.
         multi_vector: The encoder of one vector a token.
+
+    Example:
+        >>> from vdr_integrations import DenseEncoder, MultiVectorEncoder, open_pdf
+        >>> dense = DenseEncoder.load("nano")
+        >>> pair = PairedEncoder(dense=dense, multi_vector=MultiVectorEncoder.load("nano-colqwen2"))
+        >>> pair.shares_vision
+        True
+        >>> with open_pdf("report.pdf") as pages:
+        ...     found = pair.encode_pages(pages)
+        >>> found.dense.shape, len(found.tokens)
+        ((5, 512), 5)
     """
 
     def __init__(self, *, dense: DenseEncoder, multi_vector: MultiVectorEncoder) -> None:

@@ -20,6 +20,13 @@ class PatchGrid:
         first: Row of the first visual token, 0-based.
         rows: Cells down.
         columns: Cells across.
+
+    Example:
+        >>> grid = PatchGrid(first=4, rows=32, columns=23)
+        >>> grid.cells
+        736
+        >>> grid.span
+        slice(4, 740, None)
     """
 
     first: int

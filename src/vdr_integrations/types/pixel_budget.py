@@ -22,6 +22,13 @@ class PixelBudget:
         min_visual_tokens: Lower limit; the card's ``min_pixels`` is one token.
         factor: Side in pixels of the square that one visual token covers: a 14-pixel patch
             merged 2 x 2 gives 28 (Qwen2-VL).
+
+    Example:
+        >>> budget = PixelBudget(max_visual_tokens=768)
+        >>> budget.fill(height=842, width=595)  # A4, in points
+        (896, 644)
+        >>> budget.visual_tokens(height=896, width=644)
+        736
     """
 
     max_visual_tokens: int = 768

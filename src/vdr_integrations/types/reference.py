@@ -23,6 +23,17 @@ class PageRef:
 
     Attributes:
         sha256: 64 lower-case hexadecimal digits, see ``PageImage.sha256``.
+
+    Example:
+        >>> from PIL import Image
+        >>> from vdr_integrations import PageImage
+        >>> text = str(PageImage(Image.new("RGB", (28, 28))).ref)
+        >>> text[:17]
+        'vdr-page:49cd62ad'
+        >>> PageRef.parse(text) is None
+        False
+        >>> PageRef.parse(f"see {text}") is None
+        True
     """
 
     SCHEME: ClassVar[str] = "vdr-page:"
