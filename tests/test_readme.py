@@ -36,7 +36,8 @@ COMMANDS = [
     if line.startswith("vdr ")
 ]
 DOCUMENTS = [
-    ROOT / "docs" / f"{name}.md" for name in ("agents", "cli", "late-interaction", "pictures")
+    ROOT / "docs" / f"{name}.md"
+    for name in ("agents", "cli", "encoder", "late-interaction", "pictures")
 ]
 EXAMPLES = [
     "python",

@@ -9,16 +9,16 @@
     │   │   └── EmptyDocumentError            a PDF without pages
     │   ├── PageGeometryError (ValueError)    zero, absurd or too elongated page boxes
     │   ├── PageRenderError                   the PDF engine gave up on a page
-    │   ├── ImageDecodeError (ValueError)     bytes that are no image we accept
+    │   ├── ImageDecodeError (ValueError)     bytes that are not an image we accept
     │   ├── ImageTooLargeError (ValueError)   more pixels than the limit (decompression bombs)
-    │   └── PageReferenceError (LookupError)  a ``vdr-page:`` reference that does not resolve
+    │   └── PageReferenceError (LookupError)  a ``vdr-page:`` reference without its image
     ├── CheckpointError                       a checkpoint cannot be used
     │   ├── UnknownCheckpointError (ValueError)
     │   └── CheckpointWeightsError            missing, unexpected or misshapen weights
-    ├── EncodingError                         the model could not give a vector
+    ├── EncodingError                         the model could not make a vector
     │   ├── QueryTooLongError (ValueError)
     │   ├── InvalidVectorError                a vector with NaN, infinity or zero norm
-    │   ├── ForkedProcessError (RuntimeError) a model that did not survive a fork
+    │   ├── ForkedProcessError (RuntimeError) a model that does not work after a fork
     │   └── DeviceMemoryError (MemoryError)   one page alone does not fit the device
     ├── ResourceError (OSError)               this machine is short of processes or open files
     └── IndexStoreError                       an index folder cannot be used
@@ -27,9 +27,9 @@
         ├── IndexMismatchError (ValueError)   made by another model or other settings
         └── IndexLockedError                  another process is writing to it
 
-Messages name the subject, what was found, what is allowed and what to do next. They never hold
-page content, image bytes, passwords or tokens. The standard-library base in parentheses is there
-so that callers who know nothing of this package still catch them.
+Messages name the subject, what was found, what is allowed and what to do next. They never contain
+page content, image bytes, passwords or tokens. The base class in parentheses is from the standard
+library, so that callers who do not know this package catch the errors too.
 """
 
 from __future__ import annotations
@@ -94,11 +94,11 @@ class MissingExtraError(VdrError, ImportError):
 
 
 class PageError(VdrError):
-    """One document, page or image is unusable; the rest of a batch still is.
+    """One document, page or image is unusable; the rest of a batch is usable.
 
     Attributes:
-        source: The file or label that the caller knows the document by.
-        page_number: 1-based page, or None where the whole document is meant.
+        source: The file or label of the document, as the caller knows it.
+        page_number: 1-based page, or None for the whole document.
     """
 
     def __init__(self, message: str, *, source: str, page_number: int | None = None) -> None:
@@ -151,7 +151,7 @@ class CheckpointError(VdrError):
 
 
 class UnknownCheckpointError(CheckpointError, ValueError):
-    """Nothing is known of how this checkpoint is prompted and pooled."""
+    """The prompts and pooling of this checkpoint are not known."""
 
 
 class CheckpointWeightsError(CheckpointError):
@@ -159,15 +159,15 @@ class CheckpointWeightsError(CheckpointError):
 
 
 class EncodingError(VdrError):
-    """The model could not give a vector."""
+    """The model could not make a vector."""
 
 
 class QueryTooLongError(EncodingError, ValueError):
-    """A text has more tokens than the checkpoint takes."""
+    """A text has more tokens than the checkpoint accepts."""
 
 
 class InvalidVectorError(EncodingError):
-    """The model gave NaN, infinity or a zero vector."""
+    """The model returned NaN, infinity or a zero vector."""
 
 
 class ForkedProcessError(EncodingError, RuntimeError):
@@ -179,7 +179,7 @@ class DeviceMemoryError(EncodingError, MemoryError):
 
 
 class ResourceError(VdrError, OSError):
-    """This machine is short of processes, open files or memory; no document is to blame."""
+    """This machine is short of processes, open files or memory; no document causes it."""
 
 
 class IndexStoreError(VdrError):
@@ -191,7 +191,7 @@ class IndexNotFoundError(IndexStoreError, LookupError):
 
 
 class IndexFormatError(IndexStoreError, ValueError):
-    """The folder is not an index, is damaged, or is of a newer format."""
+    """The folder is not an index, is damaged, or has a newer format."""
 
 
 class IndexMismatchError(IndexStoreError, ValueError):

@@ -150,7 +150,7 @@ def test_a_query_that_is_no_string_is_refused(encoder: DenseEncoder) -> None:
 def test_a_text_longer_than_the_checkpoint_takes_is_refused_with_both_numbers(
     encoder: DenseEncoder,
 ) -> None:
-    with pytest.raises(QueryTooLongError, match=r"3000 characters has \d+ tokens.*takes 2048"):
+    with pytest.raises(QueryTooLongError, match=r"3000 characters has \d+ tokens.*accepts 2048"):
         encoder.encode_queries(["x" * 3000])
 
 

@@ -232,7 +232,7 @@ def test_a_kind_of_adapter_that_would_be_merged_wrongly_is_refused(
 @pytest.mark.parametrize(
     ("written", "found"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[]", "a list"),
         ("{}", "base_model_name_or_path=None"),
         ('{"base_model_name_or_path": null}', "base_model_name_or_path=None"),

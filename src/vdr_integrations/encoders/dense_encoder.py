@@ -24,8 +24,19 @@ __all__ = ["DenseEncoder"]
 class DenseEncoder(PageEncoder):
     """Encodes pages and queries into one space of L2-normalised float32 vectors.
 
-    Made by :meth:`load`, or by :func:`vdr_integrations.load_encoder`, for checkpoints that pool the
-    last token.
+    Load one with :meth:`load` or :func:`vdr_integrations.load_encoder`. Its checkpoint uses the
+    state of the last token as the vector.
+
+    Example:
+        >>> from vdr_integrations import open_pdf
+        >>> encoder = DenseEncoder.load("nano")
+        >>> with open_pdf("report.pdf") as pages:
+        ...     vectors = encoder.encode_pages(pages)
+        >>> vectors.shape
+        (5, 512)
+        >>> scores = encoder.encode_queries(["How did revenue change?"]) @ vectors.T
+        >>> scores.shape
+        (1, 5)
     """
 
     @classmethod
@@ -35,75 +46,75 @@ class DenseEncoder(PageEncoder):
         Args:
             model: ``"llamaindex/vdr-2b-multi-v1"``, ``"nano"``, another known hub id, or a local
                 folder.
-            **options: As of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
+            **options: Those of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
                 ``dtype``, ``attn_implementation``, ``dimension`` (or ``truncate_dim``),
                 ``max_visual_tokens``, ``batch_visual_tokens``, ``checkpoint``, ``token``,
                 ``cache_dir``, ``local_files_only``.
 
         Raises:
-            OptionError: An option outside what is allowed, or a checkpoint of the other kind,
-                which :meth:`MultiVectorEncoder.load` loads; no weights are read for it.
-            UnknownCheckpointError: Neither known nor described.
+            OptionError: An option is not allowed, or the checkpoint is of the other kind, which
+                :meth:`MultiVectorEncoder.load` loads; no weights are read for it.
+            UnknownCheckpointError: The checkpoint is neither known nor described.
             CheckpointError: Files are missing or of another architecture.
             CheckpointWeightsError: Weights are missing, unexpected or of another shape.
-            ForkedProcessError: A GPU that was in use before this process was forked.
+            ForkedProcessError: A GPU was in use before this process was forked.
         """
         return cls._load(model, is_multi_vector=False, given=options)
 
     def encode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
-        """Vectors of questions, or of text passages to compare with them.
+        """Encode questions, or text passages to compare with them.
 
         Args:
             texts: Any iterable; order is kept. Special tokens inside them are plain text.
-            show_progress: A bar on stderr.
+            show_progress: Show a progress bar on stderr.
 
         Returns:
             float32 (n, dimension), rows of length 1; (0, dimension) for no texts.
 
         Raises:
-            OptionError: A single string instead of several, something that is no string, or half
-                a surrogate pair in one.
-            QueryTooLongError: More tokens than the checkpoint takes.
-            InvalidVectorError: NaN, infinity or zero.
+            OptionError: A single string instead of several, something that is not a string, or a
+                string with half a surrogate pair.
+            QueryTooLongError: A text has more tokens than the checkpoint accepts.
+            InvalidVectorError: The model returned NaN, infinity or a zero vector.
         """
         return self.finish(self._query_results(texts, show_progress=show_progress))
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
-        """Vectors of pages.
+        """Encode pages.
 
         Args:
             pages: Pages or PIL images; any iterable, rendered a few at a time; order is kept.
-            show_progress: A bar on stderr.
+            show_progress: Show a progress bar on stderr.
 
         Returns:
             float32 (n, dimension), rows of length 1; (0, dimension) for no pages.
 
         Raises:
-            OptionError: Something that is no page.
-            PageError: A page that cannot be rendered.
-            InvalidVectorError: NaN, infinity or zero.
-            DeviceMemoryError: A page that does not fit the device even alone.
+            OptionError: Something that is not a page.
+            PageError: A page cannot be rendered.
+            InvalidVectorError: The model returned NaN, infinity or a zero vector.
+            DeviceMemoryError: One page alone does not fit the memory of the device.
         """
         return self.finish(self._page_results(pages, show_progress=show_progress))
 
     async def aencode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
-        """As :meth:`encode_queries`, without blocking the event loop."""
+        """Do :meth:`encode_queries` without blocking the event loop."""
         return self.finish(await self._aquery_results(texts, show_progress=show_progress))
 
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> NDArray[np.float32]:
-        """As :meth:`encode_pages`, without blocking the event loop."""
+        """Do :meth:`encode_pages` without blocking the event loop."""
         return self.finish(await self._apage_results(pages, show_progress=show_progress))
 
     def finish(self, done: list[NDArray[np.float32]]) -> NDArray[np.float32]:
-        """Vectors of what the model gave, checked; for this package's own use."""
+        """Check and normalise what the model returned; for use inside this package."""
         if not done:
             return np.empty((0, self.dimension), np.float32)
         return dense_vectors(np.stack(done), dimension=self.dimension, subject=self.name)

@@ -1,4 +1,4 @@
-"""From a name and options to an encoder."""
+"""Load an encoder by a name and options."""
 
 from __future__ import annotations
 
@@ -68,51 +68,55 @@ def load_encoder(
     cache_dir: str | None = None,
     local_files_only: bool = False,
 ) -> DenseEncoder | MultiVectorEncoder:
-    """Load a Qwen2-VL retriever; the same files give the same weights in memory.
+    """Load a Qwen2-VL retriever; encoders of the same files share the weights in memory.
 
-    Weights are loaded once for a device, dtype and attention, whatever name, revision, folder or
-    token their files were found by, and shared by all encoders over them.
+    Weights are loaded once for each device, dtype and attention. The name, revision, folder or
+    token that led to the files makes no difference.
 
     A checkpoint that pools one vector a page gives a :class:`DenseEncoder`, a ColQwen2 checkpoint
     a :class:`MultiVectorEncoder`. If you know which one you need, call :meth:`DenseEncoder.load`
     or :meth:`MultiVectorEncoder.load`: type checkers then know the result for any folder.
 
-    No remote code is run and no pickle is read. HF_HOME, HF_TOKEN, HF_HUB_OFFLINE and the rest of
-    huggingface_hub's environment work as in transformers.
+    No remote code is run and no pickle is read. HF_HOME, HF_TOKEN, HF_HUB_OFFLINE and the other
+    environment variables of huggingface_hub work as in transformers.
+
+    Example:
+        >>> load_encoder("nano", device="cpu", dtype="float32")
+        DenseEncoder('nano', dimension=512, device=cpu, dtype=torch.float32)
 
     Args:
         model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
             ``"nano"`` (bundled, 24 MB, for trying things out), or a local folder.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
-            ``"mps"``, ``"cpu"``; None takes the best there is.
+            ``"mps"``, ``"cpu"``; None selects the best available one.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
             later GPUs and on Metal from macOS 14 on, float32 on older ones (float16 overflows in
-            Qwen2-VL); on a CPU it is bfloat16 where the weights are published in it and the CPU
-            multiplies it faster (AMX, AMD's AVX512-BF16), else float32. ``"int8"`` and ``"float8"``
-            (not on Metal) keep weights in 8 bits and compute as with "auto": half the memory of
-            bfloat16, vectors that differ a little (docs/performance.md).
-        attn_implementation: None or ``"sdpa"`` for this package's own pass over torch's own
+            Qwen2-VL). On a CPU it is bfloat16 if the weights are published in bfloat16 and the
+            CPU multiplies it faster (AMX, AMD's AVX512-BF16), else float32. ``"int8"`` and
+            ``"float8"`` (not on Metal) keep weights in 8 bits and compute as with "auto": half
+            the memory of bfloat16, vectors that differ a little (docs/performance.md).
+        attn_implementation: None or ``"sdpa"`` for this package's own forward pass with torch's
             kernels; ``"flash_attention_2"`` or ``"eager"`` for transformers' modules.
-        dimension: Matryoshka: how many leading components are kept, before normalising. None
-            keeps all (1,536 for the 2B models).
+        dimension: How many leading components of a vector are kept (Matryoshka), before it is
+            normalised. None keeps all (1,536 for the 2B models).
         truncate_dim: sentence-transformers' name for ``dimension``; give one of the two.
-        max_visual_tokens: Upper end of the pixel budget, 28 x 28 pixels each. 768 is what the
-            vdr-2b-multi-v1 card recommends: more is slower and finer.
+        max_visual_tokens: Most visual tokens of a page, 28 x 28 pixels each. The vdr-2b-multi-v1
+            card recommends 768: more is slower and shows finer print.
         batch_visual_tokens: Visual tokens in one pass of the model; pages of two or three such
-            batches are in memory. None: 24,576 on CUDA (32 pages), 3,072 on Metal; on a CPU one
-            page at a time, which is as fast there.
-        checkpoint: Prompts and pooling of a checkpoint that is not known by name.
+            batches are in memory. None means 24,576 on CUDA (32 pages) and 3,072 on Metal; on a
+            CPU it means one page at a time, which is as fast there.
+        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
         token: Hugging Face token, for private repositories.
-        cache_dir: Where downloads are kept, instead of HF_HOME.
-        local_files_only: Never look at the hub.
+        cache_dir: Folder of downloaded checkpoints, instead of HF_HOME.
+        local_files_only: Never connect to the hub.
 
     Raises:
-        OptionError: An option outside what is allowed.
-        UnknownCheckpointError: Neither known nor described.
+        OptionError: An option is not allowed.
+        UnknownCheckpointError: The checkpoint is neither known nor described.
         CheckpointError: Files are missing or of another architecture.
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
-        ForkedProcessError: A GPU that was in use before this process was forked.
+        ForkedProcessError: A GPU was in use before this process was forked.
     """
     known = checkpoint_for(model, described=checkpoint)
     kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder

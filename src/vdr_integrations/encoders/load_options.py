@@ -1,4 +1,4 @@
-"""The options that load an encoder, and what follows from them before weights are loaded."""
+"""The options that load an encoder; they are checked before weights are loaded."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LoadOptions(KnownModelOptions, total=False):
 
 
 class ModelToLoad(NamedTuple):
-    """Checked options and the files that they name; no weights are in memory yet."""
+    """Checked options and the files that they select; no weights are in memory yet."""
 
     options: ModelOptions
     contents: CheckpointContents
@@ -66,7 +66,7 @@ class ModelToLoad(NamedTuple):
 
 
 def check_kind(checkpoint: Checkpoint, *, is_multi_vector: bool) -> None:
-    """Refuse a checkpoint that gives the other kind of vectors; no file is read for it.
+    """Refuse a checkpoint that gives the other kind of vectors, before any file is read.
 
     Args:
         checkpoint: Description of the checkpoint.
@@ -100,10 +100,10 @@ def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
     known = checkpoint_for(model, described=given.get("checkpoint"))
     packing = choose_packing(dtype, device)
     if packing is not None and _is_bundled(known):
-        # What its prompt adds is taken back to the last digit: cosines of queries fall to 0.5.
+        # It cancels its prompt to the last digit, so rounding lowers cosines of queries to 0.5.
         raise OptionError(
             f"dtype={dtype!r}: {known.model} does not work with weights of 8 bits, and has only "
-            f"24 MB of them; leave dtype out."
+            f"24 MB of weights; leave dtype out."
         )
     files = files_of(
         known.model,
@@ -136,7 +136,7 @@ def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
 
 
 def _dimension(dimension: int | None, truncate_dim: int | None) -> int | None:
-    """The one number of two names."""
+    """The dimension, by either of its two names."""
     if dimension is None:
         return truncate_dim
     if truncate_dim is not None and truncate_dim != dimension:
@@ -148,5 +148,5 @@ def _dimension(dimension: int | None, truncate_dim: int | None) -> int | None:
 
 
 def _is_bundled(known: Checkpoint) -> bool:
-    """Whether it is a bundled checkpoint, by its name or in a folder."""
+    """Whether it is a bundled checkpoint, under its name or in another folder."""
     return any(replace(known, model=name) == KNOWN_CHECKPOINTS[name] for name in BUNDLED)

@@ -26,8 +26,20 @@ __all__ = ["MultiVectorEncoder"]
 class MultiVectorEncoder(PageEncoder):
     """Encodes pages and queries into matrices: one L2-normalised float32 vector a token.
 
-    Made by :meth:`load`, or by :func:`vdr_integrations.load_encoder`, for ColQwen2 checkpoints.
+    Load one with :meth:`load` or :func:`vdr_integrations.load_encoder` from a ColQwen2 checkpoint.
     Pages are compared with queries by MaxSim (:mod:`vdr_integrations.index`).
+
+    Example:
+        >>> from vdr_integrations import open_pdf
+        >>> from vdr_integrations.index import maxsim_scores
+        >>> encoder = MultiVectorEncoder.load("nano-colqwen2")
+        >>> with open_pdf("report.pdf") as pages:
+        ...     matrices = encoder.encode_pages(pages)
+        >>> (query,) = encoder.encode_queries(["How did revenue change?"])
+        >>> query.shape
+        (9, 128)
+        >>> maxsim_scores(query, matrices).shape
+        (5,)
     """
 
     @classmethod
@@ -37,84 +49,86 @@ class MultiVectorEncoder(PageEncoder):
         Args:
             model: ``"vidore/colqwen2-v1.0"``, ``"nano-colqwen2"``, another known hub id, or
                 a local folder.
-            **options: As of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
+            **options: Those of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
                 ``dtype``, ``attn_implementation``, ``dimension`` (or ``truncate_dim``),
                 ``max_visual_tokens``, ``batch_visual_tokens``, ``checkpoint``, ``token``,
                 ``cache_dir``, ``local_files_only``.
 
         Raises:
-            OptionError: An option outside what is allowed, or a checkpoint of the other kind,
-                which :meth:`DenseEncoder.load` loads; no weights are read for it.
-            UnknownCheckpointError: Neither known nor described.
+            OptionError: An option is not allowed, or the checkpoint is of the other kind, which
+                :meth:`DenseEncoder.load` loads; no weights are read for it.
+            UnknownCheckpointError: The checkpoint is neither known nor described.
             CheckpointError: Files are missing or of another architecture.
             CheckpointWeightsError: Weights are missing, unexpected or of another shape.
-            ForkedProcessError: A GPU that was in use before this process was forked.
+            ForkedProcessError: A GPU was in use before this process was forked.
         """
         return cls._load(model, is_multi_vector=True, given=options)
 
     def encode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> list[NDArray[np.float32]]:
-        """Matrices of questions.
+        """Encode questions as matrices.
 
         Args:
             texts: Any iterable; order is kept. Special tokens inside them are plain text.
-            show_progress: A bar on stderr.
+            show_progress: Show a progress bar on stderr.
 
         Returns:
-            float32 (tokens, dimension) for each, rows of length 1. Every token of the prompt has
-            a row, the augmentation tokens at its end too; :meth:`query_tokens` names them.
+            float32 (tokens, dimension) for each text, rows of length 1. Every token of the prompt
+            has a row, also the augmentation tokens at its end; :meth:`query_tokens` names them.
 
         Raises:
-            OptionError: A single string instead of several, something that is no string, or half
-                a surrogate pair in one.
-            QueryTooLongError: More tokens than the checkpoint takes.
-            InvalidVectorError: NaN, infinity or zero.
+            OptionError: A single string instead of several, something that is not a string, or a
+                string with half a surrogate pair.
+            QueryTooLongError: A text has more tokens than the checkpoint accepts.
+            InvalidVectorError: The model returned NaN, infinity or a zero vector.
         """
         return self.finish(self._query_results(texts, show_progress=show_progress))
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> list[NDArray[np.float32]]:
-        """Matrices of pages.
+        """Encode pages as matrices.
 
         Args:
             pages: Pages or PIL images; any iterable, rendered a few at a time; order is kept.
-            show_progress: A bar on stderr.
+            show_progress: Show a progress bar on stderr.
 
         Returns:
-            float32 (tokens, dimension) for each, rows of length 1, not padded. Visual tokens and
-            the tokens of the prompt around them; :meth:`page_layout` tells them apart.
+            float32 (tokens, dimension) for each page, rows of length 1, not padded. The rows are
+            the visual tokens and the tokens of the prompt around them; :meth:`page_layout` says
+            which rows are visual tokens.
 
         Raises:
-            OptionError: Something that is no page.
-            PageError: A page that cannot be rendered.
-            InvalidVectorError: NaN, infinity or zero.
-            DeviceMemoryError: A page that does not fit the device even alone.
+            OptionError: Something that is not a page.
+            PageError: A page cannot be rendered.
+            InvalidVectorError: The model returned NaN, infinity or a zero vector.
+            DeviceMemoryError: One page alone does not fit the memory of the device.
         """
         return self.finish(self._page_results(pages, show_progress=show_progress))
 
     async def aencode_queries(
         self, texts: Iterable[str], *, show_progress: bool = False
     ) -> list[NDArray[np.float32]]:
-        """As :meth:`encode_queries`, without blocking the event loop."""
+        """Do :meth:`encode_queries` without blocking the event loop."""
         return self.finish(await self._aquery_results(texts, show_progress=show_progress))
 
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> list[NDArray[np.float32]]:
-        """As :meth:`encode_pages`, without blocking the event loop."""
+        """Do :meth:`encode_pages` without blocking the event loop."""
         return self.finish(await self._apage_results(pages, show_progress=show_progress))
 
     def page_layout(self, image_height_px: int, image_width_px: int) -> PatchGrid:
         """Which rows of a page's matrix are its visual tokens.
 
         Args:
-            image_height_px: Of the page's image; it is fitted to the pixel budget here.
-            image_width_px: Likewise.
+            image_height_px: Height of the page's image, in pixels; this method fits it to the
+                pixel budget.
+            image_width_px: Width of the page's image, in pixels.
 
         Raises:
-            PageGeometryError: A page too long or too wide to be encoded.
+            PageGeometryError: The page is too long or too wide to be encoded.
         """
         height, width = self.pixel_budget.fit(height=image_height_px, width=image_width_px)
         factor = self.pixel_budget.factor
@@ -125,8 +139,8 @@ class MultiVectorEncoder(PageEncoder):
         """The text of every row of a query's matrix, prompt included; for display.
 
         Raises:
-            OptionError: Something that is no string, or half a surrogate pair in it.
-            QueryTooLongError: More tokens than the checkpoint takes.
+            OptionError: ``text`` is not a string, or has half a surrogate pair.
+            QueryTooLongError: ``text`` has more tokens than the checkpoint accepts.
         """
         check_texts([text])
         return self._model.prompts.pieces(self._prepare_query(text).tokens)
@@ -140,5 +154,5 @@ class MultiVectorEncoder(PageEncoder):
         return full
 
     def finish(self, done: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-        """Matrices of what the model gave, checked; for this package's own use."""
+        """Check and normalise what the model returned; for use inside this package."""
         return [token_vectors(matrix, subject=self.name, item=n) for n, matrix in enumerate(done)]

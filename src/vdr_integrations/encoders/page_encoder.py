@@ -1,4 +1,4 @@
-"""What dense and late-interaction encoders share: options, preparation, the model behind them."""
+"""What both kinds of encoders share: options, preparation of pages and queries, the model."""
 
 from __future__ import annotations
 
@@ -40,19 +40,19 @@ __all__ = ["PageEncoder"]
 class PageEncoder:
     """A checkpoint with the options that decide what its vectors mean.
 
-    Cheap itself: the weights belong to a shared model, and encoders that differ only in
-    ``dimension``, pixel budget, batch budget or in where the files came from use the same. Safe to
-    call from any number of threads and event loops.
+    An encoder is cheap: the weights belong to a shared model. Encoders that differ only in
+    ``dimension``, pixel budget, batch budget or the origin of the files use the same weights. Safe
+    to call from any number of threads and event loops.
 
     Attributes:
-        name: The model as it was asked for.
+        name: The model, as the caller named it.
         checkpoint: Prompts, pooling and where they come from.
-        dimension: Components of every vector.
-        pixel_budget: What pages are fitted to.
+        dimension: Number of components of every vector.
+        pixel_budget: The size that pages are fitted to.
         batch_visual_tokens: Visual tokens of pages that go through the model together.
         revision: Commit of the hub repository; None for a local folder.
-        fingerprint: SHA-256: vectors may be compared if it is equal, whatever device, dtype, folder
-            or commit made them.
+        fingerprint: SHA-256. Vectors of two encoders may be compared if it is equal, on any
+            device, in any dtype, from any folder or commit.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class PageEncoder:
         batch_visual_tokens: int | None,
         contents: CheckpointContents | None = None,
     ) -> None:
-        """Load or share the model; see ``load_encoder`` for the options."""
+        """Load the model or share a loaded one; see ``load_encoder`` for the options."""
         _check_count("max_visual_tokens", max_visual_tokens)
         if batch_visual_tokens is not None:
             _check_count("batch_visual_tokens", batch_visual_tokens)
@@ -82,7 +82,7 @@ class PageEncoder:
         if max_visual_tokens + prompt > model.max_tokens:
             raise OptionError(
                 f"max_visual_tokens={max_visual_tokens} with a prompt of {prompt} tokens; "
-                f"{checkpoint.model} takes {model.max_tokens} in all."
+                f"{checkpoint.model} accepts {model.max_tokens} in all."
             )
         self.batch_visual_tokens = (
             model.pages_budget if batch_visual_tokens is None else batch_visual_tokens
@@ -113,17 +113,17 @@ class PageEncoder:
 
     @property
     def core(self) -> SharedModel:
-        """The model behind it, for this package's own use."""
+        """The shared model, for use inside this package."""
         return self._model
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that holds the weights."""
         return self._model.backbone.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """Number format of the weights; vectors are float32 whatever it is."""
+        """Number format of the weights; vectors are always float32."""
         return self._model.backbone.dtype
 
     def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
@@ -160,16 +160,16 @@ class PageEncoder:
         if tokens > self._model.max_tokens:
             raise QueryTooLongError(
                 f"a text of {len(text)} characters has {tokens} tokens with its prompt; "
-                f"{self.name} takes {self._model.max_tokens}. Split it into passages."
+                f"{self.name} accepts {self._model.max_tokens}. Split it into passages."
             )
         return query
 
     def prepare_page(self, page: PageInput) -> PreparedPage:
-        """A page as the model reads it, for this package's own use.
+        """A page as the model reads it, for use inside this package.
 
         Raises:
-            OptionError: Something that is no page, or renders itself as no page should.
-            PageError: A page that cannot be rendered.
+            OptionError: It is not a page, or it renders itself in a wrong mode or size.
+            PageError: The page cannot be rendered.
         """
         image = as_page(page).render(self.pixel_budget)
         factor = self.pixel_budget.factor
@@ -181,7 +181,7 @@ class PageEncoder:
         return self._model.prepare_image(image)
 
     def submit_pages(self, pages: Sequence[PreparedPage]) -> Future[list[NDArray[np.float32]]]:
-        """What the model gives for pages, for this package's own use."""
+        """Send pages to the model, for use inside this package."""
         return self._model.worker.submit(pages, budget=self.batch_visual_tokens)
 
     def _page_steps(self, *, show_progress: bool) -> _PageSteps:
@@ -205,17 +205,17 @@ class PageEncoder:
         )
 
     def __copy__(self) -> Self:
-        """Itself: nothing of an encoder changes."""
+        """Return the same object: an encoder never changes."""
         return self
 
     def __deepcopy__(self, _: object) -> Self:
-        """Itself, with the weights in memory."""
+        """Return the same object, with its weights in memory."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the options; whoever unpickles loads or shares the weights.
+        """Pickle the options only; unpickling loads or shares the weights.
 
-        A hub token stays here: the other side finds its own, as transformers does.
+        The hub token is not pickled: the other process finds its own, as transformers does.
         """
         options = {
             "dimension": self.dimension,
@@ -235,7 +235,7 @@ class PageEncoder:
 
 def _texts(texts: Iterable[str]) -> list[str]:
     if isinstance(texts, str):
-        raise OptionError("encode_queries takes several texts; for one write [text].")
+        raise OptionError("encode_queries needs several texts, found one; for one write [text].")
     return check_texts(texts)
 
 

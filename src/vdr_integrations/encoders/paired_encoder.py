@@ -1,4 +1,4 @@
-"""One vector a page and one vector a token together: the page is looked at once."""
+"""A dense and a multi-vector encoder together: the vision tower reads each page once."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ __all__ = ["PairedEncoder", "PairedVectors"]
 
 
 class _PairedPage(NamedTuple):
-    """A page as each of the encoders reads it."""
+    """A page as each encoder reads it."""
 
     dense: PreparedPage
     multi_vector: PreparedPage
 
 
 class PairedVectors(NamedTuple):
-    """Pages as both encoders give them.
+    """The vectors of both encoders.
 
     Attributes:
-        dense: float32 (pages, dimension), as of ``DenseEncoder.encode_pages``.
-        tokens: float32 (tokens, dimension) for each page, as of
-            ``MultiVectorEncoder.encode_pages``.
+        dense: float32 (pages, dimension), as ``DenseEncoder.encode_pages`` returns them.
+        tokens: float32 (tokens, dimension) for each page, as ``MultiVectorEncoder.encode_pages``
+            returns them.
     """
 
     dense: NDArray[np.float32]
@@ -56,47 +56,60 @@ class PairedVectors(NamedTuple):
 
 
 class PairedEncoder:
-    """A dense and a late-interaction encoder that look at a page once.
+    """A dense and a multi-vector encoder that run the vision tower once for a page.
 
-    Where both have the same vision tower, in the same format on the same device, and the same pixel
-    budget (but for a minimum, which pages seldom meet), a page goes through it once; that is most
-    of its work (72 % with the 2B models, shared research). It serves checkpoints that were trained
-    over one frozen tower, as ``nano`` and ``nano-colqwen2`` are, and an index that recalls by dense
-    vectors and compares by late interaction. Vectors are those that either encoder gives alone;
-    queries are encoded by either of them.
+    A page goes through the tower once if both encoders have the same tower, in the same format on
+    the same device, and the same pixel budget (the minimum may differ, as pages seldom meet it).
+    The tower is most of the work for a page (72 % with the 2B models, shared research).
+
+    Use it for checkpoints that were trained over one frozen tower, such as ``nano`` and
+    ``nano-colqwen2``, and for an index that uses dense vectors to select candidates and late
+    interaction to compare them. The vectors are those of each encoder alone. Encode queries with
+    either encoder.
 
     Attributes:
         dense: The encoder of one vector a page.
         multi_vector: The encoder of one vector a token.
+
+    Example:
+        >>> from vdr_integrations import DenseEncoder, MultiVectorEncoder, open_pdf
+        >>> dense = DenseEncoder.load("nano")
+        >>> pair = PairedEncoder(dense=dense, multi_vector=MultiVectorEncoder.load("nano-colqwen2"))
+        >>> pair.shares_vision
+        True
+        >>> with open_pdf("report.pdf") as pages:
+        ...     found = pair.encode_pages(pages)
+        >>> found.dense.shape, len(found.tokens)
+        ((5, 512), 5)
     """
 
     def __init__(self, *, dense: DenseEncoder, multi_vector: MultiVectorEncoder) -> None:
-        """Pair two encoders; nothing is loaded or copied."""
+        """Pair two encoders. Nothing is loaded or copied."""
         self.dense = dense
         self.multi_vector = multi_vector
 
     @property
     def shares_vision(self) -> bool:
-        """Whether one pass of the vision tower serves both; two models are compared once."""
+        """Whether one pass of the vision tower serves both. Two models are compared only once."""
         return _have_one_tower(self.multi_vector.core, self.dense.core)
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> PairedVectors:
-        """Vectors of pages.
+        """Encode pages with both encoders.
 
         Args:
             pages: Pages or PIL images; any iterable, rendered a few at a time; order is kept.
-            show_progress: A bar on stderr.
+            show_progress: Show a progress bar on stderr.
 
         Returns:
-            What both encoders give for them.
+            The vectors of both encoders.
 
         Raises:
-            OptionError: Something that is no page.
-            PageError: A page that cannot be rendered.
-            InvalidVectorError: NaN, infinity or zero.
-            DeviceMemoryError: A page that does not fit the device even alone.
+            OptionError: Something that is not a page.
+            PageError: A page cannot be rendered.
+            InvalidVectorError: The model returned NaN, infinity or a zero vector.
+            DeviceMemoryError: One page alone does not fit the memory of the device.
         """
         with self._steps(show_progress=show_progress) as steps:
             return self._finish(run_in_windows(pages, steps))
@@ -104,7 +117,7 @@ class PairedEncoder:
     async def aencode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
     ) -> PairedVectors:
-        """As :meth:`encode_pages`, without blocking the event loop."""
+        """Do :meth:`encode_pages` without blocking the event loop."""
         with self._steps(show_progress=show_progress) as steps:
             return self._finish(await arun_in_windows(pages, steps))
 
@@ -131,7 +144,7 @@ class PairedEncoder:
         return _PairedPage(prepared, self.multi_vector.prepare_page(page))
 
     def _shows_both(self, page: PreparedPage) -> bool:
-        """Whether what the dense encoder sees of a page is what the other one would see."""
+        """Whether the other encoder would prepare the page in the same way."""
         own, other = self.dense.pixel_budget, self.multi_vector.pixel_budget
         least = other.min_visual_tokens
         if replace(own, min_visual_tokens=least) != other or own.min_visual_tokens > least:
@@ -154,9 +167,9 @@ class PairedEncoder:
 
 
 class _Turns:
-    """Windows one after the other, and each by one model after the other.
+    """Runs one window after the other, and each window with one model after the other.
 
-    Two models at once would only take turns on one device, and threads from one another.
+    Two models at once would only take turns on one device, and compete for threads.
     """
 
     def __init__(self, *, first: _Submit, then: _Submit) -> None:
@@ -166,7 +179,7 @@ class _Turns:
         self._stopped = False
 
     def submit(self, window: Sequence[_PairedPage]) -> Future[list[_PairedRow]]:
-        """Rows of both models for a window, when those before it are done."""
+        """Rows of both models for a window, after the windows before it are done."""
         result: Future[list[_PairedRow]] = Future()
         before, self._last = self._last, result
 
@@ -189,7 +202,7 @@ class _Turns:
         return result
 
     def stop(self) -> None:
-        """Nobody waits any more: what has not begun does not begin."""
+        """Start nothing more: nobody waits for it."""
         self._stopped = True
         if self._running is not None:
             self._running.cancel()
@@ -212,14 +225,14 @@ class _Turns:
 
         try:
             self._running = submit(pages)
-        except Exception as error:  # noqa: BLE001  # in a callback nobody would hear of it
+        except Exception as error:  # noqa: BLE001  # an error in a callback would be lost
             result.set_exception(error)
         else:
             self._running.add_done_callback(done)
 
 
 class _Compared:
-    """Which models have one tower."""
+    """Remembers which models have the same tower."""
 
     def __init__(self) -> None:
         self.comparing = threading.Lock()

@@ -13,15 +13,15 @@ Value = TypeVar("Value")
 
 
 class computed_once(Generic[Value]):  # noqa: N801  # used as a decorator, like property
-    """As ``functools.cached_property`` is from Python 3.12 on.
+    """Works like ``functools.cached_property`` from Python 3.12 on.
 
-    Before, that has one lock for all objects of a class: they wait for each other, and a process
-    that is forked while another thread holds it waits for ever. Two threads that ask at once both
-    compute here, and the first value is kept.
+    Before 3.12 that has one lock for all objects of a class: they wait for each other, and a
+    process that is forked while another thread holds the lock waits forever. Here two threads that
+    ask at the same time both compute, and the first value is kept.
     """
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:
-        """Take the method."""
+        """Wrap the method."""
         self._compute = compute
         self._name = compute.__name__
         self.__doc__ = compute.__doc__
@@ -33,7 +33,7 @@ class computed_once(Generic[Value]):  # noqa: N801  # used as a decorator, like 
     def __get__(self, instance: object, owner: type | None = None) -> Value: ...
 
     def __get__(self, instance: object | None, owner: type | None = None) -> Self | Value:
-        """The value; it is in the object's dictionary from then on."""
+        """The value; it is kept in the object's dictionary."""
         if instance is None:
             return self
         return vars(instance).setdefault(self._name, self._compute(instance))

@@ -24,9 +24,9 @@ class Explanation(Protocol):
 
 
 class _Explainable:
-    """Room for what a search knows of a hit beyond its fields.
+    """Keeps what a search knows of a hit besides its fields.
 
-    No field: it is not compared, shown, copied, pickled or turned into JSON.
+    It is not a field: it is not compared, shown, copied, pickled or written to JSON.
     """
 
     __slots__ = ("_explanation",)
@@ -37,16 +37,17 @@ class Hit(_Explainable):
     """A page and how well it matches.
 
     Attributes:
-        source: The document, as it was given when it was indexed.
+        source: The document, as the caller named it when it was indexed.
         page_number: 1-based.
         score: Higher is better. Cosine similarity, -1 to 1, from a dense index; the MaxSim score
             (at most the number of query tokens) from a late-interaction index.
-        page_label: What is printed on the page ("iv"), or the page number as text.
+        page_label: The label in the PDF ("iv"), or the page number as text.
         total_pages: Pages of the document.
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
-        text: The text layer, empty for scans.
-        page_id: In a late-interaction index, stays when the document is indexed again.
-        metadata: The caller's, likewise.
+        text: The text layer; empty for scans.
+        page_id: Only in a late-interaction index; stays the same when the document is indexed
+            again.
+        metadata: The caller's metadata, only in a late-interaction index.
     """
 
     source: str
@@ -60,7 +61,7 @@ class Hit(_Explainable):
     metadata: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form, keys as the attributes; without ``page_id`` and ``metadata`` if empty."""
+        """The attributes as a dict for JSON, without ``page_id`` and ``metadata`` if empty."""
         found = asdict(self)
         for name in ("page_id", "metadata"):
             if not found[name]:
@@ -97,6 +98,6 @@ _HitT = TypeVar("_HitT", bound=Hit)
 
 
 def explained(hit: _HitT, explanation: Explanation) -> _HitT:
-    """The hit itself, which now knows how to draw its heat map."""
+    """Return the same hit, which can now draw its heat map."""
     object.__setattr__(hit, "_explanation", explanation)
     return hit

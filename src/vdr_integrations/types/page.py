@@ -1,4 +1,4 @@
-"""What encoders encode: something that renders itself inside a pixel budget."""
+"""The input of encoders: a page that renders itself inside a pixel budget."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Page(Protocol):
     """One page, drawn on demand: a PDF page, a photograph, an array."""
 
     def render(self, budget: PixelBudget) -> Image.Image:
-        """RGB image whose sides are exactly what ``budget`` asks for."""
+        """RGB image with exactly the size that ``budget`` gives."""
         ...
 
 
@@ -34,7 +34,7 @@ class PageImage:
 
     Attributes:
         image: Upright, mode RGB.
-        source: What error messages call it: a path or a label, never content.
+        source: Name of the page in error messages: a path or a label, never content.
     """
 
     image: Image.Image
@@ -46,7 +46,7 @@ class PageImage:
         return cls(to_rgb(image), source=source)
 
     def __post_init__(self) -> None:
-        """Refuse modes that would be encoded wrongly."""
+        """Refuse modes other than RGB, which would be encoded wrongly."""
         if self.image.mode != "RGB":
             raise OptionError(
                 f"PageImage needs an RGB image, found mode {self.image.mode}; "
@@ -55,19 +55,19 @@ class PageImage:
 
     @property
     def width(self) -> int:
-        """Pixels."""
+        """Width in pixels."""
         return self.image.width
 
     @property
     def height(self) -> int:
-        """Pixels."""
+        """Height in pixels."""
         return self.image.height
 
     @computed_once
     def sha256(self) -> str:
         """SHA-256 of the pixels: ``b"RGB"``, width and height as 4-byte big-endian, then rows.
 
-        Independent of the file format and of the compressor that wrote it.
+        It does not depend on the file format or on the program that wrote the file.
         """
         digest = hashlib.sha256(b"RGB")
         digest.update(self.width.to_bytes(4, "big") + self.height.to_bytes(4, "big"))
@@ -76,11 +76,11 @@ class PageImage:
 
     @property
     def ref(self) -> PageRef:
-        """The reference that this image has in a page store."""
+        """The reference of this image in a page store."""
         return PageRef(self.sha256)
 
     def render(self, budget: PixelBudget) -> Image.Image:
-        """The image, resized once (bicubic, as the card does) to what ``budget`` asks for."""
+        """The image, resized once (bicubic, as the card does) to the size that ``budget`` gives."""
         height, width = budget.fit(height=self.height, width=self.width, source=self.source)
         if (height, width) == (self.height, self.width):
             return self.image
@@ -92,14 +92,14 @@ class PageImage:
 
 
 PageInput = Page | Image.Image
-"""What ``encode_pages`` takes; ``vdr_integrations.pages.open_image`` makes one of anything else."""
+"""The input of ``encode_pages``. ``vdr_integrations.pages.open_image`` opens anything else."""
 
 
 def as_page(page: PageInput) -> Page:
-    """A page of a page or PIL image.
+    """Make a page of a page or PIL image.
 
     Raises:
-        OptionError: Anything else; paths and bytes go through ``pages.open_image`` first.
+        OptionError: It is something else. Open paths and bytes with ``pages.open_image`` first.
     """
     if isinstance(page, Image.Image):
         return PageImage.from_pil(page)

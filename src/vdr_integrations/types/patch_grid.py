@@ -1,4 +1,4 @@
-"""Where the visual tokens of a page lie in its multi-vector."""
+"""Which rows of a page's matrix are its visual tokens."""
 
 from __future__ import annotations
 
@@ -11,15 +11,22 @@ __all__ = ["PatchGrid"]
 
 @dataclass(frozen=True, slots=True)
 class PatchGrid:
-    """The visual tokens of a page: rows of its matrix that lie on the page, line by line.
+    """The visual tokens of a page as rows of its matrix, line by line.
 
-    Row ``first + r * columns + c`` of the matrix is the cell in line ``r`` and column ``c``; the
-    other rows belong to the prompt.
+    Row ``first + r * columns + c`` of the matrix is the cell in line ``r`` and column ``c`` of the
+    page; the other rows belong to the prompt.
 
     Attributes:
         first: Row of the first visual token, 0-based.
-        rows: Cells down.
-        columns: Cells across.
+        rows: Number of cells from top to bottom.
+        columns: Number of cells from left to right.
+
+    Example:
+        >>> grid = PatchGrid(first=4, rows=32, columns=23)
+        >>> grid.cells
+        736
+        >>> grid.span
+        slice(4, 740, None)
     """
 
     first: int
@@ -27,10 +34,11 @@ class PatchGrid:
     columns: int
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be a grid."""
+        """Refuse numbers that cannot be a grid."""
         if self.first < 0 or self.rows < 1 or self.columns < 1:
             raise OptionError(
-                f"a patch grid begins at row 0 or later and has at least one cell, found {self}."
+                f"a patch grid must begin at row 0 or later and have at least one cell, found "
+                f"{self}."
             )
 
     @property

@@ -1,4 +1,4 @@
-"""How many pixels of a page a checkpoint looks at. Pure arithmetic."""
+"""How many pixels of a page a checkpoint reads. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ MAX_ASPECT_RATIO = 200
 
 @dataclass(frozen=True, slots=True)
 class PixelBudget:
-    """Between ``min_visual_tokens`` and ``max_visual_tokens`` squares of ``factor`` pixels.
+    """From ``min_visual_tokens`` to ``max_visual_tokens`` squares with sides of ``factor`` pixels.
 
     Attributes:
-        max_visual_tokens: Upper limit; 768 is what the vdr-2b-multi-v1 card recommends.
+        max_visual_tokens: Upper limit; the vdr-2b-multi-v1 card recommends 768.
         min_visual_tokens: Lower limit; the card's ``min_pixels`` is one token.
         factor: Side in pixels of the square that one visual token covers: a 14-pixel patch
             merged 2 x 2 gives 28 (Qwen2-VL).
+
+    Example:
+        >>> budget = PixelBudget(max_visual_tokens=768)
+        >>> budget.fill(height=842, width=595)  # A4, in points
+        (896, 644)
+        >>> budget.visual_tokens(height=896, width=644)
+        736
     """
 
     max_visual_tokens: int = 768
@@ -29,7 +36,7 @@ class PixelBudget:
     factor: int = 28
 
     def __post_init__(self) -> None:
-        """Refuse budgets that no image could meet."""
+        """Refuse budgets that no image can meet."""
         if self.factor < 1 or not 1 <= self.min_visual_tokens <= self.max_visual_tokens:
             raise OptionError(
                 f"PixelBudget needs 1 <= min_visual_tokens <= max_visual_tokens and factor >= 1; "
@@ -48,27 +55,28 @@ class PixelBudget:
         return self.min_visual_tokens * self.factor**2
 
     def fit(self, *, height: float, width: float, source: str = "image") -> tuple[int, int]:
-        """Size that an image of ``height`` x ``width`` pixels is resized to.
+        """Size to which an image of ``height`` x ``width`` pixels is resized.
 
-        The card's ``smart_resize``: both sides become multiples of ``factor``, the aspect ratio
-        is kept as nearly as that allows, and an image that is inside the budget already is only
-        rounded, never enlarged. Where the card would leave the budget (very long images, a lower
+        This is the card's ``smart_resize``: both sides become multiples of ``factor``, the aspect
+        ratio changes as little as that allows, and the size of an image inside the budget is only
+        rounded, never enlarged. If the card would exceed the budget (very long images, or a lower
         limit close to the upper one), the upper limit holds.
 
         Args:
-            height: Pixels, positive.
-            width: Pixels, positive.
-            source: What error messages call the image.
+            height: Height in pixels, positive.
+            width: Width in pixels, positive.
+            source: Name of the image in error messages.
 
         Returns:
             ``(height, width)`` in pixels, multiples of ``factor``.
 
         Raises:
-            PageGeometryError: Empty, not finite, or longer than 200 times its width.
+            PageGeometryError: The size is empty or not finite, or one side is more than 200 times
+                the other.
         """
         self._check(height, width, source)
         factor = self.factor
-        # Python's round is half-to-even, and so is the card's and transformers'.
+        # Python rounds half to even, as the card and transformers do.
         fitted_height = max(factor, round(height / factor) * factor)
         fitted_width = max(factor, round(width / factor) * factor)
         if fitted_height * fitted_width < self.min_pixels:
@@ -80,28 +88,29 @@ class PixelBudget:
         return fitted_height, fitted_width
 
     def fill(self, *, height: float, width: float, source: str = "page") -> tuple[int, int]:
-        """Largest size of this shape inside the budget: what a vector page is rendered at.
+        """Largest size of this shape inside the budget, at which a PDF page is rendered.
 
-        A PDF page has a shape and no pixels, so it always gets the whole budget. For a page
-        rendered far above the budget this is exactly what :meth:`fit` gives.
+        A PDF page has a shape but no pixels, so it always gets the whole budget. For a page
+        rendered far above the budget this is the same as :meth:`fit`.
 
         Args:
-            height: Any unit, positive.
-            width: The same unit, positive.
-            source: What error messages call the page.
+            height: Height in any unit, positive.
+            width: Width in the same unit, positive.
+            source: Name of the page in error messages.
 
         Returns:
             ``(height, width)`` in pixels, multiples of ``factor``.
 
         Raises:
-            PageGeometryError: Empty, not finite, or longer than 200 times its width.
+            PageGeometryError: The size is empty or not finite, or one side is more than 200 times
+                the other.
         """
         self._check(height, width, source)
         factor = self.factor
         shrink = math.sqrt((height * width) / self.max_pixels)
         filled_height = max(factor, math.floor(height / shrink / factor) * factor)
         filled_width = max(factor, math.floor(width / shrink / factor) * factor)
-        # One side of a very long page is held at one token: the other must make up for it.
+        # One side of a very long page is never less than one token, so the other must be shorter.
         longest = self.max_visual_tokens * factor
         if filled_height * filled_width > self.max_pixels:
             filled_height = min(filled_height, longest)
@@ -109,12 +118,12 @@ class PixelBudget:
         return filled_height, filled_width
 
     def visual_tokens(self, *, height: int, width: int) -> int:
-        """Visual tokens of a size given by :meth:`fit` or :meth:`fill`."""
+        """Number of visual tokens of a size from :meth:`fit` or :meth:`fill`."""
         return (height // self.factor) * (width // self.factor)
 
     @staticmethod
     def _check(height: float, width: float, source: str) -> None:
-        # The area too: two huge or two tiny sides overflow or vanish in it.
+        # Check the area too: with two huge or two tiny sides it becomes infinite or zero.
         if not (height > 0 and width > 0 and 0 < height * width < math.inf):
             raise PageGeometryError(
                 f"its size is {width} x {height}; sides and area must be positive and finite. "

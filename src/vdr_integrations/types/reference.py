@@ -15,14 +15,25 @@ _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True, order=True)
 class PageRef:
-    """``vdr-page:<sha256>``: the image of a page, by its content.
+    """``vdr-page:<sha256>``: the image of a page, named by its content.
 
-    LlamaIndex and LangChain hand an embedder nothing but strings; this one is what lets their
-    own indexes embed pictures. Only a string that is a reference from its first to its last
-    character counts as one; text that merely holds a reference is text.
+    LlamaIndex and LangChain pass only strings to an embedder; with this string their own indexes
+    can embed images. A string counts as a reference only if the whole string is one; text with a
+    reference in it is text.
 
     Attributes:
         sha256: 64 lower-case hexadecimal digits, see ``PageImage.sha256``.
+
+    Example:
+        >>> from PIL import Image
+        >>> from vdr_integrations import PageImage
+        >>> text = str(PageImage(Image.new("RGB", (28, 28))).ref)
+        >>> text[:17]
+        'vdr-page:49cd62ad'
+        >>> PageRef.parse(text) is None
+        False
+        >>> PageRef.parse(f"see {text}") is None
+        True
     """
 
     SCHEME: ClassVar[str] = "vdr-page:"
@@ -39,7 +50,7 @@ class PageRef:
 
     @classmethod
     def parse(cls, text: str) -> Self | None:
-        """The reference that ``text`` is, or None for any other text."""
+        """Read ``text`` as a reference; None if it is any other text."""
         if not text.startswith(cls.SCHEME):
             return None
         digits = text[len(cls.SCHEME) :]

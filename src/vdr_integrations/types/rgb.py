@@ -1,4 +1,4 @@
-"""Any PIL image to upright 8-bit RGB, the way a reader of the page would see it."""
+"""Convert any PIL image to upright 8-bit RGB, as a reader of the page sees it."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["to_rgb"]
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright RGB of an image in any PIL mode.
+    """Convert an image in any PIL mode to upright RGB.
 
-    EXIF orientation is applied; alpha and palette transparency lie on white, as on paper; grey of
-    16 bits keeps its high byte, and so does mode I, unless nothing in it exceeds 255; floating
-    point is read as 0..1 if nothing exceeds 1, else as 0..255; CMYK, YCbCr, Lab, 1-bit and
-    palettes go through PIL's conversion.
+    EXIF orientation is applied. Alpha and palette transparency show white, as on paper. Grey of 16
+    bits keeps its high byte, and so does mode I, unless all values are at most 255. Floating point
+    is read as 0..1 if all values are at most 1, else as 0..255. PIL converts CMYK, YCbCr, Lab,
+    1-bit and palettes.
 
     Returns:
-        An image of mode RGB; the same object if it was one already and needed no turning.
+        An image of mode RGB; the same object if it is upright RGB already.
 
     Raises:
-        ImageDecodeError: Integer grey outside 0..65535, or floating point that is outside 0..255
-            or not finite: nothing says what is white there.
+        ImageDecodeError: Integer grey is outside 0..65535, or floating point is outside 0..255 or
+            not finite: it is not known which value is white.
     """
     upright = ImageOps.exif_transpose(image) if _is_turned(image) else image
     if upright.mode == "RGB" and not upright.has_transparency_data:
@@ -42,7 +42,7 @@ def _is_turned(image: Image.Image) -> bool:
 
 
 def _on_white(image: Image.Image) -> Image.Image:
-    # PIL converts premultiplied grey to nothing but LA.
+    # PIL converts premultiplied grey only to LA.
     straight = image.convert("LA") if image.mode == "La" else image
     on_white = Image.new("RGBA", image.size, (255, 255, 255, 255))
     on_white.alpha_composite(straight.convert("RGBA"))
@@ -67,7 +67,7 @@ def _float_grey(values: np.ndarray) -> np.ndarray:
 def _check_range(values: np.ndarray, white: int) -> None:
     if values.size and not (values.min() >= 0 and values.max() <= white):  # false for NaN too
         raise ImageDecodeError(
-            f"grey values from {values.min():g} to {values.max():g}; at most 0 to {white} has a "
+            f"grey values from {values.min():g} to {values.max():g}; only 0 to {white} has a "
             f"defined meaning. Convert it to 8 bits first.",
             source="image",
         )

@@ -83,7 +83,7 @@ def test_a_folder_without_weights_is_a_problem(vdr: Callable[..., Result], tmp_p
     (tmp_path / "vdr-2b-v1" / "model.safetensors").write_bytes(b"<html>not found</html>")
     done = vdr("doctor", "--model", tmp_path / "vdr-2b-v1")
     assert done.exit_code == 1
-    assert "no safetensors" in done.stdout
+    assert "not a complete safetensors file" in done.stdout
 
 
 def test_tokens_are_never_shown(vdr: Callable[..., Result]) -> None:

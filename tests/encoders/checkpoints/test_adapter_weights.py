@@ -118,7 +118,7 @@ def test_the_two_halves_of_a_pair_under_two_names_are_no_pair(base: Path, folder
         weights[f"{other}.lora_B.weight"] = weights.pop(f"{Q_PROJ}.lora_B.weight")
 
     rewrite_adapter(folder, rename)
-    with pytest.raises(CheckpointWeightsError, match=r"lack their other half"):
+    with pytest.raises(CheckpointWeightsError, match=r"the other half of their pair is missing"):
         load(folder)
 
 

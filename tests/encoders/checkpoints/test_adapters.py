@@ -295,7 +295,7 @@ def test_all_keys_that_are_not_understood_are_named_at_once_and_long_values_cut(
         ("alpha_pattern", {"(q_proj": 64}, "regular expressions"),
         ("rank_pattern", {"*q_proj": 4}, "regular expressions"),
         *(("use_rslora", value, "true or false") for value in ("false", 1, 0.0, [True])),
-        ("revision", 5, "the name of one"),
+        ("revision", 5, "the name of a revision"),
     ],
 )
 def test_a_value_that_means_nothing_is_refused_by_name(

@@ -295,7 +295,7 @@ def test_a_weights_file_that_is_cut_short_is_refused_by_name(
     folder = shutil.copytree(tiny_checkpoint, tmp_path / "vdr-2b-multi-v1")
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:cut])
-    with pytest.raises(CheckpointWeightsError, match=r"model\.safetensors is no whole"):
+    with pytest.raises(CheckpointWeightsError, match=r"model\.safetensors is not a complete"):
         load_encoder(str(folder), device="cpu")
 
 

@@ -1,1 +1,1 @@
-"""Checkpoints: what is known of them, where their files come from, what is read from these."""
+"""Checkpoints: their descriptions, where their files come from, and how these are read."""

@@ -1,4 +1,4 @@
-"""Low-rank adapters in PEFT's format: read from safetensors, added to the weights they adapt."""
+"""Low-rank adapters in PEFT's format, read from safetensors to be merged into the base."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _SAVED_WHOLE = frozenset({"weight", "bias"})
 _MATRIX_AXES = 2
 _SHOWN = 6
 
-# Names of 2024 (model.layers, visual), of today (model.language_model.layers, model.visual), and
-# of transformers' ColQwen2 around either (vlm.).
+# Names of 2024 (model.layers, visual), current names (model.language_model.layers, model.visual),
+# and the prefix of transformers' ColQwen2 before either (vlm.).
 _LANGUAGE = re.compile(
     r"(?:vlm\.)?(?:model\.)?(?:language_model\.)?"
     r"(layers\.\d+\.(?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj))"
@@ -52,14 +52,15 @@ _VISION = re.compile(
 
 @dataclass(slots=True)
 class Adapter:
-    """What is added to, or put in place of, weights of the base model.
+    """Changes to the weights of a base model.
 
     Attributes:
         config: The base, ranks and scales.
-        updates: By module: the product of the low-rank pair, scaled; added to the module's
+        updates: For each module the scaled product of its low-rank pair, which is added to its
             weight. Modules are ``language_model.layers.<n>.self_attn.q_proj``,
             ``visual.blocks.<n>.attn.qkv`` and so on, or ``PROJECTION``.
-        replacements: By parameter of the projection: tensors that were trained whole.
+        replacements: For each parameter of the projection that was trained whole its tensor, which
+            replaces that of the base.
     """
 
     config: AdapterConfig
@@ -68,18 +69,18 @@ class Adapter:
 
 
 def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter:
-    """Read an adapter; nothing is run and no pickle is read.
+    """Read an adapter; no code is run and no pickle is read.
 
     Args:
         config_file: ``adapter_config.json``.
         weights_file: ``adapter_model.safetensors``.
-        name: What errors call the checkpoint.
+        name: Name of the checkpoint in error messages.
 
     Raises:
-        CheckpointError: A kind of adapter that is not understood, or a file that does not say what
-            it is an adapter of.
-        CheckpointWeightsError: Weights of modules that no Qwen2-VL retriever has, half a pair, two
-            for one module, a pair of another rank than the configuration says, or none at all.
+        CheckpointError: The kind of adapter is not supported, or the file does not name its base.
+        CheckpointWeightsError: The file has weights of modules that no Qwen2-VL retriever has, half
+            a pair, two pairs for one module, a pair whose rank differs from the configuration, or
+            no weights at all.
     """
     adapter = Adapter(read_adapter_config(config_file, name=name))
     refuse = _Refusal(name)
@@ -117,7 +118,7 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
 
 
 def _target(owner: str) -> str | None:
-    """The backbone's module, or the projection, that the adapter knows as ``owner``."""
+    """The module of the backbone, or the projection, that the adapter calls ``owner``."""
     if owner == PROJECTION:
         return PROJECTION
     if found := _LANGUAGE.fullmatch(owner):
@@ -136,35 +137,35 @@ class _Refusal:
         if keys:
             raise CheckpointWeightsError(
                 f"{self.name}: {len(keys)} weights of the adapter belong to no layer of a Qwen2-VL "
-                f"retriever or lack their other half ({_some(keys)}). The vectors would be wrong. "
-                f"Download the checkpoint again, or merge it with peft."
+                f"retriever, or the other half of their pair is missing ({_some(keys)}). The "
+                f"vectors would be wrong. Download the checkpoint again, or merge it with peft."
             )
 
     def doubled(self, targets: Iterable[str]) -> None:
         if found := list(targets):
             raise CheckpointWeightsError(
-                f"{self.name}: the adapter has weights for {_some(found)} under two names; which "
-                f"count cannot be told. Save the adapter again with peft."
+                f"{self.name}: the adapter has weights for {_some(found)} under two names; it is "
+                f"not known which of them are right. Save the adapter again with peft."
             )
 
     def half_saved(self, parts: Iterable[str]) -> None:
         raise CheckpointWeightsError(
-            f"{self.name}: the adapter brings a {PROJECTION} of its own, and its "
+            f"{self.name}: the adapter has a {PROJECTION} of its own, but its "
             f"{' and '.join(sorted(parts))} is missing. Download the checkpoint again, or save "
             f"the adapter again with peft."
         )
 
     def nothing(self) -> None:
         raise CheckpointWeightsError(
-            f"{self.name}: the adapter's file holds no weights; it would change nothing. Download "
+            f"{self.name}: the adapter's file has no weights; it would change nothing. Download "
             f"the checkpoint again, or save the adapter again with peft."
         )
 
     def other_rank(self, owner: str, low: torch.Tensor, high: torch.Tensor, rank: int) -> None:
         raise CheckpointWeightsError(
             f"{self.name}: the adapter's pair for {owner} has the shapes {tuple(low.shape)} and "
-            f"{tuple(high.shape)}; its configuration says rank {rank} (r, rank_pattern), and the "
-            f"scale follows from it. Download the checkpoint again, or save it again with peft."
+            f"{tuple(high.shape)}; its configuration says rank {rank} (r, rank_pattern), which "
+            f"decides the scale too. Download the checkpoint again, or save it again with peft."
         )
 
 

@@ -1,4 +1,4 @@
-"""What ``adapter_config.json`` says of a merge: the base, ranks and scales; all else is refused."""
+"""Read ``adapter_config.json``: the base, ranks and scales. Other kinds of adapters are refused."""
 
 from __future__ import annotations
 
@@ -51,19 +51,18 @@ _OF_NO_WEIGHT = frozenset(
         "task_type",
     }
 )
-"""Keys that change no merged weight, whatever they say: the pairs in the file tell what is adapted.
-"""
+"""Keys whose values never change merged weights: the pairs in the file say what is adapted."""
 
 _DEFAULTS: dict[str, Any] = {
     "bias": "none",
     "megatron_core": "megatron.core",
     "qalora_group_size": 16,
 }
-"""Of peft, where they are something else than None, False or empty."""
+"""Defaults of peft that are not None, False or empty."""
 
 _PLAIN_STARTS = frozenset({"gaussian", "orthogonal", "eva"})
-"""Values of ``init_lora_weights``, beside true and false, that leave the base's weights alone. The
-others (pissa, olora, corda, loftq, lora_ga) put a remainder in their place."""
+"""Values of ``init_lora_weights``, besides true and false, that do not change the base's weights.
+The others (pissa, olora, corda, loftq, lora_ga) replace them by a remainder."""
 
 _SHOWN_CHARACTERS = 60
 
@@ -73,18 +72,18 @@ _Patterns = tuple[tuple[str, _Number], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterConfig:
-    """What a plain LoRA adapter says of itself; nothing else decides what is merged.
+    """The configuration of a plain LoRA adapter; with the pairs it decides the merged weights.
 
     Attributes:
         base: Hub id or folder of the base checkpoint, as the adapter names it.
-        base_revision: Its revision, None for the default one.
-        rank: Of the pairs that no pattern names.
-        alpha: Likewise.
-        rank_patterns: Regular expressions for the ends of modules' names, and their ranks; the
-            first that fits counts.
-        alpha_patterns: Likewise.
-        by_root: Updates are divided by the root of the rank in place of the rank.
-        saves_projection: The projection was trained whole, and is in the adapter's weights.
+        base_revision: Revision of the base; None for the default revision.
+        rank: Rank of the pairs that no pattern matches.
+        alpha: Alpha of the pairs that no pattern matches.
+        rank_patterns: Regular expressions for the ends of modules' names, with their ranks; the
+            first match counts.
+        alpha_patterns: The same for alphas.
+        by_root: Divide updates by the square root of the rank instead of the rank.
+        saves_projection: The projection was trained whole and is in the adapter's weights.
     """
 
     base: str
@@ -97,20 +96,21 @@ class AdapterConfig:
     saves_projection: bool
 
     def rank_of(self, module: str) -> int:
-        """The rank of a module's pair, by the name that peft knew the module under."""
+        """The rank of a module's pair; ``module`` is peft's name of it."""
         return _first_fit(self.rank_patterns, module, self.rank)
 
     def scale_of(self, module: str) -> float:
-        """What the product of a module's pair is multiplied with."""
+        """The factor of the product of a module's pair."""
         rank = self.rank_of(module)
         alpha = _first_fit(self.alpha_patterns, module, self.alpha)
         return alpha / (math.sqrt(rank) if self.by_root else rank)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """All that decides the merged weights beside base and pairs, for JSON.
+        """Everything that decides the merged weights besides base and pairs, for JSON.
 
-        Defaults may be said or left out. Patterns are in their order, which counts.
+        It is the same for a default that is written and one that is left out. Patterns keep their
+        order, which matters.
         """
         return {
             "r": self.rank,
@@ -122,15 +122,15 @@ class AdapterConfig:
 
 
 def read_adapter_config(config_file: Path, *, name: str) -> AdapterConfig:
-    """Understand ``adapter_config.json`` as peft does, or refuse it.
+    """Read ``adapter_config.json`` as peft does, or refuse it.
 
     Args:
         config_file: The file.
-        name: What errors call the checkpoint.
+        name: Name of the checkpoint in error messages.
 
     Raises:
-        CheckpointError: A file that does not say what it is an adapter of, a value that means
-            nothing, or a kind of adapter that merges otherwise than plain LoRA.
+        CheckpointError: The file does not name its base, a value is invalid, or the kind of adapter
+            is not merged like plain LoRA.
     """
     facts = _named_base(config_file, name)
     wrong = [
@@ -138,9 +138,9 @@ def read_adapter_config(config_file: Path, *, name: str) -> AdapterConfig:
     ]
     if wrong:
         raise CheckpointError(
-            f"{name} is an adapter with {', '.join(wrong)}; only plain LoRA is understood, with "
-            f"rank_pattern, alpha_pattern and use_rslora. Merge it with a peft that knows these "
-            f"(merge_and_unload) and load the merged folder."
+            f"{name} is an adapter with {', '.join(wrong)}; only plain LoRA is supported, with "
+            f"rank_pattern, alpha_pattern and use_rslora. Merge it with a version of peft that "
+            f"supports these keys (merge_and_unload) and load the merged folder."
         )
     values = _Values(facts, f"{name}: {config_file.name}")
     return AdapterConfig(
@@ -158,9 +158,9 @@ def read_adapter_config(config_file: Path, *, name: str) -> AdapterConfig:
 def _named_base(config_file: Path, name: str) -> dict[str, Any]:
     try:
         facts: Any = json.loads(config_file.read_text(encoding="utf-8"))
-        found = f"holds a {type(facts).__name__} in place of an object"
+        found = f"has a {type(facts).__name__} instead of an object"
     except ValueError as error:
-        facts, found = None, f"is no JSON ({error})"
+        facts, found = None, f"is not JSON ({error})"
     if isinstance(facts, dict):
         known = cast("dict[str, Any]", facts)
         base = known.get(_BASE)
@@ -174,7 +174,7 @@ def _named_base(config_file: Path, name: str) -> dict[str, Any]:
 
 
 def _is_plain(key: str, value: object, facts: dict[str, Any]) -> bool:
-    """Whether a key says nothing that a merge of plain LoRA does not do."""
+    """Whether a merge of plain LoRA does what this key says."""
     if key == "modules_to_save":
         return not value or value == [PROJECTION]
     if key in _UNDERSTOOD or key in _OF_NO_WEIGHT or _is_absent(value):
@@ -183,7 +183,7 @@ def _is_plain(key: str, value: object, facts: dict[str, Any]) -> bool:
         return isinstance(value, str) and value.upper() == "LORA"
     if key == "init_lora_weights":
         return value is True or _starts_plainly(value)
-    if key == "eva_config":  # how eva found its first pairs
+    if key == "eva_config":  # how eva chose its initial pairs
         return facts.get("init_lora_weights") == "eva"
     return key in _DEFAULTS and type(value) is type(_DEFAULTS[key]) and value == _DEFAULTS[key]
 
@@ -204,7 +204,7 @@ def _first_fit(patterns: _Patterns[_Number], module: str, otherwise: _Number) ->
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """The values that are computed with, each refused by name where it is none."""
+    """The values that are used for computing; an invalid value is refused by its key."""
 
     facts: dict[str, Any]
     subject: str
@@ -244,7 +244,7 @@ class _Values:
         found = self.facts.get("revision")
         if found is None or isinstance(found, str):
             return found or None
-        raise self._refused("revision", found, "the name of one")
+        raise self._refused("revision", found, "the name of a revision")
 
     def _parsed(
         self, key: str, found: object, parse: Callable[[object], _Number | None]

@@ -1,4 +1,4 @@
-"""Which files a checkpoint is loaded from, and a digest of all in them that decides vectors."""
+"""Which files a checkpoint is loaded from, and a digest of everything that decides its vectors."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
 __all__ = ["NOT_NEEDED", "CheckpointContents", "explained", "read_contents"]
 
 NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
-"""Weights of the language-model head, which gives words and no vectors."""
+"""Weights of the language-model head, which makes words, not vectors."""
 
 _CONFIG = "config.json"
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _TOKENIZER = "tokenizer.json"
 _OLDER_TOKENIZER = ("vocab.json", "merges.txt")
-"""What a tokenizer is made of where there is no tokenizer.json."""
+"""The files of a tokenizer without tokenizer.json."""
 _ADDED_TOKENS = ("added_tokens.json", "special_tokens_map.json")
 
-# Who saved a file, for whom and how it is run: nothing of it changes a vector.
+# These keys say who saved a file, for whom and how it is run. They change no vector.
 _NO_MATTER_IN_CONFIG = frozenset(
     {
         "_attn_implementation",
@@ -68,13 +68,13 @@ class CheckpointContents:
     """A checkpoint's files on this machine.
 
     Attributes:
-        own: The checkpoint that was asked for.
-        base: What it is an adapter of; itself where it is none.
-        is_adapter: Whether it is one.
-        tokenizer: The folder with the tokenizer's files: its own, else its base's.
-        digest: SHA-256, hexadecimal, of all that decides vectors: weights, configuration,
-            tokenizer, normalisation of pixels, adapter. The same files in another folder, of
-            another commit or cut into other parts have the same.
+        own: The checkpoint that the caller named.
+        base: The base checkpoint of an adapter; for any other checkpoint the same as ``own``.
+        is_adapter: Whether the checkpoint is an adapter.
+        tokenizer: The folder with the tokenizer's files: ``own`` if it has them, else ``base``.
+        digest: SHA-256, hexadecimal, of everything that decides vectors: weights, configuration,
+            tokenizer, normalisation of pixels, adapter. The same contents in another folder,
+            commit or division into files have the same digest.
     """
 
     own: CheckpointFolder
@@ -85,7 +85,7 @@ class CheckpointContents:
 
     @property
     def name(self) -> str:
-        """What the checkpoint is called in errors: hub id or folder."""
+        """Name of the checkpoint in error messages: hub id or folder."""
         return self.own.files.model
 
 
@@ -94,7 +94,7 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
 
     Raises:
         CheckpointError: Files are missing, damaged or cannot be fetched.
-        CheckpointWeightsError: A weights file that is none.
+        CheckpointWeightsError: A weights file is not a complete safetensors file.
     """
     with explained(files):
         own = files.folder_with(ADAPTER_CONFIG)
@@ -103,7 +103,7 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
             own = base = _folder_of_model(files)
         else:
             base = _folder_of_model(_files_of_base(own))
-        # Adapters are published with the processor's files, as ColQwen2's are, or without.
+        # Some adapters are published with the processor's files, as ColQwen2's are, some without.
         whose = own if own.optional(_TOKENIZER_CONFIG) else base
         return CheckpointContents(
             own=own,
@@ -124,13 +124,13 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
 
 @contextmanager
 def explained(files: CheckpointFiles) -> Generator[None]:
-    """Turn whatever goes wrong with a checkpoint's files into an error that names it."""
+    """Turn any error about a checkpoint's files into a CheckpointError that names it."""
     try:
         yield
     except CheckpointError:
         raise
     except Exception as error:
-        # Files that are cut short, or pointers of git-lfs, end in errors of many libraries.
+        # Incomplete files and git-lfs pointers cause errors of many types in many libraries.
         raise CheckpointError(
             f"{files.model} (revision {files.revision or 'main'}) could not be loaded: {error}"
         ) from error
@@ -139,10 +139,10 @@ def explained(files: CheckpointFiles) -> Generator[None]:
 def _folder_of_model(files: CheckpointFiles) -> CheckpointFolder:
     folder = files.folder_with(_CONFIG)
     if folder is None:
-        files.find(_CONFIG, is_needed=True)  # says why, where it can
+        files.find(_CONFIG, is_needed=True)  # raises an error with the reason, if there is one
         raise CheckpointError(
-            f"{files.model} has no {_CONFIG} and no {ADAPTER_CONFIG}: it is no checkpoint, or was "
-            f"not downloaded whole. Check the name, or download it again."
+            f"{files.model} has no {_CONFIG} and no {ADAPTER_CONFIG}: it is not a checkpoint, or "
+            f"its download is incomplete. Check the name, or download it again."
         )
     return folder
 
@@ -158,7 +158,7 @@ def _files_of_base(own: CheckpointFolder) -> CheckpointFiles:
 def _tokenizer_facts(folder: CheckpointFolder) -> dict[str, Any]:
     config = folder.facts(_TOKENIZER_CONFIG)
     names = (_TOKENIZER,) if folder.optional(_TOKENIZER) else _OLDER_TOKENIZER
-    if "added_tokens_decoder" not in config:  # else transformers does not look at these
+    if "added_tokens_decoder" not in config:  # else transformers does not read these
         names = (*names, *_ADDED_TOKENS)
     found: dict[str, Any] = {_TOKENIZER_CONFIG: _without(config, _NO_MATTER_IN_TOKENIZER_CONFIG)}
     for name in names:
@@ -180,7 +180,7 @@ def _adapter_facts(own: CheckpointFolder) -> dict[str, Any]:
 
 
 def _without(facts: dict[str, Any], no_matter: frozenset[str]) -> dict[str, Any]:
-    """Facts without what makes no difference, in every object inside them."""
+    """The facts without these keys, in nested objects too."""
     return {
         key: _without(value, no_matter) if isinstance(value, dict) else value
         for key, value in facts.items()

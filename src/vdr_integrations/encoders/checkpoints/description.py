@@ -1,4 +1,4 @@
-"""What must be known of a checkpoint to use it rightly, as data."""
+"""What must be known of a checkpoint to use it correctly, as data."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = [
 _FOLDER = Path(__file__).resolve().parent / "bundled"
 
 BUNDLED = {name: _FOLDER / name for name in ("nano", "nano-colqwen2")}
-"""Checkpoints in the package, by name; ``training/`` says how they were made."""
+"""Folders of the checkpoints in the package, by name; ``training/`` says how they were made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A Qwen2-VL retriever: how it is prompted and how its vector is read off.
+    """A Qwen2-VL retriever: its prompts, and how its vectors are read from hidden states.
 
     Attributes:
-        model: Hub id or folder; what the weights are loaded from.
-        page_prompt: Text around a page; holds ``<|image_pad|>`` once.
-        query_prompt: Text around a query; holds ``{query}`` once. A dense checkpoint's also holds
-            ``<|image_pad|>`` once, before the query; a multi-vector one's never.
-        query_image_side_px: Side of the black square that stands where a page would be.
-        pooling: ``"last_token"``: the last hidden state (after the final norm) of the last token
-            is the vector. ``"multi_vector"``: the projected states of all tokens are.
+        model: Hub id or folder that the weights are loaded from.
+        page_prompt: Text around a page; has ``<|image_pad|>`` once.
+        query_prompt: Text around a query; has ``{query}`` once. For a dense checkpoint it also has
+            ``<|image_pad|>`` once, before the query; for a multi-vector checkpoint never.
+        query_image_side_px: Side, in pixels, of the black square that takes the place of a page.
+        pooling: ``"last_token"``: the vector is the last hidden state (after the final norm) of
+            the last token. ``"multi_vector"``: the vectors are the projected states of all tokens.
         token_dimension: Components of a token's vector, for ``"multi_vector"``.
-        min_visual_tokens: Lower end of the pixel budget.
+        min_visual_tokens: Fewest visual tokens of a page.
         source: Where these facts come from.
     """
 
@@ -51,7 +51,7 @@ class Checkpoint:
     source: str = "described by the caller"
 
     def __post_init__(self) -> None:
-        """Refuse prompts that could not be encoded."""
+        """Refuse prompts that cannot be encoded."""
         images_in_query = 0 if self.pooling == "multi_vector" else 1
         for name, prompt, allowed in (
             ("page_prompt", self.page_prompt, 1),
@@ -61,23 +61,23 @@ class Checkpoint:
             found = prompt.count(prompts.IMAGE_PLACEHOLDER)
             if found != allowed:
                 raise OptionError(
-                    f"{name} of {self.model} holds {prompts.IMAGE_PLACEHOLDER} {found} times; "
-                    f"with pooling {self.pooling!r} it must hold it "
+                    f"{name} of {self.model} has {prompts.IMAGE_PLACEHOLDER} {found} times; "
+                    f"with pooling {self.pooling!r} it must have it "
                     f"{'once' if allowed else 'never'}."
                 )
         image, query = (self.query_prompt.find(p) for p in (prompts.IMAGE_PLACEHOLDER, "{query}"))
         if self.query_prompt.count("{query}") != 1 or query < image:
             raise OptionError(
-                f"query_prompt of {self.model} must hold {{query}} once, after the image."
+                f"query_prompt of {self.model} must have {{query}} once, after the image."
             )
         if self.token_dimension < 1:
             raise OptionError(
-                f"token_dimension of {self.model} is {self.token_dimension}; at least 1."
+                f"token_dimension of {self.model} is {self.token_dimension}; it must be at least 1."
             )
 
     @property
     def is_multi_vector(self) -> bool:
-        """Whether a page is one vector a token (late interaction), not one in all."""
+        """Whether a page gets one vector a token (late interaction), not one vector in all."""
         return self.pooling == "multi_vector"
 
 
@@ -125,19 +125,20 @@ KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
         ),
     )
 }
-"""By the name that ``load_encoder`` takes."""
+"""Descriptions by the name that ``load_encoder`` accepts."""
 
 
 def checkpoint_for(model: str, *, described: Checkpoint | None = None) -> Checkpoint:
     """The description of ``model``.
 
+    A local folder with the name of a known checkpoint (``.../vdr-2b-multi-v1``) counts as known.
+
     Args:
         model: A known name, a hub id, or a local folder.
-        described: The caller's description; taken as it is, for this model.
+        described: The caller's description; used unchanged, for this model.
 
     Raises:
-        UnknownCheckpointError: Neither known nor described. A local folder whose name is that of
-            a known checkpoint (``.../vdr-2b-multi-v1``) counts as known.
+        UnknownCheckpointError: The checkpoint is neither known nor described.
     """
     if described is not None:
         return replace(described, model=model)
@@ -150,8 +151,8 @@ def checkpoint_for(model: str, *, described: Checkpoint | None = None) -> Checkp
             if folder_name == name.rpartition("/")[2]:
                 return replace(known, model=model)
     raise UnknownCheckpointError(
-        f"nothing is known of the prompts of {model!r}. Known: {', '.join(KNOWN_CHECKPOINTS)}. "
-        f"For another checkpoint of the same family pass "
+        f"the prompts of {model!r} are not known. Known checkpoints: "
+        f"{', '.join(KNOWN_CHECKPOINTS)}. For another checkpoint of the same family pass "
         f"checkpoint=Checkpoint(model=..., page_prompt=..., query_prompt=...) "
         f"(vdr_integrations.encoders)."
     )

@@ -1,4 +1,4 @@
-"""Digests of weights: what is in the files, however they are called, cut up or kept."""
+"""Digests of weights: of the contents of files, not of their names, places or number."""
 
 from __future__ import annotations
 
@@ -21,31 +21,33 @@ __all__ = ["digest_of", "tensors_digest"]
 
 _FORMAT = 1
 _LENGTH_BYTES = 8
-"""Of the number before the header (https://github.com/huggingface/safetensors)."""
+"""Length of the number before the header (https://github.com/huggingface/safetensors). The header
+is read here because ``safe_open`` gives neither the raw bytes of a tensor nor their place in the
+file."""
 _READ_BYTES = 8 * 1024**2
 _REMEMBERED_FROM_BYTES = 1024**2
-"""Smaller files are read faster than their digest is looked up."""
+"""Reading a smaller file takes less time than looking up its digest."""
 
 
 def digest_of(facts: object) -> str:
-    """SHA-256, hexadecimal, of what JSON can hold; the order of keys makes no difference."""
+    """SHA-256, hexadecimal, of facts as JSON; the order of keys makes no difference."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def tensors_digest(paths: Iterable[Path], *, leave_out: Collection[str] = ()) -> str:
     """SHA-256, hexadecimal, of the tensors in safetensors files.
 
-    Names, formats, shapes and numbers count; how tensors are spread over files does not. A file is
-    read once (4.4 GB take 3 to 10 s) and its digest kept in the user's cache folder, until its
-    size, times or inode are others.
+    Names, formats, shapes and numbers count; the division of tensors into files does not. A file is
+    read once (4.4 GB take 3 to 10 s). Its digest is kept in the user's cache folder until the size,
+    times or inode of the file change.
 
     Args:
         paths: The files.
-        leave_out: Names of tensors that decide nothing.
+        leave_out: Names of tensors that do not decide vectors.
 
     Raises:
-        CheckpointWeightsError: No safetensors file, or one that is cut short.
-        OSError: A file that cannot be read.
+        CheckpointWeightsError: A file is not a safetensors file, or is incomplete.
+        OSError: A file cannot be read.
     """
     known: dict[str, str] = {}
     for path in paths:
@@ -65,7 +67,7 @@ def _remembered(path: Path) -> dict[str, str]:
             return known
     found = _tensors(path)
     if _is_unchanged(path, facts):
-        with suppress(OSError):  # a cache that cannot be written costs time and nothing else
+        with suppress(OSError):  # without the cache it only takes longer
             _write(note, json.dumps(found))
     return found
 
@@ -79,12 +81,12 @@ def _is_unchanged(path: Path, before: os.stat_result) -> bool:
 
 
 def _state_of(facts: os.stat_result) -> list[int]:
-    # The time of change is set by nobody but the system: a copy that keeps other times is noticed.
+    # Only the system sets st_ctime: it tells a copy whose other times were restored.
     return [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
 
 
 def _write(note: Path, text: str) -> None:
-    """Whole or not at all, whoever else writes."""
+    """Write the whole note or nothing, even if others write it at the same time."""
     note.parent.mkdir(parents=True, exist_ok=True)
     descriptor, scratch = tempfile.mkstemp(dir=note.parent)
     try:
@@ -97,7 +99,7 @@ def _write(note: Path, text: str) -> None:
 
 
 def _tensors(path: Path) -> dict[str, str]:
-    """By name: the digest of a tensor's format, shape and bytes."""
+    """Digests of each tensor's format, shape and bytes, by the tensor's name."""
     with path.open("rb") as file:
         found: dict[str, str] = {}
         for name, (dtype, shape, first, end) in _places(path, file).items():
@@ -115,11 +117,11 @@ def _tensors(path: Path) -> dict[str, str]:
 
 
 def _places(path: Path, file: BinaryIO) -> dict[str, tuple[str, list[int], int, int]]:
-    """By name: format, shape, and where in the file the bytes of a tensor begin and end."""
+    """Format, shape, and begin and end of the bytes in the file, by the tensor's name."""
     size = os.fstat(file.fileno()).st_size
     start = _LENGTH_BYTES + int.from_bytes(file.read(_LENGTH_BYTES), "little")
     if start > size:
-        raise _damaged(path, "its header does not end inside of it")
+        raise _damaged(path, "its header does not end inside the file")
     places: dict[str, tuple[str, list[int], int, int]] = {}
     try:
         header = json.loads(file.read(start - _LENGTH_BYTES))
@@ -127,7 +129,7 @@ def _places(path: Path, file: BinaryIO) -> dict[str, tuple[str, list[int], int, 
         for name, one in header.items():
             first, end = (start + int(offset) for offset in one["data_offsets"])
             if not start <= first <= end <= size:
-                raise _damaged(path, f"{name} lies outside of it")
+                raise _damaged(path, f"{name} is outside the file")
             places[name] = (str(one["dtype"]), [int(n) for n in one["shape"]], first, end)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise _damaged(path, "its header cannot be read") from error
@@ -136,5 +138,5 @@ def _places(path: Path, file: BinaryIO) -> dict[str, tuple[str, list[int], int, 
 
 def _damaged(path: Path, found: str) -> CheckpointWeightsError:
     return CheckpointWeightsError(
-        f"{path} is no whole safetensors file: {found}. Download the checkpoint again."
+        f"{path} is not a complete safetensors file: {found}. Download the checkpoint again."
     )

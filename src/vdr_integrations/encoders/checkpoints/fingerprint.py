@@ -1,4 +1,4 @@
-"""A short name for "the same vectors": files' contents, prompts, pooling, pixels, dimension."""
+"""A digest of what decides vectors: contents of files, prompts, pooling, pixels, dimension."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def encoder_fingerprint(
 ) -> str:
     """SHA-256, hexadecimal: equal if vectors may be compared, different if they may not.
 
-    Device, dtype and attention are left out: they change the last digits, not the meaning. So are
-    names, folders and commits: what is in the files tells.
+    Device, dtype and attention are left out: they change the last digits, not the meaning. Names,
+    folders and commits are left out too: the contents of the files decide.
 
     Args:
         checkpoint: Prompts and pooling.
-        contents: Digest of what is in the checkpoint's files, see ``CheckpointContents``.
-        budget: What pages are fitted to.
-        dimension: Components kept.
+        contents: Digest of the contents of the checkpoint's files, see ``CheckpointContents``.
+        budget: The size that pages are fitted to.
+        dimension: Number of components that are kept.
     """
     return digest_of(
         meaning_of(checkpoint)
@@ -42,10 +42,10 @@ def encoder_fingerprint(
 
 
 def meaning_of(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Of a description, what decides vectors: prompts and pooling."""
+    """The part of a description that decides vectors: prompts and pooling."""
     facts = asdict(checkpoint)
     for said_elsewhere in ("model", "source", "min_visual_tokens"):
         del facts[said_elsewhere]
-    # Says nothing where the other kind of vectors is made.
+    # Has no meaning for the other kind of vectors.
     del facts["query_image_side_px" if checkpoint.is_multi_vector else "token_dimension"]
     return facts

@@ -1,4 +1,4 @@
-"""Files of a checkpoint, in a folder or on the hub, all of one commit."""
+"""Files of a checkpoint, in a folder or on the hub, all from one commit."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _WEIGHTS_INDEX = "model.safetensors.index.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFiles:
-    """Where files come from; the options mean what they mean to transformers.
+    """Where files come from. The options mean the same as in transformers.
 
-    They say how files are fetched and nothing of what is in them.
+    They decide how files are fetched, not what is in them.
     """
 
     model: str
@@ -31,10 +31,10 @@ class CheckpointFiles:
     local_files_only: bool = False
 
     def folder_with(self, name: str) -> CheckpointFolder | None:
-        """The folder that has the file ``name``; None where the checkpoint has no such file.
+        """The folder that has the file ``name``; None if the checkpoint has no such file.
 
-        On the hub the branch is looked up once, here: whatever is read from the folder later is of
-        the same commit.
+        A branch on the hub is resolved once, here: everything that is read from the folder later is
+        from the same commit.
 
         Raises:
             OSError: The hub cannot be reached, or refuses.
@@ -48,15 +48,15 @@ class CheckpointFiles:
         return CheckpointFolder(files=pinned, path=path.parent, commit=commit)
 
     def find(self, name: str, *, is_needed: bool = False) -> Path | None:
-        """The file, downloaded if need be; None where the checkpoint has no such file.
+        """The file, downloaded if needed; None if the checkpoint has no such file.
 
         Args:
-            name: Of the file.
-            is_needed: Have transformers say why there is none: offline and never downloaded, a
-                revision that does not exist, or no such file.
+            name: Name of the file.
+            is_needed: Let transformers raise an error that says why a file is missing: offline and
+                never downloaded, a revision that does not exist, or no such file.
 
         Raises:
-            OSError: The hub cannot be reached, or refuses; or there is none and it is needed.
+            OSError: The hub cannot be reached, or refuses; or the file is missing and needed.
         """
         found = cached_file(
             self.model,
@@ -72,12 +72,12 @@ class CheckpointFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFolder:
-    """A checkpoint's folder on this machine, filled from the hub as files are asked for.
+    """A checkpoint's folder on this machine; its files are downloaded when they are first needed.
 
     Attributes:
-        files: Where they come from.
+        files: Where the files come from.
         path: The folder.
-        commit: Of the hub repository; None for a folder of the user's.
+        commit: Commit of the hub repository; None for a local folder of the user.
     """
 
     files: CheckpointFiles
@@ -85,11 +85,11 @@ class CheckpointFolder:
     commit: str | None
 
     def file(self, name: str) -> Path:
-        """The file.
+        """The file ``name``.
 
         Raises:
             CheckpointError: The checkpoint has no such file.
-            OSError: It cannot be fetched.
+            OSError: The file cannot be fetched.
         """
         found = self.files.find(name)
         if found is None:
@@ -99,33 +99,33 @@ class CheckpointFolder:
         return found
 
     def optional(self, name: str) -> Path | None:
-        """The file, or None where the checkpoint has no such file."""
+        """The file ``name``, or None if the checkpoint has no such file."""
         return self.files.find(name)
 
     def facts(self, name: str) -> dict[str, Any]:
-        """A JSON file that holds an object; empty where there is no such file.
+        """The object in a JSON file; empty if there is no such file.
 
         Raises:
-            CheckpointError: It holds something else.
+            CheckpointError: The file is not JSON, or has something else than an object.
         """
         path = self.optional(name)
         if path is None:
             return {}
         try:
             facts: Any = json.loads(path.read_text(encoding="utf-8"))
-            found = f"holds a {type(facts).__name__} in place of an object"
+            found = f"has a {type(facts).__name__} instead of an object"
         except ValueError as error:
-            facts, found = None, f"is no JSON ({error})"
+            facts, found = None, f"is not JSON ({error})"
         if isinstance(facts, dict):
             return facts
         raise CheckpointError(f"{self.files.model}: {name} {found}. Download the checkpoint again.")
 
     def weights(self) -> list[Path]:
-        """The safetensors files that hold the model, those that transformers would read.
+        """The safetensors files of the model, the same that transformers would read.
 
         Raises:
-            CheckpointError: There are none, or the index of several is damaged.
-            OSError: One cannot be fetched.
+            CheckpointError: There are none, or the file that lists several is damaged.
+            OSError: A file cannot be fetched.
         """
         if (single := self.optional(_WEIGHTS)) is not None:
             return [single]

@@ -1,4 +1,4 @@
-"""A checkpoint's files to a model, a tokenizer and their facts: the only ``from_pretrained``."""
+"""Load a model and a tokenizer from a checkpoint; the only place with ``from_pretrained``."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
 
 _Loose = Any
-"""transformers annotates its models and configurations too loosely to be of help."""
+"""transformers' types of models and configurations are too loose to help a type checker."""
 
 _SHOWN = 6
 
@@ -53,11 +53,11 @@ class LoadedWeights:
     """A checkpoint in memory.
 
     Attributes:
-        model: The backbone without its language-model head, patch embedding over bytes.
-        projection: To token vectors; None for a dense checkpoint.
-        tokenizer: The fast tokenizer's core.
-        max_tokens: Positions that the checkpoint was made for.
-        digest: Of all in its files that decides vectors.
+        model: The backbone without its language-model head; its patch embedding reads bytes.
+        projection: The projection to token vectors; None for a dense checkpoint.
+        tokenizer: The core of the fast tokenizer.
+        max_tokens: Number of positions that the checkpoint supports.
+        digest: Digest of everything in its files that decides vectors.
         in_use: Held while the model computes: one thread at a time.
     """
 
@@ -81,13 +81,15 @@ def load_weights(
     """Load a Qwen2-VL checkpoint without remote code.
 
     Args:
-        contents: Of the checkpoint: whole, an adapter over another, or transformers' own ColQwen2.
-        device: Where the weights go.
-        dtype: Their format.
-        packing: Keep matrices in 8 bits; they are read as bfloat16 then, which is how they were
-            published.
+        contents: The checkpoint's files: a whole model, an adapter and its base, or transformers'
+            own ColQwen2.
+        device: Device for the weights.
+        dtype: Format of the weights.
+        packing: Keep matrices in 8 bits. They are then read as bfloat16, the format in which they
+            were published.
         attn_implementation: As in transformers.
-        token_dimension: Load the projection of a late-interaction checkpoint, of this many rows.
+        token_dimension: Load the projection of a late-interaction checkpoint; it must have this
+            many rows.
 
     Raises:
         CheckpointError: Files are missing or are those of another architecture.
@@ -99,8 +101,8 @@ def load_weights(
         allowed = {"qwen2_vl"} if token_dimension is None else {"qwen2_vl", "colqwen2"}
         if config.model_type not in allowed:
             raise CheckpointError(
-                f"{base.files.model} is a {config.model_type!r} checkpoint; "
-                f"{' and '.join(map(repr, sorted(allowed)))} are understood here."
+                f"{base.files.model} is a {config.model_type!r} checkpoint; it must be "
+                f"{' or '.join(map(repr, sorted(allowed)))}."
             )
         tokenizer = AutoTokenizer.from_pretrained(contents.tokenizer.path, local_files_only=True)
         normalisation = read_normalisation(contents.tokenizer)
@@ -138,10 +140,10 @@ def load_weights(
 
 
 def stored_dtype(contents: CheckpointContents) -> torch.dtype:
-    """What a checkpoint's configuration says that its weights are in; of an adapter, its base's.
+    """The format of a checkpoint's weights by its configuration; for an adapter, by its base's.
 
     Returns:
-        bfloat16, or float32 for all that a CPU is no faster with.
+        bfloat16, or float32 for every other format, as none of them is faster on a CPU.
 
     Raises:
         CheckpointError: As :func:`load_weights`.
@@ -170,13 +172,14 @@ def _with_projection(
     if missing:
         raise CheckpointWeightsError(
             f"{folder.files.model} has no {PROJECTION} ({', '.join(sorted(missing))} missing): it "
-            f"is no late-interaction checkpoint, or an adapter belongs over it."
+            f"is not a late-interaction checkpoint, or it is the base of an adapter: load the "
+            f"adapter instead."
         )
     return backbone, TokenProjection(tensors["weight"], tensors["bias"])
 
 
 def _tensors(folder: CheckpointFolder, names: dict[str, str]) -> dict[str, torch.Tensor]:
-    """Single tensors of a checkpoint by their names; those it does not have are left out."""
+    """Read single tensors of a checkpoint; names that it does not have are left out."""
     found: dict[str, torch.Tensor] = {}
     for path in folder.weights():
         with safe_open(path, framework="pt") as file:
@@ -194,16 +197,16 @@ def _apply(
         modules[PROJECTION] = projection
     elif adapter.replacements:
         raise CheckpointWeightsError(
-            f"the adapter over {name} brings a {PROJECTION}, so it gives a vector a token. "
+            f"the adapter of {name} has a {PROJECTION}, so it gives one vector a token. "
             f"Describe it with Checkpoint(pooling='multi_vector', ...)."
         )
     for target, update in adapter.updates.items():
         module = modules.get(target)
         if module is None or module.weight.shape != update.shape:
-            found = "has none" if module is None else f"has one of {tuple(module.weight.shape)}"
+            found = "no such weight" if module is None else f"{tuple(module.weight.shape)}"
             raise CheckpointWeightsError(
                 f"the adapter does not fit its base {name}: it changes a weight {target} of "
-                f"{tuple(update.shape)}, and the base {found}. Both must be of the same model."
+                f"{tuple(update.shape)}, and the base has {found}. Both must be of the same model."
             )
         module.weight.copy_(module.weight.float() + update)
 
@@ -217,7 +220,7 @@ def _read(
     attn_implementation: str,
     not_needed: Iterable[str] = (),
 ) -> _Loose:
-    # The class with the head knows every layout that Qwen2-VL was ever saved in; the head itself
+    # The class with the head reads every layout in which Qwen2-VL was ever saved. The head itself
     # is dropped (0.37 TFLOP and 241 MB of logits a page).
     with _quiet_loading():
         loaded: _Loose = kind.from_pretrained(
@@ -226,7 +229,7 @@ def _read(
             dtype=dtype,
             attn_implementation=attn_implementation,
             use_safetensors=True,
-            ignore_mismatched_sizes=True,  # reported below, by name, instead of in a log
+            ignore_mismatched_sizes=True,  # reported below by name, not in a log
             output_loading_info=True,
             local_files_only=True,
         )
@@ -240,9 +243,9 @@ def _read(
     found = [f"{_some(keys)} {what}" for what, keys in problems.items() if keys]
     if found:
         raise CheckpointWeightsError(
-            f"the weights of {folder.files.model} do not fit Qwen2-VL as its config.json says: "
-            f"{'; '.join(found)}. The vectors would be noise. Download the checkpoint again, or "
-            f"check that it was saved whole and un-adapted."
+            f"the weights of {folder.files.model} do not fit the Qwen2-VL model of its "
+            f"config.json: {'; '.join(found)}. The vectors would be noise. Download the checkpoint "
+            f"again, or check that it was saved whole and without an adapter."
         )
     return model
 
@@ -261,8 +264,8 @@ def _adapter(contents: CheckpointContents) -> Adapter | None:
 
 @contextmanager
 def _quiet_loading() -> Generator[None]:
-    # The report is read and raised as an error; printing it too would say it twice. Downloads
-    # have bars of their own, which HF_HUB_DISABLE_PROGRESS_BARS governs.
+    # Problems in the report are raised as an error, so it is not printed too. Downloads have their
+    # own progress bars (HF_HUB_DISABLE_PROGRESS_BARS).
     verbosity = transformers_logging.get_verbosity()
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.set_verbosity_error()

@@ -1,4 +1,4 @@
-"""The exact prompt strings of known checkpoints, and where each comes from."""
+"""The exact prompts of known checkpoints, and the source of each."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 IMAGE_PLACEHOLDER = "<|image_pad|>"
-"""Stands once in every prompt; becomes one token per visual token."""
+"""Occurs once in every prompt with an image; becomes one token per visual token."""
 
 _OPENING = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -47,8 +47,8 @@ COLQWEN2_PAGE_PROMPT = (
 
 COLQWEN2_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}"
 """colpali-engine 0.3.4, ``ColQwen2Processor.process_queries``: what the checkpoints were trained
-and published with. Later releases of colpali-engine left "Query: " out (its commit d29e228), which
-moves their scores (embeddings-benchmark/mteb#5106)."""
+and published with. Later releases of colpali-engine leave "Query: " out (its commit d29e228), which
+changes their scores (embeddings-benchmark/mteb#5106)."""
 
 COLQWEN2_HF_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}\n"
 """transformers 5.23, ``ColQwen2Processor``: with a line break at the end."""
@@ -56,7 +56,7 @@ COLQWEN2_HF_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}\n"
 NANO_LATE_PAGE_PROMPT = (
     "<|im_start|><|vision_start|><|image_pad|><|vision_end|><|im_end|><|endoftext|>"
 )
-"""``training/late.py``: no words, which a query could match on every page."""
+"""``training/late.py``: without words, because a query could match them on every page."""
 
 NANO_LATE_QUERY_PROMPT = "<|im_start|> {query}<|im_end|><|endoftext|>"
-"""``training/late.py``: the last token holds the whole query, as the page's holds the page."""
+"""``training/late.py``: the last token represents the whole query, as in a page's prompt."""

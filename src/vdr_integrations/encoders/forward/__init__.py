@@ -1,1 +1,1 @@
-"""The forward pass of Qwen2-VL: vision tower, decoder, and the vectors that come out."""
+"""The forward pass of Qwen2-VL: vision tower, decoder, and the resulting vectors."""

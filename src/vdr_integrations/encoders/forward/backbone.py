@@ -1,4 +1,4 @@
-"""The forward pass: tokens and patches to the hidden state that is the vector."""
+"""The forward pass: from tokens and patches to the hidden states that become vectors."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
 _Qwen2VLModel = Any
-"""transformers annotates its models too loosely to be of help."""
+"""transformers' types of models are too loose to help a type checker."""
 
 __all__ = ["Backbone"]
 
 _PATCHES_PER_VISION_PASS = 4 * 4 * 768
-"""Enough to fill a GPU, few enough that a batch of 32 pages stays near the weights' own memory
-(shared research: 6.2 GB with 8 pages of 768 visual tokens in a pass, 5.1 GB with 4, full 2B model).
-A single page may have more."""
+"""Enough to use a GPU fully, and few enough that a batch of 32 pages needs little memory besides
+the weights (shared research: 6.2 GB with 8 pages of 768 visual tokens in a pass, 5.1 GB with 4,
+full 2B model). A single page may have more."""
 
 
 class Backbone:
-    """A Qwen2-VL model as a function from pages or queries to what their vectors are made of.
+    """A Qwen2-VL model as a function from pages or queries to the states behind their vectors.
 
     That is the last hidden state of the last token, or with a projection one projected state for
     each token.
 
-    No language-model head, no kept states, no cache, and no state between calls: positions are
-    computed here and passed in, so a call cannot leave anything behind for the next (transformers'
+    It has no language-model head, keeps no hidden states, has no cache, and no state between calls:
+    positions are computed here and passed in, so a call cannot affect the next one (transformers'
     own model keeps ``rope_deltas``). Not thread-safe: one thread at a time.
     """
 
@@ -54,13 +54,14 @@ class Backbone:
         query_image: PreparedPage | None,
         projection: TokenProjection | None = None,
     ) -> None:
-        """Take over a loaded ``Qwen2VLModel``.
+        """Wrap a loaded ``Qwen2VLModel``.
 
         Args:
             model: The model, on its device.
             page_tokens: Prompt around a page.
-            query_tokens: What all queries begin with; one that does not is computed whole.
-            query_image: What stands before every query; None where queries are text alone.
+            query_tokens: Tokens with which queries begin. Their states are computed once; a query
+                that begins differently is computed completely.
+            query_image: Image before every query; None if queries are text only.
             projection: Head of a late-interaction checkpoint.
         """
         self._model = model
@@ -80,26 +81,26 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device that holds the weights."""
         return self._model.device
 
     @property
     def dtype(self) -> torch.dtype:
-        """The weights' format."""
+        """The format of the weights."""
         return self._model.dtype
 
     @torch.inference_mode()
     def pages(self, pages: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
-        """Pages that all have the same number of patches.
+        """Encode pages that all have the same number of patches.
 
         Returns:
-            float32 (hidden size,) for each; with a projection (tokens, dimension).
+            float32 (hidden size,) for each page; with a projection (tokens, dimension).
         """
         states = self.page_states(pages)
         return self._read_off(states, [states.shape[1]] * len(pages))
 
     def page_states(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
-        """What :meth:`pages` reads off, on the device; nothing up to here waits for it.
+        """The states that :meth:`pages` reads, on the device; the host does not wait for them.
 
         Returns:
             (pages, tokens or 1, hidden size).
@@ -124,15 +125,15 @@ class Backbone:
 
     @torch.inference_mode()
     def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
-        """Queries of any lengths.
+        """Encode queries of any lengths.
 
         Returns:
-            float32 (hidden size,) for each; with a projection (tokens, dimension).
+            float32 (hidden size,) for each query; with a projection (tokens, dimension).
         """
         return self._read_off(*self.query_states(queries))
 
     def query_states(self, queries: Sequence[PreparedQuery]) -> tuple[torch.Tensor, list[int]]:
-        """What :meth:`queries` reads off, on the device, and how many tokens each query has there.
+        """The states that :meth:`queries` reads, on the device, and the tokens of each query.
 
         Returns:
             (queries, tokens or 1, hidden size), padded on the left; the lengths.
@@ -163,14 +164,14 @@ class Backbone:
         return self._states(embedded, positions, is_token=mask, prefix=prefix), lengths
 
     def _prefix_of(self, queries: Sequence[PreparedQuery]) -> Prefix | None:
-        """What all of them begin with, where one is known and its own states are not wanted."""
+        """The beginning of all these queries, if it is known and its own states are not needed."""
         if self._projection is not None or not isinstance(self._decoder, Decoder):
             return None
         after = self._query_tokens.after
         if any(query.tokens.after[: len(after)] != after for query in queries):
             return None
         if any(len(query.tokens.after) == len(after) for query in queries):
-            return None  # nothing of its own, whose last state would be the vector
+            return None  # the query has no token of its own whose last state is the vector
         return self._query_prefix
 
     @computed_once
@@ -184,7 +185,7 @@ class Backbone:
         embedded = self._embedded(ids)
         start = len(tokens.before)
         embedded[0, start : start + len(visual)] = visual
-        assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of looked
+        assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of has checked it
         return self._decoder.prefix(embedded, positions)
 
     @computed_once
@@ -202,7 +203,7 @@ class Backbone:
         return self._positions(tokens, self._query_image.grid)
 
     def _visual_tokens(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
-        """(pages, visual tokens, hidden size): those that were kept, the others made now."""
+        """(pages, visual tokens, hidden size): the kept ones; the others are computed now."""
         kept = ((n, page.visual_tokens) for n, page in enumerate(pages))
         found = {n: tokens for n, tokens in kept if tokens is not None}
         missing = [n for n in range(len(pages)) if n not in found]
@@ -217,7 +218,7 @@ class Backbone:
         return torch.stack([found[n] for n in range(len(pages))])
 
     def has_tower_of(self, other: Backbone) -> bool:
-        """Whether both make the same visual tokens of a page: equal weights, computed alike."""
+        """Whether both compute the same visual tokens of a page, with equal weights."""
         own, theirs = ((*one._tower_facts, one.device, one.dtype) for one in (self, other))  # noqa: SLF001
         if own != theirs:
             return False
@@ -237,7 +238,7 @@ class Backbone:
         return {**dict(tower.named_parameters()), **dict(tower.named_buffers())}
 
     def _visual(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
-        """Visual tokens of pages whose patches lie at ``places`` (pages, patches, 2)."""
+        """Visual tokens of pages; ``places`` (pages, patches, 2) are the patches' positions."""
         patches = self._staging.rows([page.patches for page in pages])
         return self._vision(patches, places.flatten(0, 1), len(pages))
 
@@ -266,7 +267,7 @@ class Backbone:
         )
 
     def _embedded(self, ids: torch.Tensor) -> torch.Tensor:
-        """(sequences, tokens, hidden size) of its own, which may be written to."""
+        """(sequences, tokens, hidden size), a new tensor that may be changed in place."""
         return self._model.language_model.embed_tokens(ids)
 
     def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:

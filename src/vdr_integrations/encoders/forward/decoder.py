@@ -1,7 +1,7 @@
-"""Qwen2-VL's text decoder over loaded weights, for inference alone.
+"""Qwen2-VL's text decoder with loaded weights, for inference only.
 
-No kept states, in the last layer only the tokens that are read, padding for attention alone, and no
-cache but that of a beginning that many sequences share.
+It keeps no hidden states, computes only the needed tokens in the last layer, pads for attention
+only, and has no cache except for a beginning that many sequences share.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ __all__ = ["Decoder", "Prefix"]
 
 
 _TOKENS_PER_MLP_PASS = 8192
-"""Enough to fill a GPU; two hidden states of a batch of 32 pages would be 0.9 GB (2B model)."""
+"""Enough to use a GPU fully. Without this limit two hidden states of a batch of 32 pages would be
+0.9 GB (2B model)."""
 
 
 class Prefix(NamedTuple):
-    """What later tokens see of the tokens that many sequences begin with.
+    """Keys and values of the tokens with which many sequences begin.
 
     Attributes:
-        layers: Keys and values of each, (1, heads, tokens, head dimension); None for a layer
+        layers: Keys and values in each layer, (1, heads, tokens, head dimension); None for a layer
             without attention.
-        tokens: How many there are.
+        tokens: Number of tokens.
     """
 
     layers: Sequence[tuple[torch.Tensor, torch.Tensor] | None]
@@ -50,7 +51,7 @@ class Decoder:
     """From embedded sequences to their last hidden states."""
 
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401  # transformers' own, loosely typed
-        """Take over transformers' ``Qwen2VLTextModel``."""
+        """Use the weights of transformers' ``Qwen2VLTextModel``."""
         config = decoder.config
         products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
         self._products = products
@@ -75,10 +76,10 @@ class Decoder:
         Args:
             embedded: (sequences, tokens, hidden size), padded on the left; changed in place.
             positions: int (3, sequences, tokens).
-            is_token: bool (sequences, tokens), False for padding, which layers leave out but in
-                attention; None where there is none.
-            last_only: Give the last token's state alone.
-            prefix: What stands before every sequence.
+            is_token: bool (sequences, tokens), False for padding, which only attention computes;
+                None if there is no padding.
+            last_only: Return only the state of the last token.
+            prefix: The tokens before every sequence.
 
         Returns:
             (sequences, tokens or 1, hidden size).
@@ -108,7 +109,7 @@ class Decoder:
         return x.transpose(0, 1) if last_only else packed.padded(x)
 
     def prefix(self, embedded: torch.Tensor, positions: torch.Tensor) -> Prefix:
-        """Keys and values of tokens that sequences will begin with.
+        """Compute keys and values of the tokens with which sequences begin.
 
         Args:
             embedded: (1, tokens, hidden size); changed in place.
@@ -129,7 +130,7 @@ class Decoder:
 class _Layer:
     """Causal attention, then the MLP.
 
-    A half whose last matrix is zero adds nothing and is left out: the bundled checkpoint has two.
+    A half whose last matrix is zero adds nothing and is skipped: the bundled ``nano`` has one.
     """
 
     def __init__(self, layer: Any, products: Products) -> None:  # noqa: ANN401
@@ -153,7 +154,7 @@ class _Layer:
         before: tuple[torch.Tensor, torch.Tensor] | None = None,
         last_only: bool = False,
     ) -> torch.Tensor:
-        """(sequences, tokens, width), changed in place; with ``last_only`` its last token.
+        """Change (sequences, tokens, width) in place; with ``last_only`` return the last token.
 
         Packed sequences are (1, all tokens, width), their last tokens (1, sequences, width).
         """
@@ -195,7 +196,7 @@ class _Layer:
         if last_only:
             asking = _last(normed, packed)
             turn = RotaryTables(_last(tables.cos, packed), _last(tables.sin, packed))
-            # The last of all tokens sees every other one.
+            # The last token attends to all tokens.
             mask = None if mask is None or packed is None else mask[:, :, -1:]
         query = rotate_(self._heads(products.linear(asking, self._projections[0])), turn)
         if packed is not None:
@@ -249,7 +250,7 @@ def _mask(
     prefix: Prefix | None,
     products: Products,
 ) -> torch.Tensor | None:
-    """Who sees whom, bool (sequences or 1, 1, tokens, all tokens); None for plain causality."""
+    """Attention mask, bool (sequences or 1, 1, tokens, all tokens); None if causal is enough."""
     known = 0 if prefix is None else prefix.tokens
     if packed is None:
         if prefix is None:

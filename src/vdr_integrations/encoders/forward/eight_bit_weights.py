@@ -1,7 +1,7 @@
 """Weights of 8 bits each: half the memory of bfloat16, and vectors that differ a little.
 
-Only what is stored is smaller. Each matrix is unpacked when it is its turn, so products run in the
-model's own dtype and on any device.
+Only the stored weights are smaller. Each matrix is unpacked when it is needed, so products run in
+the model's own dtype and on any device.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Packing = Literal["int8", "float8"]
 PACKINGS: dict[str, Packing] = {"int8": "int8", "float8": "float8", "fp8": "float8"}
 
 _FORMATS = {"int8": (torch.int8, 127.0), "float8": (torch.float8_e4m3fn, 448.0)}
-"""The format of each, and its largest number."""
+"""The format of each packing, and its largest number."""
 _SMALLEST = 1e-12
 """Scale of a row of zeros."""
 
 
 class _PackedLinear(nn.Module):
-    """Stands in for ``nn.Linear``; each row of its matrix has a scale.
+    """Replaces ``nn.Linear``; each row of its matrix has a scale.
 
-    Numbers and scales are kept as the integers that their bits are, so that ``Module.to`` moves
-    them and leaves their formats alone.
+    Numbers and scales are kept as integers with the same bits, so that ``Module.to`` moves them
+    without changing their format.
     """
 
     bits: torch.Tensor
@@ -48,19 +48,19 @@ class _PackedLinear(nn.Module):
 
     @property
     def weight(self) -> torch.Tensor:
-        """(outputs, inputs) in the model's dtype, unpacked for whoever asks."""
+        """(outputs, inputs) in the model's dtype, unpacked at each call."""
         scale = self.scale_bits.view(torch.float32)
         return (self.bits.view(self._format).float() * scale).to(self.like.dtype)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """As ``nn.Linear``."""
+        """Do what ``nn.Linear`` does."""
         return fn.linear(x, self.weight, self.bias)
 
 
 class _HalfEmbedding(nn.Module):
-    """Stands in for ``nn.Embedding``: bfloat16 as it was published, whatever the model's dtype.
+    """Replaces ``nn.Embedding``: bfloat16 as published, with any dtype of the model.
 
-    Rows are looked up, not multiplied, so 8 bits would save little and cost most.
+    Rows are looked up, not multiplied, so 8 bits would save little and change vectors most.
     """
 
     bits: torch.Tensor
@@ -73,12 +73,12 @@ class _HalfEmbedding(nn.Module):
         self.register_buffer("like", embedding.weight.new_empty(0), persistent=False)
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
-        """As ``nn.Embedding``."""
+        """Do what ``nn.Embedding`` does."""
         return self.bits[ids].view(torch.bfloat16).to(self.like.dtype)
 
 
 def pack(model: nn.Module, packing: Packing) -> None:
-    """Replace the matrices of a model, one at a time; whatever else stays."""
+    """Replace the matrices of a model, one at a time; nothing else changes."""
     for name, child in list(model.named_children()):
         if isinstance(child, nn.Linear):
             setattr(model, name, _PackedLinear(child, packing))

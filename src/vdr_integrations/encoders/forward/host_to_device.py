@@ -1,4 +1,4 @@
-"""Numbers on their way from the host to a device, in as few copies as can be."""
+"""Send arrays from the host to a device, in as few copies as possible."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ __all__ = ["Staging"]
 class Staging:
     """Sends arrays to a device.
 
-    A copy from ordinary memory makes the host wait for all that a CUDA device was told before. From
-    pinned memory it does not: torch keeps the memory until the copy is done, and uses it again.
+    A copy from ordinary memory makes the host wait for all earlier work of a CUDA device. A copy
+    from pinned memory does not: torch keeps the memory until the copy is done, then reuses it.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""From the model's hidden states to the vectors that are handed out. Pure arithmetic."""
+"""From the model's hidden states to the vectors that callers get. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["dense_vectors", "token_vectors"]
 def dense_vectors(
     hidden: NDArray[np.float32], *, dimension: int, subject: str
 ) -> NDArray[np.float32]:
-    """Matryoshka cut, then L2 norm: in this order, as the card does.
+    """Keep leading components (Matryoshka), then normalise: in this order, as the card does.
 
     Args:
         hidden: float32 (n, hidden size).
         dimension: How many leading components are kept.
-        subject: What error messages call the model.
+        subject: Name of the model in error messages.
 
     Returns:
         float32 (n, dimension), each row of length 1.
@@ -44,11 +44,11 @@ def dense_vectors(
 
 
 def token_vectors(states: NDArray[np.float32], *, subject: str, item: int) -> NDArray[np.float32]:
-    """L2 norm of every row, in float32.
+    """Normalise every row to length 1, in float32.
 
     Args:
         states: float32 (tokens, dimension), projected hidden states.
-        subject: What error messages call the model.
+        subject: Name of the model in error messages.
         item: Position in the caller's list, for error messages.
 
     Returns:

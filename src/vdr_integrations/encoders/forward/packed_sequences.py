@@ -1,4 +1,4 @@
-"""Sequences of different lengths in one pass: padded where they attend, and nowhere else."""
+"""Sequences of different lengths in one pass: padded for attention, and nowhere else."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ __all__ = ["PackedSequences"]
 
 
 class PackedSequences:
-    """Where the tokens of sequences stand, one after the other and padded on the left.
+    """Places of the tokens of sequences, packed one after the other and padded on the left.
 
-    Everything but attention treats tokens one by one, so padding would be multiplied for nothing.
+    Everything but attention treats tokens one by one, so multiplying padding would be useless.
 
     Attributes:
-        ends: int (sequences,): the last token of each, counted without padding.
-        longest: Tokens of the longest.
+        ends: int (sequences,): index of the last token of each sequence in the packed tokens.
+        longest: Number of tokens of the longest sequence.
     """
 
     def __init__(self, is_token: NDArray[np.bool_], device: torch.device) -> None:
-        """Take bool (sequences, longest), on the host, False for padding."""
+        """Read bool (sequences, longest), on the host, False for padding."""
         self._shape = is_token.shape
         self.longest: int = is_token.shape[1]
         self._places, self.ends, numbered = Staging(device).integers(
@@ -46,9 +46,9 @@ class PackedSequences:
         return rows.view(*self._shape, *x.shape[2:])
 
     def masked(self, causal: torch.Tensor) -> torch.Tensor:
-        """Who sees whom, bool (sequences, longest, longest): as in ``causal``, but no padding.
+        """Attention mask, bool (sequences, longest, longest): ``causal`` without the padding.
 
-        Padding sees itself, or it were NaN.
+        Padding attends to itself; otherwise softmax gives NaN.
         """
         itself = torch.eye(self.longest, dtype=torch.bool, device=causal.device)
         return (causal & self._is_token[:, None]) | itself

@@ -16,11 +16,11 @@ __all__ = ["BytePatchEmbedding"]
 class BytePatchEmbedding(nn.Module):
     """Patch embedding of uint8 patches.
 
-    transformers runs a 3-D convolution whose stride is its kernel over two copies of a normalised
-    page: a matrix product in disguise, 50 times slower in bf16 on a CPU and, with some cuDNN
-    releases, far worse on a GPU (pytorch#174051). Here the two temporal slices are added, and
-    mean and standard deviation folded in, both in float32 as the weights are prepared; patches
-    travel as an eighth of the bytes.
+    transformers runs a 3-D convolution, whose stride equals its kernel, over two copies of a
+    normalised page. That is the same as a matrix product, but 50 times slower in bf16 on a CPU and,
+    with some cuDNN releases, far slower on a GPU (pytorch#174051). Here the two temporal slices are
+    added, and mean and standard deviation are folded into the weights, both in float32 when the
+    weights are prepared. Patches are sent as an eighth of the bytes.
     """
 
     weight: torch.Tensor
@@ -32,13 +32,13 @@ class BytePatchEmbedding(nn.Module):
         """Fold a convolution's weights.
 
         Args:
-            convolution: (embedding, channels, frames, patch, patch), of the loaded checkpoint.
-            mean: Per channel, of pixels in 0..1.
-            std: Per channel, of pixels in 0..1.
+            convolution: (embedding, channels, frames, patch, patch), from the loaded checkpoint.
+            mean: Mean of each channel, for pixels in 0..1.
+            std: Standard deviation of each channel, for pixels in 0..1.
         """
         super().__init__()
         self.out_dtype = convolution.dtype
-        # float64 for the folding alone: it costs nothing and keeps the last float32 digits.
+        # Only the folding is in float64: it costs nothing and keeps the last float32 digits.
         kernel = convolution.detach().to(torch.float64).sum(dim=2)
         per_channel = [1, -1, 1, 1]
         means = torch.tensor(mean, dtype=torch.float64, device=kernel.device).view(per_channel)
@@ -53,7 +53,7 @@ class BytePatchEmbedding(nn.Module):
         """Embed patches.
 
         Args:
-            patches: uint8 (patches, patch**2 * channels), as ``patchify`` gives them.
+            patches: uint8 (patches, patch**2 * channels), as ``patchify`` returns them.
 
         Returns:
             (patches, embedding) in the checkpoint's dtype.

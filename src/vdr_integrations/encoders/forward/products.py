@@ -1,9 +1,9 @@
-"""Matrix products of a model, and its attention, in the format in which they are fastest.
+"""Matrix products and attention of a model, in the format in which they are fastest.
 
-GPUs, and CPUs with AMX, multiply bfloat16 fast. So do AMD's with AVX512-BF16, but for torch's
-attention, which is done block by block there. Any other x86 CPU takes longer over bfloat16 than
-over float32. There, one matrix at a time is unpacked, and a sum is rounded to bfloat16 once, at its
-end: faster, and no less exact.
+GPUs and CPUs with AMX multiply bfloat16 fast. AMD CPUs with AVX512-BF16 do so too, except in
+torch's attention, which is computed in blocks there. On any other x86 CPU bfloat16 is slower than
+float32. There, one matrix at a time is unpacked to float32, and each sum is rounded to bfloat16
+once, at its end: this is faster, and as exact.
 """
 
 from __future__ import annotations
@@ -20,25 +20,26 @@ from vdr_integrations.encoders.runtime.cpu_bfloat16 import Bfloat16OnCpu, bfloat
 __all__ = ["Products", "choose_products"]
 
 _FEWEST_TOKENS = 128
-"""Of a sequence, for which unpacking pays at every size of matrix (benchmarks/products.py); shorter
-ones are left to torch."""
+"""Fewest tokens of a sequence for which unpacking is faster at every size of matrix
+(benchmarks/products.py); torch multiplies shorter sequences."""
 
 _BLOCK = 512
-"""Queries whose scores are computed together, a head a thread, where attention is done block by
-block: they stay in the cache (benchmarks/products.py)."""
+"""Queries whose scores are computed together, one head per thread, by attention in blocks: the
+scores stay in the cache (benchmarks/products.py)."""
 
 _CAUSAL_BLOCK, _CAUSAL_HEADS = 128, 32
-"""The same of a decoder, whose sequences are shorter: more heads together, to fill them."""
+"""Queries and heads that are computed together in a decoder. Its sequences are shorter, so more
+heads are needed to fill a block."""
 
 _Linear = Any
-"""``nn.Linear``, or what stands in for it."""
+"""``nn.Linear``, or a module that replaces it."""
 
 
 class Products:
-    """Products in the format of what is multiplied. One thread at a time."""
+    """Products in the format of their operands. One thread at a time."""
 
     def over(self, tokens: int) -> Products:
-        """For sequences of this length, however many there are: nothing depends on a batch."""
+        """Products for sequences of this length. The number of sequences makes no difference."""
         del tokens
         return self
 
@@ -49,13 +50,13 @@ class Products:
     def scaled_linear(
         self, x: torch.Tensor, linear: _Linear, *, scale: float, scaled_bias: torch.Tensor
     ) -> torch.Tensor:
-        """``scale * linear(x)`` of rows, whose bias is scaled already."""
+        """``scale * linear(x)`` of rows; ``scaled_bias`` is the bias multiplied by ``scale``."""
         return torch.addmm(scaled_bias, x, linear.weight.T, alpha=scale)
 
     def add_(
         self, x: torch.Tensor, y: torch.Tensor, linear: _Linear, *, scale: float = 1.0
     ) -> torch.Tensor:
-        """``x += scale * y @ weight.T + bias``, without a sum of its own; gives ``x``."""
+        """``x += scale * y @ weight.T + bias`` as part of the product; returns ``x``."""
         if linear.bias is not None:
             x.add_(linear.bias)
         _rows(x).addmm_(_rows(y), linear.weight.T, alpha=scale)
@@ -70,14 +71,14 @@ class Products:
         mask: torch.Tensor | None = None,
         is_causal: bool = False,
     ) -> torch.Tensor:
-        """What queries (sequences, heads, tokens, head dimension) see.
+        """Scaled dot-product attention.
 
         Args:
-            query: As said.
-            key: Likewise, or of fewer heads, each for several of the queries'.
-            value: As ``key``.
-            mask: Who sees whom.
-            is_causal: Nobody sees what comes later; without a mask.
+            query: (sequences, heads, tokens, head dimension).
+            key: The same shape, or fewer heads, each of them for several heads of ``query``.
+            value: The same shape as ``key``.
+            mask: Which tokens attend to which.
+            is_causal: No token attends to later tokens; only without a mask.
         """
         original = query.dtype
         query, key, value = (self._operand(part) for part in (query, key, value))
@@ -88,26 +89,26 @@ class Products:
         return seen.to(original)
 
     def causal_mask(self, tokens: int, *, known: int, device: torch.device) -> torch.Tensor:
-        """Who sees whom among tokens behind others that all of them see.
+        """Causal mask of tokens that follow others, to which all of them attend.
 
         Args:
-            tokens: How many there are.
-            known: Tokens before them.
-            device: Where it is used.
+            tokens: Number of tokens.
+            known: Number of tokens before them.
+            device: Device of the mask.
 
         Returns:
-            What :meth:`attention` takes as a mask.
+            A mask for :meth:`attention`.
         """
         seen = torch.ones(tokens, known + tokens, dtype=torch.bool, device=device)
         return seen.tril(known)[None, None]
 
     def _operand(self, x: torch.Tensor) -> torch.Tensor:
-        """``x`` in the format that is multiplied."""
+        """``x`` in the format for multiplication."""
         return x
 
 
 class _FlashProducts(Products):
-    """Products on a GPU with flash kernels, which share heads and know causality by themselves."""
+    """Products on a GPU with flash kernels, which need no repeated heads and no causal matrix."""
 
     def attention(
         self,
@@ -119,7 +120,7 @@ class _FlashProducts(Products):
         is_causal: bool = False,
     ) -> torch.Tensor:
         if mask is not None and not isinstance(mask, CausalBias):
-            # Other kernels take masks, and want a key for every head.
+            # Masks need other kernels, which need a key for every head.
             return super().attention(query, key, value, mask=mask, is_causal=is_causal)
         return fn.scaled_dot_product_attention(
             query,
@@ -131,12 +132,12 @@ class _FlashProducts(Products):
         )
 
     def causal_mask(self, tokens: int, *, known: int, device: torch.device) -> torch.Tensor:
-        del device  # it is no matrix
+        del device  # the mask is not a matrix
         return causal_lower_right(tokens, known + tokens)
 
 
 class _Float32Products(Products):
-    """Products in float32 of what is kept in fewer bits."""
+    """Products in float32 of numbers that are stored in fewer bits."""
 
     def __init__(self) -> None:
         self._unpacked = torch.empty(0)
@@ -164,18 +165,18 @@ class _Float32Products(Products):
         return x.float()
 
     def _matrix(self, linear: _Linear) -> torch.Tensor:
-        """The weight in float32, until the next one is asked for."""
+        """The weight in float32; the next call overwrites it."""
         weight: torch.Tensor = linear.weight
         if self._unpacked.numel() < weight.numel():
-            # Memory that is new costs as much as the unpacking.
+            # Allocating memory takes as long as unpacking, so it is kept.
             self._unpacked = torch.empty(weight.numel())
         return self._unpacked[: weight.numel()].view(weight.shape).copy_(weight)
 
 
 class _AttentionInBlocks(Products):
-    """Products in bfloat16, with attention made of them.
+    """Products in bfloat16, and attention that is computed with them.
 
-    Scores are rounded to bfloat16 before the softmax, as by transformers' eager attention.
+    Scores are rounded to bfloat16 before the softmax, as in transformers' eager attention.
     """
 
     def attention(
@@ -192,7 +193,7 @@ class _AttentionInBlocks(Products):
             return super().attention(query, key, value, mask=mask, is_causal=is_causal)
         key, value = (_for_all_heads(part, heads) for part in (key, value))
         queries = (query * width**-0.5).reshape(-1, tokens, width)
-        # Read in place, transposed, they would take twice as long.
+        # A product with transposed keys in place takes twice as long.
         keys = key.transpose(2, 3).contiguous().view(-1, width, key.shape[2])
         values = value.reshape(-1, value.shape[2], width)
         seen = torch.empty_like(queries)
@@ -206,7 +207,7 @@ class _AttentionInBlocks(Products):
             some = slice(head, head + at_once)
             for start in range(0, tokens, block):
                 end = min(start + block, tokens)
-                # A causal block sees nothing after itself: half of the scores are never computed.
+                # A causal block attends to nothing after itself: half of the scores are skipped.
                 known = keys.shape[2] if later is None else end
                 part = queries[some, start:end]
                 shape = (*part.shape[:2], known)
@@ -220,7 +221,7 @@ class _AttentionInBlocks(Products):
 
 
 class _ByLength(Products):
-    """Float32 for long sequences; short ones would wait for the unpacking."""
+    """Float32 for long sequences; for short ones unpacking would take too long."""
 
     def __init__(self) -> None:
         self._float32 = _Float32Products()
@@ -230,7 +231,7 @@ class _ByLength(Products):
 
 
 def choose_products(weight: torch.Tensor) -> Products:
-    """What is fastest for a model with such weights on this machine."""
+    """The fastest products for a model with such weights on this machine."""
     if weight.device.type == "cuda" and torch.cuda.is_available():
         has_flash = weight.dtype != torch.float32 and (
             torch.version.hip is None and torch.cuda.get_device_capability(weight.device) >= (8, 0)
@@ -246,7 +247,7 @@ def choose_products(weight: torch.Tensor) -> Products:
 
 
 def _for_all_heads(x: torch.Tensor, heads: int) -> torch.Tensor:
-    """Keys or values (sequences, heads, tokens, head dimension), repeated where several share."""
+    """Keys or values (sequences, heads, tokens, head dimension), repeated to this many heads."""
     return x if x.shape[1] == heads else x.repeat_interleave(heads // x.shape[1], dim=1)
 
 

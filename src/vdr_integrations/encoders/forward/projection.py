@@ -1,4 +1,4 @@
-"""The head of late-interaction checkpoints: hidden states to short vectors, one a token."""
+"""The head of late-interaction checkpoints: from hidden states to one short vector a token."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class TokenProjection(torch.nn.Module):
     """``custom_text_proj`` of colpali-engine, ``embedding_proj_layer`` of transformers."""
 
     def __init__(self, weight: torch.Tensor, bias: torch.Tensor) -> None:
-        """Take over trained weights: (dimension, hidden size) and (dimension,)."""
+        """Use trained weights: (dimension, hidden size) and (dimension,)."""
         super().__init__()
         self.weight = torch.nn.Parameter(weight, requires_grad=False)
         self.bias = torch.nn.Parameter(bias, requires_grad=False)
@@ -40,7 +40,7 @@ class TokenProjection(torch.nn.Module):
             lengths: Tokens of each sequence.
 
         Returns:
-            float32 (tokens, dimension) for each sequence, its padding left out, not normalised.
+            float32 (tokens, dimension) for each sequence, without padding, not normalised.
         """
         projected = self(states).float().cpu().numpy()
         return [rows[len(rows) - n :].copy() for rows, n in zip(projected, lengths, strict=True)]

@@ -17,7 +17,7 @@ class RotaryTables(NamedTuple):
 
     Attributes:
         cos: float32 (..., tokens, 1, head dimension / 2).
-        sin: Likewise.
+        sin: The same shape.
     """
 
     cos: torch.Tensor
@@ -25,12 +25,12 @@ class RotaryTables(NamedTuple):
 
 
 def inverse_frequencies(components: int, theta: float, device: torch.device) -> torch.Tensor:
-    """How fast each pair of components turns; the same for every page, so it is kept.
+    """How fast each pair of components rotates; the same for every page, so it is kept.
 
     Args:
-        components: That turn with one number.
+        components: Number of components that rotate with one position.
         theta: Base of the frequencies.
-        device: Where it is used.
+        device: Device of the result.
 
     Returns:
         float32 (components / 2,).
@@ -40,7 +40,7 @@ def inverse_frequencies(components: int, theta: float, device: torch.device) -> 
 
 
 def vision_tables(positions: torch.Tensor, inverse: torch.Tensor) -> RotaryTables:
-    """Tables of patches: the first half of the pairs turns with the row, the other the column.
+    """Tables of patches: the first half of the pairs rotates with the row, the other the column.
 
     Args:
         positions: int (patches, 2): row and column.
@@ -57,7 +57,7 @@ def text_tables(
     Args:
         positions: int (3, sequences, tokens): time, row and column.
         inverse: Frequencies of a head's components.
-        sections: How many pairs turn with each of the three.
+        sections: How many pairs rotate with each of the three.
     """
     angles = positions[..., None].float() * inverse
     parts = angles.split([*sections], dim=-1)
@@ -65,14 +65,14 @@ def text_tables(
 
 
 def rotate_(x: torch.Tensor, tables: RotaryTables) -> torch.Tensor:
-    """Turn queries or keys in place, in float32; gives them back.
+    """Rotate queries or keys in place, in float32, and return them.
 
     Args:
-        x: (..., tokens, heads, head dimension); a pair is a component of the first half and its
-            like of the second.
-        tables: Of these tokens.
+        x: (..., tokens, heads, head dimension); a pair is a component of the first half and the
+            one at the same place of the second half.
+        tables: Tables of these tokens.
     """
-    wide = x.float()  # x itself where it is float32
+    wide = x.float()  # x itself if it is float32
     first, second = wide.chunk(2, dim=-1)
     crossed = first * tables.sin
     first.mul_(tables.cos).addcmul_(second, tables.sin, value=-1)

@@ -1,4 +1,4 @@
-"""transformers' own vision tower and decoder, where the caller asks for one of its attentions."""
+"""transformers' own vision tower and decoder, for its ``attn_implementation`` options."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["StockDecoder", "StockVisionTower"]
 
 
 class StockVisionTower:
-    """As ``VisionTower``."""
+    """transformers' tower, called like ``VisionTower``."""
 
     def __init__(self, tower: Any) -> None:  # noqa: ANN401  # loosely typed
-        """Take over ``Qwen2VisionTransformerPretrainedModel``."""
+        """Wrap a ``Qwen2VisionTransformerPretrainedModel``."""
         self._tower = tower
 
     def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
         """See ``VisionTower``."""
         count = len(patches) // images
-        # Left on the host: attention reads them there, image by image. FlashAttention alone
-        # wants them on the device.
+        # They stay on the host, where attention reads them image by image. Only FlashAttention
+        # needs them on the device.
         boundaries = torch.arange(0, len(patches) + 1, count, dtype=torch.int32)
         if self._tower.config._attn_implementation == "flash_attention_2":  # noqa: SLF001
             boundaries = boundaries.to(patches.device)
@@ -41,10 +41,10 @@ class StockVisionTower:
 
 
 class StockDecoder:
-    """As ``Decoder``."""
+    """transformers' decoder, called like ``Decoder``."""
 
     def __init__(self, decoder: Any) -> None:  # noqa: ANN401  # loosely typed
-        """Take over ``Qwen2VLTextModel``."""
+        """Wrap a ``Qwen2VLTextModel``."""
         self._decoder = decoder
 
     def __call__(
@@ -56,8 +56,8 @@ class StockDecoder:
         last_only: bool,
         prefix: Prefix | None = None,
     ) -> torch.Tensor:
-        """See ``Decoder``; there is no prefix here."""
-        assert prefix is None  # noqa: S101  # this class makes none
+        """See ``Decoder``; a prefix is not supported."""
+        assert prefix is None  # noqa: S101  # Backbone passes none to this class
         mask = None if is_token is None else torch.from_numpy(is_token).to(embedded.device)
         states = self._decoder(
             inputs_embeds=embedded,

@@ -1,8 +1,8 @@
-"""Qwen2-VL's vision tower over loaded weights, for inference alone.
+"""Qwen2-VL's vision tower with loaded weights, for inference only.
 
-The same sums as transformers' own code, with less traffic: positions are turned in place, residual
-sums are part of the matrix products, images of one size are one call, and nothing waits for the
-device.
+It computes the same sums as transformers' own code with less memory traffic: positions are rotated
+in place, residual sums are part of the matrix products, images of one size need one call, and the
+host does not wait for the device.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class VisionTower:
     """From patches to visual tokens."""
 
     def __init__(self, tower: Any) -> None:  # noqa: ANN401  # transformers' own, loosely typed
-        """Take over transformers' ``Qwen2VisionTransformerPretrainedModel``.
+        """Use the weights of transformers' ``Qwen2VisionTransformerPretrainedModel``.
 
         Its patch embedding is a ``BytePatchEmbedding``.
         """
@@ -53,7 +53,7 @@ class VisionTower:
         Args:
             patches: uint8 (images * patches, 588), on the device.
             positions: int (images * patches, 2): rows and columns, on the device.
-            images: How many there are.
+            images: Number of images.
 
         Returns:
             (images * visual tokens, hidden size of the decoder).
@@ -85,7 +85,7 @@ class _Block:
     def __call__(
         self, x: torch.Tensor, tables: RotaryTables, images: int, products: Products
     ) -> torch.Tensor:
-        """(patches, width), changed in place."""
+        """Change (patches, width) in place."""
         count, width = x.shape
         qkv = products.linear(self._norms[0](x), self._qkv).view(count, 3 * self._heads, -1)
         rotate_(qkv[:, : 2 * self._heads], tables)

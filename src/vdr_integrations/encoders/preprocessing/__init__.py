@@ -1,1 +1,1 @@
-"""Pages and questions as the model reads them: patches, tokens, prompts around them."""
+"""Prepare pages and questions for the model: patches, tokens, prompts around them."""

@@ -1,4 +1,4 @@
-"""An image as the rows that Qwen2-VL's vision tower reads. Pure arithmetic."""
+"""From an image to the rows that Qwen2-VL's vision tower reads. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ def patchify(image: Image.Image, *, patch_size: int = 14, merge_size: int = 2) -
 
     Args:
         image: RGB, both sides multiples of ``patch_size * merge_size``.
-        patch_size: Pixels.
-        merge_size: Patches merged to one visual token, a side.
+        patch_size: Side of a patch, in pixels.
+        merge_size: Patches along one side of a visual token.
 
     Returns:
-        uint8 (patches, 3 * patch_size**2), each row as the picture has it: pixel by pixel, red,
-        green, blue. transformers' float32 rows are these, normalised, channel by channel and each
-        twice (two equal video frames); leaving pixels whole is four times faster.
+        uint8 (patches, 3 * patch_size**2), each row in the order of the image: pixel by pixel, red,
+        green, blue. The float32 rows of transformers have the same values, normalised, channel by
+        channel and each twice (two equal video frames); keeping pixels together is four times
+        faster.
     """
     pixels = np.asarray(image)
     height, width, channels = pixels.shape
@@ -39,7 +40,7 @@ def patch_positions(grid: tuple[int, int], *, merge_size: int = 2) -> NDArray[np
 
     Args:
         grid: Patches down and across, multiples of ``merge_size``.
-        merge_size: Patches merged to one visual token, a side.
+        merge_size: Patches along one side of a visual token.
 
     Returns:
         int64 (patches, 2).
@@ -55,15 +56,15 @@ def rope_positions(
 ) -> NDArray[np.int64]:
     """M-RoPE positions of a sequence of text, one image, and text.
 
-    Text counts on by one in all three axes. The visual tokens of the image share one time and
-    count their rows and columns; the text after it goes on behind the larger of the two
+    A token of text adds one on all three axes. The visual tokens of the image share one time and
+    count their rows and columns; the text after the image continues after the larger of the two
     (arXiv 2409.12191, section 2.1).
 
     Args:
         before: Tokens before the image.
         grid: Patches down and across.
-        after: Tokens behind the image.
-        merge_size: Patches merged to one visual token, a side.
+        after: Tokens after the image.
+        merge_size: Patches along one side of a visual token.
 
     Returns:
         int64 (3, before + visual tokens + after): time, row, column.

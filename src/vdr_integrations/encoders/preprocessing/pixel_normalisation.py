@@ -1,4 +1,4 @@
-"""Mean and deviation of a checkpoint's pixels, as its ``preprocessor_config.json`` says them."""
+"""Mean and deviation of a checkpoint's pixels, from its ``preprocessor_config.json``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["read_normalisation"]
 
 _CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 _CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-"""CLIP's, which Qwen2-VL's image processor takes where nothing is said."""
+"""Values of CLIP, the defaults of Qwen2-VL's image processor."""
 
 
 def read_normalisation(folder: CheckpointFolder) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation of red, green and blue, of values from 0 to 1.
+    """Mean and deviation of red, green and blue, for values from 0 to 1.
 
     Raises:
-        CheckpointError: Not three finite numbers each, or a deviation that is not above 0.
+        CheckpointError: There are not three finite numbers each, or a deviation is not above 0.
     """
     facts = folder.facts("preprocessor_config.json")
     mean, deviation = (

@@ -20,10 +20,10 @@ __all__ = ["KeptVisualTokens", "PreparedPage", "PreparedQuery"]
 
 @dataclass(slots=True)
 class KeptVisualTokens:
-    """Room for a page's visual tokens, for another model with the same vision tower.
+    """Keeps a page's visual tokens for another model with the same vision tower.
 
     Attributes:
-        tokens: (visual tokens, hidden size), on the device; None until a model has made them.
+        tokens: (visual tokens, hidden size), on the device; None until a model has computed them.
     """
 
     tokens: torch.Tensor | None = None
@@ -36,8 +36,8 @@ class PreparedPage:
     Attributes:
         patches: uint8 (patches, 588).
         grid: Patches down and across.
-        kept: Where its visual tokens are taken from, or left by the first model that makes them;
-            None to make them and keep nothing.
+        kept: Keeps its visual tokens: the first model computes them, the next one reads them. None
+            means that every model computes them.
     """
 
     patches: NDArray[np.uint8]
@@ -52,17 +52,17 @@ class PreparedPage:
 
     @property
     def visual_tokens(self) -> torch.Tensor | None:
-        """Those that were kept, (visual tokens, hidden size) on the device."""
+        """The kept visual tokens, (visual tokens, hidden size) on the device; else None."""
         return None if self.kept is None else self.kept.tokens
 
     def keep(self, visual_tokens: torch.Tensor) -> None:
-        """Keep them, where there is room."""
+        """Keep visual tokens if this page has ``kept``."""
         if self.kept is not None:
             self.kept.tokens = visual_tokens
 
     @property
     def patch_count(self) -> int:
-        """Patches; four to a visual token."""
+        """Number of patches; a visual token has four."""
         return self.grid[0] * self.grid[1]
 
 

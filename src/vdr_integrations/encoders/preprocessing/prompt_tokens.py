@@ -23,8 +23,8 @@ class PromptTokens:
     """Token ids on either side of the image.
 
     Attributes:
-        before: Ids up to and with ``<|vision_start|>``.
-        after: Ids from ``<|vision_end|>`` to the last, whose hidden state is the vector.
+        before: Ids up to and including ``<|vision_start|>``.
+        after: Ids from ``<|vision_end|>`` to the last one, whose hidden state is the vector.
     """
 
     before: tuple[int, ...]
@@ -32,11 +32,11 @@ class PromptTokens:
 
 
 class TokenizedPrompts:
-    """The two prompts of a checkpoint, in its tokenizer's ids.
+    """The two prompts of a checkpoint, as ids of its tokenizer.
 
-    A query is somebody's text: ``<|image_pad|>`` or ``<|endoftext|>`` in it are read letter by
-    letter, never as the special tokens. Every other text gets the ids that tokenizing the whole
-    prompt at once would give. Safe to call from several threads.
+    A query comes from a user: ``<|image_pad|>`` or ``<|endoftext|>`` in it are plain text, never
+    special tokens. Every other text gets the same ids as if the whole prompt were tokenized at
+    once. Safe to call from several threads.
     """
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
@@ -71,13 +71,13 @@ class TokenizedPrompts:
         )
 
     def _query_prefix(self) -> PromptTokens:
-        """What all queries begin with, as far as two that share nothing tell."""
+        """The tokens with which all queries begin, found with two texts that share nothing."""
         one, other = self.query("a"), self.query("1")
         shared = takewhile(lambda pair: pair[0] == pair[1], zip(one.after, other.after))  # noqa: B905
         return PromptTokens(before=one.before, after=tuple(token for token, _ in shared))
 
     def pieces(self, tokens: PromptTokens) -> list[str]:
-        """The text of every token; bytes of a character that was split show as \ufffd."""
+        """The text of every token; the bytes of a split character become \ufffd."""
         ids = (*tokens.before, *tokens.after)
         return [self._trusted.decode([n], skip_special_tokens=False) for n in ids]
 

@@ -1,4 +1,4 @@
-"""Texts of callers before native code sees them: whole characters alone, which UTF-8 can hold."""
+"""Check callers' texts before native code reads them: UTF-8 must be able to represent them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["check_text", "check_texts"]
 
 
 def check_text(text: object, *, subject: str) -> None:
-    r"""Refuse what no tokenizer takes.
+    r"""Refuse a text that no tokenizer accepts.
 
-    Python strings may hold halves of surrogate pairs: ``"\ud83d"``, of a JSON escape that was cut
-    or of bytes that were no UTF-8. Two halves that make a pair are two such characters too.
+    A Python string may have halves of surrogate pairs: ``"\ud83d"``, from an incomplete JSON escape
+    or from bytes that were not UTF-8. Two halves that make a pair are two such characters too.
 
     Args:
-        text: Of the caller.
-        subject: What the error calls it; the text itself is never repeated.
+        text: Text from the caller.
+        subject: Name of the text in the error; the text itself is never repeated.
 
     Raises:
-        OptionError: No string, or one with half a surrogate pair.
+        OptionError: It is not a string, or it has half a surrogate pair.
     """
     if not isinstance(text, str):
         raise OptionError(f"{subject} must be a string, found {type(text).__name__}.")
@@ -38,10 +38,10 @@ def check_text(text: object, *, subject: str) -> None:
 
 
 def check_texts(texts: Iterable[str]) -> list[str]:
-    """The texts as a list, each one checked.
+    """Check each text and return them as a list.
 
     Raises:
-        OptionError: As :func:`check_text`; it says which.
+        OptionError: As :func:`check_text`; the message says which text is wrong.
     """
     found = list(texts)
     for place, text in enumerate(found):

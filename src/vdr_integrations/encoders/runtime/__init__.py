@@ -1,1 +1,1 @@
-"""What runs a model: its thread, its device and number format, its share of the machine."""
+"""Run a model: its thread, its device and number format, its share of the machine."""

@@ -1,4 +1,4 @@
-"""What this machine's CPU does with bfloat16."""
+"""How fast this machine's CPU multiplies bfloat16."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ __all__ = ["Bfloat16OnCpu", "bfloat16_on_this_cpu"]
 
 
 class Bfloat16OnCpu(Enum):
-    """How products of bfloat16 compare with those of float32 on a CPU."""
+    """The speed of products of bfloat16 on a CPU, compared with float32."""
 
     FASTER = "faster"
-    """AMX: every product, attention's too."""
+    """AMX: every product is faster, also in attention."""
     FASTER_BUT_FOR_ATTENTION = "faster but for attention"
-    """AMD's AVX512-BF16 (Zen 4): 210 GFLOP/s a core beside 90, and in torch's attention no more
-    than in float32."""
+    """AMD's AVX512-BF16 (Zen 4): 210 GFLOP/s a core, float32 90; in torch's attention it is not
+    faster than float32."""
     SLOWER = "slower"
-    """Intel's AVX512-BF16 without AMX (75 beside 130), and emulated on CPUs below that."""
+    """Intel's AVX512-BF16 without AMX (75 GFLOP/s a core, float32 130), and older CPUs, which
+    emulate bfloat16."""
     UNKNOWN = "unknown"
-    """Not x86, or a torch that does not say what the CPU has (before 2.11)."""
+    """Not x86, or a version of torch that does not say what the CPU has (before 2.11)."""
 
     @property
     def is_faster(self) -> bool:
@@ -31,7 +32,7 @@ class Bfloat16OnCpu(Enum):
 
 
 def bfloat16_on_this_cpu() -> Bfloat16OnCpu:
-    """Which of them this CPU is; the figures are this package's own (docs/performance.md)."""
+    """The class of this CPU; the figures above are this package's own (docs/performance.md)."""
     known: dict[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     if platform.machine().lower() not in {"x86_64", "amd64"} or not known:
         return Bfloat16OnCpu.UNKNOWN

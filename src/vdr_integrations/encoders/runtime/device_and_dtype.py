@@ -29,14 +29,14 @@ _ATTENTION = ("sdpa", "flash_attention_2", "eager")
 
 
 def choose_device(device: str | torch.device | None) -> torch.device:
-    """The device asked for; None or ``"auto"``: CUDA, else MPS, else CPU.
+    """The named device; for None or ``"auto"`` CUDA, else MPS, else CPU.
 
-    ``"cuda"`` without a number is the GPU that is current in this thread
-    (``torch.cuda.set_device``), as it is to torch.
+    ``"cuda"`` without a number is the current GPU of this thread (``torch.cuda.set_device``), as in
+    torch.
 
     Raises:
-        OptionError: A device that torch does not know or does not see here.
-        ForkedProcessError: CUDA, in a process forked from one that used it.
+        OptionError: torch does not know the device, or does not find it on this machine.
+        ForkedProcessError: The device is CUDA, in a process forked from one that used CUDA.
     """
     if device is None or device == "auto":
         if torch.cuda.is_available():
@@ -46,16 +46,18 @@ def choose_device(device: str | torch.device | None) -> torch.device:
         chosen = torch.device(device)
     except RuntimeError as error:
         raise OptionError(
-            f"device={device!r} is not one torch knows; use 'cuda', 'cuda:1', 'mps' or 'cpu'."
+            f"torch does not know device={device!r}; use 'cuda', 'cuda:1', 'mps' or 'cpu'."
         ) from error
     if chosen.type == "cuda":
         count = torch.cuda.device_count()
         if not torch.cuda.is_available() or (chosen.index or 0) >= count:
-            raise OptionError(f"device={device!r} asked for, and torch sees {count} CUDA devices.")
+            raise OptionError(
+                f"device={device!r} is not available: torch finds {count} CUDA devices."
+            )
         return _cuda(chosen.index)
     if chosen.type == "mps" and not torch.backends.mps.is_available():
-        raise OptionError("device='mps' asked for, and torch sees no Metal device.")
-    # There is one of each: "cpu:0" is "cpu".
+        raise OptionError("device='mps' is not available: torch finds no Metal device.")
+    # There is only one of each: "cpu:0" is "cpu".
     return torch.device(chosen.type) if chosen.type in {"cpu", "mps"} else chosen
 
 
@@ -63,36 +65,37 @@ def _cuda(number: int | None) -> torch.device:
     if forks.gpu_was_in_use():
         raise ForkedProcessError(
             f"device='cuda' cannot be used: CUDA was in use before this process was forked, and "
-            f"does not survive that. {forks.ADVICE} device='cpu' works here."
+            f"it does not work after a fork. {forks.ADVICE} device='cpu' works here."
         )
     return torch.device("cuda", torch.cuda.current_device() if number is None else number)
 
 
 def choose_packing(dtype: str | torch.dtype, device: torch.device) -> Packing | None:
-    """How weights are packed, where ``dtype`` asks for that; sums then have the dtype "auto".
+    """How weights are packed, if ``dtype`` asks for that; sums then have the dtype "auto".
 
     Raises:
-        OptionError: A format that the device does not have.
+        OptionError: The device does not support the format.
     """
     packing = PACKINGS.get(dtype) if isinstance(dtype, str) else None
     if packing == "float8" and device.type == "mps":
         raise OptionError(
-            f"dtype={dtype!r} on device='mps': Metal has no numbers of that format. Use "
-            f"dtype='int8', which takes as little memory, or leave dtype out."
+            f"dtype={dtype!r} on device='mps': Metal does not support that format. Use "
+            f"dtype='int8', which needs as little memory, or leave dtype out."
         )
     return packing
 
 
 def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
-    """The format asked for, or the device's best for weights that are published in bfloat16.
+    """The named format, or the device's best for weights that are published in bfloat16.
 
     ``"auto"`` is bfloat16 on GPUs that have it (NVIDIA's from Ampere on, AMD's, Metal from macOS 14
     on) and on a CPU that multiplies it faster than float32 (AMX, AMD's AVX512-BF16), float32
-    elsewhere. It is never float16, whose largest number (65,504) Qwen2-VL exceeds: vectors would be
-    NaN. So are sums over weights of 8 bits.
+    elsewhere. It is never float16: Qwen2-VL exceeds its largest number (65,504), and vectors would
+    be NaN. Sums over weights of 8 bits have the same format.
 
     Raises:
-        OptionError: Not bfloat16, float16, float32, int8 or float8, or one that the device lacks.
+        OptionError: It is not bfloat16, float16, float32, int8 or float8, or the device does not
+            have it.
     """
     chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
     if chosen is not None and chosen in _DTYPES.values():
@@ -108,7 +111,7 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
 
 
 def _has_bfloat16(device: torch.device) -> bool:
-    """Whether a device multiplies bfloat16, a CPU faster than float32."""
+    """Whether a device multiplies bfloat16; for a CPU, whether faster than float32."""
     if device.type == "cuda":
         return torch.version.hip is not None or _is_ampere(device)
     if device.type == "mps":
@@ -119,13 +122,13 @@ def _has_bfloat16(device: torch.device) -> bool:
 def choose_attention(
     attn_implementation: str | None, *, device: torch.device, dtype: torch.dtype
 ) -> str:
-    """The attention asked for; None: "sdpa".
+    """The named attention; None is "sdpa".
 
-    "sdpa" is this package's own forward pass over torch's kernels, which have FlashAttention 2
-    in them on a GPU; the others run transformers' modules.
+    "sdpa" is this package's own forward pass with torch's kernels, which include FlashAttention 2
+    on a GPU; the others run transformers' modules.
 
     Raises:
-        OptionError: Unknown, or FlashAttention 2 where it cannot run.
+        OptionError: The name is unknown, or FlashAttention 2 cannot run here.
     """
     half = dtype in (torch.bfloat16, torch.float16)
     installed = importlib.util.find_spec("flash_attn") is not None

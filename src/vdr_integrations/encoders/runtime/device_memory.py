@@ -1,4 +1,4 @@
-"""Devices that run out of memory: how that is told, and what helps."""
+"""Devices that run out of memory: recognise such errors, and free memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import torch
 __all__ = ["is_out_of_memory", "release_cached_memory"]
 
 # CUDA's allocator has an error class of its own. Its libraries, Metal and the CPU's allocators
-# raise plain RuntimeErrors that say so: a library that cannot allocate its workspace reports
-# ALLOC_FAILED, or NOT_INITIALIZED where it could not even make its handle.
+# raise plain RuntimeErrors with one of these texts: a library that cannot allocate its workspace
+# reports ALLOC_FAILED, or NOT_INITIALIZED if it could not even make its handle.
 _SIGNS = (
     "out of memory",
     "outofmemory",
@@ -29,7 +29,7 @@ _SIGNS = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch's says that a device, or this machine, has too little memory."""
+    """Whether an error of torch says that a device, or this machine, has too little memory."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     said = str(error).lower()
@@ -37,7 +37,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def release_cached_memory(device: torch.device) -> None:
-    """Give back what torch keeps of a device's memory for later use."""
+    """Free the memory of a device that torch keeps for later use."""
     module = getattr(torch, device.type, None)
     release = getattr(module, "empty_cache", None)
     if release is not None:

@@ -1,13 +1,13 @@
-"""What a fork does to threads, locks and torch, and how this package gets through it.
+"""What a fork does to threads, locks and torch, and how this package survives it.
 
-A forked child has one thread. Locks that other threads held stay locked for ever, queues have
-nobody who works on them, and torch's thread pools (OpenMP's) are those of threads that are gone: a
-product in a thread that had a pool waits for ever. A GPU's context does not survive at all.
+A forked child has one thread. Locks that other threads held stay locked forever, no thread serves
+the queues, and torch's thread pools (OpenMP's) belong to threads that no longer exist: a product in
+a thread that had a pool waits forever. The context of a GPU does not work in a child at all.
 
-So a fork waits until what this package computes is done (:func:`uninterrupted`), a child gets new
-locks, pools and queues (:class:`PerProcess`, :func:`renew_after_fork`), and torch works there in
-threads that are new (``torch_threads``). What cannot go on is refused by name
-(:func:`check_usable`).
+So a fork waits until this package has finished its computation (:func:`uninterrupted`). A child
+gets new locks, pools and queues (:class:`PerProcess`, :func:`renew_after_fork`), and torch runs
+there in new threads (``torch_threads``). A model that cannot work in the child raises an error that
+says so (:func:`check_usable`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
 T = TypeVar("T")
 
 WAIT_S = 60.0
-"""How long a fork waits for a batch that is being computed. A page takes seconds on a CPU."""
+"""How long a fork waits for a running batch. A page takes seconds on a CPU."""
 
 ADVICE = (
     "Load the model in each process after it has started (gunicorn: without --preload, or in "
@@ -47,14 +47,14 @@ ADVICE = (
 
 
 class _Renewed(Protocol):
-    """What a forked child must have anew."""
+    """An object that must be renewed in a forked child."""
 
     def after_fork(self) -> None:
-        """Forget what belongs to the parent's threads; called while there is one thread."""
+        """Forget what belongs to the parent's threads; called while there is only one thread."""
 
 
 class _Work:
-    """Counts threads that a fork must not cut off."""
+    """Counts threads that a fork must not interrupt."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -78,7 +78,7 @@ class _Work:
                 self._changed.notify_all()
 
     def stop(self) -> bool:
-        """Let nothing begin; whether what had begun came to its end in time."""
+        """Let no work begin; return whether all running work has ended in time."""
         own = 1 if getattr(self._own, "depth", 0) else 0
         with self._changed:
             self._changed.wait_for(lambda: not self._is_forking)
@@ -86,7 +86,7 @@ class _Work:
             return self._changed.wait_for(lambda: self._running == own, WAIT_S)
 
     def renew(self) -> None:
-        """In a child: whoever else was inside is gone."""
+        """Called in a child, where no other thread works."""
         self._changed = threading.Condition()
         self._running = 1 if getattr(self._own, "depth", 0) else 0
         self._is_forking = False
@@ -98,12 +98,12 @@ class _Work:
 
 
 class _State:
-    """Of this process.
+    """What is known of this process and its forks.
 
     Attributes:
-        work: What is being computed.
-        was_forked: Whether a parent that had imported this module was copied.
-        was_cut_off: Whether that happened in the middle of a computation.
+        work: Counts running computations.
+        was_forked: Whether the parent had imported this module before the fork.
+        was_cut_off: Whether the fork came in the middle of a computation.
         gpu_was_in_use: Whether torch had a context on a GPU.
     """
 
@@ -115,7 +115,7 @@ class _State:
         self._is_quiet = True
 
     def before(self) -> None:
-        self._is_quiet = False  # if the waiting is interrupted, nobody knows
+        self._is_quiet = False  # stays False if the waiting is interrupted
         self._is_quiet = self.work.stop()
 
     def in_parent(self) -> None:
@@ -135,8 +135,8 @@ class _State:
 
 _renewed: WeakSet[_Renewed] = WeakSet()
 _state = _State()
-# What is registered last is called first before a fork: this, before the locks are taken that
-# thread pools, loggers and downloads need to come to their end. So those must be imported.
+# Handlers run before a fork in the reverse order of their registration. Ours must run first, before
+# others lock what thread pools, loggers and downloads need to finish. So import those first.
 for _module in ("concurrent.futures.thread", "filelock", "logging"):
     importlib.import_module(_module)
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
@@ -148,31 +148,31 @@ if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
 
 
 def renew_after_fork(renewed: _Renewed) -> None:
-    """Call ``renewed.after_fork()`` in every forked child, as long as somebody holds it."""
+    """Call ``renewed.after_fork()`` in every forked child, as long as the object exists."""
     _renewed.add(renewed)
 
 
 class PerProcess(Generic[T]):
-    """A lock, a pool or a cache of this process; a forked child gets one of its own.
+    """A lock, a pool or a cache of this process; a forked child gets its own.
 
     Attributes:
-        value: What ``make`` gave in this process.
+        value: The object that ``make`` returned in this process.
     """
 
     def __init__(self, make: Callable[[], T]) -> None:
-        """Make it."""
+        """Make the value."""
         self._make = make
         self.value = make()
         renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Make another; the parent's is left to the parent."""
+        """Make another value; the parent keeps its own."""
         self.value = self._make()
 
 
 @contextmanager
 def uninterrupted() -> Generator[None]:
-    """Let forks wait until the block is done; blocks may lie in one another."""
+    """Let forks wait until the block is done; blocks may be nested."""
     work = _state.work
     work.begin()
     try:
@@ -187,15 +187,15 @@ def was_forked() -> bool:
 
 
 def gpu_was_in_use() -> bool:
-    """Whether it was forked from one that used CUDA, which cannot be used here any more."""
+    """Whether it was forked from a process that used CUDA, which does not work here any more."""
     return _state.gpu_was_in_use
 
 
 def check_usable(name: str) -> None:
-    """Refuse to compute where a fork came in the middle of a computation.
+    """Refuse to compute if the fork came in the middle of a computation.
 
     Raises:
-        ForkedProcessError: torch's own locks may be locked for ever in this process.
+        ForkedProcessError: torch's own locks may be locked forever in this process.
     """
     if _state.was_cut_off:
         raise ForkedProcessError(

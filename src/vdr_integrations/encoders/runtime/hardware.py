@@ -1,4 +1,4 @@
-"""What the machine has to run a model on."""
+"""The devices of this machine and their memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device that torch sees.
+    """A device that torch finds.
 
     Attributes:
         device: ``cuda:0``, ``mps`` or ``cpu``.
-        name: What its maker calls it, None where torch does not say.
-        memory_bytes: In all; None where it is not known.
-        free_bytes: Free now; None where it is not known.
+        name: Name of the product; None if torch does not say it.
+        memory_bytes: Total memory; None if it is not known.
+        free_bytes: Memory that is free now; None if it is not known.
     """
 
     device: str
@@ -31,7 +31,7 @@ class Device:
 
 
 def devices() -> list[Device]:
-    """All devices that torch sees, best first."""
+    """All devices that torch finds, best first."""
     found: list[Device] = []
     if torch.cuda.is_available():
         for number in range(torch.cuda.device_count()):
@@ -46,7 +46,7 @@ def devices() -> list[Device]:
 
 
 def memory_bytes() -> tuple[int | None, int | None]:
-    """RAM in all and available now, within the limit of a container; None where not known."""
+    """RAM in total and available now, within the limit of a container; None if not known."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):

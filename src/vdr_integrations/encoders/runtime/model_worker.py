@@ -1,4 +1,4 @@
-"""One thread owns the model; any number of threads and tasks send it work."""
+"""One thread runs the model; any number of threads and tasks send it work."""
 
 from __future__ import annotations
 
@@ -33,16 +33,17 @@ Item = TypeVar("Item")
 
 _FIRST_SUCCESSES = 8
 _MOST_SUCCESSES = 1024
-"""Full batches after which more is tried, at first and at most. It doubles with every attempt that
-failed, so that a device that is too small for good is seldom overtaxed."""
+"""Full batches after which a larger batch is tried: the first and the greatest number. It doubles
+after every failed attempt, so that larger batches are seldom tried on a device that is too small.
+"""
 
 
 @dataclass(slots=True)
 class _Request(Generic[Item]):
-    """One caller's items and where their rows go."""
+    """One caller's items and their results."""
 
     items: Sequence[Item]
-    owner: ModelWorker[Item]  # which lives as long as somebody waits
+    owner: ModelWorker[Item]  # keeps the worker alive while somebody waits
     future: Future[list[NDArray[np.float32]]] = field(default_factory=Future)
     results: dict[int, NDArray[np.float32]] = field(
         default_factory=dict[int, "NDArray[np.float32]"]
@@ -50,8 +51,8 @@ class _Request(Generic[Item]):
     started: bool | None = None
 
     def start(self) -> bool:
-        """Whether anybody still waits; from the first True on, it cannot be cancelled."""
-        if self.started is None:  # asked for every item; a future may be told once
+        """Whether somebody still waits; after the first True it cannot be cancelled."""
+        if self.started is None:  # called for every item; a future allows this only once
             self.started = self.future.set_running_or_notify_cancel()
         return self.started and not self.future.done()
 
@@ -71,7 +72,7 @@ class _Ticket(Generic[Item]):
     position: int
     group: Hashable
     cost: int
-    allowed: int  # that a batch with it may cost; alone it may cost more
+    allowed: int  # greatest cost of a batch with this item; alone it may cost more
 
     @property
     def item(self) -> Item:
@@ -80,7 +81,7 @@ class _Ticket(Generic[Item]):
 
 @dataclass(slots=True)
 class _Cap:
-    """How many items a batch may have since the device ran out of memory."""
+    """How many items a batch may have after the device ran out of memory."""
 
     items: int
     successes: int = 0
@@ -94,24 +95,24 @@ class _Cap:
 
     def note_success(self, items: int) -> None:
         if items < self.items:
-            return  # no proof
+            return  # a smaller batch proves nothing
         self.successes += 1
         if self.successes >= self.successes_wanted:
             self.items, self.successes, self.was_raised = 2 * self.items, 0, True
 
 
 class ModelWorker(Generic[Item]):
-    """Gathers what is waiting into batches of like items and runs them one after the other.
+    """Groups waiting items into batches and runs the batches one after the other.
 
-    Batches start with whoever waited longest and are filled with items of the same group, whoever
-    sent them. Running out of memory halves the batches of a group; when they have gone well for a
-    while, larger ones are tried again.
+    A batch starts with the item that has waited longest and is filled with items of the same group,
+    from any caller. When the device runs out of memory, the batches of that group are halved; after
+    some successful batches, larger ones are tried again.
 
-    It has a thread while there is work, so an idle encoder costs nothing. On a GPU it keeps the
-    thread, since the plans that cuDNN made belong to it. Either way a worker is freed like any
-    other object.
+    A worker has a thread while there is work, so an idle encoder costs nothing. On a GPU it keeps
+    the thread, because the plans that cuDNN made belong to it. In both cases a worker is freed like
+    any other object.
 
-    A forked child gets an empty queue and a thread of its own, or on a GPU an error.
+    A forked child gets an empty queue and its own thread; on a GPU it gets an error.
     """
 
     def __init__(
@@ -128,14 +129,14 @@ class ModelWorker(Generic[Item]):
         """Describe the work.
 
         Args:
-            run: A vector or matrix for each item of a batch of one group; called from the
-                worker's thread alone.
+            run: Returns a vector or matrix for each item of a batch of one group; called only from
+                the worker's thread.
             group: Items may share a batch if this is equal.
             cost: Size of an item, in the unit of ``budget``.
-            budget: How much a batch of a group may cost where a request says nothing; a single
+            budget: Greatest cost of a batch of a group, if a request does not give one; a single
                 item may cost more.
-            name: What errors call the model.
-            device: Where it runs.
+            name: Name of the model in error messages.
+            device: Device of the model.
             release_memory: Called after the device ran out of memory, before the next attempt.
         """
         self._run = run
@@ -156,17 +157,17 @@ class ModelWorker(Generic[Item]):
     def submit(
         self, items: Sequence[Item], *, budget: int | None = None
     ) -> Future[list[NDArray[np.float32]]]:
-        """What ``run`` gives for ``items``, in their order, as soon as their turn has come.
+        """Queue ``items``; the future gets the results of ``run`` in their order.
 
         Cancelling the future before its first batch takes the request out of the queue; later it
-        only stops the waiting. Neither touches other requests.
+        only stops the waiting. Other requests are not affected.
 
         Args:
-            items: What to encode.
-            budget: How much a batch with any of them may cost; None for the worker's own.
+            items: The items to encode.
+            budget: Greatest cost of a batch with any of them; None uses the worker's own.
 
         Raises:
-            ForkedProcessError: The model did not survive a fork.
+            ForkedProcessError: The model does not work after a fork.
             ResourceError: This machine starts no more threads.
         """
         self._check_usable()
@@ -175,7 +176,7 @@ class ModelWorker(Generic[Item]):
             request.future.set_result([])
             return request.future
         tickets: list[_Ticket[Item]] = []
-        for position, item in enumerate(items):  # here, where what goes wrong reaches the caller
+        for position, item in enumerate(items):  # here, so that an error reaches the caller
             group = self._group(item)
             allowed = self._budget(group) if budget is None else budget
             tickets.append(_Ticket(request, position, group, self._cost(item), allowed))
@@ -199,13 +200,13 @@ class ModelWorker(Generic[Item]):
         return request.future
 
     def after_fork(self) -> None:
-        """Leave queue and thread to the parent."""
+        """Leave the queue and the thread to the parent."""
         self._is_lost = not self._is_on_cpu
-        self._end_of_thread.detach()  # its lock may be locked for ever
+        self._end_of_thread.detach()  # its lock may be locked forever
         for ticket in (*self._batch, *self._queue.waiting):
             ticket.request.fail(
                 ForkedProcessError(
-                    f"{self._name}: this process was forked while vectors were waited for, and "
+                    f"{self._name}: this process was forked while it waited for vectors, and only "
                     f"its parent gets them. Encode again."
                 )
             )
@@ -222,15 +223,15 @@ class ModelWorker(Generic[Item]):
         forks.check_usable(self._name)
 
     def do_a_batch(self) -> None:
-        """Run the next batch; called from the worker's thread, which outlives any error."""
-        # Forks wait for a CPU, which goes on in the child; a GPU is lost to it anyway.
+        """Run the next batch; called from the worker's thread, which survives any error."""
+        # Forks wait for a CPU model, which works in the child. A GPU model does not work there.
         with forks.uninterrupted() if self._is_on_cpu else nullcontext():
             self._batch = batch = self._next_batch()
             try:
                 self._encode(batch)
-            except Exception as error:  # noqa: BLE001  # whatever it is belongs to the callers
+            except Exception as error:  # noqa: BLE001  # callers get any error
                 self._fail(batch, error)
-            except BaseException as error:  # noqa: BLE001  # such as an exit, or a panic in Rust
+            except BaseException as error:  # noqa: BLE001  # an exit, or a panic in Rust
                 found = EncodingError(
                     f"{self._name} stopped with {type(error).__name__}: {error}. Encode again."
                 )
@@ -290,7 +291,7 @@ class ModelWorker(Generic[Item]):
                 f"{self._name}: one item alone does not fit the memory of {self._device} "
                 f"({problem}). Lower max_visual_tokens, use a 16-bit dtype, or another device."
             )
-            self._fail(batch, error)  # and nobody else
+            self._fail(batch, error)  # other requests are not affected
             return
         half = len(batch) // 2
         self._caps.setdefault(group, _Cap(half)).lower(half)
@@ -307,13 +308,13 @@ class ModelWorker(Generic[Item]):
                 raise
             lines = str(error).splitlines()
             problem = lines[0] if lines else type(error).__name__
-        # Here, not in the handler: its traceback would keep the failed batch's tensors alive.
+        # Not in the handler: its traceback would keep the failed batch's tensors alive.
         self._release_memory()
         return None, problem
 
 
 class _Queue(Generic[Item]):
-    """What waits for a worker's thread; all that the thread holds while there is no work."""
+    """Items that wait for a worker's thread; an idle thread holds nothing else."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -322,13 +323,13 @@ class _Queue(Generic[Item]):
         self.is_closed = False
 
     def close(self) -> None:
-        """Let the thread end; nobody can send anything any more."""
+        """Let the thread end; nobody can send items any more."""
         with self.changed:
             self.is_closed = True
             self.changed.notify()
 
     def give_up(self, error: Exception) -> None:
-        """Let nobody wait for a thread that is gone."""
+        """Fail all waiting requests: the thread has ended."""
         with self.changed:
             waiting, self.waiting = self.waiting, deque()
             self.is_served = False
@@ -336,7 +337,7 @@ class _Queue(Generic[Item]):
             ticket.request.fail(error)
 
     def has_work(self, *, stays: bool) -> bool:
-        """Whether there is any; with ``stays`` not until there is, or the worker is gone."""
+        """Whether there is work; with ``stays`` wait for it until the worker is freed."""
         with self.changed:
             if stays:
                 self.changed.wait_for(lambda: self.waiting or self.is_closed)
@@ -347,7 +348,7 @@ class _Queue(Generic[Item]):
 
 
 def _closing(worker: ModelWorker[Item], queue: _Queue[Item]) -> weakref.finalize[..., Any]:
-    """Close the queue when the worker is freed; at the process's end threads end anyway."""
+    """Close the queue when the worker is freed; threads end with the process anyway."""
     closing = weakref.finalize(worker, queue.close)
     closing.atexit = False
     return closing
@@ -362,9 +363,9 @@ def _serve(
     try:
         while queue.has_work(stays=stays):
             one = worker()
-            if one is None:  # and so is whoever waited
+            if one is None:  # freed, so nobody waits
                 return
             one.do_a_batch()
             del one
-    except BaseException as error:  # noqa: BLE001  # nothing should come here; nobody may hang
+    except BaseException as error:  # noqa: BLE001  # should not happen; nobody may wait forever
         queue.give_up(EncodingError(f"the model's thread stopped: {error!r}. Encode again."))

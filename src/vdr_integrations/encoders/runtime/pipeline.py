@@ -1,4 +1,4 @@
-"""Preparing items while the model works on those before them."""
+"""Prepare items while the model works on the items before them."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ Prepared = TypeVar("Prepared")
 Result = TypeVar("Result")
 
 _FEWEST = 8
-"""Items in a window at least, so that preparing and encoding overlap where the model takes them one
-by one: two windows of patches in flight are 29 MB at 768 visual tokens."""
+"""Fewest items in a window, so that preparing and encoding overlap even if the model encodes them
+one by one. Two windows of patches are 29 MB at 768 visual tokens."""
 
 _preparing = PerProcess(lambda: ThreadPoolExecutor(max_workers=2, thread_name_prefix="vdr-prepare"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps(Generic[Raw, Prepared, Result]):
-    """What happens to items.
+    """What is done with the items.
 
     Attributes:
-        prepare: One item; runs in the caller's thread.
-        submit: Hands a window of items to the model.
+        prepare: Prepares one item; runs in the caller's thread.
+        submit: Sends a window of items to the model.
         cost: Size of an item, in the unit of ``budget``.
-        budget: What the model takes in one batch. A window has so much, so that like items become
-            one batch, and no more than that and a few items are in memory.
+        budget: Size of one batch of the model. A window has the same size, so that equal items
+            become one batch, and little more than that is in memory.
         what: Plural noun for the progress bar.
-        show_progress: A bar on stderr.
+        show_progress: Show a progress bar on stderr.
     """
 
     prepare: Callable[[Raw], Prepared]
@@ -52,11 +52,11 @@ class Steps(Generic[Raw, Prepared, Result]):
 
 
 def run_in_windows(items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]) -> list[Result]:
-    """The model's results for all items, a window at a time, in their order.
+    """The model's results for all items, in their order, computed one window at a time.
 
     Args:
-        items: Any iterable; read as the model gets to it.
-        steps: What happens to them.
+        items: Any iterable; an item is read shortly before the model needs it.
+        steps: What is done with them.
     """
     done: list[Result] = []
     running: deque[Future[list[Result]]] = deque()
@@ -74,7 +74,7 @@ def run_in_windows(items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]) ->
 async def arun_in_windows(
     items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]
 ) -> list[Result]:
-    """As :func:`run_in_windows`; items are read and prepared in a thread of this module's own."""
+    """Do :func:`run_in_windows`, but read and prepare items in a thread of this module."""
     done: list[Result] = []
     running: deque[asyncio.Future[list[Result]]] = deque()
     windows = _Windows(iter(items), steps)
@@ -90,12 +90,12 @@ async def arun_in_windows(
 
 
 class _Windows(Generic[Raw, Prepared]):
-    """Prepared items, a batch's worth at a time."""
+    """Prepared items, as many at a time as fill a batch."""
 
     def __init__(self, source: Iterator[Raw], steps: Steps[Raw, Prepared, Any]) -> None:
         self._source = source
         self._steps = steps
-        self._left_over: list[Prepared] = []  # one at most, that had no room
+        self._left_over: list[Prepared] = []  # at most one, for which there was no room
 
     def next(self) -> list[Prepared]:
         """The next window; empty at the end."""
@@ -117,7 +117,7 @@ class _Windows(Generic[Raw, Prepared]):
 def _progress(
     items: Iterable[Any], steps: Steps[Any, Any, Result]
 ) -> Generator[Callable[[list[Result]], list[Result]]]:
-    """Counts results, on a bar where one is shown, and gives them back."""
+    """Yield a function that counts results on the progress bar and returns them."""
     if not steps.show_progress:
         yield lambda results: results
         return

@@ -1,4 +1,4 @@
-"""A model in memory, loaded once per process and shared by everyone who asks for the same."""
+"""Models in memory, loaded once per process and shared by all encoders that use them."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ def files_of(
     cache_dir: str | None,
     local_files_only: bool,
 ) -> CheckpointFiles:
-    """Where the files of a checkpoint are; ``nano`` and its like are in the package.
+    """Where the files of a checkpoint are; bundled checkpoints are in the package.
 
-    A folder is named absolutely, so that an encoder that was pickled finds it from anywhere.
+    A folder becomes an absolute path, so that a pickled encoder finds it from any folder.
     """
     place = str(BUNDLED.get(model, model))
     return CheckpointFiles(
@@ -81,7 +81,7 @@ def files_of(
 
 
 class SharedModel:
-    """Weights with the prompts of a checkpoint, and the thread that runs them."""
+    """Weights and prompts of a checkpoint, and the thread that runs the model."""
 
     def __init__(self, weights: LoadedWeights, options: ModelOptions) -> None:
         checkpoint = options.checkpoint
@@ -118,19 +118,19 @@ class SharedModel:
 
     @property
     def survives_forks(self) -> bool:
-        """Whether a forked child can go on with it."""
+        """Whether a forked child can use it."""
         return self._device.type == "cpu"
 
     @property
     def contents_digest(self) -> str:
-        """Of all in the checkpoint's files that decides vectors."""
+        """Digest of everything in the checkpoint's files that decides vectors."""
         return self._weights.digest
 
     @property
     def pages_budget(self) -> int:
-        """Visual tokens in one pass, where the caller says nothing."""
-        # On a CPU one page fills the machine, and alone its vector is the same to the last bit
-        # whatever else is being encoded.
+        """Visual tokens in one pass, if the caller does not give a number."""
+        # On a CPU one page uses the whole machine. Alone, its vector is the same to the last bit,
+        # no matter what else is encoded.
         return _VISUAL_TOKENS_PER_BATCH.get(self._device.type, 0)
 
     @property
@@ -170,20 +170,20 @@ class SharedModel:
 
 
 def _chosen(device: torch.device) -> AbstractContextManager[object]:
-    """Makes a GPU the current one of this thread."""
+    """Make a GPU the current one of this thread."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def _group(item: PreparedPage | PreparedQuery) -> Hashable:
     if isinstance(item, PreparedPage):
         return PreparedPage, item.patch_count
-    # Padding is for attention alone, which is little of a short query; longer ones go with those of
-    # the same power of two.
+    # Only attention uses padding, which is little work for a short query. Longer queries share a
+    # batch if their lengths have the same power of two.
     return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY_TOKENS).bit_length()
 
 
 class _Known:
-    """What is in memory, for as long as somebody uses it."""
+    """Weights and models in memory, as long as an encoder uses them."""
 
     def __init__(self) -> None:
         self.loading = threading.Lock()
@@ -192,7 +192,7 @@ class _Known:
         forks.renew_after_fork(self)
 
     def after_fork(self) -> None:
-        """Keep what goes on in a child, and let it load anew what does not."""
+        """Keep what works in a child; it loads the rest again."""
         self.loading = threading.Lock()
         gone = [key for key, model in self.models.items() if not model.survives_forks]
         for key in gone:
@@ -206,14 +206,15 @@ _known = _Known()
 
 
 def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedModel:
-    """The model of these options, loaded if nobody in this process holds it yet.
+    """The model of these options, loaded if it is not in memory yet.
 
-    Weights are the same if all in the files that decides vectors is, with device, format, packing
-    and attention; where the files came from makes no difference. They are freed with the last
-    encoder that uses them. A forked child goes on with its parent's, where they are on a CPU.
+    Weights are shared if the contents of the files that decide vectors, the device, the format, the
+    packing and the attention are equal; the origin of the files makes no difference. They are freed
+    with the last encoder that uses them. A forked child uses those of its parent if they are on a
+    CPU.
 
     Raises:
-        CheckpointError: Files that cannot be loaded.
+        CheckpointError: The files cannot be loaded.
         ForkedProcessError: This process was forked in the middle of a computation.
     """
     checkpoint = options.checkpoint
@@ -230,7 +231,7 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
     forks.check_usable(checkpoint.model)
 
     def load_or_share() -> SharedModel:
-        # All of it in the other thread: whoever is interrupted here leaves no load without a lock.
+        # All of it runs in the other thread: an interrupted caller cannot leave a load unlocked.
         with forks.uninterrupted(), _known.loading:
             model = _known.models.get(of_model)
             if model is None:

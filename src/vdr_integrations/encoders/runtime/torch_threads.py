@@ -1,8 +1,8 @@
-"""The threads that torch computes in: made when needed, parked when idle, never ended.
+"""The threads in which torch computes: started when needed, parked when idle, never ended.
 
-A thread that ends gives back what torch's libraries keep for it, under locks of their own. A fork
-in that moment leaves those locks locked in the child for ever (seen with MKL's allocator, once in
-40 forks). And a new thread makes a new pool of OpenMP's threads for its first product.
+When a thread ends, torch's libraries free what they keep for it, under locks of their own. A fork
+at that moment leaves those locks locked in the child forever (seen with MKL's allocator, once in 40
+forks). Also, a new thread makes a new pool of OpenMP threads for its first product.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 
 class _Threads:
-    """Parked threads, each by the queue that it waits on."""
+    """Parked threads; each is represented by the queue on which it waits."""
 
     def __init__(self) -> None:
         self._parked: SimpleQueue[SimpleQueue[Callable[[], None]]] = SimpleQueue()
@@ -56,7 +56,7 @@ class _Threads:
 
 
 class _OneThread:
-    """Does one call after the other."""
+    """A thread that does one call after the other."""
 
     def __init__(self) -> None:
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
@@ -77,10 +77,10 @@ class _OneThread:
 
 
 class _SingleCores:
-    """Threads in each of which torch computes on one core: many small products, one a call.
+    """Threads in which torch computes on one core each, for many small products.
 
-    Sharing such a product out to OpenMP's threads costs more than it takes, and fifty times more
-    where other processes want the CPUs.
+    To divide such a product among OpenMP's threads takes longer than the product itself, and fifty
+    times longer if other processes use the CPUs.
     """
 
     def __init__(self) -> None:
@@ -107,7 +107,7 @@ class _SingleCores:
 
         def work() -> None:
             torch.set_num_threads(1)
-            # A thread takes the number over when it first asks for it, and keeps it (MKL's).
+            # A thread reads MKL's number when it first asks for it, and keeps it.
             torch.get_num_threads()
             ready.set()
             while True:
@@ -116,20 +116,20 @@ class _SingleCores:
         own = torch.get_num_threads()
         threading.Thread(target=work, name="vdr-scoring", daemon=True).start()
         ready.wait()
-        # What a thread sets counts for itself, and for threads that have not used torch yet.
+        # The number also applies to threads that have not used torch yet, so set it back.
         torch.set_num_threads(own)
 
 
 _threads = forks.PerProcess(_Threads)
 _cores = forks.PerProcess(_SingleCores)
 _caller = forks.PerProcess(_OneThread)
-"""Apart, so that a thread that loaded a model keeps its OpenMP helpers beside those of the thread
-that runs it: more threads than CPUs, and GNU's OpenMP does not spin at every barrier. Where other
-processes want the CPUs, spinning made encoding ten times slower."""
+"""A separate thread, so that the thread that loaded a model keeps its OpenMP helpers besides those
+of the thread that runs it. With more threads than CPUs, GNU's OpenMP does not spin at every
+barrier. Spinning made encoding ten times slower if other processes used the CPUs."""
 
 
 def start_with_torch(work: Callable[[], None]) -> None:
-    """Call ``work``, which raises nothing, in one of the threads; do not wait for it.
+    """Call ``work``, which must not raise, in one of the threads; do not wait for it.
 
     Raises:
         RuntimeError: This machine starts no more threads.
@@ -138,9 +138,9 @@ def start_with_torch(work: Callable[[], None]) -> None:
 
 
 def call_with_torch(work: Callable[[], T]) -> T:
-    """Call ``work`` in a thread for calls and wait for what it gives or raises.
+    """Call ``work`` in the thread for calls; wait for its result or its error.
 
-    Whoever stops waiting (Ctrl-C) does not stop the work.
+    If the caller stops waiting (Ctrl-C), the work goes on.
     """
     result: Future[T] = Future()
     _caller.value.start(partial(_settle, result, work))
@@ -148,13 +148,13 @@ def call_with_torch(work: Callable[[], T]) -> T:
 
 
 def call_on_one_core(work: Callable[[], T]) -> T:
-    """Call ``work`` in a thread where torch computes on one core, and wait for what it gives."""
+    """Call ``work`` in a thread where torch computes on one core, and wait for its result."""
     (found,) = on_cores(lambda _: work(), [None])
     return found
 
 
 def on_cores(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
-    """What ``work`` gives for each of the items, in their order: threads take them in turn."""
+    """The results of ``work`` for all items, in their order; threads share the items."""
     found: dict[int, T] = {}
 
     def worker(numbered: Iterator[tuple[int, S]]) -> None:
@@ -166,7 +166,7 @@ def on_cores(work: Callable[[S], T], items: Sequence[S]) -> list[T]:
 
 
 def core_count() -> int:
-    """Cores that this process may use."""
+    """Number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -175,16 +175,16 @@ def core_count() -> int:
 def share_out(work: Callable[[Iterator[S]], None], items: Sequence[S], *, threads: int) -> None:
     """Call ``work`` in threads where torch computes on one core, and wait until all have ended.
 
-    Where one fails, or the caller is interrupted, the others get no more items and are waited for:
-    nobody reads on in what the caller may take away next.
+    If one fails, or the caller is interrupted, the others get no more items, and this function
+    waits for them: no thread may read data that the caller frees afterwards.
 
     Args:
-        work: Goes through the items that it is given; no other thread gets the same ones.
-        items: For all threads together, which take them in turn.
-        threads: At most so many.
+        work: Iterates over its items; no other thread gets the same items.
+        items: The items of all threads; each thread takes the next one.
+        threads: Greatest number of threads.
 
     Raises:
-        BaseException: What one of them raised.
+        BaseException: The error that one of them raised.
     """
     turns = _Turns(items)
 
@@ -227,7 +227,7 @@ class _Turns(Generic[S]):
 def _settle(result: Future[T], work: Callable[[], T]) -> None:
     try:
         found = work()
-    except BaseException as error:  # noqa: BLE001  # it is raised where it is waited for
+    except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
         result.set_exception(error)
     else:
         result.set_result(found)

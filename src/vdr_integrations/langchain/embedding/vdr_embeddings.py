@@ -41,9 +41,9 @@ class VDREmbeddings(EncoderModel, Embeddings):
     checkpoint's own where that is None).
 
     Example:
-        >>> embeddings = VDREmbeddings(model="nano")  # doctest: +SKIP
-        >>> len(embeddings.embed_query("How did revenue change?"))  # doctest: +SKIP
-        256
+        >>> embeddings = VDREmbeddings(model="nano")
+        >>> len(embeddings.embed_query("How did revenue change?"))
+        512
     """
 
     model_config = configured

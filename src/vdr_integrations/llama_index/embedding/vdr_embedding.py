@@ -81,9 +81,9 @@ class VDREmbedding(MultiModalEmbedding):
         token: Hub token; None: as huggingface_hub finds it. Never in ``to_dict``.
 
     Example:
-        >>> model = VDREmbedding(model_name="nano")  # doctest: +SKIP
-        >>> len(model.get_query_embedding("How did revenue change?"))  # doctest: +SKIP
-        256
+        >>> model = VDREmbedding(model_name="nano")
+        >>> len(model.get_query_embedding("How did revenue change?"))
+        512
     """
 
     model_config = ConfigDict(extra="forbid")
