@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.runtime.forks import PerProcess
@@ -16,7 +16,22 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
-__all__ = ["EncoderOnDemand", "EncoderOptions"]
+__all__ = ["EncoderArguments", "EncoderOnDemand", "EncoderOptions"]
+
+
+class EncoderArguments(TypedDict, total=False):
+    """The options of an encoder beside its model, for those who hand them on."""
+
+    revision: str | None
+    device: str | None
+    dtype: str
+    attn_implementation: str | None
+    max_visual_tokens: int | None
+    batch_visual_tokens: int | None
+    checkpoint: Checkpoint | None
+    token: str | None
+    cache_dir: str | None
+    local_files_only: bool
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,16 @@ class UnopenedImage:
             ImageDecodeError: Not an image; URLs are refused too.
             ImageTooLargeError: More pixels than ``ImageLimits`` allows.
         """
-        return open_image(self.source).render(budget)
+        return self.opened().render(budget)
+
+    def opened(self) -> PageImage:
+        """The image, decoded.
+
+        Raises:
+            ImageDecodeError: Not an image; URLs are refused too.
+            ImageTooLargeError: More pixels than ``ImageLimits`` allows.
+        """
+        return open_image(self.source)
 
 
 def stored_page(text: str, *, store: PageStore) -> PageInStore | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
@@ -13,15 +12,15 @@ from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.langchain.encoder_model import EncoderModel, configured
 from vdr_integrations.pages import PageStore
-from vdr_integrations.pages.page_inputs import ImageInput, check_list, open_page, stored_page
+from vdr_integrations.pages.page_inputs import check_list, open_page
+from vdr_integrations.retrieval.mixed_inputs import aencode_mixed, encode_mixed, page_or_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    import numpy as np
+    from collections.abc import Sequence
 
     from vdr_integrations.encoders import EncoderOptions
-    from vdr_integrations.types import Page
+    from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.retrieval.mixed_inputs import MixedInput
 
 __all__ = ["VDREmbeddings"]
 
@@ -86,17 +85,11 @@ class VDREmbeddings(EncoderModel, Embeddings):
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector.
         """
-        pages, others = self._pages_and_texts(texts)
-        page_vectors = self._encode_pages(list(pages.values()))
-        text_vectors = self._encode_queries(list(others.values()))
-        return _in_order(zip([*pages, *others], [*page_vectors, *text_vectors], strict=True))
+        return self._encode(self._inputs(texts))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """:meth:`embed_documents` without blocking the event loop."""
-        pages, others = await asyncio.to_thread(self._pages_and_texts, texts)
-        page_vectors = await self._aencode_pages(list(pages.values()))
-        text_vectors = await self._aencode_queries(list(others.values()))
-        return _in_order(zip([*pages, *others], [*page_vectors, *text_vectors], strict=True))
+        return await self._aencode(await asyncio.to_thread(self._inputs, texts))
 
     def embed_query(self, text: str) -> list[float]:
         """Vector of a question; a page reference is text like any other here.
@@ -106,11 +99,11 @@ class VDREmbeddings(EncoderModel, Embeddings):
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector, or the text is too long.
         """
-        return self._encode_queries([text])[0]
+        return self._encode([text])[0]
 
     async def aembed_query(self, text: str) -> list[float]:
         """:meth:`embed_query` without blocking the event loop."""
-        return (await self._aencode_queries([text]))[0]
+        return (await self._aencode([text]))[0]
 
     def embed_images(self, images: Sequence[ImageInput]) -> list[list[float]]:
         """Vectors of images: paths, bytes, ``data:`` URIs, PIL images, arrays, pages, references.
@@ -126,11 +119,11 @@ class VDREmbeddings(EncoderModel, Embeddings):
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector.
         """
-        return self._encode_pages(self._image_pages(images))
+        return self._encode(self._pages(images))
 
     async def aembed_images(self, images: Sequence[ImageInput]) -> list[list[float]]:
         """:meth:`embed_images` without blocking the event loop."""
-        return await self._aencode_pages(await asyncio.to_thread(self._image_pages, images))
+        return await self._aencode(await asyncio.to_thread(self._pages, images))
 
     def embed_image(self, uris: list[str]) -> list[list[float]]:
         """:meth:`embed_images` under the name and keyword that Chroma and LanceDB look for.
@@ -140,62 +133,33 @@ class VDREmbeddings(EncoderModel, Embeddings):
         """
         return self.embed_images(uris)
 
-    def _pages_and_texts(self, texts: list[str]) -> tuple[dict[int, Page], dict[int, str]]:
-        """Pages and texts by their place in ``texts``."""
-        check_list(texts, argument="texts")
-        store = self._page_store()
-        pages: dict[int, Page] = {}
-        others: dict[int, str] = {}
-        for place, text in enumerate(texts):
-            page = stored_page(text, store=store)
-            if page is None:
-                check_text(text, subject=f"texts[{place}]")
-                others[place] = text
-            else:
-                pages[place] = page
-        return pages, others
-
-    def _image_pages(self, images: Sequence[ImageInput]) -> list[Page]:
-        check_list(images, argument="images")
-        store = self._page_store()
-        return [open_page(image, store=store) for image in images]
-
-    def _encode_pages(self, pages: list[Page]) -> list[list[float]]:
-        if not pages:
-            return []
-        encoder = self._encoders.dense(self.encoder_options)
-        return _as_floats(encoder.encode_pages(pages, show_progress=self.show_progress))
-
-    async def _aencode_pages(self, pages: list[Page]) -> list[list[float]]:
-        if not pages:
-            return []
-        encoder = await self._encoders.adense(self.encoder_options)
-        return _as_floats(await encoder.aencode_pages(pages, show_progress=self.show_progress))
-
-    def _encode_queries(self, texts: list[str]) -> list[list[float]]:
-        if not texts:
-            return []
-        encoder = self._encoders.dense(self.encoder_options)
-        return _as_floats(encoder.encode_queries(texts, show_progress=self.show_progress))
-
-    async def _aencode_queries(self, texts: list[str]) -> list[list[float]]:
-        if not texts:
-            return []
-        encoder = await self._encoders.adense(self.encoder_options)
-        return _as_floats(await encoder.aencode_queries(texts, show_progress=self.show_progress))
-
-    def _page_store(self) -> PageStore:
-        return PageStore(self.page_store_path)
-
     @property
     def encoder_options(self) -> EncoderOptions:
         """The options that the encoder is loaded with."""
         return self._encoder_options(self.model, self.max_visual_tokens, self.dimension)
 
+    def _inputs(self, texts: list[str]) -> list[MixedInput]:
+        check_list(texts, argument="texts")
+        store = PageStore(self.page_store_path)
+        items = [page_or_text(text, store=store) for text in texts]
+        for place, item in enumerate(items):
+            if isinstance(item, str):
+                check_text(item, subject=f"texts[{place}]")
+        return items
 
-def _as_floats(vectors: np.ndarray) -> list[list[float]]:
-    return vectors.tolist()  # Python floats: LangChain and JSON know no np.float32
+    def _pages(self, images: Sequence[ImageInput]) -> list[MixedInput]:
+        check_list(images, argument="images")
+        store = PageStore(self.page_store_path)
+        return [open_page(image, store=store) for image in images]
 
+    def _encode(self, items: list[MixedInput]) -> list[list[float]]:
+        if not items:
+            return []
+        encoder = self._encoders.dense(self.encoder_options)
+        return encode_mixed(encoder, items, show_progress=self.show_progress)
 
-def _in_order(placed: Iterable[tuple[int, list[float]]]) -> list[list[float]]:
-    return [vector for _, vector in sorted(placed, key=itemgetter(0))]
+    async def _aencode(self, items: list[MixedInput]) -> list[list[float]]:
+        if not items:
+            return []
+        encoder = await self._encoders.adense(self.encoder_options)
+        return await aencode_mixed(encoder, items, show_progress=self.show_progress)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from langchain_core.document_loaders import BaseBlobParser
 
-from vdr_integrations.langchain.reading.page_documents import PageDocuments
+from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, open_pdf
+from vdr_integrations.pages.on_error import raise_error
+from vdr_integrations.retrieval.page_reading import PageReading
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -46,9 +48,8 @@ class PDFPageBlobParser(BaseBlobParser):
         include_text: bool = True,
     ) -> None:
         self._password = password
-        self._documents = PageDocuments(
-            PageStore(page_store_path), PixelBudget(max_visual_tokens), include_text=include_text
-        )
+        self._include_text = include_text
+        self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """One document per page, each rendered when it is asked for.
@@ -60,5 +61,5 @@ class PDFPageBlobParser(BaseBlobParser):
         content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()
         name = blob.source or "PDF blob"
         with open_pdf(content, password=self._password, name=name) as pdf:
-            source = blob.source or f"sha256:{pdf.sha256}"
-            yield from self._documents.of_pdf(pdf, source=source, metadata=blob.metadata)
+            for page in self._reading.pages(pdf, source=blob.source, on_error=raise_error):
+                yield page_document(page, include_text=self._include_text, metadata=blob.metadata)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from langchain_core.document_loaders import BaseLoader
 
 from vdr_integrations.errors import DocumentOpenError, PageError
-from vdr_integrations.langchain.reading.page_documents import PageDocuments
+from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, find_documents, open_pdf
 from vdr_integrations.pages.on_error import OnError, error_handler
+from vdr_integrations.retrieval.page_reading import PageReading
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -76,9 +77,8 @@ class PDFPageLoader(BaseLoader):
         self._paths = [Path(path) for path in paths]
         self._password = password
         self._on_error = error_handler(on_error)
-        self._documents = PageDocuments(
-            PageStore(page_store_path), PixelBudget(max_visual_tokens), include_text=include_text
-        )
+        self._include_text = include_text
+        self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
     def lazy_load(self) -> Iterator[Document]:
         """The documents in order, each page rendered and stored when its document is asked for.
@@ -95,7 +95,8 @@ class PDFPageLoader(BaseLoader):
                 self._on_error(error)
                 continue
             with pdf:
-                yield from self._documents.of_pdf(pdf, source=str(path), on_error=self._on_error)
+                for page in self._reading.pages(pdf, source=str(path), on_error=self._on_error):
+                    yield page_document(page, include_text=self._include_text)
 
     def _pdf_paths(self) -> list[Path]:
         found = find_documents(self._paths, on_error=self._on_error)

@@ -15,18 +15,16 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 from tqdm.auto import tqdm
 
-from vdr_integrations.llama_index.embedding.items import PageItem, TextItem
+from vdr_integrations.retrieval.mixed_inputs import aencode_mixed, encode_mixed, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    import numpy as np
     from llama_index.core.base.embeddings.base import BaseEmbedding
-    from numpy.typing import NDArray
 
     from vdr_integrations.encoders import DenseEncoder
-    from vdr_integrations.llama_index.embedding.items import EmbeddingItem, ItemContext
     from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
+    from vdr_integrations.retrieval.mixed_inputs import MixedInput
 
 __all__ = ["BatchEmbedder"]
 
@@ -40,28 +38,6 @@ _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[report
 _BATCHES_UNDER_WAY = 2
 
 
-class _Batch:
-    """Texts and pages in the order they were asked for; what is cached needs no encoder."""
-
-    def __init__(self, items: Sequence[EmbeddingItem], cached: Sequence[Vector | None]) -> None:
-        self._vectors = {at: vector for at, vector in enumerate(cached) if vector is not None}
-        self._missing = {at: item for at, item in enumerate(items) if at not in self._vectors}
-        self.missing = list(self._missing.values())
-        self.texts = {at: i.text for at, i in self._missing.items() if isinstance(i, TextItem)}
-        self.pages = {at: i.load for at, i in self._missing.items() if isinstance(i, PageItem)}
-
-    def give(self, places: Sequence[int], vectors: NDArray[np.float32]) -> None:
-        self._vectors.update(zip(places, vectors.tolist(), strict=True))
-
-    @property
-    def missing_vectors(self) -> list[Vector]:
-        return [self._vectors[at] for at in self._missing]
-
-    @property
-    def vectors(self) -> list[Vector]:
-        return [self._vectors[at] for at in range(len(self._vectors))]
-
-
 @dataclass(frozen=True, slots=True)
 class BatchEmbedder:
     """Embeds any number of inputs, in order.
@@ -70,18 +46,16 @@ class BatchEmbedder:
         model: Whose batch size, workers, rate limiter and observers are used.
         encoder: Gives the vectors.
         cache: Asked first.
-        context: What inputs are turned into items with.
     """
 
     model: BaseEmbedding
     encoder: DenseEncoder
     cache: VectorCache
-    context: ItemContext
 
     def embed(
         self,
         sources: Sequence[_Source],
-        to_item: Callable[[_Source, ItemContext], EmbeddingItem],
+        to_item: Callable[[_Source], MixedInput],
         *,
         show_progress: bool,
     ) -> list[Vector]:
@@ -89,22 +63,22 @@ class BatchEmbedder:
         vectors: list[Vector] = []
         with tqdm(total=len(sources), desc="Embedding", disable=not show_progress) as bar:
             for some in self._batches(sources):
-                vectors += self._embed_batch([to_item(source, self.context) for source in some])
+                vectors += self._embed_batch([to_item(source) for source in some])
                 bar.update(len(some))
         return vectors
 
     async def aembed(
         self,
         sources: Sequence[_Source],
-        to_item: Callable[[_Source, ItemContext], EmbeddingItem],
+        to_item: Callable[[_Source], MixedInput],
         *,
         show_progress: bool,
     ) -> list[Vector]:
         """:meth:`embed` without blocking the event loop; a failed batch ends the others."""
         slots = asyncio.Semaphore(self.model.num_workers or _BATCHES_UNDER_WAY)
 
-        def to_items(some: Sequence[_Source]) -> list[EmbeddingItem]:
-            return [to_item(source, self.context) for source in some]
+        def to_items(some: Sequence[_Source]) -> list[MixedInput]:
+            return [to_item(source) for source in some]
 
         with tqdm(total=len(sources), desc="Embedding", disable=not show_progress) as bar:
 
@@ -122,44 +96,37 @@ class BatchEmbedder:
                     task.cancel()
         return [vector for vectors in results for vector in vectors]
 
-    def _embed_batch(self, items: Sequence[EmbeddingItem]) -> list[Vector]:
+    def _embed_batch(self, items: Sequence[MixedInput]) -> list[Vector]:
         with self._observed(items) as observed:
-            batch = _Batch(items, self.cache.get(items))
-            if batch.missing:
+            known = self.cache.get(items)
+            missing = [item for item, vector in zip(items, known, strict=True) if vector is None]
+            if missing:
                 if self.model.rate_limiter is not None:
                     self.model.rate_limiter.acquire()
-                if batch.texts:
-                    texts = list(batch.texts.values())
-                    batch.give([*batch.texts], self.encoder.encode_queries(texts))
-                if batch.pages:
-                    pages = [load() for load in batch.pages.values()]
-                    batch.give([*batch.pages], self.encoder.encode_pages(pages))
-                self.cache.put(batch.missing, batch.missing_vectors)
-            observed.extend(batch.vectors)
+                vectors = encode_mixed(self.encoder, missing)
+                self.cache.put(missing, vectors)
+                known = _filled(known, vectors)
+            observed.extend(vector for vector in known if vector is not None)
         return observed
 
-    async def _aembed_batch(self, items: Sequence[EmbeddingItem]) -> list[Vector]:
+    async def _aembed_batch(self, items: Sequence[MixedInput]) -> list[Vector]:
         with self._observed(items) as observed:
-            batch = _Batch(items, await self.cache.aget(items))
-            if batch.missing:
+            known = await self.cache.aget(items)
+            missing = [item for item, vector in zip(items, known, strict=True) if vector is None]
+            if missing:
                 if self.model.rate_limiter is not None:
                     await self.model.rate_limiter.async_acquire()
-                if batch.texts:
-                    texts = list(batch.texts.values())
-                    batch.give([*batch.texts], await self.encoder.aencode_queries(texts))
-                if batch.pages:
-                    loads = list(batch.pages.values())
-                    pages = await asyncio.to_thread(lambda: [load() for load in loads])
-                    batch.give([*batch.pages], await self.encoder.aencode_pages(pages))
-                await self.cache.aput(batch.missing, batch.missing_vectors)
-            observed.extend(batch.vectors)
+                vectors = await aencode_mixed(self.encoder, missing)
+                await self.cache.aput(missing, vectors)
+                known = _filled(known, vectors)
+            observed.extend(vector for vector in known if vector is not None)
         return observed
 
     @contextmanager
-    def _observed(self, items: Sequence[EmbeddingItem]) -> Generator[list[Vector]]:
+    def _observed(self, items: Sequence[MixedInput]) -> Generator[list[Vector]]:
         """Report one batch to LlamaIndex's observers: labels and vectors, never images."""
         payload = self.model.to_payload()
-        labels = [item.label for item in items]
+        labels = [label_of(item) for item in items]
         vectors: list[Vector] = []
         _dispatcher.event(EmbeddingStartEvent(model_dict=payload))
         with self.model.callback_manager.event(
@@ -172,3 +139,8 @@ class BatchEmbedder:
     def _batches(self, sources: Sequence[_Source]) -> list[Sequence[_Source]]:
         size = self.model.embed_batch_size
         return [sources[start : start + size] for start in range(0, len(sources), size)]
+
+
+def _filled(known: Sequence[Vector | None], vectors: Sequence[Vector]) -> list[Vector]:
+    new = iter(vectors)
+    return [next(new) if vector is None else vector for vector in known]

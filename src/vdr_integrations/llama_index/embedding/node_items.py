@@ -8,26 +8,21 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.embedding.items import (
-    EmbeddingItem,
-    ItemContext,
-    image_item,
-    stored_page,
-    text_item,
-)
 from vdr_integrations.llama_index.reading.page_nodes import page_ref
 from vdr_integrations.pages import open_base64, open_image
+from vdr_integrations.retrieval.mixed_inputs import MixedInput, page_or_text, shrunk_page
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vdr_integrations.types import PageImage
+    from vdr_integrations.pages import PageStore
+    from vdr_integrations.types import PageImage, PixelBudget
 
-__all__ = ["has_image", "node_image", "node_item"]
+__all__ = ["has_image", "node_image", "node_item", "text_item"]
 
 
-def node_item(node: BaseNode, context: ItemContext) -> EmbeddingItem:
+def node_item(node: BaseNode, store: PageStore, budget: PixelBudget) -> MixedInput:
     """The page of a page node, the image of any other node that has one, else its EMBED text.
 
     Raises:
@@ -36,13 +31,34 @@ def node_item(node: BaseNode, context: ItemContext) -> EmbeddingItem:
         PageError: The image cannot be opened.
     """
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
-    if (ref := PageRef.parse(content)) is not None:
-        return stored_page(ref, context)
-    image = node_image(node)
+    image = PageRef.parse(content) or node_image(node)
     if image is not None:
-        return image_item(image, context)
+        return shrunk_page(image, store=store, budget=budget)
     check_text(content, subject=f"the text of node {node.node_id}")
-    return text_item(content, context)
+    return text_item(content, store)
+
+
+def text_item(text: str, store: PageStore) -> MixedInput:
+    """The page that ``text`` is the exact reference of, or the text itself.
+
+    Raises:
+        OptionError: Nothing but white space, or a stored page's reference followed by more text.
+    """
+    if not text.strip():
+        raise OptionError(
+            "found an empty text to embed; all empty texts would share one vector. LlamaIndex "
+            "sends one for image nodes without text: read PDFs with PDFPageReader and "
+            "PDFPageNodeParser, or put the embedding among the transformations, where it sees "
+            "the nodes' images."
+        )
+    first_line, separator, _ = text.partition("\n")
+    if separator and (ref := PageRef.parse(first_line)) is not None and ref in store:
+        raise OptionError(
+            f"{ref} is followed by other text, found {len(text)} characters; a page node embeds "
+            f"its reference alone. Add the metadata keys that were set after parsing to the "
+            f"node's excluded_embed_metadata_keys."
+        )
+    return page_or_text(text, store=store)
 
 
 def has_image(node: BaseNode) -> bool:

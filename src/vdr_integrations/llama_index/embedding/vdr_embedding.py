@@ -6,23 +6,18 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from llama_index.core.embeddings import MultiModalEmbedding
-from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import AliasChoices, ConfigDict, Field, PrivateAttr
 
-from vdr_integrations.encoders import Checkpoint, EncoderOptions
+from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index.embedding.batch_embedder import BatchEmbedder
-from vdr_integrations.llama_index.embedding.items import (
-    EmbeddingItem,
-    ItemContext,
-    image_item,
-    query_item,
-    text_item,
-)
-from vdr_integrations.llama_index.embedding.node_items import node_item
+from vdr_integrations.llama_index.embedding.node_items import node_item, text_item
 from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
 from vdr_integrations.pages import PageStore
+from vdr_integrations.retrieval.encoder_fields import EncoderFields
+from vdr_integrations.retrieval.mixed_inputs import MixedInput, shrunk_page
 from vdr_integrations.retrieval.question import direction_of_mean
 
 if TYPE_CHECKING:
@@ -30,8 +25,9 @@ if TYPE_CHECKING:
 
     from llama_index.core.schema import BaseNode
 
-    from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.encoders import DenseEncoder, EncoderOptions
     from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.types import PixelBudget
 
 __all__ = ["VDREmbedding"]
 
@@ -39,7 +35,7 @@ Vector = list[float]
 _Source = TypeVar("_Source")
 
 
-class VDREmbedding(MultiModalEmbedding):
+class VDREmbedding(EncoderFields, MultiModalEmbedding):
     """Embedding of page images and of questions about them, in one vector space.
 
     LlamaIndex hands an embedder nothing but strings. A string that is exactly a page reference
@@ -58,27 +54,16 @@ class VDREmbedding(MultiModalEmbedding):
 
     Attributes:
         model_name: Hub id, local folder, or ``"nano"``, the small checkpoint in this package.
-        revision: Branch, tag or commit on the hub.
-        device: ``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None takes the best there is.
-        dtype: ``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and
-            ``"float8"`` keep weights in 8 bits, see ``load_encoder``.
-        attn_implementation: ``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None takes the
-            fastest, sdpa.
         dimension: Length that vectors are cut to before they are normalised (Matryoshka); None:
             not cut. ``truncate_dim`` is accepted too.
         max_visual_tokens: Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends.
-        batch_visual_tokens: Visual tokens in one pass of the model; None: what suits the device.
-        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
-        page_store_path: Folder that references resolve in; None: ``$VDR_PAGE_STORE``, or the
-            user's cache folder.
-        cache_dir: Where checkpoints from the hub are kept; None: as transformers does.
-        local_files_only: Never ask the hub.
         embed_batch_size: Texts or pages handed to the encoder at a time; how many of them go
             through the model at once, it decides by their visual tokens.
         num_workers: Batches that async calls have under way at a time; None: 2.
         embeddings_cache: Key-value store for vectors, texts and pages alike, kept by encoder and
             content: one store may serve several models.
-        token: Hub token; None: as huggingface_hub finds it. Never in ``to_dict``.
+
+    The other options are those of ``EncoderFields``: ``device``, ``dtype``, ``page_store_path`` ...
 
     Example:
         >>> model = VDREmbedding(model_name="nano")
@@ -88,25 +73,15 @@ class VDREmbedding(MultiModalEmbedding):
 
     model_config = ConfigDict(extra="forbid")
 
-    model_name: str = Field(default="llamaindex/vdr-2b-multi-v1", min_length=1)
-    revision: str | None = None
-    device: str | None = None
-    dtype: str = "auto"
-    attn_implementation: str | None = None
+    model_name: str = Field(default=DEFAULT_DENSE_MODEL, min_length=1)
     dimension: int | None = Field(
         default=None, ge=1, validation_alias=AliasChoices("dimension", "truncate_dim")
     )
-    max_visual_tokens: int = Field(default=768, ge=1)
-    batch_visual_tokens: int | None = Field(default=None, ge=1)
-    checkpoint: Checkpoint | None = None
-    page_store_path: str | None = None
-    cache_dir: str | None = None
-    local_files_only: bool = False
+    max_visual_tokens: int = Field(default=DEFAULT_VISUAL_TOKENS, ge=1)
     embed_batch_size: int = Field(default=32, gt=0, le=2048)
     num_workers: int | None = Field(default=None, ge=1)
-    # Stores and secrets have no place in to_dict, which is logged, persisted and hashed.
+    # A store has no place in to_dict, which is logged, persisted and hashed.
     embeddings_cache: Any | None = Field(default=None, exclude=True)
-    token: SecretStr | None = Field(default=None, exclude=True, repr=False)
 
     _encoders: EncoderOnDemand = PrivateAttr(default_factory=EncoderOnDemand)
 
@@ -123,11 +98,11 @@ class VDREmbedding(MultiModalEmbedding):
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector, or the text is too long.
         """
-        return self._embed(check_texts([query]), query_item)[0]
+        return self._embed(check_texts([query]), _query)[0]
 
     async def aget_query_embedding(self, query: str) -> Vector:
         """:meth:`get_query_embedding` without blocking the event loop."""
-        return (await self._aembed(check_texts([query]), query_item))[0]
+        return (await self._aembed(check_texts([query]), _query))[0]
 
     def get_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
@@ -137,13 +112,13 @@ class VDREmbedding(MultiModalEmbedding):
         Raises:
             OptionError: No question, or half a surrogate pair in one.
         """
-        return (agg_fn or _mean)(self._embed(check_texts(queries), query_item))
+        return (agg_fn or _mean)(self._embed(check_texts(queries), _query))
 
     async def aget_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
     ) -> Vector:
         """:meth:`get_agg_embedding_from_queries` without blocking the event loop."""
-        return (agg_fn or _mean)(await self._aembed(check_texts(queries), query_item))
+        return (agg_fn or _mean)(await self._aembed(check_texts(queries), _query))
 
     def get_text_embedding(self, text: str) -> Vector:
         """Vector of the page that ``text`` is the exact reference of, or of the text itself.
@@ -155,11 +130,11 @@ class VDREmbedding(MultiModalEmbedding):
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector, or the text is too long.
         """
-        return self._embed(check_texts([text]), text_item)[0]
+        return self._embed(check_texts([text]), _text)[0]
 
     async def aget_text_embedding(self, text: str) -> Vector:
         """:meth:`get_text_embedding` without blocking the event loop."""
-        return (await self._aembed(check_texts([text]), text_item))[0]
+        return (await self._aembed(check_texts([text]), _text))[0]
 
     def get_text_embedding_batch(
         self,
@@ -168,7 +143,7 @@ class VDREmbedding(MultiModalEmbedding):
         **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
     ) -> list[Vector]:
         """Vectors of references and texts in any mix, in order; see :meth:`get_text_embedding`."""
-        return self._embed(check_texts(texts), text_item, show_progress=show_progress)
+        return self._embed(check_texts(texts), _text, show_progress=show_progress)
 
     async def aget_text_embedding_batch(
         self,
@@ -177,7 +152,7 @@ class VDREmbedding(MultiModalEmbedding):
         **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
     ) -> list[Vector]:
         """:meth:`get_text_embedding_batch` without blocking the event loop."""
-        return await self._aembed(check_texts(texts), text_item, show_progress=show_progress)
+        return await self._aembed(check_texts(texts), _text, show_progress=show_progress)
 
     def get_image_embedding(self, img_file_path: ImageInput) -> Vector:
         """Vector of an image: a local path, bytes, PIL image, array, ``data:`` URI, reference.
@@ -187,11 +162,11 @@ class VDREmbedding(MultiModalEmbedding):
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give a vector.
         """
-        return self._embed([img_file_path], image_item)[0]
+        return self._embed([img_file_path], _image)[0]
 
     async def aget_image_embedding(self, img_file_path: ImageInput) -> Vector:
         """:meth:`get_image_embedding` without blocking the event loop."""
-        return (await self._aembed([img_file_path], image_item))[0]
+        return (await self._aembed([img_file_path], _image))[0]
 
     def get_image_embedding_batch(
         self,
@@ -199,7 +174,7 @@ class VDREmbedding(MultiModalEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
     ) -> list[Vector]:
         """Vectors of images, in order; see :meth:`get_image_embedding`."""
-        return self._embed(img_file_paths, image_item, show_progress=show_progress)
+        return self._embed(img_file_paths, _image, show_progress=show_progress)
 
     async def aget_image_embedding_batch(
         self,
@@ -207,7 +182,7 @@ class VDREmbedding(MultiModalEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
     ) -> list[Vector]:
         """:meth:`get_image_embedding_batch` without blocking the event loop."""
-        return await self._aembed(img_file_paths, image_item, show_progress=show_progress)
+        return await self._aembed(img_file_paths, _image, show_progress=show_progress)
 
     def __call__(
         self,
@@ -243,52 +218,45 @@ class VDREmbedding(MultiModalEmbedding):
     def _embed(
         self,
         sources: Sequence[_Source],
-        to_item: Callable[[_Source, ItemContext], EmbeddingItem],
+        to_item: Callable[[_Source, PageStore, PixelBudget], MixedInput],
         *,
         show_progress: bool = False,
     ) -> list[Vector]:
         if not sources:
             return []
-        embedder = self._embedder(self._encoders.dense(self.encoder_options))
-        return embedder.embed(sources, to_item, show_progress=show_progress)
+        encoder = self._encoders.dense(self.encoder_options)
+        item = self._to_item(to_item, encoder)
+        return self._embedder(encoder).embed(sources, item, show_progress=show_progress)
 
     async def _aembed(
         self,
         sources: Sequence[_Source],
-        to_item: Callable[[_Source, ItemContext], EmbeddingItem],
+        to_item: Callable[[_Source, PageStore, PixelBudget], MixedInput],
         *,
         show_progress: bool = False,
     ) -> list[Vector]:
         if not sources:
             return []
-        embedder = self._embedder(await self._encoders.adense(self.encoder_options))
-        return await embedder.aembed(sources, to_item, show_progress=show_progress)
+        encoder = await self._encoders.adense(self.encoder_options)
+        item = self._to_item(to_item, encoder)
+        return await self._embedder(encoder).aembed(sources, item, show_progress=show_progress)
+
+    def _to_item(
+        self,
+        to_item: Callable[[_Source, PageStore, PixelBudget], MixedInput],
+        encoder: DenseEncoder,
+    ) -> Callable[[_Source], MixedInput]:
+        store = PageStore(self.page_store_path)
+        return lambda source: to_item(source, store, encoder.pixel_budget)
 
     def _embedder(self, encoder: DenseEncoder) -> BatchEmbedder:
-        return BatchEmbedder(
-            model=self,
-            encoder=encoder,
-            cache=VectorCache(self.embeddings_cache, fingerprint=encoder.fingerprint),
-            context=ItemContext(PageStore(self.page_store_path), encoder.pixel_budget),
-        )
+        cache = VectorCache(self.embeddings_cache, fingerprint=encoder.fingerprint)
+        return BatchEmbedder(model=self, encoder=encoder, cache=cache)
 
     @property
     def encoder_options(self) -> EncoderOptions:
         """The options that the encoder is loaded with."""
-        return EncoderOptions(
-            model=self.model_name,
-            revision=self.revision,
-            device=self.device,
-            dtype=self.dtype,
-            attn_implementation=self.attn_implementation,
-            dimension=self.dimension,
-            max_visual_tokens=self.max_visual_tokens,
-            batch_visual_tokens=self.batch_visual_tokens,
-            checkpoint=self.checkpoint,
-            token=self.token.get_secret_value() if self.token else None,
-            cache_dir=self.cache_dir,
-            local_files_only=self.local_files_only,
-        )
+        return self._encoder_options(self.model_name, self.max_visual_tokens, self.dimension)
 
     # LlamaIndex's public methods look up caches and send events, and call these. They do so
     # differently for texts and images, and cache a query's vector under a document's key. Here the
@@ -328,3 +296,15 @@ def _mean(vectors: list[Vector]) -> Vector:
             "QueryBundle(query, embedding=model.get_image_embedding(path))."
         )
     return direction_of_mean(np.asarray(vectors, np.float32)).tolist()
+
+
+def _query(text: str, _store: PageStore, _budget: PixelBudget) -> MixedInput:
+    return text  # what looks like a page reference is text here like any other
+
+
+def _text(text: str, store: PageStore, _budget: PixelBudget) -> MixedInput:
+    return text_item(text, store)
+
+
+def _image(image: ImageInput, store: PageStore, budget: PixelBudget) -> MixedInput:
+    return shrunk_page(image, store=store, budget=budget)

@@ -31,14 +31,13 @@ from llama_index.core.schema import (
 )
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.retrieval.citation import citation
 from vdr_integrations.retrieval.found_page import page_ref_among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from vdr_integrations.pages import PdfPage
+    from vdr_integrations.retrieval.page_reading import ReadPage
     from vdr_integrations.types import PageRef
 
 __all__ = [
@@ -71,62 +70,37 @@ _BETWEEN = "\n\n"
 
 
 def page_document(
-    page: PdfPage,
-    *,
-    ref: PageRef,
-    image_path: Path,
-    file_path: str,
-    file_name: str,
-    extra_info: Mapping[str, Any] | None = None,
+    page: ReadPage, *, image_path: Path, extra_info: Mapping[str, Any] | None = None
 ) -> Document:
     """The Document of one page.
 
-    Its id follows from ``file_path`` and the page number, its hash from what the page shows and
+    Its id follows from the document and the page number, its hash from what the page shows and
     says: in an ``IngestionPipeline`` with UPSERTS a changed page replaces what it was, alone.
 
     Args:
-        page: A page of an open PDF.
-        ref: Of the page's image in the store.
+        page: Its image is in the store.
         image_path: The PNG in the store.
-        file_path: What tells the PDF from all others.
-        file_name: What the citation calls it.
         extra_info: More metadata; may replace ``file_path`` and ``file_name`` there.
-
-    Raises:
-        PageError: The text layer cannot be read.
     """
-    text = page.text
-    cited = citation(
-        file_name,
-        page_number=page.page_number,
-        page_label=page.page_label,
-        total_pages=page.total_pages,
-    )
-    facts: dict[str, Any] = {
-        PAGE_KEY: str(ref),
-        "page_label": page.page_label,
-        "page_number": page.page_number,
-        "total_pages": page.total_pages,
-    }
-    metadata = {
+    facts = {PAGE_KEY: str(page.ref), **page.facts}
+    names = {name: facts.pop(name) for name in ("source", "file_name")}
+    metadata: dict[str, Any] = {
         **facts,
-        "source": file_path,
-        "file_name": file_name,
-        "file_path": file_path,
+        **names,
+        "file_path": page.source,
         **(extra_info or {}),
         **facts,
-        CITATION_KEY: cited,
-        TEXT_KEY: text,
+        CITATION_KEY: page.citation,
+        TEXT_KEY: page.text,
     }
     return Document(
-        id_=str(uuid.uuid5(_NAMESPACE, json.dumps([file_path, page.page_number]))),
-        text=cited_text(cited, text),
+        id_=str(uuid.uuid5(_NAMESPACE, json.dumps([page.source, page.page_number]))),
+        text=cited_text(page.citation, page.text),
         image_resource=MediaResource(path=image_path, mimetype="image/png"),
         metadata=metadata,
         excluded_embed_metadata_keys=[key for key in metadata if key != PAGE_KEY],
         excluded_llm_metadata_keys=list(metadata),
         metadata_template=_METADATA_TEMPLATE,
-        metadata_separator=_BETWEEN,
         text_template=_TEXT_TEMPLATE,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from io import BytesIO
 from pathlib import Path, PurePath
@@ -14,6 +13,8 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
 from vdr_integrations.pages import PageStore, open_pdf
+from vdr_integrations.pages.on_error import OnError, error_handler
+from vdr_integrations.retrieval.page_reading import PageReading
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -22,11 +23,9 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from llama_index.core.schema import Document
 
-    from vdr_integrations.pages import PdfDocument, PdfPage
+    from vdr_integrations.pages import PdfDocument
 
 __all__ = ["PDFPageReader"]
-
-_logger = logging.getLogger(__name__)
 
 PdfFile = str | PurePath | bytes | bytearray | BytesIO
 """A path, or the content of a PDF."""
@@ -55,7 +54,8 @@ class PDFPageReader(BasePydanticReader):
         password: For encrypted PDFs. Never in ``to_dict``.
         page_store_path: Folder of the page store; None: ``$VDR_PAGE_STORE``, or the user's cache
             folder. The embedding must be given the same.
-        raise_on_error: Raise on the first page or file that cannot be read.
+        on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
+            ends at the first such page or file; a function is called with each ``PageError``.
 
     Example:
         >>> documents = PDFPageReader().load_data("report.pdf")  # doctest: +SKIP
@@ -68,7 +68,7 @@ class PDFPageReader(BasePydanticReader):
     max_visual_tokens: int = Field(default=768, ge=1)
     password: SecretStr | None = Field(default=None, exclude=True, repr=False)
     page_store_path: str | None = None
-    raise_on_error: bool = False
+    on_error: OnError = Field(default="warn", exclude=True)
 
     _errors: list[PageError] = PrivateAttr(default_factory=list)
 
@@ -108,44 +108,31 @@ class PDFPageReader(BasePydanticReader):
         Raises:
             MissingExtraError: PyMuPDF is not installed (an ImportError).
             DocumentOpenError: No file could be read, and this is why the first could not.
-            PageError: With ``raise_on_error``, or where no page could be rendered.
+            PageError: With ``on_error="raise"``, or if no page could be drawn.
         """
-        first_error: PageError | None = None
+        left_out: list[PageError] = []
         found_pages = False
-        for one in file if isinstance(file, list | tuple) else [file]:
-            for outcome in self._read(one, extra_info, fs):
-                if not isinstance(outcome, PageError):
-                    found_pages = True
-                    yield outcome
-                    continue
-                if self.raise_on_error:
-                    raise outcome
-                _logger.warning("Left out: %s", outcome)
-                self._errors.append(outcome)
-                first_error = first_error or outcome
-        if first_error is not None and not found_pages:
-            raise first_error
+        handle = error_handler(self.on_error)
 
-    def _read(
-        self, file: PdfFile, extra_info: dict[str, Any] | None, fs: AbstractFileSystem | None
-    ) -> Iterator[Document | PageError]:
-        try:
-            pdf = self._open(file, fs)
-        except PageError as error:
-            yield error
-            return
-        with pdf:
-            file_path, file_name = _identity(file, pdf, remote=fs is not None)
-            for index in range(len(pdf)):
-                try:
-                    yield self._document(
-                        pdf[index],
-                        file_path=file_path,
-                        file_name=file_name,
-                        extra_info=extra_info,
-                    )
-                except PageError as error:
-                    yield error
+        def leave_out(error: PageError) -> None:
+            handle(error)
+            left_out.append(error)
+            self._errors.append(error)
+
+        for one in file if isinstance(file, list | tuple) else [file]:
+            try:
+                pdf = self._open(one, fs)
+            except PageError as error:
+                leave_out(error)
+                continue
+            with pdf:
+                source = _source_of(one, remote=fs is not None)
+                for page in self._reading.pages(pdf, source=source, on_error=leave_out):
+                    found_pages = True
+                    image_path = self._reading.store.path(page.ref).absolute()
+                    yield page_document(page, image_path=image_path, extra_info=extra_info)
+        if left_out and not found_pages:
+            raise left_out[0]
 
     def _open(self, file: PdfFile, fs: AbstractFileSystem | None) -> PdfDocument:
         password = self.password.get_secret_value() if self.password else None
@@ -161,30 +148,15 @@ class PDFPageReader(BasePydanticReader):
             ) from problem
         return open_pdf(content, password=password, name=str(file))
 
-    def _document(
-        self,
-        page: PdfPage,
-        *,
-        file_path: str,
-        file_name: str,
-        extra_info: dict[str, Any] | None,
-    ) -> Document:
-        store = PageStore(self.page_store_path)
-        ref = store.put(page.to_image(PixelBudget(max_visual_tokens=self.max_visual_tokens)))
-        return page_document(
-            page,
-            ref=ref,
-            image_path=store.path(ref).absolute(),
-            file_path=file_path,
-            file_name=file_name,
-            extra_info=extra_info,
-        )
+    @property
+    def _reading(self) -> PageReading:
+        budget = PixelBudget(max_visual_tokens=self.max_visual_tokens)
+        return PageReading(PageStore(self.page_store_path), budget)
 
 
-def _identity(file: PdfFile, pdf: PdfDocument, *, remote: bool) -> tuple[str, str]:
-    """What tells the file from all others, and what a citation calls it."""
+def _source_of(file: PdfFile, *, remote: bool) -> str | None:
+    """What distinguishes a file from all others; None for bytes, which their digest names."""
     if isinstance(file, bytes | bytearray | BytesIO):
-        return f"sha256:{pdf.sha256}", f"{pdf.sha256[:12]}.pdf"
+        return None
     # Links are not followed: two links to one file are two documents.
-    absolute = str(file) if remote else os.path.abspath(file)  # noqa: PTH100
-    return absolute, PurePath(file).name
+    return str(file) if remote else os.path.abspath(file)  # noqa: PTH100

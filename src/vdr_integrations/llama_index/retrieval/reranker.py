@@ -11,15 +11,15 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
-from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic import ConfigDict, Field, PrivateAttr
 
 from vdr_integrations.defaults import DEFAULT_HITS, DEFAULT_LATE_MODEL
-from vdr_integrations.encoders import Checkpoint, EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index.embedding.node_items import has_image
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page
 from vdr_integrations.llama_index.retrieval.question_bundle import question_of
 from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
+from vdr_integrations.retrieval.encoder_fields import EncoderFields
 from vdr_integrations.retrieval.kept_searcher import KeptSearcher
 from vdr_integrations.retrieval.open_indexes import SharedIndex
 
@@ -36,7 +36,7 @@ __all__ = ["ColQwen2Rerank"]
 _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[reportPrivateImportUsage]
 
 
-class ColQwen2Rerank(BaseNodePostprocessor):
+class ColQwen2Rerank(EncoderFields, BaseNodePostprocessor):
     """Orders page and image nodes of any retriever by late interaction with the query.
 
     Vectors of pages that the index holds, pixel for pixel, are taken from there. The images of the
@@ -54,12 +54,12 @@ class ColQwen2Rerank(BaseNodePostprocessor):
         index: An open ``LateInteractionIndex`` or where one is, see :class:`ColQwen2Retriever`;
             None: all images are encoded.
         encoder: The encoder that made the index, instead of the options below.
-        model_name: As in :class:`VDREmbedding`, like what follows; None: as in the index, or
-            ``vidore/colqwen2-v1.0`` without one.
-        max_visual_tokens: None: as in the index, or 768.
-        keep_text_nodes: Let nodes without image come last.
-        page_store_path: None: ``$VDR_PAGE_STORE``, or the user's cache folder.
-        token: Hub token. Never in ``to_dict``.
+        model_name: As in :class:`VDREmbedding`; None uses that of the index, or
+            ``vidore/colqwen2-v1.0`` without an index.
+        max_visual_tokens: None uses that of the index, or 768.
+        keep_text_nodes: Let nodes without an image come last.
+
+    The other options are those of ``EncoderFields``: ``device``, ``dtype``, ``page_store_path`` ...
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -68,18 +68,8 @@ class ColQwen2Rerank(BaseNodePostprocessor):
     index: Any | None = Field(default=None, exclude=True)
     encoder: Any | None = Field(default=None, exclude=True)
     model_name: str | None = Field(default=None, min_length=1)
-    revision: str | None = None
-    device: str | None = None
-    dtype: str = "auto"
-    attn_implementation: str | None = None
     max_visual_tokens: int | None = Field(default=None, ge=1)
-    batch_visual_tokens: int | None = Field(default=None, ge=1)
-    checkpoint: Checkpoint | None = None
-    cache_dir: str | None = None
-    local_files_only: bool = False
     keep_text_nodes: bool = False
-    page_store_path: str | None = None
-    token: SecretStr | None = Field(default=None, exclude=True, repr=False)
 
     _kept: KeptSearcher = PrivateAttr(default_factory=KeptSearcher)
 
@@ -167,19 +157,7 @@ class ColQwen2Rerank(BaseNodePostprocessor):
 
     @property
     def _searcher(self) -> PageSearcher:
-        options = EncoderOptions(
-            model=self.model_name,
-            revision=self.revision,
-            device=self.device,
-            dtype=self.dtype,
-            attn_implementation=self.attn_implementation,
-            max_visual_tokens=self.max_visual_tokens,
-            batch_visual_tokens=self.batch_visual_tokens,
-            checkpoint=self.checkpoint,
-            token=self.token.get_secret_value() if self.token else None,
-            cache_dir=self.cache_dir,
-            local_files_only=self.local_files_only,
-        )
+        options = self._encoder_options(self.model_name, self.max_visual_tokens)
         encoder = None if self.encoder is None else checked_multi_vector(self.encoder)
         return self._kept.get(
             self.index, one_choice(encoder, options), page_store_path=self.page_store_path

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from tqdm.auto import tqdm
 
 from vdr_integrations.defaults import DEFAULT_HITS
-from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.encoders.encoder_on_demand import EncoderArguments, EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.page_ingest import PageIngest
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from llama_index.core.vector_stores import MetadataFilters
     from numpy.typing import NDArray
 
-    from vdr_integrations.encoders import Checkpoint, DenseEncoder, MultiVectorEncoder
+    from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index import Compression
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.pages.page_inputs import ImageInput
@@ -42,8 +42,8 @@ if TYPE_CHECKING:
 __all__ = ["ColQwen2Retriever", "RetrieverOptions"]
 
 
-class RetrieverOptions(TypedDict, total=False):
-    """The options of :class:`ColQwen2Retriever`."""
+class RetrieverOptions(EncoderArguments, total=False):
+    """The options of :class:`ColQwen2Retriever`; see there."""
 
     similarity_top_k: int
     filters: MetadataFilters | None
@@ -52,16 +52,6 @@ class RetrieverOptions(TypedDict, total=False):
     recall: VDREmbedding | DenseEncoder | None
     encoder: MultiVectorEncoder | None
     model_name: str | None
-    revision: str | None
-    device: str | None
-    dtype: str
-    attn_implementation: str | None
-    max_visual_tokens: int | None
-    batch_visual_tokens: int | None
-    checkpoint: Checkpoint | None
-    token: str | None
-    cache_dir: str | None
-    local_files_only: bool
     page_store_path: str | None
     callback_manager: CallbackManager | None
 
@@ -102,18 +92,9 @@ class ColQwen2Retriever(BaseRetriever):
         recall: VDREmbedding | DenseEncoder | None = None,
         encoder: MultiVectorEncoder | None = None,
         model_name: str | None = None,
-        revision: str | None = None,
-        device: str | None = None,
-        dtype: str = "auto",
-        attn_implementation: str | None = None,
-        max_visual_tokens: int | None = None,
-        batch_visual_tokens: int | None = None,
-        checkpoint: Checkpoint | None = None,
-        token: str | None = None,
-        cache_dir: str | None = None,
-        local_files_only: bool = False,
         page_store_path: str | None = None,
         callback_manager: CallbackManager | None = None,
+        **options: Unpack[EncoderArguments],
     ) -> None:
         """Open and load nothing yet.
 
@@ -127,19 +108,10 @@ class ColQwen2Retriever(BaseRetriever):
                 ``similarity_top_k``.
             recall: The model of the dense vectors in the index: use them to select candidates.
             encoder: The encoder that made the index, instead of the options below.
-            model_name: As in :class:`VDREmbedding`, like what follows; None uses that of the index.
-            revision: Branch, tag or commit on the hub.
-            device: None selects the best one.
-            dtype: See ``load_encoder``.
-            attn_implementation: None selects the fastest one.
-            max_visual_tokens: None uses that of the index.
-            batch_visual_tokens: None selects what suits the device.
-            checkpoint: Prompts of a checkpoint that is not known by its name.
-            token: Hub token.
-            cache_dir: Folder of checkpoints from the hub.
-            local_files_only: Never ask the hub.
+            model_name: As in :class:`VDREmbedding`; None uses that of the index.
             page_store_path: None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
             callback_manager: LlamaIndex's.
+            **options: Of an encoder: ``device``, ``dtype``, ``revision`` ..., see ``load_encoder``.
 
         Raises:
             OptionError: Options outside what is allowed.
@@ -154,19 +126,6 @@ class ColQwen2Retriever(BaseRetriever):
             )
         if exhaustive and (candidates is not None or recall is not None):
             raise OptionError("an exhaustive search uses neither candidates nor recall.")
-        options = EncoderOptions(
-            model=model_name,
-            revision=revision,
-            device=device,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            max_visual_tokens=max_visual_tokens,
-            batch_visual_tokens=batch_visual_tokens,
-            checkpoint=checkpoint,
-            token=token,
-            cache_dir=cache_dir,
-            local_files_only=local_files_only,
-        )
         self.similarity_top_k = similarity_top_k
         self.filters = filters
         self.exhaustive = exhaustive
@@ -174,7 +133,10 @@ class ColQwen2Retriever(BaseRetriever):
         self.page_store_path = page_store_path
         self.searcher = PageSearcher(
             index,
-            encoder=one_choice(encoder and checked_multi_vector(encoder), options),
+            encoder=one_choice(
+                encoder and checked_multi_vector(encoder),
+                EncoderOptions(model=model_name, **options),
+            ),
             recall=recall.encoder_options if isinstance(recall, VDREmbedding) else recall,
             page_store=page_store_path,
             late_only=True,

@@ -1,0 +1,106 @@
+"""The pages of PDFs as frameworks keep them: facts, a reference, and an image in the page store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.errors import PageError
+from vdr_integrations.pages.drawing.drawn_page import drawn_page
+from vdr_integrations.retrieval.citation import citation, file_name_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from vdr_integrations.pages import PageStore, PdfDocument, PdfPage
+    from vdr_integrations.pages.on_error import ErrorHandler
+    from vdr_integrations.types import PageRef, PixelBudget
+
+__all__ = ["PageReading", "ReadPage"]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """A page whose image is in the store.
+
+    Attributes:
+        source: The document.
+        page_number: 1-based.
+        page_label: What is printed on the page ("iv"), or the page number as text.
+        total_pages: Pages of the document.
+        ref: Reference of the image.
+        text: The text layer, empty for scans.
+    """
+
+    source: str
+    page_number: int
+    page_label: str
+    total_pages: int
+    ref: PageRef
+    text: str
+
+    @property
+    def file_name(self) -> str:
+        """What the citation calls the document."""
+        return file_name_of(self.source)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Metadata that both frameworks give a page, under the same names; JSON-able."""
+        return {
+            "source": self.source,
+            "file_name": self.file_name,
+            "page_number": self.page_number,
+            "page_label": self.page_label,
+            "total_pages": self.total_pages,
+            "page_ref": str(self.ref),
+        }
+
+    @property
+    def citation(self) -> str:
+        """``report.pdf, page iv (4 of 12)``."""
+        return citation(
+            self.file_name,
+            page_number=self.page_number,
+            page_label=self.page_label,
+            total_pages=self.total_pages,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PageReading:
+    """Reads pages of open PDFs.
+
+    Attributes:
+        store: Where images go.
+        budget: Size that pages are drawn at.
+    """
+
+    store: PageStore
+    budget: PixelBudget
+
+    def pages(
+        self, pdf: PdfDocument, *, source: str | None, on_error: ErrorHandler
+    ) -> Iterator[ReadPage]:
+        """All pages, in order, each drawn and stored when it is asked for.
+
+        Args:
+            pdf: Open.
+            source: The name of the document; None: ``sha256:`` and the digest of its bytes.
+            on_error: Called with the error of a page that cannot be used.
+        """
+        name = source or f"sha256:{pdf.sha256}"
+        for page in pdf:
+            try:
+                read = self._read(page, name)
+            except PageError as error:
+                on_error(error)
+            else:
+                yield read
+
+    def _read(self, page: PdfPage, source: str) -> ReadPage:
+        drawn = drawn_page(page, self.budget)
+        ref = self.store.put(drawn.image)
+        return ReadPage(
+            source, page.page_number, drawn.page_label, page.total_pages, ref, drawn.text
+        )
