@@ -1,4 +1,4 @@
-"""PDFs and images as pages, and the store that keeps their pictures.
+"""PDFs and images as pages, and the store that keeps the images of pages.
 
 Importing this does not import PyMuPDF; opening a PDF does.
 """

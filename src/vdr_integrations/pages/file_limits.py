@@ -1,4 +1,4 @@
-"""How much of a file is looked at before it is refused. Pure data."""
+"""Limits above which a file is refused. Pure data."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ __all__ = ["DEFAULT_IMAGE_LIMITS", "DEFAULT_RENDER_LIMITS", "ImageLimits", "Rend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageLimits:
-    """Limits of an image, checked on its header before a pixel is decoded.
+    """Limits of an image, checked with its header before any pixel is decoded.
 
     Attributes:
         max_pixels: Width times height. 100 million is an A2 sheet scanned at 600 dpi.
-        max_file_bytes: Encoded size.
+        max_file_bytes: Size of the encoded image.
     """
 
     max_pixels: int = 100_000_000
     max_file_bytes: int = 256 * 1024**2
 
     def __post_init__(self) -> None:
-        """Refuse limits that nothing could meet."""
+        """Refuse limits that no image could meet."""
         _check_positive(self)
 
 
@@ -31,11 +31,11 @@ class RenderLimits:
     """Limits of a PDF.
 
     Attributes:
-        max_file_bytes: Size of the file. It is held in memory while the document is open.
-        max_pages: Pages of the document.
+        max_file_bytes: Size of the file. It is kept in memory while the document is open.
+        max_pages: Number of pages of the document.
         max_side_pt: Longest side of a page box, in PDF user space units. 14,400 is the limit
             of the PDF specification (ISO 32000-1, annex C.2).
-        max_text_characters: A longer text layer is cut here, and the cut is logged.
+        max_text_characters: A longer text layer is cut to this length, and the cut is logged.
     """
 
     max_file_bytes: int = 1024**3
@@ -44,7 +44,7 @@ class RenderLimits:
     max_text_characters: int = 200_000
 
     def __post_init__(self) -> None:
-        """Refuse limits that nothing could meet."""
+        """Refuse limits that no PDF could meet."""
         _check_positive(self)
 
 

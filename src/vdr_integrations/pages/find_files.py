@@ -1,4 +1,4 @@
-"""Which files of some paths, folders and patterns are documents."""
+"""Find the documents that paths, folders and patterns name."""
 
 from __future__ import annotations
 
@@ -27,21 +27,24 @@ def find_documents(
 ) -> list[Path]:
     """The PDF and image files that ``paths`` name.
 
-    A file stands for itself, whatever its suffix. A folder stands for the PDFs and images in it
-    and in its folders, by suffix in any case, sorted; hidden files and folders are left out and
-    linked folders not entered. Anything else is a pattern (``**`` goes into folders), whose
-    matches are taken likewise. A file that comes up twice is listed where it came first.
+    - A file is listed, with any suffix.
+    - A folder lists the PDFs and images in it and in its subfolders, sorted. The suffix decides,
+      ignoring case. Hidden files and folders are left out; linked folders are not entered.
+    - Anything else is a pattern; ``**`` enters folders. A folder that matches lists its documents.
+      A file that matches is listed if it is a PDF or an image by its suffix, and not hidden.
+
+    A file that is found twice is listed once, at its first place.
 
     Args:
-        paths: One or several.
-        on_error: Called with the error of a path that names nothing; the others go on. None
-            raises it.
+        paths: One path or several.
+        on_error: Called with the error of a path that names nothing; the other paths are still
+            searched. None raises the error.
 
     Returns:
-        Paths in the spelling they were given, in the order of ``paths``.
+        Paths as they were spelled, in the order of ``paths``.
 
     Raises:
-        DocumentOpenError: A path names nothing, or a folder cannot be listed.
+        DocumentOpenError: There is nothing at a path, or a folder cannot be listed.
     """
     found: dict[str, Path] = {}
     for path in [paths] if isinstance(paths, str | Path) else paths:
@@ -59,7 +62,7 @@ def _expand(path: Path) -> Iterator[Path]:
     if os.path.exists(path):  # noqa: PTH110  # Path.exists raises on names that are too long
         yield from _walk(path) if path.is_dir() else [path]
         return
-    matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # takes absolute patterns too
+    matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # accepts absolute patterns too
     if not matches:
         raise DocumentOpenError("there is no such file or folder.", source=str(path))
     for match in map(Path, matches):

@@ -1,4 +1,4 @@
-"""Page images on disk, each under the hash of its pixels."""
+"""Page images on disk, each stored under the hash of its pixels."""
 
 from __future__ import annotations
 
@@ -18,28 +18,31 @@ from vdr_integrations.types import PageImage, PageRef
 __all__ = ["STORE_VARIABLE", "PageStore"]
 
 STORE_VARIABLE = "VDR_PAGE_STORE"
-"""Environment variable that names the folder of the default store."""
+"""Environment variable with the folder of the default store."""
 
 _PNG_LEVEL = 2
-"""Of zlib: photographs take a third of the time of level 6, text half the space of level 1."""
+"""zlib level. Photographs take a third of the time of level 6; text takes half the space of
+level 1."""
 
 
 class PageStore:
     """A folder of lossless page images, named by content.
 
-    Putting a page twice stores it once. A file appears whole or not at all, so any number of
-    threads and processes may share a folder. Nothing is ever deleted; the folder may be, and
-    reading the documents again fills it again. Files are readable by their owner only.
+    A page that is put twice is stored once. A file is written completely or not at all, so many
+    threads and processes can share a folder. The store never deletes anything. You may delete the
+    folder; reading the documents again fills it again. Only their owner can read the files.
 
-    A store is only its folder: it can be pickled, and two of one folder are equal.
+    A store keeps nothing but the name of its folder: it can be pickled, and two stores of one
+    folder are equal.
     """
 
     def __init__(self, root: str | Path | None = None) -> None:
-        """Name the folder; it is made when the first page is put.
+        """Choose the folder; it is created when the first page is put.
 
         Args:
-            root: The folder. None is ``$VDR_PAGE_STORE``, or else ``vdr-integrations/pages`` in
-                the user's cache folder, looked up whenever the store is used.
+            root: The folder. None uses ``$VDR_PAGE_STORE`` or, if that is not set,
+                ``vdr-integrations/pages`` in the user's cache folder; both are looked up each time
+                the store is used.
         """
         self._root = None if root is None else Path(root)
 
@@ -52,14 +55,14 @@ class PageStore:
         return Path(named) if named else user_cache_path("vdr-integrations") / "pages"
 
     def put(self, page: PageImage) -> PageRef:
-        """Store a page, and return the reference that it resolves from.
+        """Store a page and return its reference, with which ``get`` finds it.
 
-        A stored file that was damaged or altered is replaced.
+        A stored file that was damaged or changed is replaced.
 
         Raises:
-            ImageTooLargeError: More pixels than ``ImageLimits`` allows by default: ``get`` would
-                refuse it.
-            OSError: The folder cannot be written.
+            ImageTooLargeError: The page has more pixels than ``ImageLimits`` allows by default:
+                ``get`` would refuse it.
+            OSError: The folder cannot be written to.
         """
         check_pixels(page.width, page.height, source=page.source, limits=DEFAULT_IMAGE_LIMITS)
         ref = page.ref
@@ -68,21 +71,22 @@ class PageStore:
         return ref
 
     def get(self, ref: PageRef | str) -> PageImage:
-        """The page of a reference, checked against its hash.
+        """Load the page of a reference and check it against its hash.
 
         Args:
             ref: A reference, or its text ``vdr-page:<sha256>``.
 
         Raises:
-            PageReferenceError: Not a reference, not stored, or not the image that was stored.
+            PageReferenceError: ``ref`` is not a reference, no page is stored under it, or the file
+                is not the image that was stored.
         """
         ref = _parsed(ref)
         try:
             data = self.path(ref).read_bytes()
         except FileNotFoundError:
             raise PageReferenceError(
-                f"no page is stored under it in {self.root}. Read the document again, or pass "
-                f"the store it was put in.",
+                f"no page is stored under it in {self.root}. Read the document again, or use the "
+                f"store that the page was put in.",
                 source=str(ref),
             ) from None
         except OSError as problem:
@@ -100,7 +104,7 @@ class PageStore:
         return page
 
     def path(self, ref: PageRef | str) -> Path:
-        """The PNG file of a reference, whether it exists or not.
+        """The path of the PNG file of a reference; the file may not exist.
 
         Raises:
             PageReferenceError: ``ref`` is not a reference.
@@ -109,20 +113,20 @@ class PageStore:
         return self.root / digits[:2] / f"{digits}.png"
 
     def __contains__(self, ref: object) -> bool:
-        """Whether a file is stored under a reference or its text; its content is not checked."""
+        """Whether a file is stored under a reference or its text; the content is not checked."""
         parsed = PageRef.parse(ref) if isinstance(ref, str) else ref
         return isinstance(parsed, PageRef) and self.path(parsed).is_file()
 
     def __eq__(self, other: object) -> bool:
-        """Same folder."""
+        """Whether the other store has the same folder."""
         return isinstance(other, PageStore) and self.root == other.root
 
     def __hash__(self) -> int:
-        """By the folder."""
+        """The hash of the folder."""
         return hash(self.root)
 
     def __repr__(self) -> str:
-        """The folder."""
+        """The class and the folder."""
         return f"PageStore({str(self.root)!r})"
 
     def _is_intact(self, ref: PageRef) -> bool:
@@ -135,7 +139,7 @@ class PageStore:
     @staticmethod
     def _write(image: Image.Image, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # A fresh image: PIL would write the profile, the transparency and the text of this one.
+        # A new image: PIL would also write the profile, the transparency and the text of this one.
         bare = Image.frombytes("RGB", image.size, image.tobytes())
         with tempfile.NamedTemporaryFile(
             dir=path.parent, prefix=f".{path.stem}.", suffix=".tmp", delete=False
@@ -157,8 +161,8 @@ def _parsed(ref: PageRef | str) -> PageRef:
     parsed = PageRef.parse(ref) if isinstance(ref, str) else ref
     if parsed is None:
         raise PageReferenceError(
-            f"a text of {len(ref) if isinstance(ref, str) else 0} characters that is not "
-            f"vdr-page: and 64 lower-case hexadecimal digits.",
+            f"found a text of {len(ref) if isinstance(ref, str) else 0} characters that is not a "
+            f"reference; a reference is vdr-page: and 64 lower-case hexadecimal digits.",
             source="page reference",
         )
     return parsed
@@ -166,7 +170,7 @@ def _parsed(ref: PageRef | str) -> PageRef:
 
 def _altered(ref: PageRef, root: Path) -> PageReferenceError:
     return PageReferenceError(
-        f"the image stored in {root} is damaged or was altered: its pixels do not have this hash. "
+        f"the image stored in {root} is damaged or was altered: its pixels have another hash. "
         f"Read the document again to replace it.",
         source=str(ref),
     )

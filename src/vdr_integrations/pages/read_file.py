@@ -1,4 +1,4 @@
-"""What the caller handed over, a path or bytes, to bytes within a limit."""
+"""Read a path or bytes that the caller passed, within a limit of size."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _URL = re.compile(r"([a-z][a-z0-9+.-]*)://", re.ASCII | re.IGNORECASE)
 
 
 def source_name(source: object, *, name: str | None, fallback: str) -> str:
-    """What error messages and metadata call the input: a name or path, never content.
+    """The name of an input in error messages and metadata: a name or path, never content.
 
     Args:
-        source: What the caller handed over.
-        name: What the caller calls it, if they said so.
-        fallback: For bytes and other nameless inputs.
+        source: The input that the caller passed.
+        name: The caller's name for it, or None.
+        fallback: The name of bytes and other inputs without a name.
     """
     if name is not None:
         return name
     if isinstance(source, Path):
         return str(source)
-    # A base64 text that was taken for a path has no dot, and must not land in a message.
+    # A base64 text that was passed as a path has no dot, and must not get into a message.
     if isinstance(source, str) and Path(source).suffix and not _URL.match(source):
         return source
     if isinstance(source, str) and _is_file(source):
@@ -43,17 +43,17 @@ def source_name(source: object, *, name: str | None, fallback: str) -> str:
 def read_source(
     source: FileSource, *, source_name: str, max_file_bytes: int, error: type[PageError]
 ) -> bytes:
-    """The bytes of a path, of bytes, or of a whole BytesIO whatever its position.
+    """The bytes of a file, of bytes, or of a whole BytesIO from its start.
 
     Args:
         source: Path or content. URLs are not opened.
-        source_name: What error messages call it.
-        max_file_bytes: More is refused, before it is read.
+        source_name: Name of the source in error messages.
+        max_file_bytes: Largest size; a larger file is refused before it is read.
         error: Raised when the file is missing, unreadable or too large.
 
     Raises:
-        OptionError: ``source`` is of another type.
-        ResourceError: This machine opens no more files.
+        OptionError: ``source`` has another type.
+        ResourceError: This machine cannot open more files.
     """
     if isinstance(source, str | Path):
         return _read_file(source, source_name, max_file_bytes, error)
@@ -70,15 +70,20 @@ def read_source(
 
 
 def refuse_shortage(problem: OSError | ValueError, *, source_name: str) -> None:
-    """Tell a machine that is short of something from a file that cannot be read.
+    """Raise an error if the machine caused a problem, and not the file.
+
+    Args:
+        problem: The error that was raised when the file was opened.
+        source_name: Name of the file in error messages.
 
     Raises:
-        ResourceError: It is the machine.
+        ResourceError: The machine has too few file handles or too little memory.
     """
     if isinstance(problem, OSError) and problem.errno in _SHORTAGES:
         raise ResourceError(
-            f"{source_name}: not opened, and not at fault: {os.strerror(problem.errno)}. Close "
-            f"what is open, use fewer processes, or raise what this machine allows (ulimit -n)."
+            f"{source_name}: it was not opened, but the file is not the cause: "
+            f"{os.strerror(problem.errno)}. Close other files, use fewer processes, or raise the "
+            f"limit of this machine (ulimit -n)."
         ) from problem
 
 
@@ -89,7 +94,7 @@ def _read_file(
     if url is not None:
         raise error(
             f"found a URL ({url[1].lower()}:), and URLs are not opened; "
-            f"download it and pass the path or the bytes.",
+            f"download the file and pass its path or its bytes.",
             source=source_name,
         )
     try:
@@ -106,12 +111,12 @@ def _read_file(
     except OSError as problem:
         refuse_shortage(problem, source_name=source_name)
         raise error(_why(problem), source=source_name) from None
-    _check_size(len(data), source_name, max_file_bytes, error)  # it may have grown meanwhile
+    _check_size(len(data), source_name, max_file_bytes, error)  # it may have grown since
     return data
 
 
 def _why(problem: OSError | ValueError) -> str:
-    """Reason without the path, which may be content that was taken for a path."""
+    """The reason without the path, which may be content that was passed as a path."""
     if isinstance(problem, FileNotFoundError):
         return "there is no such file."
     if isinstance(problem, OSError) and problem.errno is not None:

@@ -164,7 +164,7 @@ def test_an_animation_gives_its_first_frame() -> None:
 def test_a_tiff_of_several_pages_is_refused_and_one_with_a_preview_is_not() -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, GREEN)]
     pages = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
-    with pytest.raises(ImageDecodeError, match="a TIFF of 2 pages"):
+    with pytest.raises(ImageDecodeError, match="a TIFF with 2 pages"):
         open_image(pages)
     frames[1].encoderinfo = {"tiffinfo": {254: 1}}  # pyright: ignore[reportAttributeAccessIssue]  # PIL reads it
     preview = encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:])
@@ -297,12 +297,12 @@ def test_arrays_of_every_allowed_kind_are_read(
         (np.zeros((3, 40, 50), np.uint8), r"shape \(3, 40, 50\).*channels last"),
         (np.zeros((40, 50, 2), np.uint8), "shape"),
         (np.zeros(40, np.uint8), "shape"),
-        (np.zeros((0, 5), np.uint8), "no side 0"),
+        (np.zeros((0, 5), np.uint8), "no side may be 0"),
         (np.zeros((4, 5), np.int64), "dtype int64"),
         (np.zeros((4, 5), np.complex128), "dtype complex128"),
-        (np.full((4, 5), 200.0), "from 200 to 200; it must lie within 0 to 1"),
-        (np.full((4, 5), -0.1), "within 0 to 1"),
-        (np.full((4, 5), np.nan), "within 0 to 1"),
+        (np.full((4, 5), 200.0), "from 200 to 200; they must be between 0 and 1"),
+        (np.full((4, 5), -0.1), "between 0 and 1"),
+        (np.full((4, 5), np.nan), "between 0 and 1"),
     ],
 )
 def test_arrays_of_unclear_meaning_are_refused(array: np.ndarray, message: str) -> None:

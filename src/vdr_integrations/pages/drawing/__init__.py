@@ -1,1 +1,1 @@
-"""Pages drawn in processes of their own."""
+"""Draw pages in other processes."""

@@ -1,8 +1,8 @@
-"""Drawing pages in processes of their own, ahead of whoever needs them.
+"""Draw pages in other processes, before they are needed.
 
-MuPDF works in one thread at a time, so one process draws no more than one page at a time: a fast
-GPU would wait for it. It also means that a page on which MuPDF crashes or hangs ends a process that
-can be spared, and is reported like any other bad page.
+MuPDF works in one thread at a time, so one process draws one page at a time, and a fast GPU would
+have to wait. Other processes have a second advantage: if MuPDF crashes or hangs on a page, only one
+of them ends, and the page is reported like any other bad page.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = ["PAGE_TIMEOUT_S", "PagePrinter", "look_ahead", "render_ahead"]
 Item = TypeVar("Item")
 
 _AHEAD_OF_EACH = 4
-"""Pages in hand of every process: 1.8 MB each at 768 visual tokens."""
+"""Pages begun ahead for each process. One takes 1.8 MB at 768 visual tokens."""
 PAGE_TIMEOUT_S = 60.0
-"""Ten thousand times what a light page takes."""
+"""Ten thousand times as long as a simple page takes."""
 
 
 def render_ahead(
@@ -50,28 +50,29 @@ def render_ahead(
     workers: int,
     page_timeout_s: float | None = None,
 ) -> Iterator[PageImage]:
-    """Pages as pictures at their final size, drawn by other processes while you use those before.
+    """Draw pages at their final size in other processes, while you use the pages before them.
 
         with open_pdf("report.pdf") as document:
             pages = render_ahead(document, budget=encoder.pixel_budget, workers=4)
             vectors = encoder.encode_pages(pages)
 
-    Pages that are no PDF's, PDFs that were opened from bytes and encrypted ones are drawn here.
+    These pages are drawn in your process: pages that are not from a PDF, pages of a PDF that was
+    opened from bytes, and pages of an encrypted PDF.
 
     Args:
-        pages: In any number; read a few ahead.
+        pages: Any number of pages; a few are read ahead.
         budget: The encoder's ``pixel_budget``.
-        workers: Processes; 0 draws everything here, when its turn comes.
-        page_timeout_s: Seconds after which a process gives a page up; None: a minute. Pages that
-            are drawn here have no limit.
+        workers: Number of processes. 0 draws all pages in your process, each when it is needed.
+        page_timeout_s: Seconds after which a process gives up a page; None uses 60. Pages that are
+            drawn in your process have no limit.
 
     Yields:
-        Pages in their order.
+        The drawn pages, in the order of ``pages``.
 
     Raises:
         PageError: A page cannot be drawn.
-        OptionError: ``workers`` is negative, or ``page_timeout_s`` not above 0 and up to a day, or
-            given without workers.
+        OptionError: ``workers`` is negative; ``page_timeout_s`` is not above 0 and at most a day,
+            or is given without workers.
         ResourceError: The processes cannot be started.
         MissingExtraError: loky is not installed (extra ``pdf``).
     """
@@ -84,7 +85,7 @@ def render_ahead(
 class PagePrinter:
     """A number of processes that draw pages.
 
-    A context manager; its end ends the processes.
+    Use it in a ``with`` block; the end of the block ends the processes.
     """
 
     def __init__(
@@ -94,13 +95,14 @@ class PagePrinter:
         page_timeout_s: float | None = None,
         draw: Callable[[PageAddress, PixelBudget], DrawnPage] = draw_elsewhere,
     ) -> None:
-        """Start nothing yet.
+        """Start no process yet.
 
         Args:
-            workers: Processes; none draws pages in this one, at once and without a limit.
-            page_timeout_s: Seconds after which a page ends its process; None: a minute. It is given
-                the same time once more, alone, before it is called a bad one.
-            draw: What they do.
+            workers: Number of processes. 0 draws pages in this process, at once and without a
+                limit of time.
+            page_timeout_s: Seconds after which a page ends its process; None uses 60. Then the page
+                gets the same time once more, alone in a process, before it is reported as bad.
+            draw: The function that the processes call.
         """
         if workers < 0:
             raise OptionError(f"workers={workers}; it must be at least 0.")
@@ -108,9 +110,9 @@ class PagePrinter:
             page_timeout_s = PAGE_TIMEOUT_S
         elif not workers:
             raise OptionError(
-                f"page_timeout_s={page_timeout_s:g}, but pages are drawn in this process, without "
-                f"a limit. Ask for others: workers=1 (sync_index: render_workers=1; vdr index: "
-                f"--workers 1)."
+                f"page_timeout_s={page_timeout_s:g}, but pages are drawn in this process, where "
+                f"there is no limit of time. Draw them in another process: workers=1 (sync_index: "
+                f"render_workers=1; vdr index: --workers 1)."
             )
         if not 0 < page_timeout_s <= LONGEST_LIMIT_S:
             raise OptionError(
@@ -124,10 +126,14 @@ class PagePrinter:
         self._processes = Processes(workers)
 
     def submit(self, page: PdfPage, budget: PixelBudget) -> Callable[[], DrawnPage]:
-        """Begin to draw a page; calling the result waits for it, PageError if it is a bad one.
+        """Begin to draw a page.
+
+        Returns:
+            A function that waits for the drawn page. It raises PageError for a bad page, and
+            ResourceError if no process can be started to draw it once more.
 
         Raises:
-            ResourceError: The processes cannot be started; so does calling the result.
+            ResourceError: The processes cannot be started.
             MissingExtraError: loky is not installed (extra ``pdf``).
         """
         file = page.file
@@ -155,7 +161,8 @@ class PagePrinter:
             return self._alone(address, budget)
 
     def _alone(self, address: PageAddress, budget: PixelBudget) -> DrawnPage:
-        # Any page that was being drawn may have ended the process: each has one to itself now.
+        # Any of the pages that were being drawn may have ended the process. So each gets a process
+        # of its own now.
         spared = Processes(1)
         try:
             spared.start(be_ready)
@@ -175,17 +182,17 @@ class PagePrinter:
         if took_s < self._page_timeout_s:
             return (
                 "MuPDF ended its process while drawing it; it is damaged, or made to do harm. "
-                "Leave it out."
+                "Leave the page out."
             )
         return (
-            f"MuPDF had not drawn it after {self._page_timeout_s:g} s; it is very full, or made to "
-            f"do harm. Leave it out, raise page_timeout_s (vdr index: --page-timeout), or draw it "
-            f"without a limit (workers=0)."
+            f"MuPDF had not drawn it after {self._page_timeout_s:g} s; it has too much content, or "
+            f"is made to do harm. Leave the page out, raise page_timeout_s (vdr index: "
+            f"--page-timeout), or draw it without a limit of time (workers=0)."
         )
 
 
 def look_ahead(items: Iterable[Item], count: int) -> Iterator[Item]:
-    """The items, each when ``count`` more have been made, or all."""
+    """Yield each item when ``count`` more items have been made, or when there are no more."""
     ready: deque[Item] = deque()
     for item in items:
         ready.append(item)

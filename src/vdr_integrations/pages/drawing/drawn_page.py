@@ -1,4 +1,4 @@
-"""A page of a PDF as a picture, and what a process of its own does to make it."""
+"""A drawn page of a PDF, and the functions with which a process draws it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["DrawnPage", "PageAddress", "be_ready", "draw_elsewhere", "draw_in_ti
 
 @dataclass(frozen=True, slots=True)
 class DrawnPage:
-    """What an index takes of a page.
+    """The parts of a page that an index stores.
 
     Attributes:
-        image: Drawn at the size that fills the pixel budget.
-        page_label: What the document calls the page.
+        image: The page, drawn at the size that fills the pixel budget.
+        page_label: The document's label of the page.
         text: The text layer.
     """
 
@@ -38,7 +38,7 @@ class DrawnPage:
 
 
 class PageAddress(NamedTuple):
-    """A page as another process finds it."""
+    """All that another process needs to find a page."""
 
     path: Path
     sha256: str
@@ -48,17 +48,17 @@ class PageAddress(NamedTuple):
 
 
 def drawn_page(page: PdfPage, budget: PixelBudget) -> DrawnPage:
-    """Draw a page here.
+    """Draw a page in this process, and read its label and text; it is loaded once.
 
     Raises:
-        PageError: MuPDF cannot, or the page's box is absurd.
+        PageError: MuPDF cannot read the page, or the page box is absurd.
     """
     with page.file.keeping_pages():
         return DrawnPage(page.to_image(budget), page.page_label, page.text)
 
 
 def be_ready() -> None:
-    """Load what drawing takes; a process that ends over this ends whatever the page."""
+    """Load what is needed to draw. If this ends a process, no page is the cause."""
     with mupdf(PageRenderError, source="a page", doing="draw"):
         pass
 
@@ -67,7 +67,7 @@ def draw_elsewhere(address: PageAddress, budget: PixelBudget) -> DrawnPage:
     """Draw a page in the process that calls this.
 
     Raises:
-        PageError: As :func:`drawn_page`, or the file is another by now.
+        PageError: As in :func:`drawn_page`, or the file has changed.
     """
     document = _document(address.path, address.sha256, address.source, address.limits)
     return drawn_page(document[address.page_number - 1], budget)
@@ -79,13 +79,13 @@ def draw_in_time(
     address: PageAddress,
     budget: PixelBudget,
 ) -> DrawnPage:
-    """What ``draw`` gives; the process that calls this ends where that takes longer."""
+    """Call ``draw``; if that takes longer than ``limit_s`` seconds, this process ends."""
     be_ready()
     with ends_this_process(after_s=limit_s):
         return draw(address, budget)
 
 
-@lru_cache(maxsize=1)  # pages come document by document, and a document is held whole
+@lru_cache(maxsize=1)  # pages come document by document; a document is kept in memory
 def _document(path: Path, sha256: str, source: str, limits: RenderLimits) -> PdfDocument:
     document = open_pdf(path, name=source, limits=limits)
     if document.sha256 != sha256:

@@ -1,4 +1,4 @@
-"""Processes that draw pages: started, handed work, replaced when one of them ended, ended."""
+"""Start processes that draw pages, give them work, replace them when one has ended, end them."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["Processes"]
 
 _LOOK_EVERY_S = 1.0
-"""How often a process looks whether the one that started it still runs."""
+"""How often a process checks that the one that started it still runs."""
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 
 
 class Processes:
-    """A number of processes, started when there is work for them."""
+    """A number of processes, which are started when there is work for them."""
 
     def __init__(self, count: int) -> None:
-        """Start nothing yet."""
+        """Start no process yet."""
         self._count = count
         self._pool: Any = None  # loky's, untyped
         self._started: list[BaseProcess] = []
@@ -40,10 +40,13 @@ class Processes:
         *arguments: Arguments.args,
         **options: Arguments.kwargs,
     ) -> Future[Result]:
-        """Begin a call in one of them; its result is a BrokenProcessPool where one ends meanwhile.
+        """Begin a call in one of the processes.
+
+        Returns:
+            The future result. If a process ends before the call does, it raises BrokenProcessPool.
 
         Raises:
-            ResourceError: This machine does not start them.
+            ResourceError: This machine cannot start the processes.
             MissingExtraError: loky is not installed (extra ``pdf``).
         """
         try:
@@ -53,10 +56,10 @@ class Processes:
             return self._submit(call, *arguments, **options)
 
     def start(self, first: Callable[[], object]) -> None:
-        """Start one of them and wait until it has made a first call.
+        """Start the processes and wait until one of them has made a first call.
 
         Raises:
-            ResourceError: This machine does not start them, or they end at once.
+            ResourceError: This machine cannot start the processes, or they end at once.
             MissingExtraError: loky is not installed (extra ``pdf``).
         """
         try:
@@ -65,7 +68,7 @@ class Processes:
             raise _not_started("one ended before it drew anything") from problem
 
     def end(self) -> None:
-        """End them, and what they are at."""
+        """End the processes and their calls."""
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(wait=True, kill_workers=True)
@@ -83,8 +86,8 @@ class Processes:
             return self._pool.submit(call, *arguments, **options)
         except (BrokenProcessPool, MissingExtraError):
             raise
-        # OSError where files, locks or processes run out, RuntimeError where threads do, and what
-        # loky stumbles over after one of them.
+        # OSError: too few files, locks or processes. RuntimeError: too few threads. Others: errors
+        # of loky that follow from one of these.
         except Exception as problem:
             self._give_up()
             first = problem.__context__ if isinstance(problem, UnboundLocalError) else None
@@ -92,7 +95,7 @@ class Processes:
             raise _not_started(f"{type(reason).__name__}: {reason}") from problem
 
     def _give_up(self) -> None:
-        """End those of a pool that started in part, which does not end them itself."""
+        """End the processes of a pool that could not start all; loky does not end them."""
         pool, self._pool = self._pool, None
         for process in self._started:
             if process.is_alive():
@@ -104,10 +107,10 @@ class Processes:
 
 
 class _Starter:
-    """The context from which loky starts processes; it lists them, which loky's pool does not."""
+    """The context with which loky starts processes. It lists them; loky's pool does not."""
 
     def __init__(self, started: list[BaseProcess]) -> None:
-        self._loky: Any = multiprocessing.get_context("loky")  # there once loky is imported
+        self._loky: Any = multiprocessing.get_context("loky")  # exists when loky is imported
         self._started = started
 
     def Process(self, *arguments: Any, **options: Any) -> BaseProcess:  # noqa: ANN401, N802  # as in multiprocessing
@@ -122,7 +125,7 @@ class _Starter:
 
 def _pool(count: int, started: list[BaseProcess]) -> Any:  # noqa: ANN401  # loky's, untyped
     try:
-        # Unlike the standard library's, it wants no ``if __name__ == "__main__"``.
+        # Unlike the standard library's pool, it does not need ``if __name__ == "__main__"``.
         from loky import ProcessPoolExecutor
     except ImportError as problem:
         raise MissingExtraError(
@@ -150,6 +153,6 @@ def _end_after(parent_id: int) -> None:
 def _not_started(reason: str) -> ResourceError:
     return ResourceError(
         f"processes that draw pages cannot be started ({reason}). Draw pages without them "
-        f"(workers=0; sync_index: render_workers=0; vdr index: --workers 0), or raise what this "
-        f"machine allows (ulimit -n, ulimit -u)."
+        f"(workers=0; sync_index: render_workers=0; vdr index: --workers 0), or raise the limits "
+        f"of this machine (ulimit -n, ulimit -u)."
     )

@@ -1,4 +1,4 @@
-"""An end for a process that is busy for too long, also where C code lets no Python run."""
+"""End a process that is busy for too long, even if C code does not let Python run."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_LIMIT_S", "ends_this_process"]
 
 LONGEST_LIMIT_S = 86_400
-"""A day, which every platform's clocks can wait for."""
+"""A day, which the clocks of every platform can count."""
 
 
 @contextmanager
 def ends_this_process(*, after_s: float) -> Generator[None]:
-    """End this process, with code 1 and without a word, where the block takes longer."""
-    # A thread of C waits. Python's own would wait for MuPDF, which holds Python's lock.
+    """End this process with code 1, without any output, if the block takes longer."""
+    # faulthandler waits in a thread of C. A Python thread could not run while MuPDF holds the GIL.
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         faulthandler.dump_traceback_later(after_s, exit=True, file=nowhere)
         try:

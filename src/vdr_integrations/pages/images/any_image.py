@@ -1,4 +1,4 @@
-"""Any image a caller has, as a page."""
+"""Open an image of any kind as a page."""
 
 from __future__ import annotations
 
@@ -30,23 +30,25 @@ def open_image(
     name: str | None = None,
     limits: ImageLimits = DEFAULT_IMAGE_LIMITS,
 ) -> PageImage:
-    """The page that an image is.
+    """Open an image as a page.
 
-    EXIF orientation is applied, transparency lies on white, and any colour mode becomes RGB; see
-    :func:`vdr_integrations.types.to_rgb`. Of an animation the first frame is taken.
+    EXIF orientation is applied, transparent pixels are put on white, and every colour mode is
+    converted to RGB; see :func:`vdr_integrations.types.to_rgb`. Only the first frame of an
+    animation is used.
 
     Args:
         source: Path, bytes, bytearray, BytesIO, ``data:image/...;base64,`` URI (PNG, JPEG, WebP,
             TIFF, BMP or GIF), PIL image, or array (see ``arrays.image_of_array``). URLs are not
-            opened, and bare base64 is not guessed: see :func:`open_base64`.
-        name: What errors and ``PageImage.source`` call it; the path by default.
-        limits: Pixels and bytes allowed.
+            opened. Base64 without such a prefix is not recognised: use :func:`open_base64`.
+        name: Name of the image in errors and in ``PageImage.source``; the path by default.
+        limits: Largest numbers of pixels and bytes.
 
     Raises:
-        ImageDecodeError: Missing, unreadable, damaged, or not an image that is accepted.
-        ImageTooLargeError: More pixels than allowed.
-        OptionError: ``source`` is of another type.
-        ResourceError: This machine opens no more files.
+        ImageDecodeError: The image is missing, unreadable, damaged, or of a kind that is not
+            accepted.
+        ImageTooLargeError: The image has more pixels than allowed.
+        OptionError: ``source`` has another type.
+        ResourceError: This machine cannot open more files.
     """
     if isinstance(source, str) and source[:5].lower() == "data:":
         return open_base64(source, name=name, limits=limits)
@@ -68,22 +70,24 @@ def open_base64(
     name: str | None = None,
     limits: ImageLimits = DEFAULT_IMAGE_LIMITS,
 ) -> PageImage:
-    """The page that a base64 text is, with or without ``data:image/...;base64,`` before it.
+    """Open an image in base64 as a page, with or without ``data:image/...;base64,`` before it.
 
     Args:
-        text: Standard alphabet, padded; white space is skipped.
-        name: What errors and ``PageImage.source`` call it.
-        limits: Pixels and bytes allowed.
+        text: Base64 in the standard alphabet, with padding; white space is skipped.
+        name: Name of the image in errors and in ``PageImage.source``; None uses "base64 image".
+        limits: Largest numbers of pixels and bytes.
 
     Raises:
-        ImageDecodeError: Not base64, or not an image that is accepted. The text is not repeated.
-        ImageTooLargeError: More pixels than allowed.
+        ImageDecodeError: The text is not base64, or not an image that is accepted. The error does
+            not repeat the text.
+        ImageTooLargeError: The image has more pixels than allowed.
     """
     label = name if name is not None else "base64 image"
     prefix = _DATA_URI.match(text)
     if prefix is None and text[:5].lower() == "data:":
         raise ImageDecodeError(
-            "a data: URI that does not start with data:image/...;base64, and only those are read.",
+            "found a data: URI that does not start with data:image/...;base64, and only such URIs "
+            "are read.",
             source=label,
         )
     encoded = "".join(text[prefix.end() if prefix else 0 :].split())
@@ -93,7 +97,8 @@ def open_base64(
         # binascii.Error is a ValueError; a text that is not ASCII is a plain one.
         detail = str(problem) if isinstance(problem, binascii.Error) else "it is not ASCII"
         raise ImageDecodeError(
-            f"a text of {len(text):,} characters that is not base64 ({detail}).", source=label
+            f"found a text of {len(text):,} characters that is not base64 ({detail}).",
+            source=label,
         ) from None
     data = read_source(
         data, source_name=label, max_file_bytes=limits.max_file_bytes, error=ImageDecodeError
@@ -105,7 +110,7 @@ def _from_pixels(source: Image.Image | np.ndarray, label: str, limits: ImageLimi
     if isinstance(source, Image.Image):
         check_pixels(source.width, source.height, source=label, limits=limits)
         rgb = to_upright_rgb(source, source=label)
-        # The caller may go on drawing on theirs, and a page's hash must not move.
+        # The caller may change their image later, and the hash of a page must not change.
         return rgb.copy() if rgb is source else rgb
     if source.ndim >= 2:
         check_pixels(source.shape[1], source.shape[0], source=label, limits=limits)

@@ -1,4 +1,4 @@
-"""Encoded image bytes to an upright RGB image, within limits."""
+"""Decode image bytes to an upright RGB image, within limits."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
     (re.compile(rb"GIF8[79]a"), GifImagePlugin.GifImageFile),
     (re.compile(rb"BM"), BmpImagePlugin.BmpImageFile),
 )
-"""How a file of each format starts, and what decodes it."""
+"""The first bytes of each format, and the PIL plugin that decodes it."""
 
 _NEW_SUBFILE_TYPE = 254
 _REDUCED_IMAGE = 1
-"""Bit of this tag of TIFF 6.0: the frame is a preview, not a page of its own."""
+"""A bit of this tag of TIFF 6.0. If it is set, the frame is a preview and not a page."""
 
 _DECODER_ERRORS = (
     OSError,
-    SyntaxError,  # PIL's word for a broken header or chunk
+    SyntaxError,  # what PIL raises for a broken header or chunk
     ValueError,
     TypeError,
     KeyError,
@@ -52,38 +52,38 @@ _DECODER_ERRORS = (
     OverflowError,
     struct.error,
     zlib.error,
-    Warning,  # PIL's warnings of damage, where the caller has made them errors
+    Warning,  # PIL's warnings about damage, if the caller has turned them into errors
 )
-"""What PIL's decoders raise on damaged input, besides running out of memory."""
+"""What PIL's decoders raise for damaged input, apart from MemoryError."""
 
 
 def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Image:
-    """The first frame of a PNG, JPEG, WebP, TIFF, BMP or GIF.
+    """Decode the first frame of a PNG, JPEG, WebP, TIFF, BMP or GIF.
 
-    The format is told by the content, and the size in the header is checked before a pixel is
-    decoded.
+    The content decides the format. The size in the header is checked before any pixel is decoded.
 
     Args:
         data: The whole file.
-        source: What error messages call it.
-        limits: Pixels allowed.
+        source: Name of the image in error messages.
+        limits: Largest number of pixels.
 
     Returns:
         An upright image of mode RGB.
 
     Raises:
-        ImageDecodeError: Another format, damaged, truncated, or a TIFF of several pages.
-        ImageTooLargeError: More pixels than ``limits.max_pixels``.
+        ImageDecodeError: The image is damaged, truncated, in another format, or a TIFF with
+            several pages.
+        ImageTooLargeError: The image has more pixels than ``limits.max_pixels``.
     """
     plugin = _plugin(data)
     if plugin is None:
         raise ImageDecodeError(
-            f"{len(data):,} bytes that are not a PNG, JPEG, WebP, TIFF, BMP or GIF image; "
-            f"convert it to one of these.",
+            f"found {len(data):,} bytes that are not a PNG, JPEG, WebP, TIFF, BMP or GIF image; "
+            f"convert the image to one of these formats.",
             source=source,
         )
-    # Image.open would warn above PIL's process-wide limit and refuse above twice that, whatever
-    # the caller allows, and silencing a warning is not thread-safe. The plugins do not warn.
+    # Image.open warns above PIL's process-wide limit and refuses above twice that limit, even if
+    # the caller allows more. Silencing a warning is not thread-safe. The plugins do not warn.
     try:
         image = plugin(BytesIO(data))
         check_pixels(image.width, image.height, source=source, limits=limits)
@@ -93,7 +93,7 @@ def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Imag
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageTooLargeError(
-            f"a frame of it has more pixels than PIL decodes; at most {limits.max_pixels:,} "
+            f"one of its frames has more pixels than PIL decodes; at most {limits.max_pixels:,} "
             f"are allowed here.",
             source=source,
         ) from None
@@ -102,10 +102,11 @@ def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Imag
 
 
 def to_upright_rgb(image: Image.Image, *, source: str) -> Image.Image:
-    """The image decoded, turned upright and converted to RGB.
+    """Decode an image, turn it upright and convert it to RGB.
 
     Raises:
-        ImageDecodeError: The pixels cannot be decoded or have no defined meaning as RGB.
+        ImageDecodeError: The pixels cannot be decoded, or it is not defined how to convert them
+            to RGB.
     """
     try:
         image.load()
@@ -122,11 +123,11 @@ def check_pixels(width: int, height: int, *, source: str, limits: ImageLimits) -
     Args:
         width: Pixels.
         height: Pixels.
-        source: What error messages call the image.
-        limits: Pixels allowed.
+        source: Name of the image in error messages.
+        limits: Largest number of pixels.
 
     Raises:
-        ImageTooLargeError: More pixels than ``limits.max_pixels``.
+        ImageTooLargeError: The image has more pixels than ``limits.max_pixels``.
     """
     if width * height > limits.max_pixels:
         raise ImageTooLargeError(
@@ -142,14 +143,14 @@ def _plugin(data: bytes) -> type[ImageFile] | None:
 
 
 def _refuse_more_pages(image: ImageFile, source: str) -> None:
-    """A scan of many pages would silently lose all but the first."""
+    """Refuse a scan of several pages: all but the first would be lost without an error."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return
     for frame in range(1, image.n_frames):
         image.seek(frame)
         if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED_IMAGE:
             raise ImageDecodeError(
-                f"a TIFF of {image.n_frames} pages; an image is one page. "
+                f"it is a TIFF with {image.n_frames} pages; an image must be one page. "
                 f"Split it, or convert it to a PDF.",
                 source=source,
             )
@@ -158,7 +159,7 @@ def _refuse_more_pages(image: ImageFile, source: str) -> None:
 
 def _damaged(problem: Exception, source: str) -> ImageDecodeError:
     return ImageDecodeError(
-        f"it cannot be decoded ({type(problem).__name__}): truncated, damaged, or of a kind that "
-        f"PIL does not read. Save it again.",
+        f"it cannot be decoded ({type(problem).__name__}): it is truncated, damaged, or of a kind "
+        f"that PIL does not read. Save it again.",
         source=source,
     )

@@ -1,4 +1,4 @@
-"""The one door to PyMuPDF: imported when used, one caller at a time, silent on stderr."""
+"""All access to PyMuPDF: imported on first use, for one thread at a time, silent on stderr."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 __all__ = ["MUPDF_LOCK", "mupdf", "smooth_lines"]
 
 _LINE_SMOOTHNESS = 6
-"""64 shades for the edges of lines and areas. MuPDF's 8 draws 255, which takes a quarter longer on
-charts and brings pixels no nearer to those of 200 dpi (benchmarks/pdf_to_patches.py)."""
+"""64 shades for the edges of lines and areas. MuPDF's default, 8, draws 255 shades. That takes a
+quarter longer on charts, and pixels are no nearer to those of 200 dpi
+(benchmarks/pdf_to_patches.py)."""
 
 # "PyMuPDF does not support running on multiple threads" (its documentation, Multiprocessing).
-# Re-entrant, because a document that is garbage-collected in here is closed in here.
+# Re-entrant: a thread that holds the lock may garbage-collect a document, which closes it.
 MUPDF_LOCK = threading.RLock()
 if hasattr(os, "register_at_fork"):
-    # A fork waits until MuPDF is at rest: a child would find it, and its lock, as they were.
+    # A fork waits until no thread uses MuPDF: the child gets a copy of its state and of the lock.
     os.register_at_fork(
         before=MUPDF_LOCK.acquire,
         after_in_parent=MUPDF_LOCK.release,
@@ -34,12 +35,12 @@ if hasattr(os, "register_at_fork"):
 def mupdf(
     failure: type[PageError], *, source: str, doing: str, page_number: int | None = None
 ) -> Generator[Any]:
-    """PyMuPDF's module, for the length of the block.
+    """Use PyMuPDF's module in the block, in one thread at a time.
 
     Args:
-        failure: Error that whatever PyMuPDF raises becomes.
-        source: What error messages call the document.
-        doing: What is being done, for the message: "open", "render".
+        failure: Error into which every error of PyMuPDF is converted.
+        source: Name of the document in error messages.
+        doing: What you do with it, for the message: "open", "render".
         page_number: 1-based, or None for the whole document.
 
     Yields:
@@ -59,8 +60,8 @@ def mupdf(
             yield pymupdf
         except (VdrError, MemoryError):
             raise
-        # On damaged files it raises RuntimeError, ValueError, IndexError, TypeError, its C
-        # library's own exceptions (bare Exception), and more than its documentation names.
+        # For damaged files it raises RuntimeError, ValueError, IndexError, TypeError, exceptions of
+        # its C library (subclasses of Exception), and others that its documentation does not name.
         except Exception as problem:
             raise failure(
                 f"MuPDF could not {doing} it ({type(problem).__name__}); it is damaged. "
@@ -74,7 +75,7 @@ def mupdf(
 
 @contextmanager
 def smooth_lines(engine: Any) -> Generator[None]:  # noqa: ANN401  # PyMuPDF's module
-    """Draw lines and areas (not letters) with as many shades as an encoder can use."""
+    """Draw edges of lines and areas (not of letters) with as many shades as encoders can use."""
     before = engine.mupdf.fz_graphics_aa_level()
     engine.mupdf.fz_set_graphics_aa_level(_LINE_SMOOTHNESS)
     try:

@@ -1,7 +1,7 @@
 """The part of a PDF page that is shown, as the file declares it.
 
-MuPDF shows a page box that is empty or absent as US Letter, and one below a point as 1 x 1: a
-picture of nothing in particular. Hence the declaration is read before anything is drawn.
+MuPDF shows an empty or missing page box as US Letter, and a box smaller than a point as 1 x 1: a
+meaningless image. So the declaration in the file is read before anything is drawn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MIN_SIDE_PT = 1.0
 
 
 def box_problem(document: pymupdf.Document, page_xref: int, *, max_side_pt: float) -> str | None:
-    """What is wrong with the boxes of a page, or None.
+    """The problem of the boxes of a page, or None.
 
     Args:
         document: An open PDF.
@@ -30,8 +30,8 @@ def box_problem(document: pymupdf.Document, page_xref: int, *, max_side_pt: floa
         max_side_pt: Longest side allowed, in user space units.
 
     Returns:
-        The reason, for an error message; None too where the file declares no MediaBox, which
-        every viewer shows as US Letter.
+        The reason, for an error message. None also if the file declares no MediaBox: every viewer
+        then shows the page as US Letter.
     """
     media = _inherited_box(document, page_xref, "MediaBox")
     if media is None:
@@ -42,12 +42,12 @@ def box_problem(document: pymupdf.Document, page_xref: int, *, max_side_pt: floa
     if not (width >= _MIN_SIDE_PT and height >= _MIN_SIDE_PT):  # true for NaN too
         return (
             f"its page box shows {max(width, 0.0):g} x {max(height, 0.0):g} pt; both sides must "
-            f"be at least {_MIN_SIDE_PT:g} pt. Repair its MediaBox and CropBox, or leave it out."
+            f"be at least {_MIN_SIDE_PT:g} pt. Repair MediaBox and CropBox, or leave the page out."
         )
     if not max(width, height) <= max_side_pt:
         return (
             f"its page box is {width:g} x {height:g} pt; at most {max_side_pt:g} pt a side is "
-            f"allowed. Pass limits=RenderLimits(max_side_pt=...), or leave it out."
+            f"allowed. Pass limits=RenderLimits(max_side_pt=...), or leave the page out."
         )
     return None
 
@@ -72,7 +72,7 @@ def _box(document: pymupdf.Document, array: str) -> _Box:
         _number(_indirect(document, reference) if reference else item)
         for reference, item in _ITEM.findall(array)
     ]
-    # MuPDF reads what is missing or no number as 0.
+    # MuPDF reads a value that is missing or not a number as 0.
     x0, y0, x1, y1 = (numbers + [0.0] * 4)[:4]
     return min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)
 

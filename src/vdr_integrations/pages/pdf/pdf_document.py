@@ -1,4 +1,4 @@
-"""Opening a PDF, and the sequence of its pages."""
+"""Open a PDF as a sequence of pages."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ def open_pdf(
     name: str | None = None,
     limits: RenderLimits = DEFAULT_RENDER_LIMITS,
 ) -> PdfDocument:
-    """Open a PDF; its pages are read and drawn when they are asked for.
+    """Open a PDF. Each page is read and drawn only when you ask for it.
 
-    The file is read whole, so that hash and pages belong together whatever happens to it later.
-    A damaged document that MuPDF can repair opens, and says so in the log.
+    The whole file is read at once, so that hash and pages match even if the file changes later.
+    A damaged document that MuPDF can repair is opened, with a warning in the log.
 
     Args:
         source: Path, bytes, bytearray or BytesIO. URLs are not opened.
-        password: User or owner password; not needed where only an owner password is set. It is
+        password: User or owner password; not needed if only an owner password is set. It is
             neither kept nor repeated in errors.
-        name: What errors and ``source`` call the document; the path by default.
-        limits: Bytes, pages, page size and text allowed.
+        name: Name of the document in errors and in ``source``; the path by default.
+        limits: Limits of file size, number of pages, page size and length of text.
 
     Raises:
-        DocumentOpenError: Missing, unreadable, not a PDF, damaged, or beyond the limits.
-        DocumentPasswordError: Encrypted, and no password or a wrong one was given.
-        EmptyDocumentError: It has no pages.
+        DocumentOpenError: The document is missing, unreadable, not a PDF, damaged, or above the
+            limits.
+        DocumentPasswordError: The document is encrypted, and there is no password or a wrong one.
+        EmptyDocumentError: The document has no pages.
         MissingExtraError: PyMuPDF is not installed.
-        ResourceError: This machine opens no more files.
-        OptionError: ``source`` is of another type.
+        ResourceError: This machine cannot open more files.
+        OptionError: ``source`` has another type.
     """
     label = source_name(source, name=name, fallback="document")
     data = read_source(
@@ -56,12 +57,12 @@ def open_pdf(
 class PdfDocument(Sequence[PdfPage]):
     """The pages of an open PDF.
 
-    A context manager that closes the document; without one it is closed when neither it nor any
-    of its pages is used any more. Safe to use from several threads, which take turns.
+    Use it in a ``with`` block, which closes it. Without one, it is closed when neither the document
+    nor any of its pages is in use any more. Several threads may use it; they take turns.
     """
 
     def __init__(self, file: PdfFile) -> None:
-        """Wrap an open file; callers use :func:`open_pdf`."""
+        """Wrap an open file. Use :func:`open_pdf` instead."""
         self._file = file
 
     @property
@@ -75,11 +76,11 @@ class PdfDocument(Sequence[PdfPage]):
         return self._file.sha256
 
     def close(self) -> None:
-        """Let go of the file's bytes; its pages stop working. Closing twice does nothing."""
+        """Free the memory of the file; its pages stop working. A second call does nothing."""
         self._file.close()
 
     def __len__(self) -> int:
-        """Pages."""
+        """Number of pages."""
         return self._file.page_count
 
     @overload

@@ -1,4 +1,4 @@
-"""A PDF held open by MuPDF: unlocking, checking, loading pages, closing."""
+"""A PDF that MuPDF holds open: it is unlocked, checked, asked for pages, and closed."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _logger = logging.getLogger(__name__)
 
 _HEADER = b"%PDF-"
 _HEADER_WITHIN_BYTES = 1024
-"""Readers look for the header this far into a file (ISO 32000-1, annex H, note 13)."""
+"""PDF readers look for the header in this many bytes (ISO 32000-1, annex H, note 13)."""
 
 
 class LoadedPage(NamedTuple):
-    """MuPDF's own objects, to be used only while its lock is held."""
+    """MuPDF's own objects. Use them only while you hold its lock."""
 
     engine: Any
     document: pymupdf.Document
@@ -42,15 +42,15 @@ class LoadedPage(NamedTuple):
 
 
 class PdfFile:
-    """An open PDF, shared by the document and those of its pages that are in use.
+    """An open PDF. The document and its pages in use share it.
 
     Attributes:
-        source: What error messages call it.
+        source: Name of the document in error messages.
         sha256: SHA-256 of the file's bytes.
-        limits: What it was opened with.
-        page_count: Pages.
-        path: Where another process can open it, too; None for bytes and for encrypted documents,
-            whose password is not kept.
+        limits: Limits it was opened with.
+        page_count: Number of pages.
+        path: File that another process can open too. None for bytes, and for encrypted documents,
+            because their password is not kept.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PdfFile:
         path: Path | None = None,
     ) -> None:
         """Open, unlock and check it; errors as in ``open_pdf``."""
-        # MuPDF would take HTML, SVG, EPUB or a picture just as well.
+        # Without this check MuPDF would also open HTML, SVG, EPUB or an image.
         if _HEADER not in data[:_HEADER_WITHIN_BYTES]:
             raise _not_a_pdf(source)
         with mupdf(DocumentOpenError, source=source, doing="open") as engine:
@@ -85,15 +85,15 @@ class PdfFile:
 
     @contextmanager
     def load(self, page_number: int, *, doing: str) -> Generator[LoadedPage]:
-        """A page, with all of MuPDF held for the length of the block.
+        """Load a page. Until the block ends, no other thread can use MuPDF.
 
         Args:
             page_number: 1-based.
-            doing: What is being done with it, for error messages: "render".
+            doing: What you do with the page, for error messages: "render".
 
         Raises:
             DocumentOpenError: The document is closed.
-            PageRenderError: MuPDF cannot load the page, or failed in the block.
+            PageRenderError: MuPDF cannot load the page, or fails in the block.
         """
         with mupdf(
             PageRenderError, source=self.source, doing=doing, page_number=page_number
@@ -108,9 +108,10 @@ class PdfFile:
 
     @contextmanager
     def keeping_pages(self) -> Generator[None]:
-        """Keep what :meth:`load` loads until the block ends, so that no page is loaded twice.
+        """Keep the pages that :meth:`load` loads in the block, so that none is loaded twice.
 
-        Other threads wait until then. A block inside another one keeps pages as long as the other.
+        Until the block ends, no other thread can use MuPDF. A block inside another one keeps its
+        pages until the outer block ends.
         """
         with MUPDF_LOCK:
             outer = self._kept
@@ -121,7 +122,7 @@ class PdfFile:
                 self._kept = outer
 
     def close(self) -> None:
-        """Let go of the file's bytes. Closing twice does nothing."""
+        """Free the memory of the file. A second call does nothing."""
         self._close()
 
     def _page(self, page_number: int) -> pymupdf.Page:
@@ -149,7 +150,8 @@ def _check(
             f"pass limits=RenderLimits(max_pages=...).",
             source=source,
         )
-    # One bad page is that page's error. Neither the first nor the last: the tree is broken.
+    # One bad page is the error of that page. If neither the first nor the last page can be loaded,
+    # the page tree is broken.
     if not any(_loads(document, position) for position in {0, page_count - 1}):
         raise DocumentOpenError(
             "its page tree is broken: neither the first nor the last page can be found. "
@@ -168,7 +170,7 @@ def _unlock(document: pymupdf.Document, password: str | None, source: str) -> No
         )
     try:
         unlocked = document.authenticate(password)
-    except (TypeError, ValueError):  # what no C string can hold opens nothing
+    except (TypeError, ValueError):  # a text that cannot be a C string is not the password
         unlocked = False
     if not unlocked:
         raise DocumentPasswordError(
@@ -179,7 +181,7 @@ def _unlock(document: pymupdf.Document, password: str | None, source: str) -> No
 def _loads(document: pymupdf.Document, position: int) -> bool:
     try:
         document.load_page(position)
-    except Exception:  # noqa: BLE001  # whatever it is, the page cannot be had; see mupdf.py
+    except Exception:  # noqa: BLE001  # MuPDF raises many types; see mupdf.py
         return False
     return True
 
@@ -187,7 +189,7 @@ def _loads(document: pymupdf.Document, position: int) -> bool:
 def _not_a_pdf(source: str) -> DocumentOpenError:
     return DocumentOpenError(
         "it is not a PDF: no %PDF- header at its start. Convert it to a PDF; "
-        "pictures are opened with open_image(...).",
+        "images are opened with open_image(...).",
         source=source,
     )
 

@@ -1,4 +1,4 @@
-"""One page of an open PDF: geometry, label, text, picture."""
+"""One page of an open PDF: its size, label, text and image."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class _Geometry:
 
 
 class PdfPage:
-    """A page of a PDF; everything but its number is read when it is asked for.
+    """A page of a PDF. Everything except its number is read only when you ask for it.
 
-    It keeps its document open in memory, and stops working once that is closed.
+    It keeps its document open in memory, and stops working when the document is closed.
 
-    Sizes, rotation, text and picture raise PageRenderError when MuPDF cannot read the page, and
-    with the label DocumentOpenError once the document is closed.
+    Sizes, rotation, text and image raise PageRenderError if MuPDF cannot read the page. These and
+    the label raise DocumentOpenError if the document is closed.
     """
 
     def __init__(self, file: PdfFile, page_number: int) -> None:
@@ -47,40 +47,40 @@ class PdfPage:
 
     @property
     def source(self) -> str:
-        """What the document is called."""
+        """Name of the document."""
         return self._file.source
 
     @property
     def file(self) -> PdfFile:
-        """The open document that it belongs to."""
+        """The open document that the page belongs to."""
         return self._file
 
     @property
     def page_number(self) -> int:
-        """1-based."""
+        """Number of the page, 1-based."""
         return self._page_number
 
     @property
     def total_pages(self) -> int:
-        """Pages of the document."""
+        """Number of pages of the document."""
         return self._file.page_count
 
     @computed_once
     def page_label(self) -> str:
-        """What the document calls the page ("iv"); the page number where it does not say."""
+        """The document's label of the page ("iv"), or the page number if it has no label."""
         try:
             with self._file.load(self._page_number, doing="read the label of") as loaded:
                 return loaded.page.get_label() or str(self._page_number)
         except PageRenderError:
-            _logger.warning("%s: its page label is damaged; the number is used", self)
+            _logger.warning("%s: its page label is damaged; the page number is used", self)
             return str(self._page_number)
 
     @property
     def text(self) -> str:
-        """The text layer in reading order as the file has it; empty for scans.
+        """The text layer, in the order of the file; empty for scans.
 
-        NUL characters are left out and unpaired surrogates replaced, so that it can be stored as
-        UTF-8. It is cut at ``RenderLimits.max_text_characters``.
+        NUL characters are removed and unpaired surrogates replaced, so that the text can be stored
+        as UTF-8. It is cut to ``RenderLimits.max_text_characters``.
         """
         with self._file.load(self._page_number, doing="read the text of") as loaded:
             text = str(loaded.page.get_text("text"))
@@ -92,7 +92,7 @@ class PdfPage:
 
     @property
     def rotation(self) -> int:
-        """Degrees clockwise by which the page is turned when shown: 0, 90, 180 or 270."""
+        """Degrees clockwise by which the page is turned when it is shown: 0, 90, 180 or 270."""
         return self._geometry.rotation
 
     @property
@@ -114,7 +114,7 @@ class PdfPage:
         return self._geometry.height_pt
 
     def rendered_size(self, budget: PixelBudget) -> tuple[int, int]:
-        """``(height, width)`` in pixels that :meth:`render` gives; nothing is drawn.
+        """``(height, width)`` in pixels of the image from :meth:`render`; nothing is drawn.
 
         Raises:
             PageGeometryError: The page box is empty, absurd, or too elongated.
@@ -128,20 +128,21 @@ class PdfPage:
             raise self._geometry_error(problem.reason) from None
 
     def render(self, budget: PixelBudget, *, oversampling: int = 1) -> Image.Image:
-        """The page drawn straight at the size that fills ``budget``, as RGB on white.
+        """Draw the page at the size that fills ``budget``, as RGB on white, without resizing.
 
         Annotations and form fields are drawn; CropBox and rotation are applied.
 
         Args:
-            budget: See ``PixelBudget.fill``.
-            oversampling: Draw it so many times as large and take the mean of so many pixels
-                squared, 1 to 4. 2 takes twice as long and comes a little nearer to the card's
-                200 dpi (docs/performance.md); indexes are made with 1.
+            budget: Number of pixels; see ``PixelBudget.fill``.
+            oversampling: 1 to 4. With n, the page is drawn n times as wide and as high, and each
+                pixel is the mean of n x n drawn pixels. 2 takes twice as long, and the result is a
+                little nearer to the 200 dpi of the model card (docs/performance.md); indexes are
+                made with 1.
 
         Raises:
             PageGeometryError: The page box is empty, absurd, or too elongated.
-            PageRenderError: MuPDF gave up on the page.
-            OptionError: ``oversampling`` is something else.
+            PageRenderError: MuPDF cannot draw the page.
+            OptionError: ``oversampling`` has another value.
         """
         if oversampling not in _OVERSAMPLINGS:
             raise OptionError(f"oversampling={oversampling}; it must be 1, 2, 3 or 4.")
@@ -151,7 +152,7 @@ class PdfPage:
         return drawn if oversampling == 1 else drawn.reduce(oversampling)
 
     def to_image(self, budget: PixelBudget, *, oversampling: int = 1) -> PageImage:
-        """The drawn page on its own, independent of the document; errors as :meth:`render`."""
+        """Draw the page as an image that does not need the document; errors as :meth:`render`."""
         return PageImage(self.render(budget, oversampling=oversampling), source=str(self))
 
     def __str__(self) -> str:
@@ -177,7 +178,7 @@ class PdfPage:
             size, samples = (pixmap.width, pixmap.height), pixmap.samples
         if size != (width, height):
             raise PageRenderError(
-                f"MuPDF drew {size[0]} x {size[1]} pixels where {width} x {height} were asked for.",
+                f"MuPDF drew {size[0]} x {size[1]} pixels instead of {width} x {height}.",
                 source=self.source,
                 page_number=self._page_number,
             )
