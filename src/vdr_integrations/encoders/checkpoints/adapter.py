@@ -56,11 +56,11 @@ class Adapter:
 
     Attributes:
         config: The base, ranks and scales.
-        updates: For each module the scaled product of its low-rank pair, which is added to its
-            weight. Modules are ``language_model.layers.<n>.self_attn.q_proj``,
+        updates: The scaled product of the low-rank pair of each module, which is added to the
+            module's weight. Modules are ``language_model.layers.<n>.self_attn.q_proj``,
             ``visual.blocks.<n>.attn.qkv`` and so on, or ``PROJECTION``.
-        replacements: For each parameter of the projection that was trained whole its tensor, which
-            replaces that of the base.
+        replacements: Parameters of the projection that were trained whole, by name; they replace
+            those of the base.
     """
 
     config: AdapterConfig
