@@ -91,9 +91,9 @@ TABLES = (
         digest BLOB NOT NULL
     )
     """,
-    # One row a document. A document that changes in any way gets a new id, by which readers find
+    # One row per document. A document that changes in any way gets a new id, by which readers find
     # what is new. `record` is JSON (`records_json.record_json`); `places` is an array of
-    # `places.PLACE`, one entry a page; `digest` is `places.document_digest` of the row.
+    # `places.PLACE`, one entry per page; `digest` is `places.document_digest` of the row.
     """
     CREATE TABLE documents (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -103,7 +103,7 @@ TABLES = (
         digest BLOB NOT NULL
     )
     """,
-    # One row a page. `row` numbers pages in the order in which they were added, and is never used
+    # One row per page. `row` numbers pages in the order in which they were added, and is never used
     # again. `content` is JSON (`records_json.content_json`); its digest is in the page's place.
     """
     CREATE TABLE pages (
@@ -130,5 +130,5 @@ TABLES = (
 
 
 def new_file_name(kind: FileKind) -> str:
-    """A name that no file of any index has."""
+    """A random name for a new file."""
     return f"{secrets.token_hex(6)}.{kind}"

@@ -51,7 +51,7 @@ PLACE = np.dtype(
 
 ``row`` is its number in the index; ``tokens`` is the number of rows of its matrix (0: no token
 vectors). Segments are numbers of files, offsets are positions in them in bytes. Sums are
-:func:`word_sum` of the bytes there, checked each time they are scored. ``content`` and ``vectors``
+:func:`word_sum` of the bytes there, checked when they are scored. ``content`` and ``vectors``
 are :func:`strong_digest` of the page's row in the ``pages`` table, and of all bytes of its vectors.
 """
 
