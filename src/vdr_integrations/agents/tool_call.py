@@ -5,7 +5,7 @@ Imports pydantic, which both frameworks and the MCP SDK bring; nothing else of t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "TOOL_DESCRIPTION",
     "TOOL_NAME",
+    "CallArguments",
     "RegionArgument",
     "VisualSearchCall",
     "parse_call",
@@ -59,6 +60,15 @@ class RegionArgument(BaseModel):
             OptionError: Its sides are in the wrong order, or all but touch.
         """
         return Box(self.left, self.top, self.right, self.bottom)
+
+
+class CallArguments(TypedDict, total=False):
+    """What a call may have beside a question, for those who call a tool by themselves."""
+
+    k: int | None
+    include_region: bool
+    page_ref: str | None
+    region: RegionArgument | Mapping[str, float] | None
 
 
 class VisualSearchCall(BaseModel):
@@ -109,7 +119,8 @@ def parse_call(arguments: Mapping[str, Any]) -> VisualSearchCall:
         OptionError: They do not; the message says how to call.
     """
     try:
-        return VisualSearchCall.model_validate(dict(arguments))
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return VisualSearchCall.model_validate(given)
     except ValidationError as error:
         raise OptionError(validation_message(error)) from None
 

@@ -8,25 +8,10 @@
     pages = store.similarity_search("How did revenue change?", k=3)
 
 A page becomes a ``Document`` whose ``page_content`` is a page reference, so every vector store,
-``index()`` and retriever of LangChain embeds the picture of the page. To show what was found to a
-chat model, :func:`page_blocks` turns documents into content blocks:
-
-    from langchain_core.messages import HumanMessage
-    from langchain_core.runnables import RunnableLambda, RunnablePassthrough
-
-    def to_messages(found: dict) -> list[HumanMessage]:
-        blocks = [{"type": "text", "text": found["question"]}, *page_blocks(found["pages"])]
-        return [HumanMessage(content_blocks=blocks)]
-
-    chain = (
-        {"question": RunnablePassthrough(), "pages": store.as_retriever()}
-        | RunnableLambda(to_messages)
-        | chat_model
-    )
-
-Late interaction, one vector a token, is :class:`ColQwen2Retriever` over an index that
-``vdr index --late-interaction`` or ``sync_index`` made, and :class:`ColQwen2Compressor` for
-reranking what something else found:
+``index()`` and retriever of LangChain embeds the image of the page. :func:`page_blocks` turns
+documents into content blocks of a message, to show a chat model what was found. Late interaction,
+one vector a token, is :class:`ColQwen2Retriever` over an index that ``vdr index
+--late-interaction`` or ``sync_index`` made, and :class:`ColQwen2Compressor` to rerank:
 
     pages = ColQwen2Retriever(index="my-index", k=3).invoke("How did revenue change?")
 """

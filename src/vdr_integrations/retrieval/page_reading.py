@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.errors import PageError
 from vdr_integrations.pages.drawing.drawn_page import drawn_page
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore, PdfDocument, PdfPage
     from vdr_integrations.pages.on_error import ErrorHandler
-    from vdr_integrations.types import PageRef, PixelBudget
+    from vdr_integrations.types import Hit, PixelBudget
 
 __all__ = ["PageReading", "ReadPage"]
 
@@ -28,7 +28,7 @@ class ReadPage:
         page_number: 1-based.
         page_label: What is printed on the page ("iv"), or the page number as text.
         total_pages: Pages of the document.
-        ref: Reference of the image.
+        page_ref: ``vdr-page:<sha256>`` of the image.
         text: The text layer, empty for scans.
     """
 
@@ -36,8 +36,15 @@ class ReadPage:
     page_number: int
     page_label: str
     total_pages: int
-    ref: PageRef
+    page_ref: str
     text: str
+
+    @classmethod
+    def of(cls, hit: Hit) -> Self:
+        """The page that a search found, as it was read."""
+        return cls(
+            hit.source, hit.page_number, hit.page_label, hit.total_pages, hit.page_ref, hit.text
+        )
 
     @property
     def file_name(self) -> str:
@@ -53,7 +60,7 @@ class ReadPage:
             "page_number": self.page_number,
             "page_label": self.page_label,
             "total_pages": self.total_pages,
-            "page_ref": str(self.ref),
+            "page_ref": self.page_ref,
         }
 
     @property
@@ -102,5 +109,5 @@ class PageReading:
         drawn = drawn_page(page, self.budget)
         ref = self.store.put(drawn.image)
         return ReadPage(
-            source, page.page_number, drawn.page_label, page.total_pages, ref, drawn.text
+            source, page.page_number, drawn.page_label, page.total_pages, str(ref), drawn.text
         )

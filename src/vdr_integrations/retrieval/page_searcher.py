@@ -9,6 +9,8 @@ from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.page_index import LOCK_WAIT_S
 from vdr_integrations.index.scoring.maxsim import similarity_grids
+from vdr_integrations.index.sync.page_encoding import PageEncoding
+from vdr_integrations.index.sync.page_ingest import PageIngest
 from vdr_integrations.pages import PageStore
 from vdr_integrations.pages.page_inputs import open_page
 from vdr_integrations.retrieval.found_page import FoundPage
@@ -22,9 +24,8 @@ from vdr_integrations.retrieval.similarity import SimilarityGrids
 from vdr_integrations.types.hit import explained
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
-    from types import TracebackType
 
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index import Compression, LateInteractionIndex
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.index.sync.page_ingest import GivenPage
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.retrieval.found_page import AnyPage
     from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
@@ -178,6 +180,40 @@ class PageSearcher:
             )
         return index
 
+    def add_pages(
+        self,
+        pages: Sequence[GivenPage],
+        *,
+        batch_pages: int | None = None,
+        on_document: Callable[[int], object] | None = None,
+    ) -> None:
+        """Put pages into an index of late interaction, document by document.
+
+        Their images are taken from the page store. A page that the index holds as it is is left
+        alone, and pages of its document that are not given stay.
+
+        Args:
+            pages: In any order.
+            batch_pages: Pages in memory at a time, at least 1; None: as many as the encoder takes
+                in one batch, and at least 32.
+            on_document: Called with the number of given pages of each document that is done.
+
+        Raises:
+            OptionError: One page with two images, or ``batch_pages`` below 1.
+            IndexMismatchError: Another encoder made the index, or it keeps dense vectors too and
+                there is no ``recall``.
+            PageReferenceError: An image is not in the page store.
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+        """
+        index = self._parts.late_index()
+        if index is None:
+            raise OptionError("this searcher has no index; give one to add pages.")
+        with self._parts.recovering(index):
+            encoding = PageEncoding(self.page_encoder)
+            most = encoding.batch_pages(batch_pages)
+            ingest = PageIngest(index, encoding, self.page_store, most)
+            ingest.add(pages, on_document=on_document)
+
     def close(self) -> None:
         """Close the index if it was opened here and nobody else uses it; the next use opens it."""
         if self._parts.shared is not None:
@@ -187,12 +223,7 @@ class PageSearcher:
         """The searcher itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 

@@ -23,15 +23,12 @@ __all__ = ["page_blocks", "page_image_block"]
 def page_image_block(
     document: Document, *, page_store_path: str | None = None
 ) -> ImageContentBlock:
-    """The image of a page, for the content of a chat message.
+    """The image of a page, for the content of a chat message: PNG, so small print stays legible.
 
     Args:
-        document: A document of :class:`PDFPageLoader`, as a vector store gave it back.
-        page_store_path: Folder of the page store; None: ``$VDR_PAGE_STORE``, or the user's cache
-            folder.
-
-    Returns:
-        LangChain's image block with the page as base64 PNG (lossless: small print stays legible).
+        document: A page, as a vector store or retriever gave it back.
+        page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
+            cache folder.
 
     Raises:
         OptionError: The document is not a page.
@@ -49,15 +46,9 @@ def page_image_block(
 def page_blocks(
     documents: Iterable[Document], *, page_store_path: str | None = None
 ) -> list[TextContentBlock | ImageContentBlock]:
-    """Pages as pairs of content blocks: what the page is (``report.pdf, page 3 of 12``), its image.
+    """Pages as pairs of content blocks: the citation (``report.pdf, page 3 of 12:``), the image.
 
-    Args:
-        documents: Documents of :class:`PDFPageLoader`, best first.
-        page_store_path: As for :func:`page_image_block`.
-
-    Raises:
-        OptionError: A document is not a page.
-        PageReferenceError: A page is not in the store, or was altered.
+    Arguments and errors are those of :func:`page_image_block`.
     """
     blocks: list[TextContentBlock | ImageContentBlock] = []
     for document in documents:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from langchain_core.messages.content import create_image_block, create_text_block
 from langchain_core.retrievers import BaseRetriever  # noqa: TC002  # pydantic reads it
@@ -16,7 +16,6 @@ from vdr_integrations.agents.page_tool import PageTool
 from vdr_integrations.agents.tool_call import (
     TOOL_DESCRIPTION,
     TOOL_NAME,
-    RegionArgument,
     VisualSearchCall,
     parse_call,
     validation_message,
@@ -28,7 +27,7 @@ from vdr_integrations.langchain.retrieval.retriever import ColQwen2Retriever
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.callbacks import (
         AsyncCallbackManagerForToolRun,
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from langchain_core.messages.content import ImageContentBlock, TextContentBlock
 
     from vdr_integrations.agents import Reply, ReplyPart
+    from vdr_integrations.agents.tool_call import CallArguments
 
     ContentAndArtifact = tuple[list[TextContentBlock | ImageContentBlock], list[Document]]
 
@@ -98,21 +98,16 @@ class VisualDocumentSearchTool(BaseTool):
         self,
         question: str | None = None,
         *,
-        k: int | None = None,
-        include_region: bool = False,
-        page_ref: str | None = None,
-        region: RegionArgument | Mapping[str, float] | None = None,
         run_manager: CallbackManagerForToolRun | None = None,
+        **arguments: Unpack[CallArguments],
     ) -> ContentAndArtifact:
         try:
-            call = _call(question, k, include_region, page_ref, region)
+            call = parse_call({"question": question, **arguments})
             if call.page_ref is not None:
                 return _blocks(self._tool.opened(call)), []
             child = None if run_manager is None else run_manager.get_child()
-            documents = self.retriever.invoke(
-                call.question or "", **self._search_options(call, child)
-            )
-            return self._shown(call, documents)
+            options = self._search_options(call, child)
+            return self._shown(call, self.retriever.invoke(call.question or "", **options))
         except VdrError as error:
             raise ToolException(error_line(error)) from error
 
@@ -120,20 +115,16 @@ class VisualDocumentSearchTool(BaseTool):
         self,
         question: str | None = None,
         *,
-        k: int | None = None,
-        include_region: bool = False,
-        page_ref: str | None = None,
-        region: RegionArgument | Mapping[str, float] | None = None,
         run_manager: AsyncCallbackManagerForToolRun | None = None,
+        **arguments: Unpack[CallArguments],
     ) -> ContentAndArtifact:
         try:
-            call = _call(question, k, include_region, page_ref, region)
+            call = parse_call({"question": question, **arguments})
             if call.page_ref is not None:
                 return _blocks(await asyncio.to_thread(self._tool.opened, call)), []
             child = None if run_manager is None else run_manager.get_child()
-            documents = await self.retriever.ainvoke(
-                call.question or "", **self._search_options(call, child)
-            )
+            options = self._search_options(call, child)
+            documents = await self.retriever.ainvoke(call.question or "", **options)
             return await asyncio.to_thread(self._shown, call, documents)
         except VdrError as error:
             raise ToolException(error_line(error)) from error
@@ -169,17 +160,6 @@ class VisualDocumentSearchTool(BaseTool):
             found=self._found,
             searcher=None if late is None else late.searcher,
         )
-
-
-def _call(
-    question: str | None,
-    k: int | None,
-    include_region: bool,  # noqa: FBT001
-    page_ref: str | None,
-    region: RegionArgument | Mapping[str, float] | None,
-) -> VisualSearchCall:
-    given = {"question": question, "k": k, "page_ref": page_ref, "region": region}
-    return parse_call({**given, "include_region": include_region})
 
 
 def _takes_k(retriever: BaseRetriever) -> bool:

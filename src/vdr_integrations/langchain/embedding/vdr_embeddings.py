@@ -6,13 +6,13 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from langchain_core.embeddings import Embeddings
-from pydantic import AliasChoices, Field, PrivateAttr
+from pydantic import AliasChoices, Field
 
-from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.langchain.encoder_model import EncoderModel, configured
 from vdr_integrations.pages import PageStore
 from vdr_integrations.pages.page_inputs import check_list, open_page
+from vdr_integrations.retrieval.encoder_fields import DenseFields
 from vdr_integrations.retrieval.mixed_inputs import aencode_mixed, encode_mixed, page_or_text
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["VDREmbeddings"]
 
 
-class VDREmbeddings(EncoderModel, Embeddings):
+class VDREmbeddings(EncoderModel, DenseFields, Embeddings):
     """Embeddings of page images and of questions about them, in one vector space.
 
     Vector stores hand an embedder nothing but strings. A string that is exactly a page reference
@@ -37,7 +37,9 @@ class VDREmbeddings(EncoderModel, Embeddings):
     tokens.
 
     All vectors are lists of Python floats, L2-normalised, of length :attr:`dimension` (the
-    checkpoint's own where that is None).
+    checkpoint's own if that is None). Methods raise CheckpointError if the model cannot be loaded,
+    EncodingError if it gives no vector, PageError if an image cannot be opened (URLs are never
+    opened) or a reference does not resolve, and OptionError for half a surrogate pair.
 
     Example:
         >>> embeddings = VDREmbeddings(model="nano")
@@ -56,35 +58,11 @@ class VDREmbeddings(EncoderModel, Embeddings):
     """Hub id, local folder, or ``"nano"``, the small checkpoint that comes with the package.
     ``model_name`` is accepted too."""
 
-    dimension: int | None = Field(
-        default=None, ge=1, validation_alias=AliasChoices("dimension", "truncate_dim")
-    )
-    """Length that vectors are cut to before they are normalised (Matryoshka); None: not cut.
-    ``truncate_dim`` is accepted too."""
-
-    max_visual_tokens: int = Field(default=768, ge=1)
-    """Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends."""
-
     show_progress: bool = False
     """Show progress bars on stderr."""
 
-    _encoders: EncoderOnDemand = PrivateAttr(default_factory=EncoderOnDemand)
-
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of pages (strings that are exactly page references) and of other texts.
-
-        Args:
-            texts: References and texts, in any order; may be empty.
-
-        Returns:
-            One vector for each string, in order.
-
-        Raises:
-            OptionError: Half a surrogate pair in a text.
-            PageReferenceError: A reference names a page that is not stored, or that was altered.
-            CheckpointError: The model cannot be loaded.
-            EncodingError: The model could not give a vector.
-        """
+        """Vectors of pages (strings that are exactly page references) and of other texts."""
         return self._encode(self._inputs(texts))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -92,13 +70,7 @@ class VDREmbeddings(EncoderModel, Embeddings):
         return await self._aencode(await asyncio.to_thread(self._inputs, texts))
 
     def embed_query(self, text: str) -> list[float]:
-        """Vector of a question; a page reference is text like any other here.
-
-        Raises:
-            OptionError: Half a surrogate pair in the text.
-            CheckpointError: The model cannot be loaded.
-            EncodingError: The model could not give a vector, or the text is too long.
-        """
+        """Vector of a question; a page reference is text like any other here."""
         return self._encode([text])[0]
 
     async def aembed_query(self, text: str) -> list[float]:
@@ -106,19 +78,7 @@ class VDREmbeddings(EncoderModel, Embeddings):
         return (await self._aencode([text]))[0]
 
     def embed_images(self, images: Sequence[ImageInput]) -> list[list[float]]:
-        """Vectors of images: paths, bytes, ``data:`` URIs, PIL images, arrays, pages, references.
-
-        Args:
-            images: In any mix; URLs are refused.
-
-        Returns:
-            One vector for each image, in order.
-
-        Raises:
-            PageError: An image cannot be opened, or a reference does not resolve.
-            CheckpointError: The model cannot be loaded.
-            EncodingError: The model could not give a vector.
-        """
+        """Vectors of images: paths, bytes, ``data:`` URIs, PIL images, arrays, references."""
         return self._encode(self._pages(images))
 
     async def aembed_images(self, images: Sequence[ImageInput]) -> list[list[float]]:
@@ -126,11 +86,7 @@ class VDREmbeddings(EncoderModel, Embeddings):
         return await self._aencode(await asyncio.to_thread(self._pages, images))
 
     def embed_image(self, uris: list[str]) -> list[list[float]]:
-        """:meth:`embed_images` under the name and keyword that Chroma and LanceDB look for.
-
-        Args:
-            uris: Paths of local image files, or page references; one vector each.
-        """
+        """:meth:`embed_images` under the name and keyword that Chroma and LanceDB look for."""
         return self.embed_images(uris)
 
     @property

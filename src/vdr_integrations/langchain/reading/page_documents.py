@@ -35,7 +35,7 @@ def page_document(
     if include_text:
         described["text"] = page.text
     place = uuid.uuid5(_NAMESPACE, json.dumps([page.source, page.page_number]))
-    return Document(page_content=str(page.ref), metadata=described, id=str(place))
+    return Document(page_content=page.page_ref, metadata=described, id=str(place))
 
 
 def page_key(document: Document) -> str:

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval import FoundPage
-from vdr_integrations.retrieval.citation import file_name_of
+from vdr_integrations.retrieval.page_reading import ReadPage
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
@@ -23,18 +23,9 @@ def hit_document(hit: Hit) -> Document:
     ``page_content`` is what a language model can read: the text layer, or a sentence that names
     the page if there is none. The image is behind ``metadata["page_ref"]``.
     """
-    metadata = {
-        **hit.metadata,
-        "source": hit.source,
-        "file_name": file_name_of(hit.source),
-        "page": hit.page_number - 1,  # 0-based, as LangChain's own PDF loaders count
-        "page_number": hit.page_number,
-        "page_label": hit.page_label,
-        "total_pages": hit.total_pages,
-        "page_ref": hit.page_ref,
-        "score": hit.score,
-    }
-    return Document(id=hit.page_id, page_content=_content(hit), metadata=metadata)
+    # 0-based, as LangChain's own PDF loaders count.
+    own = {**ReadPage.of(hit).facts, "page": hit.page_number - 1, "score": hit.score}
+    return Document(id=hit.page_id, page_content=_content(hit), metadata={**hit.metadata, **own})
 
 
 def found_page(document: Document) -> FoundPage:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from pydantic import AfterValidator, AliasChoices, Field, InstanceOf, PrivateAttr, model_validator
+from pydantic import AliasChoices, Field, InstanceOf, model_validator
 
 from vdr_integrations.index import QdrantServer
 from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.langchain.encoder_model import EncoderModel, configured
-from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
-from vdr_integrations.retrieval.kept_searcher import KeptSearcher
+from vdr_integrations.retrieval.encoder_choice import one_choice
+from vdr_integrations.retrieval.encoder_fields import LateFields
 
 if TYPE_CHECKING:
-    from vdr_integrations.encoders import DenseEncoder, EncoderOptions
     from vdr_integrations.retrieval import PageSearcher
 
 __all__ = ["IndexPlace", "LateInteraction"]
@@ -23,35 +22,17 @@ IndexPlace: TypeAlias = InstanceOf[PageIndex] | InstanceOf[QdrantServer] | Path 
 """An open index, the folder of one, or a collection of a Qdrant server, which may be written as
 ``"http://host:6333/collection"``."""
 
-if TYPE_CHECKING:
-    from vdr_integrations.encoders import MultiVectorEncoder
 
-    EncoderArgument: TypeAlias = MultiVectorEncoder
-else:  # checked when one is given: importing the class imports torch
-    EncoderArgument = Annotated[Any, AfterValidator(checked_multi_vector)]
-
-
-class LateInteraction(EncoderModel):
-    """Options of a ColQwen2 encoder and of an index; both are opened and loaded on first use.
-
-    Objects of a process that name the same place share one open index.
-    """
+class LateInteraction(EncoderModel, LateFields):
+    """Options of a ColQwen2 encoder and of an index; both are opened and loaded on first use."""
 
     model_config = configured
-
-    encoder: EncoderArgument | None = None
-    """A loaded encoder, in place of the options below."""
 
     model: str | None = Field(
         default=None, min_length=1, validation_alias=AliasChoices("model", "model_name")
     )
     """Hub id or local folder of a ColQwen2 checkpoint; None: the one that made the index, or
     ``vidore/colqwen2-v1.0`` if there is no index. ``model_name`` is accepted too."""
-
-    max_visual_tokens: int | None = Field(default=None, ge=1)
-    """Upper limit per page; None uses that of the index, or 768."""
-
-    _kept: KeptSearcher = PrivateAttr(default_factory=KeptSearcher)
 
     @model_validator(mode="after")
     def _one_encoder(self) -> Self:
@@ -60,8 +41,8 @@ class LateInteraction(EncoderModel):
 
     @property
     def searcher(self) -> PageSearcher:
-        """What finds, shows and explains the pages; framework-free."""
-        return self._searcher_over(None)
+        """What finds, shows, scores and explains the pages; framework-free."""
+        return self._searcher_over(getattr(self, "index", None), self.model)
 
     def close(self) -> None:
         """Stop using the index that was opened by its place; the next use opens it again.
@@ -69,17 +50,6 @@ class LateInteraction(EncoderModel):
         It stays open while another object of this process uses it.
         """
         self.searcher.close()
-
-    def _searcher_over(
-        self, index: IndexPlace | None, recall: DenseEncoder | EncoderOptions | None = None
-    ) -> PageSearcher:
-        options = self._encoder_options(self.model, self.max_visual_tokens)
-        return self._kept.get(
-            index,
-            one_choice(self.encoder, options),
-            recall=recall,
-            page_store_path=self.page_store_path,
-        )
 
     def __getstate__(self) -> dict[Any, Any]:
         """Options without the token.

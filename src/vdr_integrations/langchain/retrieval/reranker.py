@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from langchain_core.callbacks import Callbacks
 
-    from vdr_integrations.retrieval import PageSearcher, RankedPage
+    from vdr_integrations.retrieval import RankedPage
 
 __all__ = ["ColQwen2Compressor"]
 
@@ -47,11 +47,6 @@ class ColQwen2Compressor(LateInteraction, BaseDocumentCompressor):
 
     top_n: int | None = Field(default=DEFAULT_HITS, ge=1)
     """At most this many documents; None: all of them, reordered."""
-
-    @property
-    def searcher(self) -> PageSearcher:
-        """What scores the pages; framework-free."""
-        return self._searcher_over(self.index)
 
     def compress_documents(
         self,

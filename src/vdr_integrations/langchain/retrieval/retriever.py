@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias, TypedDict, Unpack
 
 from langchain_core.retrievers import BaseRetriever
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -32,6 +32,15 @@ if TYPE_CHECKING:
     from vdr_integrations.types import Hit
 
 __all__ = ["ColQwen2Retriever"]
+
+
+class SearchOptions(TypedDict, total=False):
+    """What a call may choose instead of the retriever's own."""
+
+    k: int | None
+    filter: dict[str, Any] | None
+    exhaustive: bool | None
+    candidates: int | None
 
 
 def _dense(found: object) -> object:
@@ -112,70 +121,41 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         self,
         query: str,
         *,
-        run_manager: CallbackManagerForRetrieverRun,
-        k: int | None = None,
-        filter: dict[str, Any] | None = None,  # noqa: A002  # what LangChain calls it
-        exhaustive: bool | None = None,
-        candidates: int | None = None,
+        run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
+        **options: Unpack[SearchOptions],
     ) -> list[Document]:
-        del run_manager
-        options = self._search_options(k, filter, exhaustive, candidates)
-        return self._documents(self.searcher.search(query, **options))
+        return self._documents(self.searcher.search(query, **self._search_options(**options)))
 
     async def _aget_relevant_documents(
         self,
         query: str,
         *,
-        run_manager: AsyncCallbackManagerForRetrieverRun,
-        k: int | None = None,
-        filter: dict[str, Any] | None = None,  # noqa: A002
-        exhaustive: bool | None = None,
-        candidates: int | None = None,
+        run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002
+        **options: Unpack[SearchOptions],
     ) -> list[Document]:
-        del run_manager
-        options = self._search_options(k, filter, exhaustive, candidates)
-        hits = await self.searcher.asearch(query, **options)
+        hits = await self.searcher.asearch(query, **self._search_options(**options))
         return await asyncio.to_thread(self._documents, hits)
 
-    def search_image(
-        self,
-        image: ImageInput,
-        *,
-        k: int | None = None,
-        filter: dict[str, Any] | None = None,  # noqa: A002
-        exhaustive: bool | None = None,
-        candidates: int | None = None,
-    ) -> list[Document]:
+    def search_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Document]:
         """Pages that look like an image: a path, bytes, ``data:`` URI, PIL image, array, page.
 
         Args:
             image: Or the reference of a stored page; URLs are refused.
-            k: These and the rest take the place of the retriever's.
-            filter: See the class.
-            exhaustive: See the class.
-            candidates: See the class.
+            **options: ``k``, ``filter``, ``exhaustive``, ``candidates``: instead of the
+                retriever's.
 
         Raises:
             PageError: The image cannot be opened, or a reference does not resolve.
-            IndexStoreError: The index cannot be used, or was made by another model.
-            CheckpointError: The model cannot be loaded.
-            EncodingError: The model could not give vectors.
+            VdrError: As ``PageSearcher.search_image``.
         """
-        options = self._search_options(k, filter, exhaustive, candidates)
-        return self._documents(self.searcher.search_image(image, **options))
+        found = self.searcher.search_image(image, **self._search_options(**options))
+        return self._documents(found)
 
     async def asearch_image(
-        self,
-        image: ImageInput,
-        *,
-        k: int | None = None,
-        filter: dict[str, Any] | None = None,  # noqa: A002
-        exhaustive: bool | None = None,
-        candidates: int | None = None,
+        self, image: ImageInput, **options: Unpack[SearchOptions]
     ) -> list[Document]:
         """:meth:`search_image` without blocking the event loop."""
-        options = self._search_options(k, filter, exhaustive, candidates)
-        hits = await self.searcher.asearch_image(image, **options)
+        hits = await self.searcher.asearch_image(image, **self._search_options(**options))
         return await asyncio.to_thread(self._documents, hits)
 
     def similarity_grids(self, query: str, document: Document) -> SimilarityGrids:
@@ -209,7 +189,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         """What finds, shows and explains the pages; framework-free."""
         recall = self.recall
         chosen = recall.encoder_options if isinstance(recall, VDREmbeddings) else recall
-        return self._searcher_over(self.index, chosen)
+        return self._searcher_over(self.index, self.model, chosen)
 
     def _documents(self, hits: Sequence[Hit]) -> list[Document]:
         self.searcher.pictures.keep(hits)
@@ -217,10 +197,11 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
 
     def _search_options(
         self,
-        k: int | None,
-        filter: dict[str, Any] | None,  # noqa: A002
-        exhaustive: bool | None,  # noqa: FBT001  # of this class
-        candidates: int | None,
+        *,
+        k: int | None = None,
+        filter: dict[str, Any] | None = None,  # noqa: A002  # what LangChain calls it
+        exhaustive: bool | None = None,
+        candidates: int | None = None,
     ) -> dict[str, Any]:
         chosen = self.exhaustive if exhaustive is None else exhaustive
         if candidates is None and not chosen:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from llama_index.core.base.llms.types import ImageBlock, TextBlock
 from llama_index.core.tools import AsyncBaseTool, ToolMetadata, ToolOutput
@@ -24,12 +24,13 @@ from vdr_integrations.llama_index.retrieval.page_of_node import found_page
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.schema import NodeWithScore
 
     from vdr_integrations.agents import Reply, ReplyPart
+    from vdr_integrations.agents.tool_call import CallArguments
 
 __all__ = ["VisualDocumentSearchTool"]
 
@@ -87,24 +88,18 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         return self._metadata
 
     def call(  # pyright: ignore[reportIncompatibleMethodOverride]  # called by name, see the schema
-        self,
-        question: str | None = None,
-        *,
-        k: int | None = None,
-        include_region: bool = False,
-        page_ref: str | None = None,
-        region: Mapping[str, float] | None = None,
+        self, question: str | None = None, **arguments: Unpack[CallArguments]
     ) -> ToolOutput:
         """Search with ``question``, or open ``page_ref``.
 
         Args:
             question: In plain words.
-            k: At most this many hits; None: as the retriever.
-            include_region: Show the part of each page that matched, too.
-            page_ref: Of a page that a search of this tool found.
-            region: ``{"left": .., "top": .., "right": .., "bottom": ..}``, fractions of the page.
+            **arguments: ``k``: at most this many hits; None: as the retriever.
+                ``include_region``: show the part of each page that matched, too. ``page_ref``: of a
+                page that a search of this tool found. ``region``: ``{"left": .., "top": ..,
+                "right": .., "bottom": ..}``, fractions of the page.
         """
-        given = _given(question, k, include_region, page_ref, region)
+        given = {"question": question, **arguments}
         try:
             call = parse_call(given)
             if call.page_ref is not None:
@@ -115,16 +110,10 @@ class VisualDocumentSearchTool(AsyncBaseTool):
             return self._refused(error, given)
 
     async def acall(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self,
-        question: str | None = None,
-        *,
-        k: int | None = None,
-        include_region: bool = False,
-        page_ref: str | None = None,
-        region: Mapping[str, float] | None = None,
+        self, question: str | None = None, **arguments: Unpack[CallArguments]
     ) -> ToolOutput:
         """:meth:`call` without blocking the event loop."""
-        given = _given(question, k, include_region, page_ref, region)
+        given = {"question": question, **arguments}
         try:
             call = parse_call(given)
             if call.page_ref is not None:
@@ -171,7 +160,7 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         return ToolOutput(
             tool_name=self.metadata.get_name(),
             blocks=[_block(part) for part in reply.parts],
-            raw_input=given,
+            raw_input=_without_none(given),
             raw_output=nodes,
         )
 
@@ -180,27 +169,14 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         return ToolOutput(
             tool_name=self.metadata.get_name(),
             content=said,
-            raw_input=given,
+            raw_input=_without_none(given),
             raw_output=said,
             is_error=True,
             exception=error,
         )
 
 
-def _given(
-    question: str | None,
-    k: int | None,
-    include_region: bool,  # noqa: FBT001  # of this module
-    page_ref: str | None,
-    region: Mapping[str, float] | None,
-) -> dict[str, Any]:
-    given = {
-        "question": question,
-        "k": k,
-        "include_region": include_region,
-        "page_ref": page_ref,
-        "region": region,
-    }
+def _without_none(given: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from llama_index.core import instrumentation
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
@@ -15,21 +15,24 @@ from llama_index.core.instrumentation.events.embedding import (
 )
 from tqdm.auto import tqdm
 
+from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
+from vdr_integrations.pages import PageStore
 from vdr_integrations.retrieval.mixed_inputs import aencode_mixed, encode_mixed, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
-    from llama_index.core.base.embeddings.base import BaseEmbedding
-
     from vdr_integrations.encoders import DenseEncoder
-    from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
+    from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
     from vdr_integrations.retrieval.mixed_inputs import MixedInput
 
 __all__ = ["BatchEmbedder"]
 
 Vector = list[float]
 _Source = TypeVar("_Source")
+
+if TYPE_CHECKING:
+    ToItem: TypeAlias = Callable[[_Source, "BatchEmbedder"], MixedInput]
 
 # LlamaIndex's documentation takes it from here, where it is imported without being re-exported.
 _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[reportPrivateImportUsage]
@@ -43,42 +46,37 @@ class BatchEmbedder:
     """Embeds any number of inputs, in order.
 
     Attributes:
-        model: Whose batch size, workers, rate limiter and observers are used.
+        model: Whose cache, batch size, workers, rate limiter and observers are used.
         encoder: Gives the vectors.
-        cache: Asked first.
     """
 
-    model: BaseEmbedding
+    model: VDREmbedding
     encoder: DenseEncoder
-    cache: VectorCache
+
+    @property
+    def store(self) -> PageStore:
+        """Where references are looked up."""
+        return PageStore(self.model.page_store_path)
 
     def embed(
-        self,
-        sources: Sequence[_Source],
-        to_item: Callable[[_Source], MixedInput],
-        *,
-        show_progress: bool,
+        self, sources: Sequence[_Source], to_item: ToItem[_Source], *, show_progress: bool
     ) -> list[Vector]:
         """Vectors of ``sources``, one batch after the other."""
         vectors: list[Vector] = []
         with tqdm(total=len(sources), desc="Embedding", disable=not show_progress) as bar:
             for some in self._batches(sources):
-                vectors += self._embed_batch([to_item(source) for source in some])
+                vectors += self._embed_batch([to_item(source, self) for source in some])
                 bar.update(len(some))
         return vectors
 
     async def aembed(
-        self,
-        sources: Sequence[_Source],
-        to_item: Callable[[_Source], MixedInput],
-        *,
-        show_progress: bool,
+        self, sources: Sequence[_Source], to_item: ToItem[_Source], *, show_progress: bool
     ) -> list[Vector]:
         """:meth:`embed` without blocking the event loop; a failed batch ends the others."""
         slots = asyncio.Semaphore(self.model.num_workers or _BATCHES_UNDER_WAY)
 
         def to_items(some: Sequence[_Source]) -> list[MixedInput]:
-            return [to_item(source) for source in some]
+            return [to_item(source, self) for source in some]
 
         with tqdm(total=len(sources), desc="Embedding", disable=not show_progress) as bar:
 
@@ -98,26 +96,26 @@ class BatchEmbedder:
 
     def _embed_batch(self, items: Sequence[MixedInput]) -> list[Vector]:
         with self._observed(items) as observed:
-            known = self.cache.get(items)
+            known = self._cache.get(items)
             missing = [item for item, vector in zip(items, known, strict=True) if vector is None]
             if missing:
                 if self.model.rate_limiter is not None:
                     self.model.rate_limiter.acquire()
                 vectors = encode_mixed(self.encoder, missing)
-                self.cache.put(missing, vectors)
+                self._cache.put(missing, vectors)
                 known = _filled(known, vectors)
             observed.extend(vector for vector in known if vector is not None)
         return observed
 
     async def _aembed_batch(self, items: Sequence[MixedInput]) -> list[Vector]:
         with self._observed(items) as observed:
-            known = await self.cache.aget(items)
+            known = await self._cache.aget(items)
             missing = [item for item, vector in zip(items, known, strict=True) if vector is None]
             if missing:
                 if self.model.rate_limiter is not None:
                     await self.model.rate_limiter.async_acquire()
                 vectors = await aencode_mixed(self.encoder, missing)
-                await self.cache.aput(missing, vectors)
+                await self._cache.aput(missing, vectors)
                 known = _filled(known, vectors)
             observed.extend(vector for vector in known if vector is not None)
         return observed
@@ -135,6 +133,11 @@ class BatchEmbedder:
             yield vectors
             event.on_end(payload={EventPayload.CHUNKS: labels, EventPayload.EMBEDDINGS: vectors})
         _dispatcher.event(EmbeddingEndEvent(chunks=labels, embeddings=vectors))
+
+    @property
+    def _cache(self) -> VectorCache:
+        store = self.model.embeddings_cache
+        return VectorCache(store, fingerprint=self.encoder.fingerprint)
 
     def _batches(self, sources: Sequence[_Source]) -> list[Sequence[_Source]]:
         size = self.model.embed_batch_size

@@ -1,4 +1,4 @@
-"""What of a node is embedded: its page image where it has one, else its text."""
+"""What is embedded of an input: a page image, or a text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,21 @@ from vdr_integrations.types import PageRef
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from vdr_integrations.pages import PageStore
-    from vdr_integrations.types import PageImage, PixelBudget
+    from vdr_integrations.llama_index.embedding.batch_embedder import BatchEmbedder
+    from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.types import PageImage
 
-__all__ = ["has_image", "node_image", "node_item", "text_item"]
+__all__ = [
+    "has_image",
+    "image_item",
+    "node_image",
+    "node_item",
+    "query_item",
+    "text_item",
+]
 
 
-def node_item(node: BaseNode, store: PageStore, budget: PixelBudget) -> MixedInput:
+def node_item(node: BaseNode, embedder: BatchEmbedder) -> MixedInput:
     """The page of a page node, the image of any other node that has one, else its EMBED text.
 
     Raises:
@@ -33,12 +41,12 @@ def node_item(node: BaseNode, store: PageStore, budget: PixelBudget) -> MixedInp
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
     image = PageRef.parse(content) or node_image(node)
     if image is not None:
-        return shrunk_page(image, store=store, budget=budget)
+        return image_item(image, embedder)
     check_text(content, subject=f"the text of node {node.node_id}")
-    return text_item(content, store)
+    return text_item(content, embedder)
 
 
-def text_item(text: str, store: PageStore) -> MixedInput:
+def text_item(text: str, embedder: BatchEmbedder) -> MixedInput:
     """The page that ``text`` is the exact reference of, or the text itself.
 
     Raises:
@@ -52,13 +60,27 @@ def text_item(text: str, store: PageStore) -> MixedInput:
             "the nodes' images."
         )
     first_line, separator, _ = text.partition("\n")
-    if separator and (ref := PageRef.parse(first_line)) is not None and ref in store:
+    if separator and (ref := PageRef.parse(first_line)) is not None and ref in embedder.store:
         raise OptionError(
             f"{ref} is followed by other text, found {len(text)} characters; a page node embeds "
             f"its reference alone. Add the metadata keys that were set after parsing to the "
             f"node's excluded_embed_metadata_keys."
         )
-    return page_or_text(text, store=store)
+    return page_or_text(text, store=embedder.store)
+
+
+def query_item(text: str, _embedder: BatchEmbedder) -> MixedInput:
+    """A question. What looks like a page reference is text here like any other."""
+    return text
+
+
+def image_item(image: ImageInput, embedder: BatchEmbedder) -> MixedInput:
+    """An image in any form, opened and shrunk; or a stored page by its reference.
+
+    Raises:
+        PageError: The image cannot be opened; URLs are refused too.
+    """
+    return shrunk_page(image, store=embedder.store, budget=embedder.encoder.pixel_budget)
 
 
 def has_image(node: BaseNode) -> bool:

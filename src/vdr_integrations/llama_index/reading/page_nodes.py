@@ -82,7 +82,7 @@ def page_document(
         image_path: The PNG in the store.
         extra_info: More metadata; may replace ``file_path`` and ``file_name`` there.
     """
-    facts = {PAGE_KEY: str(page.ref), **page.facts}
+    facts = page.facts
     names = {name: facts.pop(name) for name in ("source", "file_name")}
     metadata: dict[str, Any] = {
         **facts,

@@ -129,7 +129,7 @@ class PDFPageReader(BasePydanticReader):
                 source = _source_of(one, remote=fs is not None)
                 for page in self._reading.pages(pdf, source=source, on_error=leave_out):
                     found_pages = True
-                    image_path = self._reading.store.path(page.ref).absolute()
+                    image_path = self._reading.store.path(page.page_ref).absolute()
                     yield page_document(page, image_path=image_path, extra_info=extra_info)
         if left_out and not found_pages:
             raise left_out[0]

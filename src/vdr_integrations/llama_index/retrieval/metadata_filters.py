@@ -12,7 +12,7 @@ from llama_index.core.vector_stores import (
 )
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.reading.page_nodes import PAGE_KEY, TEXT_KEY
+from vdr_integrations.llama_index.reading.page_nodes import CITATION_KEY, PAGE_KEY, TEXT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,7 +31,7 @@ _ONE = (FilterOperator.EQ, FilterOperator.CONTAINS)
 _ONE_OF = (FilterOperator.IN, FilterOperator.ANY)
 _SOURCE_KEYS = ("source", "file_path")
 # On every node, but not among what an index of files can be filtered by: no page would fit.
-_SHOWN_ONLY = ("file_name", "page_label", "total_pages", PAGE_KEY, TEXT_KEY)
+_SHOWN_ONLY = ("file_name", "page_label", "total_pages", PAGE_KEY, CITATION_KEY, TEXT_KEY)
 
 
 def page_filter(filters: MetadataFilters | None) -> PageFilter | None:

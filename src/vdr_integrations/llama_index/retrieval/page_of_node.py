@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llama_index.core.schema import BaseNode, Document, ImageNode, MediaResource, NodeWithScore
+from llama_index.core.schema import BaseNode, Document, ImageNode, NodeWithScore
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import PageRecord
@@ -14,13 +14,12 @@ from vdr_integrations.llama_index.reading.page_nodes import (
     CITATION_KEY,
     PAGE_KEY,
     TEXT_KEY,
-    cited_text,
     image_node,
-    page_node_id,
+    page_document,
     page_ref,
 )
 from vdr_integrations.retrieval import FoundPage
-from vdr_integrations.retrieval.citation import citation, file_name_of
+from vdr_integrations.retrieval.page_reading import ReadPage
 
 if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
@@ -38,32 +37,8 @@ def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
     Text, image path and Document id are the same, so LlamaIndex takes it and the node of a stock
     index for one page. The id is the page's own, ``Hit.page_id``.
     """
-    file_name = file_name_of(hit.source)
-    metadata: dict[str, Any] = {
-        "file_name": file_name,
-        "file_path": hit.source,
-        **hit.metadata,
-        PAGE_KEY: hit.page_ref,
-        "source": hit.source,
-        "page_label": hit.page_label,
-        "page_number": hit.page_number,
-        "total_pages": hit.total_pages,
-    }
-    cited = citation(
-        file_name,
-        page_number=hit.page_number,
-        page_label=hit.page_label,
-        total_pages=hit.total_pages,
-    )
-    document = Document(
-        # The reader makes ids of path and page number as the parser does of Document and place.
-        id_=page_node_id(hit.page_number, Document(id_=hit.source)),
-        text=cited_text(cited, hit.text),
-        image_resource=MediaResource(
-            path=store.path(hit.page_ref).absolute(), mimetype="image/png"
-        ),
-        metadata={**metadata, CITATION_KEY: cited, TEXT_KEY: hit.text},
-    )
+    image_path = store.path(hit.page_ref).absolute()
+    document = page_document(ReadPage.of(hit), image_path=image_path, extra_info=hit.metadata)
     return NodeWithScore(node=image_node(document, node_id=hit.page_id), score=hit.score)
 
 

@@ -11,16 +11,14 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 from llama_index.core.instrumentation.events.rerank import ReRankEndEvent, ReRankStartEvent
 from llama_index.core.postprocessor.types import BaseNodePostprocessor
 from llama_index.core.schema import NodeWithScore
-from pydantic import ConfigDict, Field, PrivateAttr
+from pydantic import ConfigDict, Field
 
 from vdr_integrations.defaults import DEFAULT_HITS, DEFAULT_LATE_MODEL
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index.embedding.node_items import has_image
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page
 from vdr_integrations.llama_index.retrieval.question_bundle import question_of
-from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
-from vdr_integrations.retrieval.encoder_fields import EncoderFields
-from vdr_integrations.retrieval.kept_searcher import KeptSearcher
+from vdr_integrations.retrieval.encoder_fields import LateFields
 from vdr_integrations.retrieval.open_indexes import SharedIndex
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ __all__ = ["ColQwen2Rerank"]
 _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[reportPrivateImportUsage]
 
 
-class ColQwen2Rerank(EncoderFields, BaseNodePostprocessor):
+class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
     """Orders page and image nodes of any retriever by late interaction with the query.
 
     Vectors of pages that the index holds, pixel for pixel, are taken from there. The images of the
@@ -59,19 +57,15 @@ class ColQwen2Rerank(EncoderFields, BaseNodePostprocessor):
         max_visual_tokens: None uses that of the index, or 768.
         keep_text_nodes: Let nodes without an image come last.
 
-    The other options are those of ``EncoderFields``: ``device``, ``dtype``, ``page_store_path`` ...
+    The other options are those of ``LateFields``: ``device``, ``dtype``, ``page_store_path`` ...
     """
 
     model_config = ConfigDict(extra="forbid")
 
     top_n: int = Field(default=DEFAULT_HITS, ge=1)
     index: Any | None = Field(default=None, exclude=True)
-    encoder: Any | None = Field(default=None, exclude=True)
     model_name: str | None = Field(default=None, min_length=1)
-    max_visual_tokens: int | None = Field(default=None, ge=1)
     keep_text_nodes: bool = False
-
-    _kept: KeptSearcher = PrivateAttr(default_factory=KeptSearcher)
 
     @classmethod
     def class_name(cls) -> str:
@@ -157,11 +151,7 @@ class ColQwen2Rerank(EncoderFields, BaseNodePostprocessor):
 
     @property
     def _searcher(self) -> PageSearcher:
-        options = self._encoder_options(self.model_name, self.max_visual_tokens)
-        encoder = None if self.encoder is None else checked_multi_vector(self.encoder)
-        return self._kept.get(
-            self.index, one_choice(encoder, options), page_store_path=self.page_store_path
-        )
+        return self._searcher_over(self.index, self.model_name)
 
 
 def _required(query: QueryBundle | None) -> QueryBundle:

@@ -11,8 +11,6 @@ from tqdm.auto import tqdm
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders.encoder_on_demand import EncoderArguments, EncoderOptions
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.sync.page_encoding import PageEncoding
-from vdr_integrations.index.sync.page_ingest import PageIngest
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
 from vdr_integrations.llama_index.retrieval.metadata_filters import page_filter
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page, given_page, hit_node
@@ -23,7 +21,6 @@ from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     import numpy as np
     from llama_index.core.callbacks import CallbackManager
@@ -71,8 +68,8 @@ class ColQwen2Retriever(BaseRetriever):
     (``QueryBundle("", image_path=...)``: a path or page reference; text beside it is not searched
     for). The bundle is never changed, and a vector in it never used.
 
-    Index and model are opened and loaded on first use. Objects of a process that name the same
-    place share one open index. Copies share index and model, pickles hold neither.
+    Index and model are opened and loaded on first use. Objects that name the same place share one
+    open index. Copies share index and model, pickles hold neither.
 
     Example:
         >>> retriever = ColQwen2Retriever("my-index", similarity_top_k=1)
@@ -157,12 +154,12 @@ class ColQwen2Retriever(BaseRetriever):
         """A retriever over an index that holds these pages; see :meth:`add_nodes`.
 
         Args:
-            documents: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
+            documents: See :meth:`add_nodes`, like ``batch_pages`` and ``show_progress``.
             index: Open, or where it is or shall be; made if there is none.
             compression: How a new index stores vectors, see ``Compression``.
             batch_pages: See :meth:`add_nodes`.
-            show_progress: Show a bar on stderr.
-            options: Of the retriever. A new index is made with ``model_name``, by default
+            show_progress: See :meth:`add_nodes`.
+            **options: Of the retriever. A new index is made with ``model_name``, by default
                 ``vidore/colqwen2-v1.0``, and holds the dense vectors of ``recall`` too.
 
         Raises:
@@ -203,10 +200,6 @@ class ColQwen2Retriever(BaseRetriever):
     def similarity_grids(self, query: str | QueryBundle, node: BaseNode) -> SimilarityGrids:
         """Where on a page the tokens of a question find their match, for heat maps.
 
-        Args:
-            query: A text, or a bundle of texts.
-            node: A hit, or another node of a page.
-
         Raises:
             OptionError: An image query, or a node that is not a page.
             PageReferenceError: The page has to be encoded again, and its image is not available.
@@ -245,33 +238,19 @@ class ColQwen2Retriever(BaseRetriever):
 
         Args:
             nodes: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
-            batch_pages: Pages in memory at a time, at least 1; None: as many as the encoder
-                takes in one batch, and at least 32.
+            batch_pages: Pages in memory at a time; None selects a number.
             show_progress: Show a bar on stderr.
 
         Returns:
             Page ids in the order of ``nodes``; those of hits.
 
         Raises:
-            OptionError: A node that is not a page, one page with two images, or ``batch_pages``
-                below 1.
-            IndexMismatchError: The index holds dense vectors too, and there is no ``recall``.
-            PageReferenceError: An image is not in the page store.
-            IndexLockedError: Another writer was still at work after 30 seconds.
+            OptionError: A node that is not a page.
+            VdrError: As ``PageSearcher.add_pages``.
         """
-        searcher = self.searcher
-        encoding = PageEncoding(searcher.page_encoder)
         pages = [given_page(node) for node in nodes]
-        late = searcher.index.late
-        assert late is not None  # noqa: S101  # the searcher refuses others
-        ingest = PageIngest(
-            index=late,
-            encoding=encoding,
-            store=searcher.page_store,
-            batch_pages=encoding.batch_pages(batch_pages),
-        )
         with tqdm(total=len(pages), desc="Indexing pages", disable=not show_progress) as bar:
-            ingest.add(pages, on_document=bar.update)
+            self.searcher.add_pages(pages, batch_pages=batch_pages, on_document=bar.update)
         return [page.page_id for page in pages]
 
     async def aadd_nodes(
@@ -294,12 +273,7 @@ class ColQwen2Retriever(BaseRetriever):
         """The retriever itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close it."""
         self.close()
 
