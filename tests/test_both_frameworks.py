@@ -53,7 +53,7 @@ def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
     assert llama_index.get_query_embedding(question) == langchain.embed_query(question)
 
 
-@pytest.mark.parametrize("takes_dtype", [load_encoder, EncoderFields, VDREmbedding])
+@pytest.mark.parametrize("takes_dtype", [load_encoder, EncoderFields])
 def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
     described = DTYPE.search(inspect.getsource(takes_dtype))
     assert described is not None

@@ -26,10 +26,9 @@ from vdr_integrations import DenseEncoder, MultiVectorEncoder, load_encoder
 from vdr_integrations.encoders import (
     KNOWN_CHECKPOINTS,
     Checkpoint,
-    EncoderHandle,
     EncoderOptions,
-    MultiVectorHandle,
 )
+from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError, OptionError
 
 if TYPE_CHECKING:
@@ -318,27 +317,16 @@ def test_prompts_of_multi_vector_checkpoints_are_checked_when_described() -> Non
         Checkpoint(model="x", pooling="multi_vector", query_prompt="{query}", token_dimension=0)
 
 
-def options_for(model: str) -> EncoderOptions:
-    return EncoderOptions(
-        model=model,
-        revision=None,
-        device="cpu",
-        dtype="auto",
-        attn_implementation=None,
-        dimension=None,
-        max_visual_tokens=768,
-        batch_visual_tokens=None,
-        checkpoint=None,
-        token=None,
-        cache_dir=None,
-        local_files_only=False,
-    )
-
-
-def test_handles_refuse_models_of_the_other_kind(layouts: Layouts, tiny_checkpoint: Path) -> None:
-    assert isinstance(EncoderHandle().get(options_for(str(tiny_checkpoint))), DenseEncoder)
-    assert isinstance(MultiVectorHandle().get(options_for(str(layouts.base))), MultiVectorEncoder)
+def test_encoders_on_demand_are_of_the_kind_that_is_asked_for_and_loaded_once(
+    layouts: Layouts, tiny_checkpoint: Path
+) -> None:
+    on_demand = EncoderOnDemand()
+    dense = EncoderOptions(model=str(tiny_checkpoint), device="cpu")
+    late = EncoderOptions(model=str(layouts.base), device="cpu")
+    assert isinstance(on_demand.dense(dense), DenseEncoder)
+    assert isinstance(on_demand.multi_vector(late), MultiVectorEncoder)
+    assert on_demand.dense(dense) is on_demand.dense(dense)
     with pytest.raises(OptionError, match="ColQwen2Retriever"):
-        EncoderHandle().get(options_for(str(layouts.base)))
+        on_demand.dense(late)
     with pytest.raises(OptionError, match="one vector a page"):
-        MultiVectorHandle().get(options_for(str(tiny_checkpoint)))
+        on_demand.multi_vector(dense)

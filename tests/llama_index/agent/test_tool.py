@@ -181,7 +181,7 @@ async def test_hits_are_texts_and_pictures_in_the_order_of_the_retriever(
     again = await tool.acall(question="Costs fell")
     assert not output.is_error
     assert output.raw_output == hits
-    assert output.raw_input == {"question": "Costs fell", "include_region": False}
+    assert output.raw_input == {"question": "Costs fell"}
     assert refs(output) == refs(again) == [hit.metadata["page_ref"] for hit in hits]
     for shown in (output, again):
         assert [b.block_type for b in shown.blocks] == ["text", "image"] * len(hits)

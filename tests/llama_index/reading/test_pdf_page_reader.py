@@ -179,7 +179,7 @@ def test_the_other_files_of_a_list_go_through(
     assert str(bad) in caplog.text
     with pytest.raises(DocumentOpenError, match=r"bad\.pdf"):
         reader.load_data([bad, tmp_path / "gone.pdf"])
-    strict = PDFPageReader(raise_on_error=True)
+    strict = PDFPageReader(on_error="raise")
     with pytest.raises(DocumentOpenError, match=r"bad\.pdf"):
         strict.load_data([report, bad])
 
@@ -197,7 +197,7 @@ def test_the_other_pages_of_a_file_go_through(reader: PDFPageReader, tmp_path: P
     (error,) = reader.errors
     assert error.page_number == 2
     with pytest.raises(PageError, match="page 2"):
-        PDFPageReader(raise_on_error=True).load_data(path)
+        PDFPageReader(on_error="raise").load_data(path)
 
 
 def test_encrypted_files_open_with_the_password_only(

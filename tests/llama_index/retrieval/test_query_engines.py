@@ -62,19 +62,15 @@ async def shown(engine: RetrieverQueryEngine, llm: Listener) -> tuple[list[bytes
 
 
 async def test_a_multimodal_query_engine_sends_the_pages_and_says_which_they_are(
-    retriever: ColQwen2Retriever, page_store: PageStore
+    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     llm = Listener(max_tokens=8, is_chat_model=True)
+    rerank = ColQwen2Rerank(index=retriever.searcher.index, encoder=encoder, top_n=2)
     engine = RetrieverQueryEngine.from_args(
         retriever,
         llm=llm,
         multimodal=True,
-        node_postprocessors=[
-            SimilarityPostprocessor(similarity_cutoff=0.5),
-            ColQwen2Rerank(
-                index=retriever.searcher.index, encoder=retriever.searcher.encoder, top_n=2
-            ),
-        ],
+        node_postprocessors=[SimilarityPostprocessor(similarity_cutoff=0.5), rerank],
     )
     images, text = await shown(engine, llm)
     expected = retriever.retrieve("What fell?")[:2]

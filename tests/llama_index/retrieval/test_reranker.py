@@ -260,9 +260,12 @@ async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
 
 
 def test_an_index_in_a_folder_is_opened_on_first_use_and_survives_copies(
-    in_folder: ColQwen2Retriever, nodes: list[BaseNode], multi_encoded: Encoded
+    in_folder: ColQwen2Retriever,
+    encoder: MultiVectorEncoder,
+    nodes: list[BaseNode],
+    multi_encoded: Encoded,
 ) -> None:
-    folder, encoder = in_folder.searcher.index.path, in_folder.searcher.encoder
+    folder = in_folder.searcher.index.path
     in_folder.close()
     rerank = ColQwen2Rerank(index=folder, encoder=encoder, top_n=3)
     copied = copy.deepcopy(rerank)
