@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.page_index import LOCK_WAIT_S
-from vdr_integrations.index.scoring.maxsim import similarity_grids
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.page_ingest import PageIngest
 from vdr_integrations.pages import PageStore
 from vdr_integrations.pages.page_inputs import open_page
+from vdr_integrations.retrieval.explaining import prompt_of, question_grids
 from vdr_integrations.retrieval.found_page import FoundPage
 from vdr_integrations.retrieval.heatmap import HeatMap
 from vdr_integrations.retrieval.index_and_encoders import IndexAndEncoders
 from vdr_integrations.retrieval.page_pictures import PagePictures
 from vdr_integrations.retrieval.question import Question
 from vdr_integrations.retrieval.regions import regions_of_words
-from vdr_integrations.retrieval.reranking import PageScores, stored_page_id
-from vdr_integrations.retrieval.similarity import SimilarityGrids
+from vdr_integrations.retrieval.reranking import PageScores
+from vdr_integrations.retrieval.searching import SearchOptions, ahits_of, hits_of, hits_of_many
 from vdr_integrations.types.hit import explained
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
     from PIL import Image
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
     from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
-    from vdr_integrations.index import Compression, LateInteractionIndex
+    from vdr_integrations.index import Compression
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.sync.page_ingest import GivenPage
@@ -42,21 +40,12 @@ if TYPE_CHECKING:
     from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
     from vdr_integrations.retrieval.regions import Region
     from vdr_integrations.retrieval.reranking import RankedPage
-    from vdr_integrations.types import Hit, PageImage, PatchGrid
+    from vdr_integrations.retrieval.similarity import SimilarityGrids
+    from vdr_integrations.types import Hit, PageImage
 
     AnyQuestion = str | Sequence[str] | Question
 
 __all__ = ["PageSearcher"]
-
-_NUMBERED = "{query}"
-"""The prompt of token vectors: there is none around them."""
-
-
-class _Options(NamedTuple):
-    k: int
-    filter: PageFilter | None
-    exhaustive: bool
-    candidates: int | None
 
 
 class PageSearcher:
@@ -168,7 +157,6 @@ class PageSearcher:
         Raises:
             OptionError: The index was made with another compression.
             IndexStoreError: It cannot be opened or made.
-            CheckpointError: The model cannot be loaded.
         """
         index = self._parts.create(
             late_interaction=late_interaction, compression=compression, wait_s=wait_s
@@ -254,18 +242,9 @@ class PageSearcher:
             CheckpointError: The model cannot be loaded.
             EncodingError: The model could not give vectors.
         """
-        asked, index = Question.of(question), self.index
-        options = _Options(k, filter, exhaustive, candidates)
-        with self._parts.recovering(index):
-            late = index.late
-            if late is None:
-                _check_dense(options, index)
-                vector = asked.dense(self._parts.dense_encoder(index))
-                return self._explained(index.search(vector, k=k, filter=filter), asked)
-            query = self._parts.tokens(asked, self._parts.late_encoder(late))
-            recall = None if exhaustive else self._parts.recall_encoder(late)
-            dense = None if recall is None else asked.dense(recall)
-            return self._explained(_found(late, query, dense, options), asked)
+        asked = Question.of(question)
+        options = SearchOptions(k, filter, exhaustive, candidates)
+        return self._explained(hits_of(self._parts, asked, options), asked)
 
     async def asearch(
         self,
@@ -277,21 +256,9 @@ class PageSearcher:
         candidates: int | None = None,
     ) -> list[Hit]:
         """:meth:`search` without blocking the event loop."""
-        asked, options = Question.of(question), _Options(k, filter, exhaustive, candidates)
-        await self._parts.aopen()
-        index = self.index
-        with self._parts.recovering(index):
-            late = index.late
-            if late is None:
-                _check_dense(options, index)
-                vector = await asked.adense(self._parts.dense_encoder(index))
-                hits = await asyncio.to_thread(index.search, vector, k=k, filter=filter)
-                return self._explained(hits, asked)
-            query = await self._parts.atokens(asked, self._parts.late_encoder(late))
-            recall = None if exhaustive else self._parts.recall_encoder(late)
-            dense = None if recall is None else await asked.adense(recall)
-            hits = await asyncio.to_thread(_found, late, query, dense, options)
-            return self._explained(hits, asked)
+        asked = Question.of(question)
+        options = SearchOptions(k, filter, exhaustive, candidates)
+        return self._explained(await ahits_of(self._parts, asked, options), asked)
 
     def search_many(
         self,
@@ -303,23 +270,9 @@ class PageSearcher:
         candidates: int | None = None,
     ) -> Iterator[list[Hit]]:
         """The hits of each question, in order, see :meth:`search`; all are encoded in batches."""
-        asked, index = [Question.of(question) for question in questions], self.index
-        options = _Options(k, filter, exhaustive, candidates)
-        with self._parts.recovering(index):
-            late = index.late
-            if late is None:
-                _check_dense(options, index)
-                vectors = self._parts.dense_encoder(index).encode_queries(questions)
-                for one, vector in zip(asked, vectors, strict=True):
-                    yield self._explained(index.search(vector, k=k, filter=filter), one)
-                return
-            encoder = self._parts.late_encoder(late)
-            recall = None if exhaustive else self._parts.recall_encoder(late)
-            dense = [None] * len(asked) if recall is None else recall.encode_queries(questions)
-            matrices = encoder.encode_queries(questions)
-            for one, query, vector in zip(asked, matrices, dense, strict=True):
-                self._parts.keep(one, encoder, query)
-                yield self._explained(_found(late, query, vector, options), one)
+        options = SearchOptions(k, filter, exhaustive, candidates)
+        for asked, hits in hits_of_many(self._parts, questions, options):
+            yield self._explained(hits, asked)
 
     def search_image(
         self,
@@ -444,16 +397,7 @@ class PageSearcher:
             PageReferenceError: The page's image is needed and is not available.
         """
         asked, found = Question.of(question), FoundPage.of(page)
-        index = self._parts.late_index()
-        with self._parts.recovering(index):
-            if asked.vectors is not None:
-                query, tokens = asked.vectors, asked.token_texts(None)
-            else:
-                encoder = self._parts.late_encoder(index)
-                tokens = asked.token_texts(encoder)
-                query = self._parts.tokens(asked, encoder)
-            vectors, layout = self._page_vectors(found, index)
-            return SimilarityGrids(tuple(tokens), similarity_grids(query, vectors, layout))
+        return question_grids(asked, found, parts=self._parts, pictures=self.pictures)
 
     def heatmap(
         self,
@@ -476,7 +420,7 @@ class PageSearcher:
         asked, found = Question.of(question), FoundPage.of(page)
         grids = self.grids(asked, found)
         drawn = self.pictures.indexed(found) if image is None else image
-        return HeatMap(grids, drawn, prompt=self._prompt(asked), label=found.name)
+        return HeatMap(grids, drawn, prompt=prompt_of(asked, self._parts), label=found.name)
 
     def regions(self, question: AnyQuestion, page: AnyPage, *, count: int = 1) -> list[Region]:
         """The parts of a page that the words of a question match, strongest first.
@@ -492,7 +436,7 @@ class PageSearcher:
         """
         asked = Question.of(question)
         grids = self.grids(asked, page)
-        return regions_of_words(grids, prompt=self._prompt(asked), count=count)
+        return regions_of_words(grids, prompt=prompt_of(asked, self._parts), count=count)
 
     async def agrids(self, question: AnyQuestion, page: AnyPage) -> SimilarityGrids:
         """:meth:`grids` without blocking the event loop."""
@@ -513,27 +457,6 @@ class PageSearcher:
     ) -> list[Region]:
         """:meth:`regions` without blocking the event loop."""
         return await asyncio.to_thread(self.regions, question, page, count=count)
-
-    def _page_vectors(
-        self, page: FoundPage, index: LateInteractionIndex | None
-    ) -> tuple[NDArray[np.float32], PatchGrid]:
-        """float32 (tokens, dimension) of a page, and which of them are visual tokens."""
-        if page.page_ref is None:
-            raise OptionError(f"{page.citation}: it is a text, and not a page with an image.")
-        if index is not None:
-            one = stored_page_id(page, index)
-            for stored in index.get([] if one is None else [one], with_vectors=True):
-                if stored.grid is not None and stored.vectors is not None:
-                    return stored.vectors, stored.grid
-        encoder = self._parts.late_encoder(index)
-        image = self.pictures.indexed(page)
-        return encoder.encode_pages([image])[0], encoder.page_layout(image.height, image.width)
-
-    def _prompt(self, question: Question) -> str:
-        if question.vectors is not None:
-            return _NUMBERED
-        index = self._parts.late_index()
-        return self._parts.late_encoder(index).checkpoint.query_prompt
 
     def _explained(self, hits: Sequence[Hit], question: Question) -> list[Hit]:
         def with_explanation(hit: Hit) -> Hit:
@@ -575,27 +498,3 @@ def _made_again(
     return PageSearcher(
         index, encoder=encoder, recall=recall, page_store=page_store, late_only=late_only
     )
-
-
-def _found(
-    index: LateInteractionIndex,
-    query: NDArray[np.float32],
-    dense: NDArray[np.float32] | None,
-    options: _Options,
-) -> list[Hit]:
-    return index.search(
-        query,
-        k=options.k,
-        filter=options.filter,
-        exhaustive=options.exhaustive,
-        candidates=options.candidates,
-        dense_query=dense,
-    )
-
-
-def _check_dense(options: _Options, index: PageIndex) -> None:
-    if options.candidates is not None:
-        raise OptionError(
-            f"index {index.path} keeps one vector a page and compares all of them; leave "
-            f"candidates out."
-        )
