@@ -12,7 +12,12 @@ import pytest
 from tests.patience import HANG_S
 
 from vdr_integrations import MultiVectorEncoder, PageSearcher
-from vdr_integrations.errors import IndexMismatchError, IndexNotFoundError, OptionError
+from vdr_integrations.errors import (
+    IndexMismatchError,
+    IndexNotFoundError,
+    IndexStoreError,
+    OptionError,
+)
 from vdr_integrations.index import LateInteractionIndex, QdrantServer, sync_index
 from vdr_integrations.retrieval import open_indexes
 from vdr_integrations.retrieval.open_indexes import SharedIndex, location_of
@@ -35,10 +40,17 @@ def test_all_who_name_a_place_share_one_index(
     assert second.get() is index  # somebody still uses it
     assert index.count_pages() == 5
     second.close()
-    given = SharedIndex(index)
-    assert given.get() is index
-    given.close()
-    assert index.count_pages() == 5
+    with pytest.raises(IndexStoreError, match="closed"):
+        index.count_pages()
+    assert second.get().count_pages() == 5
+
+
+def test_an_index_that_was_given_open_stays_open(late_folder: Path) -> None:
+    with LateInteractionIndex.open(late_folder) as index:
+        given = SharedIndex(index)
+        assert given.get() is index
+        given.close()
+        assert index.count_pages() == 5
 
 
 def test_an_index_is_let_go_with_the_last_who_uses_it(late_folder: Path) -> None:

@@ -32,6 +32,7 @@ class _Slot:
     def __init__(self) -> None:
         self.opening = threading.Lock()
         self.index: PageIndex | None = None
+        self.users: weakref.WeakSet[SharedIndex] = weakref.WeakSet()
 
 
 class _Registry:
@@ -141,7 +142,15 @@ class SharedIndex:
         The index stays open while another object of this process uses it. An index that was given
         open stays open.
         """
-        self._held = None
+        held, self._held = self._held, None
+        if held is None or held[0] != os.getpid():
+            return
+        slot = held[1]
+        with slot.opening:
+            slot.users.discard(self)
+            if slot.index is not None and not slot.users:
+                slot.index.close()
+                slot.index = None
 
     def __deepcopy__(self, _: object) -> Self:
         """Itself."""
@@ -164,6 +173,8 @@ class SharedIndex:
         held = self._held
         if held is None or held[0] != os.getpid():
             held = self._held = (os.getpid(), _registry.value.slot(place))
+            with held[1].opening:
+                held[1].users.add(self)
         return held[1]
 
 
