@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageSearcher, PairedEncoder
 from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.encoders.checkpoints.description import BUNDLED, KNOWN_CHECKPOINTS
 from vdr_integrations.errors import (
     CheckpointError,
     IndexMismatchError,
@@ -28,7 +30,7 @@ from vdr_integrations.index import (
     maxsim_score,
     sync_index,
 )
-from vdr_integrations.retrieval import FoundPage, Question
+from vdr_integrations.retrieval import FoundPage, Question, strongest_regions
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
@@ -79,6 +81,29 @@ def test_a_hit_is_explained_where_the_index_knows_places(
     for explain in (page.heatmap, lambda: other.regions("Lemonade", page)):
         with pytest.raises(IndexMismatchError, match="one vector a page"):
             explain()
+
+
+def test_words_of_a_custom_prompt_are_not_words_of_the_question(
+    docs: Path, tmp_path: Path, page_store: PageStore
+) -> None:
+    known = KNOWN_CHECKPOINTS["nano-colqwen2"]
+    custom = replace(known, query_prompt="Lemonade and pancakes aside, find {query} please")
+    folder = str(BUNDLED["nano-colqwen2"])
+    encoder = MultiVectorEncoder.load(
+        folder, device="cpu", max_visual_tokens=300, checkpoint=replace(custom, model=folder)
+    )
+    with LateInteractionIndex.create(tmp_path / "ix", encoder=encoder) as index:
+        sync_index(index, encoder, [docs / "menu.pdf"])
+        searcher = PageSearcher(index, encoder=encoder)
+        (hit,) = searcher.search("calm outlook", k=1)
+        heat = hit.heatmap()
+        assert [word.text for word in heat.words] == ["calm", "outlook"]
+        tokens = [word.tokens for word in heat.words]
+        grids = searcher.grids("calm outlook", hit)
+        assert len(heat.content_tokens) < len(grids.tokens)
+        assert searcher.regions("calm outlook", hit) == strongest_regions(
+            grids.grids, tokens=tokens
+        )
 
 
 def test_a_question_is_encoded_once_for_all_that_is_asked_about_it(

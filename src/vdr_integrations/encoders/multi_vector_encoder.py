@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os.path import commonprefix
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.forward.output_vectors import token_vectors
@@ -144,6 +145,18 @@ class MultiVectorEncoder(PageEncoder):
         """
         check_texts([text])
         return self._model.prompts.pieces(self._prepare_query(text).tokens)
+
+    @property
+    def query_prompt(self) -> str:
+        """The query prompt as :meth:`query_tokens` reads; ``{query}`` stands for the question.
+
+        A tokenizer may write it in other letters than the checkpoint does, for example in lower
+        case. This one tells the words of a question from those of the prompt.
+        """
+        read = ["".join(self.query_tokens(text)) for text in ("a", "1")]
+        before = commonprefix(read)  # noqa: RUF071  # letter by letter is meant
+        after = commonprefix([text[len(before) :][::-1] for text in read])[::-1]  # noqa: RUF071
+        return f"{before}{{query}}{after}"
 
     def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
         if dimension is not None and dimension != full:

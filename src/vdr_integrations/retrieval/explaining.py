@@ -50,7 +50,7 @@ def prompt_of(question: Question, parts: IndexAndEncoders) -> str:
     """The prompt around the words of a question, which are told from it."""
     if question.vectors is not None:
         return _NO_PROMPT
-    return parts.late_encoder(parts.late_index()).checkpoint.query_prompt
+    return parts.late_encoder(parts.late_index()).query_prompt
 
 
 def _page_vectors(
