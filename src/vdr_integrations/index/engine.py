@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 
-__all__ = ["Engine", "MaxSimSearch"]
+__all__ = ["Engine", "MaxSimSearch", "Reads", "Searches", "Writes"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,19 +45,8 @@ class MaxSimSearch:
     dense_query: NDArray[np.float32] | None = None
 
 
-class Engine(Protocol):
-    """Stores and searches pages. Safe to call from any thread; arguments are checked by callers.
-
-    Every method raises IndexStoreError or a subclass if the place cannot be used, and
-    IndexFormatError if stored data is not what was written.
-    """
-
-    settings: Settings
-
-    @property
-    def path(self) -> Path | str:
-        """The folder, or the server and collection as text."""
-        ...
+class Reads(Protocol):
+    """What is known of documents and pages."""
 
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
         """All documents, sorted by source."""
@@ -86,6 +76,10 @@ class Engine(Protocol):
         """Pages with this image, sorted by source and page number."""
         ...
 
+
+class Searches(Protocol):
+    """Finds and scores pages."""
+
     def search(self, asked: MaxSimSearch) -> list[Hit]:
         """The best pages by MaxSim, best first."""
         ...
@@ -98,9 +92,9 @@ class Engine(Protocol):
         """These pages with their exact scores, best first; unknown ids are left out."""
         ...
 
-    def writing(self) -> AbstractContextManager[None]:
-        """Keep other writers out, if the place can do that."""
-        ...
+
+class Writes(Protocol):
+    """Takes documents in and out."""
 
     def begin(self, source: str) -> DocumentSink:
         """Begin to write a document."""
@@ -118,22 +112,118 @@ class Engine(Protocol):
         """Remove pages, and a document together with its last page; returns how many pages."""
         ...
 
+
+class Engine(ABC):
+    """Stores and searches pages. Safe to call from any thread; arguments are checked by callers.
+
+    Every method raises IndexStoreError or a subclass if the place cannot be used, and
+    IndexFormatError if stored data is not what was written.
+
+    Attributes:
+        settings: What the index was made with.
+        path: The folder, or the server and collection as text.
+    """
+
+    settings: Settings
+    path: Path | str
+
+    @property
+    @abstractmethod
+    def reads(self) -> Reads:
+        """Answers questions about documents and pages."""
+
+    @property
+    @abstractmethod
+    def searches(self) -> Searches:
+        """Finds pages."""
+
+    @property
+    @abstractmethod
+    def writes(self) -> Writes:
+        """Changes documents."""
+
+    def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
+        """All documents, sorted by source."""
+        return self.reads.documents(skip_altered=skip_altered)
+
+    def altered_documents(self) -> list[str]:
+        """Names of documents whose record was altered, so that nothing of them can be read."""
+        return self.reads.altered_documents()
+
+    def document(self, source: str) -> DocumentRecord | None:
+        """The document with this name, or None."""
+        return self.reads.document(source)
+
+    def count_pages(self, where: Where) -> int:
+        """Number of pages that match."""
+        return self.reads.count_pages(where)
+
+    def pages_where(self, where: Where) -> list[StoredPage]:
+        """Pages that match, sorted by source and page number, without vectors."""
+        return self.reads.pages_where(where)
+
+    def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
+        """Pages with these ids, in this order; unknown ids are left out."""
+        return self.reads.pages(page_ids, vectors=vectors)
+
+    def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
+        """Pages with this image, sorted by source and page number."""
+        return self.reads.pages_of_ref(page_ref)
+
+    def search(self, asked: MaxSimSearch) -> list[Hit]:
+        """The best pages by MaxSim, best first."""
+        return self.searches.search(asked)
+
+    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
+        """The best pages by dense vectors, best first."""
+        return self.searches.search_dense(query, k=k, where=where)
+
+    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+        """These pages with their exact scores, best first; unknown ids are left out."""
+        return self.searches.rerank(query, page_ids)
+
+    def begin(self, source: str) -> DocumentSink:
+        """Begin to write a document."""
+        return self.writes.begin(source)
+
+    def update_file_state(self, source: str, file: FileState) -> None:
+        """Record that a document's file was checked."""
+        return self.writes.update_file_state(source, file)
+
+    def remove_document(self, source: str) -> bool:
+        """Remove a document; False if it does not exist."""
+        return self.writes.remove_document(source)
+
+    def remove_pages(self, page_ids: Sequence[str]) -> int:
+        """Remove pages, and a document together with its last page; returns how many pages."""
+        return self.writes.remove_pages(page_ids)
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep other writers out, if the place can do that."""
+        ...
+
+    @abstractmethod
     def optimize(self) -> None:
         """Free the space of removed pages."""
         ...
 
+    @abstractmethod
     def clean_up(self) -> int:
         """Delete pages that a killed writer left; returns how many."""
         ...
 
+    @abstractmethod
     def check_files(self) -> Iterator[str]:
         """Problems that are not part of one document, one sentence each."""
         ...
 
+    @abstractmethod
     def check_document(self, source: str) -> tuple[int, list[str]]:
         """How many pages of a document are intact, and the problems of the others."""
         ...
 
+    @abstractmethod
     def close(self) -> None:
         """Close; a second call does nothing."""
         ...

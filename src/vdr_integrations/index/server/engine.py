@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from vdr_integrations.index.engine import Engine
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.checking import check_document, check_files
 from vdr_integrations.index.server.codebook_points import FirstStage
@@ -14,26 +15,17 @@ from vdr_integrations.index.server.search import ServerSearch
 from vdr_integrations.index.server.writer import ServerWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.index_settings import Settings
-    from vdr_integrations.index.page_filter import Where
-    from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.server.qdrant_server import QdrantServer
-    from vdr_integrations.index.staged_document import DocumentSink
-    from vdr_integrations.index.stored_page import StoredPage
-    from vdr_integrations.types import Hit
 
 __all__ = ["ServerEngine"]
 
 
-class ServerEngine:
+class ServerEngine(Engine):
     """Any number of processes read; only one at a time may write a document. See ``Engine``.
 
     Scores are the same as those of a folder: vectors are rounded as a folder rounds them, and the
@@ -102,65 +94,24 @@ class ServerEngine:
             calls.close()
             raise
 
-    def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
+    @property
+    def reads(self) -> ServerReader:
         """See ``Engine``."""
-        return self._reader.documents(skip_altered=skip_altered)
+        return self._reader
 
-    def altered_documents(self) -> list[str]:
+    @property
+    def searches(self) -> ServerSearch:
         """See ``Engine``."""
-        return self._reader.altered_documents()
+        return self._search
 
-    def document(self, source: str) -> DocumentRecord | None:
+    @property
+    def writes(self) -> ServerWriter:
         """See ``Engine``."""
-        return self._reader.document(source)
-
-    def count_pages(self, where: Where) -> int:
-        """See ``Engine``."""
-        return self._reader.count_pages(where)
-
-    def pages_where(self, where: Where) -> list[StoredPage]:
-        """See ``Engine``."""
-        return self._reader.pages_where(where)
-
-    def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
-        """See ``Engine``."""
-        return self._reader.pages(page_ids, vectors=vectors)
-
-    def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
-        """See ``Engine``."""
-        return self._reader.pages_of_ref(page_ref)
-
-    def search(self, asked: MaxSimSearch) -> list[Hit]:
-        """See ``Engine``."""
-        return self._search.search(asked)
-
-    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
-        """See ``Engine``."""
-        return self._search.search_dense(query, k=k, where=where)
-
-    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
-        """See ``Engine``."""
-        return self._search.rerank(query, page_ids)
+        return self._writer
 
     def writing(self) -> AbstractContextManager[None]:
         """See ``Engine``; this only keeps out other threads that use this object."""
         return self._index.writing()
-
-    def begin(self, source: str) -> DocumentSink:
-        """See ``Engine``."""
-        return self._writer.begin(source)
-
-    def update_file_state(self, source: str, file: FileState) -> None:
-        """See ``Engine``."""
-        self._writer.update_file_state(source, file)
-
-    def remove_document(self, source: str) -> bool:
-        """See ``Engine``."""
-        return self._writer.remove_document(source)
-
-    def remove_pages(self, page_ids: Sequence[str]) -> int:
-        """See ``Engine``."""
-        return self._writer.remove_pages(page_ids)
 
     def optimize(self) -> None:
         """Complete the first stage; the server frees space by itself."""
