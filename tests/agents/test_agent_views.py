@@ -27,7 +27,7 @@ from vdr_integrations.agents import (
 )
 from vdr_integrations.agents.tool_call import TOOL_DESCRIPTION, VisualSearchCall, parse_call
 from vdr_integrations.agents.untrusted_text import clean
-from vdr_integrations.errors import OptionError, PageReferenceError
+from vdr_integrations.errors import MissingExtraError, OptionError, PageReferenceError
 from vdr_integrations.pages import PageStore, open_image, open_pdf
 from vdr_integrations.retrieval import Box, FoundPage, PagePictures, SimilarityGrids
 from vdr_integrations.retrieval.regions import regions_of_words
@@ -466,6 +466,28 @@ def test_a_picture_that_is_gone_is_named_and_the_others_are_shown(tmp_path: Path
     reply = AgentViews(PagePictures(None, BUDGET)).search_reply("x", [gone, pages[1]])
     assert len(reply.pictures) == 1
     assert "Its picture cannot be shown" in reply.text
+
+
+def test_pages_are_found_without_their_pictures_if_pymupdf_is_missing(
+    tmp_path: Path, page_store: PageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = report(tmp_path / "report.pdf")
+    with open_pdf(tmp_path / "report.pdf") as document:
+        page_store.put(document[1].to_image(BUDGET))
+
+    def missing(*_given: object, **_options: object) -> None:
+        raise MissingExtraError(package="pymupdf", extra="pdf", purpose="reading PDFs")
+
+    def region(page: FoundPage) -> Box:
+        if page.page_number == 1:
+            missing()
+        return Box(0.1, 0.2, 0.15, 0.25)
+
+    monkeypatch.setattr("vdr_integrations.retrieval.page_pictures.open_pdf", missing)
+    views = AgentViews(PagePictures(page_store, BUDGET))
+    reply = views.search_reply("x", pages[:2], include_region=True, regions=region)
+    assert "Its picture cannot be shown: reading PDFs needs pymupdf" in str(reply.parts[0])
+    assert len(reply.pictures) == 2
 
 
 def test_a_region_is_shown_with_its_box_in_fractions_and_points(tmp_path: Path) -> None:

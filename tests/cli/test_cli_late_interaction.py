@@ -236,7 +236,7 @@ def test_an_index_is_never_made_into_another(
     for wanted in (["--late-interaction"], ["--compression", "pool2"]):
         done = vdr("index", docs, "--index", dense, *wanted)
         assert done.exit_code == 1
-        assert "one vector a page" in done.stderr
+        assert "one vector per page" in done.stderr
     done = vdr("index", docs, "--index", built, "--compression", "int8,pool3")
     assert done.exit_code == 1
     assert "was made with --compression float16;" in done.stderr

@@ -1,4 +1,4 @@
-"""What a language model sees of found pages: text that stands alone, and images within limits."""
+"""Shows found pages to a language model: text that needs no image, and images within limits."""
 
 from vdr_integrations.agents.encoded_picture import EncodedPicture, encode_picture
 from vdr_integrations.agents.excerpt import excerpt

@@ -1,4 +1,4 @@
-"""Pictures encoded within a number of bytes."""
+"""Encodes images within a number of bytes."""
 
 from __future__ import annotations
 
@@ -19,23 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["EncodedPicture", "encode_picture"]
 
 _QUALITIES = (85, 70, 55)
-"""Of JPEG. Print of 10 pixels is still read at the last one; below, a smaller picture is better."""
+"""JPEG qualities. Print of 10 pixels is still legible at the last one; instead of a lower quality,
+a smaller image is better."""
 
 _PNG_COLOURS = 65_536
-"""Pictures of more are photographs: as PNG they take several times the bytes, and the time."""
+"""An image with more colours is a photograph: PNG needs several times the bytes and the time."""
 
 _LEAST_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPicture:
-    """A picture as a language model gets it.
+    """An image file for a language model.
 
     Attributes:
         data: The encoded file.
         mime_type: ``image/jpeg`` or ``image/png``.
-        width: Pixels.
-        height: Pixels.
+        width: Width in pixels.
+        height: Height in pixels.
     """
 
     data: bytes
@@ -49,27 +50,27 @@ class EncodedPicture:
         return base64.b64encode(self.data).decode("ascii")
 
     def __repr__(self) -> str:
-        """Kind and size, never pixels."""
+        """MIME type and size, never pixels."""
         return f"EncodedPicture({self.mime_type}, {self.width} x {self.height}, {len(self.data)} B)"
 
 
 def encode_picture(image: Image.Image, *, max_side_px: int, max_bytes: int) -> EncodedPicture:
-    """The image, scaled down to fit, as the smaller of PNG and JPEG.
+    """The image, scaled down to fit, as PNG or JPEG, whichever is smaller.
 
-    Where neither is small enough, JPEG of less quality is tried, and then a smaller picture.
+    If both are too large, JPEG of lower quality is tried, and then a smaller image.
 
     Args:
-        image: Mode RGB; never enlarged.
-        max_side_px: Longest side, at least 1.
-        max_bytes: Of the encoded file, at least 1,000.
+        image: An RGB image; it is never enlarged.
+        max_side_px: Maximum length of the longer side in pixels, at least 1.
+        max_bytes: Maximum size of the encoded file in bytes, at least 1,000.
 
     Raises:
-        OptionError: Limits below these.
+        OptionError: A limit is too small.
     """
     if max_side_px < 1 or max_bytes < _LEAST_BYTES:
         raise OptionError(
-            f"a picture needs max_side_px of at least 1 and max_bytes of at least {_LEAST_BYTES}, "
-            f"found {max_side_px} and {max_bytes}."
+            f"max_side_px must be at least 1 and max_bytes at least {_LEAST_BYTES}, found "
+            f"{max_side_px} and {max_bytes}."
         )
     shown = _scaled(image, max_side_px / max(image.size))
     best = _jpeg(shown, _QUALITIES[0])
@@ -80,7 +81,7 @@ def encode_picture(image: Image.Image, *, max_side_px: int, max_bytes: int) -> E
             best = _jpeg(shown, quality)
             if len(best.data) <= max_bytes:
                 return best
-        # Bytes go with the area, roughly; each turn is well smaller, so that few are needed.
+        # The bytes are roughly proportional to the area. Large steps, so that few are needed.
         shrink = (max_bytes / len(best.data)) ** 0.5
         shown = _scaled(shown, min(0.85, max(0.4, shrink * 0.95)))
         best = _jpeg(shown, _QUALITIES[0])

@@ -1,4 +1,4 @@
-"""The part of a text layer that a question is about. Pure."""
+"""Finds the part of a text that a question is about. Pure."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["excerpt"]
 _WORD = re.compile(r"\w+")
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _SHORTEST_WORD = 3
-"""Shorter ones ("of", "is") are on every page; they count where a question has no others."""
+"""Shorter words ("of", "is") are on every page; they count only if a question has no others."""
 
 _LEAD = 0.2
-"""Share of the excerpt that comes before the first word of the question."""
+"""Share of the excerpt before the first word of the question."""
 
 
 def excerpt(text: str, question: str, *, max_characters: int) -> str:
-    """At most ``max_characters`` of a text, where most different words of a question stand.
+    """The part of a text with the most different words of a question.
 
     Args:
-        text: Of a page; cleaned here, see ``untrusted.clean``.
-        question: Its words are looked for at the beginnings of words, whatever their case.
-        max_characters: Marks of what is left out ("…") included; at least 3.
+        text: Text of a page; it is cleaned here, see ``untrusted_text.clean``.
+        question: Its words are searched at the beginnings of words, ignoring case.
+        max_characters: Maximum length, the marks of omitted text ("…") included; at least 3.
 
     Returns:
-        The whole text where it is short enough; its beginning where no word is found.
+        The whole text if it is short enough; its beginning if no word is found.
 
     Raises:
         OptionError: ``max_characters`` below 3.
@@ -47,7 +47,7 @@ def excerpt(text: str, question: str, *, max_characters: int) -> str:
 
 
 def _found(text: str, question: str) -> list[tuple[int, str]]:
-    """Positions in the text where a word of the question begins."""
+    """Positions in the text where a word of the question begins, with that word."""
     words = {word.casefold() for word in _WORD.findall(question)}
     words = {word for word in words if len(word) >= _SHORTEST_WORD} or words
     lengths = {len(word) for word in words}
@@ -59,7 +59,7 @@ def _found(text: str, question: str) -> list[tuple[int, str]]:
 
 
 def _densest(found: list[tuple[int, str]], room: int) -> int:
-    """Where a stretch of ``room`` characters begins that has most words; the first of equals."""
+    """The first word of the part of ``room`` characters that has the most different words."""
     best, best_words, first = 0, 0, 0
     counts: dict[str, int] = {}
     for position, word in found:
@@ -76,7 +76,7 @@ def _densest(found: list[tuple[int, str]], room: int) -> int:
 
 
 def _at_words(text: str, start: int, end: int, *, first: int) -> tuple[int, int]:
-    """The stretch without the pieces of words at its ends; scripts without blanks are cut.
+    """The part without incomplete words at its ends; scripts without spaces are cut anywhere.
 
     The word that begins at ``first`` stays.
     """

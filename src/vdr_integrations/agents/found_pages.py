@@ -20,9 +20,9 @@ _REMEMBERED = 10_000
 
 
 class FoundPages:
-    """The last 10,000 pictures that searches of one tool brought. Safe for any number of threads.
+    """The last 10,000 page images that searches of one tool found.
 
-    Copies and pickles of what holds it begin empty.
+    Any number of threads may use one record. Copies and pickles of it are empty.
     """
 
     def __init__(self) -> None:
@@ -43,10 +43,10 @@ class FoundPages:
                 self._pages.popitem(last=False)
 
     def get(self, page_ref: str) -> list[FoundPage]:
-        """The pages that look like this, at least one: blank pages share a picture.
+        """The pages with this image, at least one; blank pages, for example, share an image.
 
         Raises:
-            OptionError: Not a page reference, or no search brought it.
+            OptionError: Not a page reference, or no search found it.
         """
         if PageRef.parse(page_ref) is None:
             raise OptionError(
@@ -57,8 +57,8 @@ class FoundPages:
             found = list(self._pages.get(page_ref, {}).values())
         if not found:
             raise OptionError(
-                f"no search of this tool found {page_ref}; search first, and copy page_ref from "
-                f"the results."
+                f"no search of this tool found {page_ref}; search first, and copy page_ref from a "
+                f"result."
             )
         return found
 

@@ -1,4 +1,4 @@
-"""Searching and showing the pages of one index to agents, whatever carries the replies."""
+"""Searches one index and shows its pages to agents, independent of the protocol."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["DOCUMENTS_AT_ONCE", "PageService"]
 
 DOCUMENTS_AT_ONCE = 100
-"""Listed in one reply."""
+"""Maximum number of documents in one reply."""
 
 
 class PageService:
-    """Questions, pages and documents of an index. Any number of threads may ask.
+    """Answers questions about one index, and shows its pages and documents.
+
+    Any number of threads may use one object.
 
     Attributes:
-        searcher: Over the index; its pages, and no others, are shown.
-        limits: Of one reply.
+        searcher: The searcher over the index; only pages of this index are shown.
+        limits: Limits of one reply.
     """
 
     def __init__(self, searcher: PageSearcher, *, limits: ViewLimits) -> None:
@@ -50,12 +52,12 @@ class PageService:
         """The pages that answer a question best.
 
         Args:
-            question: In plain words.
-            k: At most this many hits.
-            include_region: Show the part of each page that matched, too; late interaction only.
+            question: What to look for, in plain words.
+            k: Maximum number of hits.
+            include_region: Also show the part of each page that matched; late interaction only.
 
         Raises:
-            OptionError: ``k`` beyond the limits.
+            OptionError: ``k`` is outside the limits.
             VdrError: Index or model cannot be used.
         """
         self.limits.check_pages(k)
@@ -80,14 +82,15 @@ class PageService:
         """A page of the index, or a part of it, at a higher resolution.
 
         Args:
-            page_ref: Names the page, or
-            source: its document does, by its source or file name, and
-            page_number: its number there, from 1.
-            box: Only this part.
+            page_ref: Reference of the page, instead of ``source`` and ``page_number``.
+            source: Source or file name of the document.
+            page_number: Page number in the document, from 1.
+            box: Show only this part.
 
         Raises:
-            OptionError: No page of the index, or named in both ways or neither.
-            PageError: The picture cannot be had.
+            OptionError: The page is not in the index, or it is named in both ways or in neither.
+            PageError: The image is not available.
+            MissingExtraError: The document is a PDF, and PyMuPDF is not installed.
         """
         if page_ref is not None and source is None and page_number is None:
             pages = pages_of_ref(self.searcher.index, page_ref)
@@ -101,11 +104,12 @@ class PageService:
         return self._views().page_reply(pages, box=box)
 
     def picture(self, page_ref: str) -> EncodedPicture:
-        """The picture of a page of the index.
+        """The image of a page of the index.
 
         Raises:
             OptionError: No page of the index has it.
-            PageError: It cannot be had.
+            PageError: The image is not available.
+            MissingExtraError: The document is a PDF, and PyMuPDF is not installed.
         """
         page = pages_of_ref(self.searcher.index, page_ref)[0]
         side, most = self.limits.max_zoom_side_px, self.limits.max_total_bytes
@@ -113,11 +117,11 @@ class PageService:
         return encode_picture(zoomed.image, max_side_px=side, max_bytes=most)
 
     def documents(self, *, contains: str = "", offset: int = 0) -> str:
-        """A line for each document: name, pages, and pages that could not be indexed.
+        """One line per document: name, number of pages, and of pages that could not be indexed.
 
         Args:
-            contains: Only documents whose name holds this, whatever its case.
-            offset: Documents to leave out, for the next lines of a long list.
+            contains: Only documents whose name contains this, ignoring case.
+            offset: Number of documents to skip, to continue a long list.
         """
         wanted = contains.casefold()
         found = [one for one in self.searcher.index.documents() if wanted in one.source.casefold()]

@@ -1,4 +1,4 @@
-"""What an agent's tool does in any framework: search, then show; or open a page it found."""
+"""What the tool of an agent does in any framework: show search results, or open a found page."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class PageTool:
     """Answers calls of one tool.
 
     Attributes:
-        page_store: Of the images of found pages.
-        limits: Of one call.
+        page_store: Store of the images of found pages.
+        limits: Limits of one call.
         found: The pages that may be opened.
-        searcher: That found them, if it knows which part of a page matched.
+        searcher: The searcher that found them, if it knows which part of a page matched.
     """
 
     page_store: PageStore = field(default_factory=PageStore)
@@ -40,24 +40,24 @@ class PageTool:
     searcher: PageSearcher | None = None
 
     def opened(self, call: VisualSearchCall) -> Reply:
-        """The page that a call opens, or the region of it.
+        """The page that a call opens, or a region of it.
 
         Raises:
-            OptionError: No search of this tool found it.
-            PageError: Its image is not available.
+            OptionError: No search of this tool found the page.
+            PageError: The image is not available.
         """
         box = None if call.region is None else call.region.box()
         return self._views.page_reply(self.found.get(call.page_ref or ""), box=box)
 
     def shown(self, call: VisualSearchCall, pages: Sequence[FoundPage]) -> Reply:
-        """The pages that the call's question found, which may be opened from now on.
+        """The pages that a search found; from now on they may be opened.
 
         Args:
-            call: With a question.
-            pages: Best first.
+            call: A call with a question.
+            pages: The found pages, best first.
 
         Raises:
-            VdrError: A region was asked for, and index or model cannot be used.
+            VdrError: The call includes regions, and index or model cannot be used.
         """
         question = call.question or ""
         self.found.remember(pages)

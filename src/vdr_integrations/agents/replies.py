@@ -1,4 +1,4 @@
-"""Answers to an agent's calls, part by part."""
+"""Replies to an agent's calls, as texts and images."""
 
 from __future__ import annotations
 
@@ -8,14 +8,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.agents.encoded_picture import EncodedPicture, encode_picture
 from vdr_integrations.agents.excerpt import excerpt
-from vdr_integrations.agents.untrusted_text import (
-    error_line,
-    fenced,
-    new_boundary,
-    one_line,
-)
+from vdr_integrations.agents.untrusted_text import error_line, fenced, new_boundary, one_line
 from vdr_integrations.agents.view_limits import ViewLimits
-from vdr_integrations.errors import PageError
+from vdr_integrations.errors import MissingExtraError, PageError
 from vdr_integrations.retrieval.citation import citation, file_name_of
 
 if TYPE_CHECKING:
@@ -32,16 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["AgentViews", "PictureLink", "Reply", "ReplyPart", "cited"]
 
 _NO_REGIONS = (
-    "Regions are not known: this search compares whole pages, not parts of them (late interaction)."
+    "Regions are not known: this search compares whole pages, and only late interaction knows the "
+    "parts of a page that match."
 )
 
 _REGION_WIDTH = 0.4
 _REGION_HEIGHT = 0.2
-"""Of a page: a word that matched says little without the line and the table it stands in."""
+"""Fractions of the page: a word that matched says little without the line or table around it."""
 
 
 def cited(page: FoundPage) -> str:
-    """The citation of a page, cleaned: names and labels are content of documents."""
+    """The citation of a page, cleaned, because names and labels are content of documents."""
     return citation(
         one_line(file_name_of(page.source)),
         page_number=page.page_number,
@@ -52,20 +48,20 @@ def cited(page: FoundPage) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PictureLink:
-    """A picture of a page that did not fit into the limits of a call.
+    """A link to the image of a page that did not fit into the limits of a call.
 
     Attributes:
-        page: Which.
+        page: The page.
     """
 
     page: FoundPage
 
     @property
     def text(self) -> str:
-        """What stands in its place where there are no links."""
+        """The text in place of the link, if links are not supported."""
         return (
-            f"The picture of {cited(self.page)} is left out, the limits of one call are "
-            f"reached: open it by its page_ref."
+            f"The picture of {cited(self.page)} is left out, because the limits of one call are "
+            f"reached; open the page by its page_ref."
         )
 
 
@@ -74,18 +70,18 @@ ReplyPart: TypeAlias = str | EncodedPicture | PictureLink
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a model is shown, in order; each text says what the picture after it is."""
+    """Texts and images for a model, in order; each text describes the image after it."""
 
     parts: tuple[ReplyPart, ...]
 
     @property
     def pictures(self) -> list[EncodedPicture]:
-        """The pictures alone."""
+        """The images."""
         return [part for part in self.parts if isinstance(part, EncodedPicture)]
 
     @property
     def text(self) -> str:
-        """All texts, and what stands for links."""
+        """All texts, and the texts in place of links."""
         texts = [
             part.text if isinstance(part, PictureLink) else part
             for part in self.parts
@@ -96,38 +92,38 @@ class Reply:
 
 @dataclass(slots=True)
 class _Call:
-    """One call: what was asked, and the pictures and bytes that are left of its limits."""
+    """One call: its question, and the numbers of images and bytes that it may still use."""
 
     question: str
     limits: ViewLimits
     boundary: str = field(default_factory=new_boundary)
-    images: int = field(init=False)
+    left_images: int = field(init=False)
     left_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.images = self.limits.max_images
+        self.left_images = self.limits.max_images
         self.left_bytes = self.limits.max_total_bytes
 
-    def take(self, image: Image.Image) -> EncodedPicture | None:
-        """The picture encoded, or None where no more are allowed."""
+    def encode(self, image: Image.Image) -> EncodedPicture | None:
+        """The encoded image, or None if the limits allow no more."""
         most = min(self.limits.max_image_bytes, self.left_bytes)
-        # Half of what a picture may have is still a good one; less is better looked at alone.
+        # With half of its bytes an image is still good. With fewer, opening the page is better.
         enough = min(self.limits.max_image_bytes, self.limits.max_total_bytes) / 2
-        if self.images < 1 or most < enough:
+        if self.left_images < 1 or most < enough:
             return None
         picture = encode_picture(image, max_side_px=self.limits.max_side_px, max_bytes=most)
-        self.images -= 1
+        self.left_images -= 1
         self.left_bytes -= len(picture.data)
         return picture
 
 
 @dataclass(frozen=True, slots=True)
 class AgentViews:
-    """Shows found pages within limits. Nothing is written and nothing remembered.
+    """Shows found pages within limits. It writes and remembers nothing.
 
     Attributes:
-        pictures: Where they come from.
-        limits: Of one call.
+        pictures: Where the images come from.
+        limits: Limits of one call.
     """
 
     pictures: PagePictures
@@ -141,23 +137,23 @@ class AgentViews:
         include_region: bool = False,
         regions: RegionFinder | None = None,
     ) -> Reply:
-        """Found pages, best first: for each its text, its picture, and the region that matched.
+        """Found pages, best first: for each its text, its image, and the region that matched.
 
-        A picture that cannot be had is named in the text; the others go on.
+        If an image is not available, the text says so, and the other pages are shown.
 
         Args:
-            question: What was searched for.
-            pages: Best first; those beyond the limit are left out.
-            include_region: Show the part of each page that matched, too.
-            regions: Finds it, or None where a page has none; None in place of the function for
-                a search that does not know.
+            question: The question of the search.
+            pages: Best first; pages above the limit are left out.
+            include_region: Also show the part of each page that matched.
+            regions: Returns the part of a page that matched, or None; None instead of a function
+                if the search does not know the parts.
 
         Raises:
-            IndexStoreError: Regions are asked for, and the index cannot be used.
-            EncodingError: Likewise, of the model.
+            IndexStoreError: Regions are included, and the index cannot be used.
+            EncodingError: Regions are included, and the model cannot be used.
         """
         if not pages:
-            return Reply(("No pages were found. Ask in other words, or with fewer of them.",))
+            return Reply(("No pages were found. Ask with other words, or with fewer words.",))
         shown = pages[: self.limits.max_pages]
         call = _Call(question, self.limits)
         parts: list[ReplyPart] = []
@@ -171,20 +167,21 @@ class AgentViews:
         return Reply(tuple(parts))
 
     def page_reply(self, pages: Sequence[FoundPage], *, box: Box | None = None) -> Reply:
-        """A page or a region of it, as large as the limits allow, and a whole page's text layer.
+        """A page with its text layer, or a region of a page, as large as the limits allow.
 
         Args:
-            pages: The page; where others share its picture, those too.
-            box: Only this part.
+            pages: The page, and after it all other pages with the same image.
+            box: Show only this part.
 
         Raises:
-            PageError: The picture cannot be had.
+            PageError: The image is not available.
+            MissingExtraError: The document is a PDF, and PyMuPDF is not installed.
         """
         page, limits = pages[0], self.limits
         lines = [cited(page), *_address(page)]
         lines += [f"the same picture: {cited(other)}" for other in pages[1:4]]
         if not limits.max_images:
-            lines.append("There are no pictures here: the tool is set to give text alone.")
+            lines.append("This tool shows no pictures: it is set to return only text.")
             return Reply(("\n".join([*lines, *self._whole_text(page)]),))
         zoomed = self.pictures.zoomed(page, box, max_side_px=limits.max_zoom_side_px)
         picture = encode_picture(
@@ -194,7 +191,7 @@ class AgentViews:
             lines.append(f"region shown: {_described(box, zoomed)}")
         if not zoomed.is_redrawn:
             lines.append(
-                "resolution: that of the index; the file is not at hand or was changed since."
+                "resolution: that of the index, because the file is missing or has changed since."
             )
         lines.append(_picture_line(picture))
         if box is None:
@@ -216,8 +213,8 @@ class AgentViews:
         if page.page_ref is None or not self.limits.max_images:
             return ["\n".join(lines)]
         try:
-            picture = call.take(self.pictures.indexed(page).image)
-        except PageError as error:
+            picture = call.encode(self.pictures.indexed(page).image)
+        except (PageError, MissingExtraError) as error:
             lines.append(f"Its picture cannot be shown: {error_line(error, max_characters=400)}")
             return ["\n".join(lines)]
         if picture is None:
@@ -231,10 +228,10 @@ class AgentViews:
         shown = box.with_surroundings(width=_REGION_WIDTH, height=_REGION_HEIGHT)
         try:
             zoomed = self.pictures.zoomed(page, shown, max_side_px=self.limits.max_side_px)
-        except PageError as error:  # the file was there a moment ago
+        except (PageError, MissingExtraError) as error:  # the file has changed in between
             return [error_line(error, max_characters=400)]
         line = f"Region of {cited(page)} that matched best: {_described(box, zoomed)}."
-        picture = call.take(zoomed.image)
+        picture = call.encode(zoomed.image)
         if picture is None:
             return [line]
         around = "" if shown == box else f"Shown with its surroundings: {shown}.\n"
@@ -244,7 +241,7 @@ class AgentViews:
 def _found_region(page: FoundPage, regions: RegionFinder) -> Box | None:
     try:
         return None if page.page_ref is None else regions(page)
-    except PageError:  # its picture is needed and gone, which the page's own text says
+    except (PageError, MissingExtraError):  # its image is not available, as the page's text says
         return None
 
 

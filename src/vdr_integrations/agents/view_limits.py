@@ -1,4 +1,4 @@
-"""How much of found pages a language model is shown in one call. Pure data."""
+"""How much of found pages one call shows to a language model. Pure data."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEAST = {
     "max_excerpt_characters": 40,
     "max_text_characters": 40,
 }
-"""Below these there is nothing to be read; some 600 bytes are the smallest JPEG there is."""
+"""With less, nothing is legible; the smallest JPEG has about 600 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,16 +26,16 @@ class ViewLimits:
     """Limits of one call of an agent's tool.
 
     Attributes:
-        max_pages: Hits, however many are asked for.
-        max_images: Pictures of pages and regions together; 0 for text alone.
-        max_side_px: Longest side of a picture in the answer to a question.
-        max_zoom_side_px: Longest side of a page or region that is opened. Vision models scale
-            larger pictures down themselves.
-        max_image_bytes: Of one encoded picture in the answer to a question.
-        max_total_bytes: Of all encoded pictures of a call; base64 takes a third more. A page that
-            is opened may take all of it.
-        max_excerpt_characters: Of the text layer, around the words of the question.
-        max_text_characters: Of the text layer of a page that is opened.
+        max_pages: Maximum number of hits.
+        max_images: Maximum number of images, of pages and regions together; 0 for text only.
+        max_side_px: Longer side, in pixels, of an image in a search result.
+        max_zoom_side_px: Longer side, in pixels, of a page or region that is opened. Vision models
+            shrink larger images themselves.
+        max_image_bytes: Bytes of one encoded image in a search result.
+        max_total_bytes: Bytes of all encoded images of a call; base64 needs a third more. A page
+            that is opened may use all of them.
+        max_excerpt_characters: Characters of the text layer, around the words of the question.
+        max_text_characters: Characters of the text layer of a page that is opened.
     """
 
     max_pages: int = 10
@@ -48,14 +48,14 @@ class ViewLimits:
     max_text_characters: int = 4000
 
     def __post_init__(self) -> None:
-        """Refuse limits that no page could meet."""
+        """Refuse limits that are too small."""
         for name, least in _LEAST.items():
             found = getattr(self, name)
             if found < least:
                 raise OptionError(f"ViewLimits.{name} must be at least {least}, found {found}.")
 
     def check_pages(self, k: int) -> None:
-        """Refuse to be asked for more hits than a call may have.
+        """Refuse a number of hits outside the limits.
 
         Raises:
             OptionError: ``k`` is below 1 or above ``max_pages``.

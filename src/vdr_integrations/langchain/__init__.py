@@ -9,8 +9,8 @@
 
 A page becomes a ``Document`` whose ``page_content`` is a page reference, so every vector store,
 ``index()`` and retriever of LangChain embeds the image of the page. :func:`page_blocks` turns
-documents into content blocks of a message, to show a chat model what was found. Late interaction,
-one vector a token, is :class:`ColQwen2Retriever` over an index that ``vdr index
+documents into content blocks of a message, to show the pages to a chat model. For late interaction
+(one vector per token), use :class:`ColQwen2Retriever` over an index that ``vdr index
 --late-interaction`` or ``sync_index`` made, and :class:`ColQwen2Compressor` to rerank:
 
     pages = ColQwen2Retriever(index="my-index", k=3).invoke("How did revenue change?")
@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from vdr_integrations.errors import MissingExtraError
 
 try:
-    import langchain_core as _langchain_core
+    importlib.import_module("langchain_core")
 except ModuleNotFoundError as error:
-    if error.name != "langchain_core":  # installed, but something it needs is not
+    if error.name != "langchain_core":  # a dependency of it is missing
         raise
     raise MissingExtraError(
         package="langchain-core", extra="langchain", purpose="vdr_integrations.langchain"
@@ -54,8 +54,6 @@ __all__ = [
     "page_image_block",
     "page_key",
 ]
-
-del _langchain_core
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; only agents need tools

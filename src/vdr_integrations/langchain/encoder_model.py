@@ -1,4 +1,4 @@
-"""Options of an encoder, as LangChain's objects have them."""
+"""Options of an encoder as fields of LangChain's objects."""
 
 from __future__ import annotations
 
@@ -9,38 +9,32 @@ from pydantic import ConfigDict, Field, SecretStr
 
 from vdr_integrations.retrieval.encoder_fields import EncoderFields
 
-__all__ = ["EncoderModel", "configured"]
+__all__ = ["STRICT_CONFIG", "EncoderModel"]
 
-configured = ConfigDict(
+STRICT_CONFIG = ConfigDict(
     arbitrary_types_allowed=True,
     extra="forbid",
     protected_namespaces=(),
     validate_assignment=True,
     validate_default=True,
 )
-"""Of every class here: pydantic takes the last base's otherwise, which ignores unknown options."""
+"""Every class needs it: otherwise pydantic uses that of a LangChain base, which ignores unknown
+options."""
 
 _token_from_environment = secret_from_env("HF_TOKEN", default=None)
 
 
 class EncoderModel(EncoderFields):
-    """Pickles and copies hold options, never weights or the hub token."""
+    """The fields of an encoder; an unpickled object has the hub token of its own process."""
 
-    model_config = configured
+    model_config = STRICT_CONFIG
 
     token: SecretStr | None = Field(
         default_factory=_token_from_environment, exclude=True, repr=False
     )
-    """Hub token, from ``HF_TOKEN``. Left out of dumps, pickles and representations."""
-
-    def __getstate__(self) -> dict[Any, Any]:
-        """Options without the token; the other side looks ``HF_TOKEN`` up again."""
-        state = super().__getstate__()
-        fields = {name: value for name, value in state["__dict__"].items() if name != "token"}
-        fields_set = state["__pydantic_fields_set__"] - {"token"}
-        return {**state, "__dict__": fields, "__pydantic_fields_set__": fields_set}
+    """Hub token; the default is ``HF_TOKEN``. Not in dumps, pickles and representations."""
 
     def __setstate__(self, state: dict[Any, Any]) -> None:
-        """Options, and the token of this process."""
+        """Restore the options, with the token of this process."""
         fields = {**state["__dict__"], "token": _token_from_environment()}
         super().__setstate__({**state, "__dict__": fields})

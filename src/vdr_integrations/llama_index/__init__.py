@@ -11,9 +11,9 @@
     pages = index.as_retriever(similarity_top_k=3).retrieve("How did revenue change?")
 
 A page becomes an ``ImageNode`` whose EMBED content is a page reference, so that indexes, ingestion
-pipelines and their caches embed the picture of the page. A query engine made with
-``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the language model
-the pages themselves.
+pipelines and their caches embed the image of the page. A query engine made with
+``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the images of the
+pages to the language model.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 from vdr_integrations.errors import MissingExtraError
 
 try:
-    import llama_index.core as _llama_index_core
+    importlib.import_module("llama_index.core")
 except ModuleNotFoundError as error:
-    if error.name not in {"llama_index", "llama_index.core"}:  # something it needs is missing
+    if error.name not in {"llama_index", "llama_index.core"}:  # a dependency of it is missing
         raise
     raise MissingExtraError(
         package="llama-index-core", extra="llama-index", purpose="vdr_integrations.llama_index"
@@ -48,8 +48,6 @@ __all__ = [
     "VDREmbedding",
     "VisualDocumentSearchTool",
 ]
-
-del _llama_index_core
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; only agents need tools

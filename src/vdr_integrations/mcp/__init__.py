@@ -1,1 +1,1 @@
-"""A Model Context Protocol server over one index."""
+"""A Model Context Protocol server for one index."""

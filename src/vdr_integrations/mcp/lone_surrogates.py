@@ -1,8 +1,8 @@
-r"""Messages of a client that the SDK takes for no JSON: those with half a surrogate pair.
+r"""Reads messages with half a surrogate pair, which the SDK does not accept as JSON.
 
-JSON may say ``"\ud83d"``. The SDK's parser refuses the whole message, and the client would wait for
-an answer for ever. Read by Python's own, a call reaches its tool, whose check of the arguments says
-what is wrong.
+JSON allows ``"\ud83d"``. The SDK's parser refuses the whole message, and the client would wait for
+an answer forever. Python's own parser accepts it, so that the call reaches its tool, which checks
+the arguments and says what is wrong.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _Message = SessionMessage | Exception
 async def forward_messages(
     reading: MemoryObjectReceiveStream[_Message], server: MemoryObjectSendStream[_Message]
 ) -> None:
-    """Hand on what a transport reads, until it ends; read again what it could not."""
+    """Pass on the messages of a transport until it ends; parse again those that it refused."""
     async with reading, server:
         async for message in reading:
-            await server.send(_read_again(message))
+            await server.send(_parsed_again(message))
 
 
-def _read_again(message: _Message) -> _Message:
+def _parsed_again(message: _Message) -> _Message:
     if not isinstance(message, ValidationError):
         return message
     line = message.errors(include_url=False)[0]["input"]

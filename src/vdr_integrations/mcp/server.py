@@ -1,4 +1,4 @@
-"""A Model Context Protocol server over one index: pages for agents, read-only."""
+"""A Model Context Protocol server for one index: shows pages to agents, read-only."""
 
 from __future__ import annotations
 
@@ -39,10 +39,11 @@ if TYPE_CHECKING:
 __all__ = ["MCP_LIMITS", "build_server", "serve_stdio"]
 
 MCP_LIMITS = ViewLimits(max_pages=20, max_images=10, max_total_bytes=460_000)
-"""Clients refuse or cut large replies: 613,334 characters of base64, and at most 70,000 of text."""
+"""Clients refuse or cut large replies. This limit allows 613,334 characters of base64; the text of
+a reply has at most 70,000."""
 
 _THREADS = 4
-"""Calls at work at a time; others wait. One may hold a drawn page of 48 MB."""
+"""Number of calls that run at a time; others wait. Each may hold a drawn page of 48 MB."""
 
 _INSTRUCTIONS = (
     "Searches documents by what their pages look like. search_pages finds pages, view_page shows "
@@ -59,10 +60,10 @@ _Call = TypeVar("_Call", bound=BaseModel)
 
 
 def build_server(service: PageService) -> Server[Any, Any]:
-    """The server; it runs over any transport of the SDK.
+    """The server, for any transport of the SDK.
 
-    Every call runs in a thread, so that calls do not wait for one another's model or drawing.
-    Errors that callers can do something about are tool errors with their message.
+    Every call runs in a thread, so that no call waits for the model or the drawing of another.
+    Errors that a client can correct are tool errors with a message.
     """
     server: Server[Any, Any] = Server(
         "vdr", version=vdr_integrations.__version__, instructions=_INSTRUCTIONS
@@ -77,11 +78,11 @@ def build_server(service: PageService) -> Server[Any, Any]:
             _tool("list_documents", "List documents", ListDocuments),
         ]
 
-    @server.call_tool(validate_input=False)  # done here, with messages that models understand
+    @server.call_tool(validate_input=False)  # checked here, with messages that models understand
     async def call_tool(  # pyright: ignore[reportUnusedFunction]
         name: str, arguments: dict[str, Any]
     ) -> list[types.ContentBlock]:
-        with _on_one_line():
+        with _one_line_errors():
             return await anyio.to_thread.run_sync(
                 _answer, service, name, arguments, limiter=limiter
             )
@@ -93,13 +94,13 @@ def build_server(service: PageService) -> Server[Any, Any]:
                 uriTemplate="vdr-page:{sha256}",
                 name="page",
                 title="Picture of a page",
-                description="The picture of a page that is too large for a reply, by its page_ref.",
+                description="The picture of a page that did not fit into a reply, by its page_ref.",
             )
         ]
 
     @server.read_resource()
     async def read_resource(uri: AnyUrl) -> Iterable[ReadResourceContents]:  # pyright: ignore[reportUnusedFunction]
-        with _on_one_line():
+        with _one_line_errors():
             picture = await anyio.to_thread.run_sync(service.picture, str(uri), limiter=limiter)
         return [ReadResourceContents(picture.data, picture.mime_type)]
 
@@ -109,11 +110,11 @@ def build_server(service: PageService) -> Server[Any, Any]:
 def serve_stdio(open_service: Callable[[], PageService]) -> None:
     """Serve over stdin and stdout until the client closes them.
 
-    Stdout carries the protocol alone: whatever else is printed meanwhile, by libraries and their
-    processes too, goes to stderr. The model is loaded while the client shakes hands.
+    Only the protocol is written to stdout: all other output, also of libraries and their
+    processes, goes to stderr. The model is loaded while the client connects.
 
     Args:
-        open_service: Called when stdout is safe.
+        open_service: Opens the service; called after stdout was redirected.
     """
     with _protocol_stdout() as stdout:
         service = open_service()
@@ -132,7 +133,7 @@ async def _serve(server: Server[Any, Any], stdout: TextIOWrapper) -> None:
 
 @contextmanager
 def _protocol_stdout() -> Generator[TextIOWrapper]:
-    """A stream to the real stdout; file descriptor 1 is stderr meanwhile."""
+    """A stream to the real stdout, while file descriptor 1 is redirected to stderr."""
     sys.stdout.flush()
     real = os.dup(1)
     os.dup2(2, 1)
@@ -148,8 +149,8 @@ def _protocol_stdout() -> Generator[TextIOWrapper]:
 
 
 @contextmanager
-def _on_one_line() -> Generator[None]:
-    """Errors whose names of documents can neither break lines nor hide anything."""
+def _one_line_errors() -> Generator[None]:
+    """Clean messages of errors: names of documents in them may break lines or hide characters."""
     try:
         yield
     except VdrError as error:
@@ -160,7 +161,7 @@ def _load_ahead(service: PageService) -> None:
     try:
         _ = service.searcher.encoder
     except (VdrError, OSError, MemoryError) as error:
-        # The next search says so to the client.
+        # The next search reports the error to the client.
         sys.stderr.write(f"error: {error_line(error) or type(error).__name__}\n")
 
 
@@ -196,7 +197,7 @@ def _answer(
         text = service.documents(contains=listing.contains, offset=listing.offset)
         return [types.TextContent(type="text", text=text)]
     raise OptionError(
-        f"there is no tool {name!r}; there are search_pages, view_page and list_documents."
+        f"there is no tool {name!r}; the tools are search_pages, view_page and list_documents."
     )
 
 

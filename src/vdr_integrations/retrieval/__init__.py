@@ -1,4 +1,4 @@
-"""From a question to pages: searching, reranking, images, and why a page was found.
+"""From a question to pages: search, reranking, images, and heat maps that explain a hit.
 
     from vdr_integrations import PageSearcher
 
@@ -6,7 +6,7 @@
     for hit in searcher.search("How did revenue change?", k=3):
         print(hit.source, hit.page_number, hit.score)
 
-Frameworks, the command line and the MCP server translate to and from this; they decide nothing.
+Frameworks, the command line and the MCP server only translate to and from this package.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; numpy is imported by the first use
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; the first use imports numpy
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

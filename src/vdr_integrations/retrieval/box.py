@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 __all__ = ["Box"]
 
 _LEAST_SIDE = 0.005
-"""Of a page's side: 3 points on A4."""
+"""Fraction of a page's side: 3 points on A4."""
 
 _MARGIN = 0.02
-"""Of a page's side, around a region: its cells end in the middle of letters."""
+"""Fraction of a page's side, added around a region, whose cells end in the middle of letters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle on a page as it is shown, cropped and turned.
+    """A rectangle on a page as it is displayed, after cropping and rotation.
 
     Attributes:
         left: Fraction of the page's width, 0 to 1.
         top: Fraction of the page's height, from the upper edge.
-        right: As ``left``, and greater.
-        bottom: As ``top``, and greater.
+        right: Fraction of the page's width, greater than ``left``.
+        bottom: Fraction of the page's height, greater than ``top``.
     """
 
     left: float
@@ -37,11 +37,12 @@ class Box:
     bottom: float
 
     def __post_init__(self) -> None:
-        """Refuse what does not lie on a page."""
+        """Refuse a rectangle that is not on a page, or too small."""
         sides = (self.left, self.top, self.right, self.bottom)
         if not all(math.isfinite(side) and 0 <= side <= 1 for side in sides):
             raise OptionError(
-                f"a region is given in fractions of the page, 0 to 1, found {self._listed}."
+                f"the sides of a region must be fractions of the page, from 0 to 1, found "
+                f"{self._listed}."
             )
         if self.right - self.left < _LEAST_SIDE or self.bottom - self.top < _LEAST_SIDE:
             raise OptionError(
@@ -51,9 +52,9 @@ class Box:
 
     @classmethod
     def around(cls, region: Region) -> Self:
-        """A region of a page with a little margin, within the page.
+        """The box of a region with a small margin, within the page.
 
-        A cell of a page that is 100 times as long as wide would be no box without the margin.
+        On a page that is 100 times as long as wide, a cell alone is too thin for a box.
         """
         return cls(
             max(0.0, region.left - _MARGIN),
@@ -63,20 +64,20 @@ class Box:
         )
 
     def with_surroundings(self, *, width: float, height: float) -> Box:
-        """The box grown about its middle to at least these fractions of the page, within it."""
+        """The box enlarged around its centre to at least these fractions, within the page."""
         left, right = _grown(self.left, self.right, width)
         top, bottom = _grown(self.top, self.bottom, height)
         return Box(left, top, right, bottom)
 
     def within(self, width: float, height: float) -> tuple[float, float, float, float]:
-        """Left, top, right and bottom on a page of this width and height, in their unit."""
+        """Left, top, right and bottom on a page of this width and height, in the same unit."""
         return self.left * width, self.top * height, self.right * width, self.bottom * height
 
     def pixels(self, width: int, height: int) -> tuple[int, int, int, int]:
-        """The whole pixels that it touches on an image of this width and height: a crop box."""
+        """The crop box of all pixels that the box touches on an image of this width and height."""
         left, top, right, bottom = self.within(width, height)
         box = (math.floor(left), math.floor(top), math.ceil(right), math.ceil(bottom))
-        # A line of one pixel has no half.
+        # At least one pixel in each direction.
         return (
             box[0],
             box[1],

@@ -8,7 +8,7 @@ __all__ = ["citation", "file_name_of"]
 
 
 def file_name_of(source: str) -> str:
-    """What a citation calls a document: its file name, or the first digits of a digest.
+    """The name of a document in a citation: its file name, or the first digits of a digest.
 
     Args:
         source: A path, a URL, another name, or ``sha256:<digest>`` for bytes without a name.
@@ -26,13 +26,13 @@ def citation(
     page_label: str = "",
     total_pages: int | None = None,
 ) -> str:
-    """How a reader is told where a page is.
+    """The citation of a page.
 
     Args:
-        name: Of the document, see :func:`file_name_of`.
+        name: Name of the document, see :func:`file_name_of`.
         page_number: 1-based; None if it is not known.
-        page_label: What is printed on the page; shown if it is not the number.
-        total_pages: Pages of the document; None if they are not known.
+        page_label: What is printed on the page; shown if it differs from the number.
+        total_pages: Number of pages of the document; None if it is not known.
 
     Returns:
         ``report.pdf, page 4 of 12``, or ``report.pdf, page iv (4 of 12)``.

@@ -1,4 +1,4 @@
-"""Which encoder an index is used with: the caller's options over what the index was made with."""
+"""Selects the encoder of an index: the caller's options come first, then those of the index."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ def options_over(
     """The options that load the encoder of an index.
 
     Args:
-        options: The caller's. What they leave open is taken from the index.
-        manifest: Of the index; None for a new one.
-        default_model: For a new index, if the caller names no model.
+        options: Options of the caller. Those that are None are taken from the index.
+        manifest: Manifest of the index; None for a new one.
+        default_model: Model of a new index, if the caller names none.
 
     Raises:
-        OptionError: An empty name.
+        OptionError: The name of the model is empty.
     """
     if options.model is not None and not options.model.strip():
         raise OptionError(
@@ -68,7 +68,7 @@ def options_over(
 
 
 class _Choice(Generic[_Encoder]):
-    """An encoder, or the options to load one with. Copies share it; pickles hold the choice.
+    """An encoder, or the options to load one. Copies share the encoder; pickles do not hold it.
 
     Attributes:
         loaded: The encoder that was used last; None before the first use.
@@ -80,7 +80,7 @@ class _Choice(Generic[_Encoder]):
         """Load nothing yet.
 
         Raises:
-            OptionError: Neither an encoder of this kind nor options.
+            OptionError: ``chosen`` is neither an encoder of this kind nor options.
         """
         self._options = chosen if isinstance(chosen, EncoderOptions) else EncoderOptions()
         self._encoder: _Encoder | None = None
@@ -98,11 +98,11 @@ class _Choice(Generic[_Encoder]):
         """The encoder, loaded at first use and checked against the index.
 
         Args:
-            manifest: What the index was made with; None for a new one.
-            index_path: Of the index, for messages.
+            manifest: Manifest of the index; None for a new one.
+            index_path: Path of the index, for messages.
 
         Raises:
-            IndexMismatchError: Its vectors do not compare with those of the index.
+            IndexMismatchError: Its vectors cannot be compared with those of the index.
             OptionError: The model is of the other kind.
             CheckpointError: It cannot be loaded.
         """
@@ -129,16 +129,16 @@ class _Choice(Generic[_Encoder]):
         raise NotImplementedError
 
     def __deepcopy__(self, _: object) -> Self:
-        """Itself: nothing in it changes."""
+        """The object itself: it does not change after it was made."""
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """The choice, without what was loaded."""
+        """The choice, without an encoder that was loaded from options."""
         return type(self), (self._options if self._encoder is None else self._encoder,)
 
 
 class MultiVectorChoice(_Choice["MultiVectorEncoder"]):
-    """An encoder of one vector a token."""
+    """An encoder of one vector per token."""
 
     _default_model = DEFAULT_LATE_MODEL
 
@@ -150,7 +150,7 @@ class MultiVectorChoice(_Choice["MultiVectorEncoder"]):
 
 
 class DenseChoice(_Choice["DenseEncoder"]):
-    """An encoder of one vector a page."""
+    """An encoder of one vector per page."""
 
     _default_model = DEFAULT_DENSE_MODEL
 
@@ -162,7 +162,7 @@ class DenseChoice(_Choice["DenseEncoder"]):
 
 
 def checked_multi_vector(found: object) -> MultiVectorEncoder:
-    """An encoder of one vector a token, as it is.
+    """The same encoder, if it computes one vector per token.
 
     Raises:
         OptionError: It is something else.
@@ -171,7 +171,7 @@ def checked_multi_vector(found: object) -> MultiVectorEncoder:
 
     if not isinstance(found, MultiVectorEncoder):
         raise OptionError(
-            f"encoder must give one vector a token (a MultiVectorEncoder), found "
+            f"encoder must compute one vector per token (a MultiVectorEncoder), found "
             f"{type(found).__name__}; load one with "
             f"MultiVectorEncoder.load({DEFAULT_LATE_MODEL!r})."
         )
@@ -179,7 +179,7 @@ def checked_multi_vector(found: object) -> MultiVectorEncoder:
 
 
 def checked_dense(found: object) -> DenseEncoder:
-    """An encoder of one vector a page, as it is.
+    """The same encoder, if it computes one vector per page.
 
     Raises:
         OptionError: It is something else.
@@ -188,17 +188,17 @@ def checked_dense(found: object) -> DenseEncoder:
 
     if not isinstance(found, DenseEncoder):
         raise OptionError(
-            f"this takes an encoder of one vector a page (a DenseEncoder), found "
+            f"this encoder must compute one vector per page (a DenseEncoder), found "
             f"{type(found).__name__}; load one with DenseEncoder.load({DEFAULT_DENSE_MODEL!r})."
         )
     return found
 
 
 def one_choice(encoder: _Encoder | None, options: EncoderOptions) -> _Encoder | EncoderOptions:
-    """The encoder, or the options to load one with.
+    """The encoder, or the options to load one.
 
     Raises:
-        OptionError: Both.
+        OptionError: An encoder was given together with options to load one.
     """
     if encoder is None:
         return options
@@ -209,6 +209,7 @@ def one_choice(encoder: _Encoder | None, options: EncoderOptions) -> _Encoder | 
     ]
     if given:
         raise OptionError(
-            f"found an encoder, and {', '.join(given)} to load one with; give one or the other."
+            f"found an encoder, and the options {', '.join(given)} to load one; give either the "
+            f"encoder or the options."
         )
     return encoder

@@ -1,6 +1,6 @@
 """The options of an encoder as fields of a framework's pydantic model.
 
-Imports pydantic, which both frameworks bring.
+Imports pydantic, which both frameworks depend on.
 """
 
 from __future__ import annotations
@@ -14,21 +14,22 @@ from vdr_integrations.encoders import Checkpoint, EncoderOptions
 from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
 from vdr_integrations.retrieval.kept_searcher import KeptSearcher
+from vdr_integrations.retrieval.open_indexes import SharedIndex
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.page_index import PageIndex
-    from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
+    from vdr_integrations.retrieval.open_indexes import IndexLocation
     from vdr_integrations.retrieval.page_searcher import PageSearcher
 
 __all__ = ["DenseFields", "EncoderFields", "LateFields"]
 
 
 class EncoderFields(BaseModel):
-    """What the embeddings, retrievers and rerankers of both frameworks have in common."""
+    """The options that embeddings, retrievers and rerankers of both frameworks share."""
 
     revision: str | None = None
-    """Branch, tag or commit on the hub; None with the model of an index: that of the index."""
+    """Branch, tag or commit on the hub; None uses that of the index if the model is the same."""
 
     device: str | None = None
     """``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None selects the best one."""
@@ -41,23 +42,22 @@ class EncoderFields(BaseModel):
     """``"sdpa"``, ``"flash_attention_2"``, ``"eager"``; None selects sdpa, the fastest."""
 
     batch_visual_tokens: int | None = Field(default=None, ge=1)
-    """Visual tokens in one pass of the model; None selects what suits the device."""
+    """Visual tokens in one pass of the model; None selects a number for the device."""
 
     checkpoint: Checkpoint | None = None
-    """Prompts and pooling of a checkpoint that is not known by its name."""
+    """Prompts and pooling, for a checkpoint whose name the package does not know."""
 
     page_store_path: str | None = None
-    """Folder that references resolve in; None uses ``$VDR_PAGE_STORE``, or the user's cache
-    folder."""
+    """Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's cache folder."""
 
     cache_dir: str | None = None
-    """Folder of checkpoints from the hub; None: as transformers does (``HF_HOME``)."""
+    """Folder of checkpoints from the hub; None uses that of transformers (``HF_HOME``)."""
 
     local_files_only: bool = False
-    """Never ask the hub."""
+    """Never connect to the hub."""
 
     token: SecretStr | None = Field(default=None, exclude=True, repr=False)
-    """Hub token. Left out of dumps, pickles and representations."""
+    """Hub token. Not in dumps, pickles and representations."""
 
     def _encoder_options(
         self, model: str | None, max_visual_tokens: int | None, dimension: int | None = None
@@ -77,36 +77,43 @@ class EncoderFields(BaseModel):
             local_files_only=self.local_files_only,
         )
 
+    def __getstate__(self) -> dict[Any, Any]:
+        """The options without the hub token."""
+        state = super().__getstate__()
+        fields = {**state["__dict__"], "token": None}
+        fields_set = state["__pydantic_fields_set__"] - {"token"}
+        return {**state, "__dict__": fields, "__pydantic_fields_set__": fields_set}
+
 
 class DenseFields(EncoderFields):
-    """An encoder of one vector a page."""
+    """The fields of an encoder that computes one vector per page."""
 
     dimension: int | None = Field(
         default=None, ge=1, validation_alias=AliasChoices("dimension", "truncate_dim")
     )
-    """Length that vectors are cut to before they are normalised (Matryoshka); None: not cut.
-    ``truncate_dim`` is accepted too."""
+    """Length that vectors are cut to before they are normalised (Matryoshka); None does not cut
+    them. ``truncate_dim`` is accepted too."""
 
     max_visual_tokens: int = Field(default=DEFAULT_VISUAL_TOKENS, ge=1)
-    """Upper limit per page; 768 is what the vdr-2b-multi-v1 card recommends."""
+    """Upper limit per page; the model card of vdr-2b-multi-v1 recommends 768."""
 
     _encoders: EncoderOnDemand = PrivateAttr(default_factory=EncoderOnDemand)
 
 
 if TYPE_CHECKING:
     EncoderArgument: TypeAlias = MultiVectorEncoder
-else:  # checked when one is given: importing the class imports torch
+else:  # checked only if one is given, because importing the class imports torch
     EncoderArgument = Annotated[Any, AfterValidator(checked_multi_vector)]
 
 
 class LateFields(EncoderFields):
-    """An encoder of one vector a token, and the searcher that uses it.
+    """The fields of an encoder that computes one vector per token, and the searcher that uses it.
 
     Objects of a process that name the same index share one open index.
     """
 
     encoder: EncoderArgument | None = Field(default=None, exclude=True)
-    """A loaded encoder, instead of the options."""
+    """A loaded encoder, instead of options to load one."""
 
     max_visual_tokens: int | None = Field(default=None, ge=1)
     """Upper limit per page; None uses that of the index, or 768."""
@@ -125,3 +132,15 @@ class LateFields(EncoderFields):
             recall=recall,
             page_store_path=self.page_store_path,
         )
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """The options without the hub token.
+
+        Raises:
+            TypeError: The index is on a server that needs a key or a client, or was given open.
+        """
+        index: Any = getattr(self, "index", None)
+        if index is not None:
+            shared = index if isinstance(index, SharedIndex) else SharedIndex(index)
+            shared.__reduce__()  # refuses; LlamaIndex would leave the index out of the pickle
+        return super().__getstate__()

@@ -1,4 +1,4 @@
-"""A page, whoever found it: an index, a vector store, or the caller."""
+"""A page that an index or a vector store found, or that the caller has."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types import Page
 
-__all__ = ["AnyPage", "FoundPage", "page_ref_among"]
+__all__ = ["AnyPage", "FoundPage", "absolute_source", "page_ref_among"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundPage:
-    """What is known of a page.
+    """What is known about a page.
 
     Attributes:
         source: The document, a path or another name.
         page_number: 1-based; None if it is not known.
         page_label: What is printed on the page ("iv"), or the page number as text.
-        total_pages: Pages of the document; None if they are not known.
+        total_pages: Number of pages of the document; None if it is not known.
         page_ref: ``vdr-page:<sha256>`` of the image; None for a hit that is not a page.
         text: The text layer, empty for scans.
-        score: Higher is better; None if the search gave none.
-        ids: What an index may call the page; ``page_ref`` decides whether it is the same page.
-        image: Of a page that has no reference.
+        score: Higher is better; None if the search returned none.
+        ids: Ids that the page may have in an index; ``page_ref`` decides if it is the same page.
+        image: Image of a page that has no reference.
     """
 
     source: str
@@ -46,7 +46,7 @@ class FoundPage:
 
     @classmethod
     def of(cls, page: AnyPage) -> FoundPage:
-        """The page of a hit, or of an index; a page as it is."""
+        """The page of a hit or of an index; a ``FoundPage`` is returned unchanged."""
         if isinstance(page, FoundPage):
             return page
         return cls(
@@ -71,16 +71,16 @@ class FoundPage:
         document_id: str | None = None,
         image: Page | None = None,
     ) -> FoundPage:
-        """The page of a framework's document; what the metadata do not say rightly is unknown.
+        """The page of a framework's document; metadata of a wrong type counts as unknown.
 
         Args:
-            metadata: With ``source`` or ``file_path``, ``page_number``, ``page_label``,
+            metadata: Metadata with ``source`` or ``file_path``, ``page_number``, ``page_label``,
                 ``total_pages`` and ``page_ref``.
-            content: Of the document; it may be the page's reference.
+            content: Content of the document, which may be the page's reference.
             text: The text layer.
             score: Higher is better.
-            document_id: Of the framework's document.
-            image: Of a page without a reference.
+            document_id: Id of the framework's document.
+            image: Image of a page without a reference.
         """
         names = (metadata.get(key) for key in ("source", "file_path", "file_name"))
         sources = [name for name in names if isinstance(name, str) and name]
@@ -120,14 +120,14 @@ class FoundPage:
 
 
 AnyPage: TypeAlias = FoundPage | Hit | StoredPage
-"""Whatever names a page."""
+"""Any object that names a page."""
 
 
 def page_ref_among(metadata: Mapping[str, Any], content: str = "") -> PageRef | None:
-    """The reference of a document's page: of its metadata, else its whole content.
+    """The page reference in a document's metadata; else its content, if that is a reference.
 
-    Metadata are the pipeline's. A content may be the text layer of a page, which says what its
-    author likes; it counts only if there is no reference among the metadata.
+    The pipeline wrote the metadata. The content may be the text layer of a page, which the author
+    of the page wrote; it counts only if there is no reference in the metadata.
     """
     for text in (metadata.get("page_ref"), content):
         if isinstance(text, str) and (ref := PageRef.parse(text)) is not None:
@@ -138,12 +138,13 @@ def page_ref_among(metadata: Mapping[str, Any], content: str = "") -> PageRef | 
 def _ids(given: str | None, source: str, number: int | None) -> tuple[str, ...]:
     ids = [given] if given else []
     if source and number is not None:
-        names = [source, _absolute(source)]
+        names = [source, absolute_source(source)]
         ids += [page_id(name, number) for name in names]
     return tuple(dict.fromkeys(ids))
 
 
-def _absolute(source: str) -> str:
+def absolute_source(source: str) -> str:
+    """The absolute POSIX path of a document, as indexes name it; or the name as it is."""
     try:
         return document_path(source).as_posix()
     except (OSError, ValueError, RuntimeError):  # not the path of a file

@@ -1,4 +1,4 @@
-"""Strengths as colours that leave a page readable. Pure arithmetic."""
+"""Shows strengths as colours under which a page stays readable. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["is_dark", "over_page", "overlay"]
 
 _STOPS = ((255, 214, 64), (253, 168, 60), (240, 116, 88), (209, 78, 124), (178, 54, 152))
 """Yellow, orange, coral, rose, violet: lightness falls evenly (87, 76, 63, 53, 44 in CIELAB), so
-that the order is seen without telling hues apart, and in print; black text keeps a contrast above
-4.5 on the darkest."""
-_FAINTEST, _STRONGEST = 0.2, 0.88
-_REACH = 0.6
-"""Strength at which colour covers as much as it ever does."""
+that the order is visible in print and to people who cannot distinguish hues; black text has a
+contrast above 4.5 on the darkest."""
+_LEAST_SHOWN, _MAX_OPACITY = 0.2, 0.88
+_OPAQUE_FROM = 0.6
+"""Strength from which on the colours have their full opacity."""
 
 
 def overlay(strength: NDArray[np.float32], *, on_dark: bool = False) -> Image.Image:
@@ -26,16 +26,16 @@ def overlay(strength: NDArray[np.float32], *, on_dark: bool = False) -> Image.Im
 
     Args:
         strength: float32 (height, width), 0 to 1.
-        on_dark: The order of colours turned round, for pages with light text.
+        on_dark: Reverse the order of the colours, for pages with light text.
 
     Returns:
-        RGBA of that size, to be multiplied onto a page; on a dark one, screened.
+        RGBA of that size, for the blend mode "multiply"; on a dark page, "screen".
     """
     stops = np.array(_STOPS[::-1] if on_dark else _STOPS, np.float32)
     places = np.linspace(0, 1, len(stops))
     channels = [np.interp(strength, places, stops[:, channel]) for channel in range(3)]
-    reached = np.clip((strength - _FAINTEST) / (_REACH - _FAINTEST), 0, 1)
-    alpha = 255 * _STRONGEST * reached * reached * (3 - 2 * reached)
+    share = np.clip((strength - _LEAST_SHOWN) / (_OPAQUE_FROM - _LEAST_SHOWN), 0, 1)
+    alpha = 255 * _MAX_OPACITY * share * share * (3 - 2 * share)
     return Image.fromarray(np.stack([*channels, alpha], axis=-1).round().astype(np.uint8))
 
 
@@ -47,7 +47,7 @@ def over_page(page: Image.Image, strength: NDArray[np.float32]) -> Image.Image:
         strength: float32 (rows, columns), 0 to 1; the cells cover the page evenly.
 
     Returns:
-        RGB of the page's size.
+        An RGB image of the page's size.
     """
     smooth = Image.fromarray(strength.astype(np.float32)).resize(
         page.size, Image.Resampling.BILINEAR

@@ -1,4 +1,4 @@
-"""Why a page was found, drawn over it."""
+"""A heat map: why a page was found, drawn over the page."""
 
 from __future__ import annotations
 
@@ -22,26 +22,25 @@ if TYPE_CHECKING:
 
 __all__ = ["HeatMap"]
 
-_FAINT = 0.35
-"""A word whose peak is below this share of the strongest word's is drawn fainter, not brighter."""
+_FULL_STRENGTH_FROM = 0.35
+"""A word whose peak is below this share of the strongest word's peak is drawn fainter."""
 _BOX_PX = 3
 _BOX_COLOUR = (88, 28, 135)
 
 
 class HeatMap:
-    """The similarity of a question to the places of a page, as pictures.
+    """The similarity of a question to the places of a page, as images.
 
-    What is drawn is :func:`vdr_integrations.retrieval.regions.relevance`: what a token says about a
-    cell beyond what it says about the page as a whole. Colours go from yellow over red to violet
-    and are transparent where nothing matches; text stays readable under them. Notebooks show the
-    image of all words.
+    It shows :func:`vdr_integrations.retrieval.regions.relevance`: how much more a token matches a
+    cell than the whole page. Colours go from yellow over red to violet and are transparent where
+    nothing matches; text stays readable under them. Notebooks show the image of all words.
 
     Attributes:
         tokens: Text of every query token, prompt included.
         grids: float32 (query tokens, rows, columns), cosines.
         page: The page's image, RGB; the cells cover it evenly.
-        words: Those of the question, with their tokens; all tokens where it has none.
-        label: What the page is called.
+        words: The words of the question, with their tokens; all tokens if it has no words.
+        label: Name of the page.
     """
 
     def __init__(
@@ -52,24 +51,24 @@ class HeatMap:
         prompt: str | None = None,
         label: str = "page",
     ) -> None:
-        """Keep what pictures are drawn from; nothing is drawn yet.
+        """Draw nothing yet.
 
         Args:
-            grids: Of the question on this page.
-            page: Its image at any size.
-            prompt: ``Checkpoint.query_prompt``, which tells the words of the question from those
-                of the prompt; found among the known ones when left out.
-            label: What the page is called.
+            grids: Similarity grids of the question on this page.
+            page: Image of the page at any size.
+            prompt: ``Checkpoint.query_prompt``, which separates the words of the question from
+                those of the prompt; None looks for a known prompt.
+            label: Name of the page.
 
         Raises:
-            OptionError: Another number of tokens than grids, or not a grid for each.
+            OptionError: The numbers of tokens and grids differ, or the grids have another shape.
             InvalidVectorError: NaN or infinity.
         """
-        relevance(grids.grids)  # refuses what is no grid
+        relevance(grids.grids)  # refuses grids of another shape, NaN and infinity
         if len(grids.tokens) != len(grids.grids):
             raise OptionError(
                 f"{len(grids.tokens)} query tokens and {len(grids.grids)} similarity grids; give "
-                f"the tokens of the question that the grids were made of."
+                f"the tokens of the question that the grids belong to."
             )
         self.tokens = tuple(grids.tokens)
         self.grids = grids.grids
@@ -83,11 +82,11 @@ class HeatMap:
 
     @property
     def content_tokens(self) -> tuple[int, ...]:
-        """Query tokens that are words of the question, counted from 0."""
+        """Query tokens that belong to words of the question, counted from 0."""
         return tuple(token for word in self.words for token in word.tokens)
 
     def strength(self, token: int | str | None = None) -> NDArray[np.float32]:
-        """What a picture shows: float32 (rows, columns), 0 where nothing matches, at most 1.
+        """Strength of the colours: float32 (rows, columns), 0 where nothing matches, at most 1.
 
         Args:
             token: A query token counted from 0, a word of the question, or None for all words.
@@ -98,11 +97,11 @@ class HeatMap:
         heat = relevance(self.grids, tokens=self._chosen(token))
         strongest = heat.max()
         if token is not None:
-            strongest = max(strongest, _FAINT * max(map(self.peak, self.words)))
+            strongest = max(strongest, _FULL_STRENGTH_FROM * max(map(self.peak, self.words)))
         return heat / strongest if strongest > 0 else heat
 
     def peak(self, word: QueryWord) -> float:
-        """How strongly a word matches where it does best: relevance, 0 where nothing stands out."""
+        """The relevance of the cell that a word matches best; 0 if no cell stands out."""
         return float(relevance(self.grids, tokens=[word.tokens]).max())
 
     def image(self, token: int | str | None = None, *, boxes: int = 0) -> Image.Image:
@@ -110,7 +109,7 @@ class HeatMap:
 
         Args:
             token: As in :meth:`strength`.
-            boxes: So many of the strongest regions are outlined.
+            boxes: Number of the strongest regions to outline.
 
         Raises:
             OptionError: There is no such token or word.
@@ -131,15 +130,15 @@ class HeatMap:
         return drawn
 
     def overlay(self, token: int | str | None = None) -> Image.Image:
-        """The heat map alone, a pixel a cell: RGBA (columns x rows).
+        """The heat map without the page, one pixel per cell: RGBA (columns x rows).
 
-        It is meant to be multiplied onto the page, or screened where :attr:`on_dark`.
+        Its blend mode is "multiply", or "screen" if :attr:`on_dark`.
         """
         return overlay(self.strength(token), on_dark=self.on_dark)
 
     @property
     def on_dark(self) -> bool:
-        """Whether the page is darker than middle grey, and its colours turned round."""
+        """Whether the page is darker than middle grey, and the order of colours reversed."""
         return is_dark(self.page)
 
     def png(self, token: int | str | None = None, *, boxes: int = 0) -> bytes:
@@ -169,17 +168,17 @@ class HeatMap:
         same = tokens_of_word(self.words, token)
         if not same:
             raise OptionError(
-                f"{self.label}: {token!r} is no word of the question; it has "
+                f"{self.label}: {token!r} is not a word of the question; its words are "
                 f"{', '.join(word.text for word in self.words)}."
             )
         return same
 
     def _repr_png_(self) -> bytes:
-        """The picture of all words, for notebooks."""
+        """The image of all words, for notebooks."""
         return self.png()
 
     def _repr_html_(self) -> str:
-        """The same with the words that count, strongest first."""
+        """The image and the words with their peaks, strongest first."""
         words = sorted(self.words, key=self.peak, reverse=True)
         said = ", ".join(f"{html.escape(word.text)} {self.peak(word):.2f}" for word in words)
         picture = base64.b64encode(self.png()).decode()

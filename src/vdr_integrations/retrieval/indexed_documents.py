@@ -1,4 +1,4 @@
-"""Documents and pages of an index by name: nothing else may be opened."""
+"""Finds documents and pages of an index by name; no other file may be opened."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.document_name import document_path
 from vdr_integrations.index.stored_page import page_id
-from vdr_integrations.retrieval.found_page import FoundPage
+from vdr_integrations.retrieval.found_page import FoundPage, absolute_source
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
@@ -19,20 +18,19 @@ __all__ = ["document_named", "page_of_document", "pages_of_ref"]
 
 
 def document_named(index: PageIndex, name: str) -> DocumentRecord:
-    """The one document that a source, a path or a file name means.
+    """The only document with this source, path or file name.
 
     Raises:
-        OptionError: There is none, or several have the name.
+        OptionError: No document has the name, or several have it.
     """
     found: DocumentRecord | None = None
-    if _is_utf8(name):  # else no document is called so: indexes keep names as UTF-8
-        found = index.document(name) or index.document(_absolute(name))
+    if _is_utf8(name):  # an index stores names as UTF-8, so no document has another name
+        found = index.document(name) or index.document(absolute_source(name))
         found = found or _document_of_file_name(index, name)
     if found is None:
         raise OptionError(
-            f"the index has no document {name!r}; copy the name from a search result or "
-            f"from the list of documents (vdr info --documents, list_documents). Other files are "
-            f"not opened."
+            f"the index has no document {name!r}; copy the name from a search result or from the "
+            f"list of documents (vdr info --documents, list_documents). No other files are opened."
         )
     return found
 
@@ -41,17 +39,10 @@ def _document_of_file_name(index: PageIndex, name: str) -> DocumentRecord | None
     same = [one for one in index.documents() if PurePath(one.source).name == name]
     if len(same) > 1:
         raise OptionError(
-            f"{len(same)} documents are called {name!r}; give the whole path: "
+            f"{len(same)} documents are called {name!r}; give the full path: "
             f"{', '.join(one.source for one in same[:5])}."
         )
     return same[0] if same else None
-
-
-def _absolute(name: str) -> str:
-    try:
-        return document_path(name).as_posix()
-    except (OSError, ValueError, RuntimeError):  # not the path of a file
-        return name
 
 
 def _is_utf8(text: str) -> bool:
@@ -80,10 +71,10 @@ def page_of_document(index: PageIndex, document: DocumentRecord, page_number: in
 
 
 def pages_of_ref(index: PageIndex, page_ref: str) -> list[FoundPage]:
-    """The pages that have this picture, at least one.
+    """The pages that have this image, at least one.
 
     Raises:
-        OptionError: Not a page reference, or of no page of the index.
+        OptionError: Not a page reference, or no page of the index has it.
     """
     if PageRef.parse(page_ref) is None:
         raise OptionError(
@@ -92,7 +83,7 @@ def pages_of_ref(index: PageIndex, page_ref: str) -> list[FoundPage]:
     found = [FoundPage.of(page) for page in index.pages_of_ref(page_ref)]
     if not found:
         raise OptionError(
-            f"no page of the index has the picture {page_ref}; search again, and copy page_ref "
-            f"from the results."
+            f"no page of the index has the image {page_ref}; search again, and copy page_ref from "
+            f"the results."
         )
     return found

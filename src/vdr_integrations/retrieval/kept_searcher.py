@@ -1,4 +1,4 @@
-"""The searcher behind an object whose options may change: made again only if they did."""
+"""The searcher of an object whose options may change; a new one is made only if they do."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["KeptSearcher"]
 class KeptSearcher:
     """Keeps a searcher of late interaction, with its index and model.
 
-    Shallow copies share it. Pickles and deep copies are empty.
+    Copies and pickles are empty; a shallow copy of the object that has it shares it.
     """
 
     def __init__(self) -> None:
@@ -43,13 +43,13 @@ class KeptSearcher:
         return kept[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """An object that keeps nothing."""
+        """A new object that keeps nothing."""
         return (type(self), ())
 
     def __eq__(self, other: object) -> bool:
-        """All are equal: what they give depends on the options alone."""
+        """All objects are equal: the result depends only on the options."""
         return type(other) is type(self)
 
     def __hash__(self) -> int:
-        """Equal for all."""
+        """The same for all objects."""
         return hash(type(self))

@@ -1,4 +1,4 @@
-"""Texts and pages in one list, as frameworks give them to an embedding, and their vectors."""
+"""Encodes texts and pages of one list, as frameworks give them to an embedding."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Vector = list[float]
 
 @dataclass(frozen=True, slots=True)
 class _Shrunk:
-    """An image at the size that an encoder looks at, known by its own pixels."""
+    """An image at the size that an encoder uses, identified by the pixels of the original."""
 
     image: PageImage
     sha256: str
@@ -55,7 +55,7 @@ class _Shrunk:
 
 
 def page_or_text(text: str, *, store: PageStore) -> MixedInput:
-    """The stored page that ``text`` is the exact reference of, or the text itself.
+    """The stored page, if ``text`` is exactly its reference; else the text itself.
 
     Raises:
         PageReferenceError: A reference to a page that is not in the store.
@@ -64,7 +64,7 @@ def page_or_text(text: str, *, store: PageStore) -> MixedInput:
 
 
 def shrunk_page(image: ImageInput, *, store: PageStore, budget: PixelBudget) -> Page:
-    """An image in any form, opened and shrunk; a page of the store by its reference as it is.
+    """An image in any form, opened and shrunk; a page of the store is left unread.
 
     Photographs are much larger than any budget: a batch of them must not fill the memory.
 
@@ -79,14 +79,14 @@ def shrunk_page(image: ImageInput, *, store: PageStore, budget: PixelBudget) -> 
 
 
 def cache_key(item: MixedInput) -> str:
-    """Equal exactly for inputs of equal vectors under one encoder."""
+    """A key of a text or of an image's pixels: equal keys mean equal vectors of one encoder."""
     if isinstance(item, str):
         return "text:" + hashlib.sha256(item.encode("utf-8", "surrogatepass")).hexdigest()
     return f"page:{item.ref.sha256 if isinstance(item, PageInStore) else _sha256(item)}"
 
 
 def label_of(item: MixedInput) -> str:
-    """What observers call an input: a text, a reference, path or name, never pixels."""
+    """The label of an input for observers: a text, a reference, path or name, never pixels."""
     if isinstance(item, str):
         return item
     return item.source if isinstance(item, _Shrunk) else name_of(item) or "page"
@@ -96,14 +96,14 @@ def encode_mixed(
     encoder: DenseEncoder, items: Sequence[MixedInput], *, show_progress: bool = False
 ) -> list[Vector]:
     """Vectors of texts and pages, in order, as Python floats; see ``DenseEncoder``."""
-    texts, pages = _apart(items)
+    texts, pages = _split(items)
     vectors: dict[int, Vector] = {}
     if texts:
         found = encoder.encode_queries(texts.values(), show_progress=show_progress)
-        vectors |= _placed(texts, found)
+        vectors |= _by_place(texts, found)
     if pages:
         found = encoder.encode_pages(pages.values(), show_progress=show_progress)
-        vectors |= _placed(pages, found)
+        vectors |= _by_place(pages, found)
     return [vectors[place] for place in range(len(items))]
 
 
@@ -111,24 +111,24 @@ async def aencode_mixed(
     encoder: DenseEncoder, items: Sequence[MixedInput], *, show_progress: bool = False
 ) -> list[Vector]:
     """:func:`encode_mixed` without blocking the event loop."""
-    texts, pages = _apart(items)
+    texts, pages = _split(items)
     vectors: dict[int, Vector] = {}
     if texts:
         found = await encoder.aencode_queries(texts.values(), show_progress=show_progress)
-        vectors |= _placed(texts, found)
+        vectors |= _by_place(texts, found)
     if pages:
         found = await encoder.aencode_pages(pages.values(), show_progress=show_progress)
-        vectors |= _placed(pages, found)
+        vectors |= _by_place(pages, found)
     return [vectors[place] for place in range(len(items))]
 
 
-def _apart(items: Sequence[MixedInput]) -> tuple[dict[int, str], dict[int, Page]]:
+def _split(items: Sequence[MixedInput]) -> tuple[dict[int, str], dict[int, Page]]:
     texts = {place: item for place, item in enumerate(items) if isinstance(item, str)}
     pages = {place: item for place, item in enumerate(items) if not isinstance(item, str)}
     return texts, pages
 
 
-def _placed(
+def _by_place(
     places: dict[int, str] | dict[int, Page], found: NDArray[np.float32]
 ) -> dict[int, Vector]:
     return dict(zip(places, found.tolist(), strict=True))

@@ -1,8 +1,8 @@
 """Images of indexed pages, and of parts of them at a higher resolution.
 
-An index keeps no images. They come from the page store, or are drawn again from the files that were
-indexed. A file is used only if it still shows, pixel for pixel, what was indexed: whatever path
-stands in an index, no other file is ever shown.
+An index stores no images. They come from the page store, or are drawn again from the indexed files.
+A file is used only if its page still has exactly the pixels that were indexed, so that a path in an
+index can never show another file.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ __all__ = ["PagePictures", "Zoomed"]
 _logger = logging.getLogger(__name__)
 
 _MAX_PIXELS = 16_000_000
-"""Of a whole page that is drawn for a part of it: 48 MB."""
+"""Pixels of a whole page, which is drawn even to show only a part of it: 48 MB."""
 
 _MAX_PIXELS_PER_PT = 600 / 72
 """600 dpi; no print is finer."""
@@ -48,12 +48,13 @@ _OpenPage: TypeAlias = PdfPage | PageImage
 
 @dataclass(frozen=True, slots=True)
 class Zoomed:
-    """A page, or a part of it, as large as it is available.
+    """A page, or a part of it, at the highest available resolution.
 
     Attributes:
-        image: Mode RGB.
+        image: An RGB image.
         size_pt: Width and height of the whole page in PDF points; None if there is no PDF.
-        is_redrawn: From the document's file; else cut from the image that was indexed.
+        is_redrawn: Whether it was drawn from the document's file; else it is a part of the indexed
+            image.
     """
 
     image: Image.Image
@@ -63,7 +64,7 @@ class Zoomed:
 
 @dataclass(frozen=True, slots=True)
 class _ExactSize(PixelBudget):
-    """A budget that is one size."""
+    """A budget that always gives the same size."""
 
     height: int = 0
     width: int = 0
@@ -79,13 +80,13 @@ class _ExactSize(PixelBudget):
 
 @dataclass(frozen=True, slots=True)
 class PagePictures:
-    """Where images of pages come from.
+    """Gets the images of pages.
 
     Attributes:
-        store: Of indexed images; None for none.
-        budget: The encoder's: the size of pages that the store does not hold; None if the store
-            holds all of them.
-        password: Of encrypted PDFs.
+        store: Store of indexed images; None for none.
+        budget: Pixel budget of the encoder, to draw pages that the store does not hold; None if
+            the store holds all pages.
+        password: Password of encrypted PDFs.
     """
 
     store: PageStore | None
@@ -93,7 +94,7 @@ class PagePictures:
     password: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse to have no place for images."""
+        """Refuse to have neither a store nor a budget."""
         if self.store is None and self.budget is None:
             raise OptionError("images of pages need a store or a pixel budget; give one of them.")
 
@@ -101,9 +102,9 @@ class PagePictures:
         """The image that was indexed.
 
         Raises:
-            PageReferenceError: It is not stored, and the file is gone or was changed.
+            PageReferenceError: The image is not stored, and the file is missing or has changed.
             PageError: The file cannot be drawn any more.
-            MissingExtraError: It is a PDF, and PyMuPDF is not installed.
+            MissingExtraError: The file is a PDF, and PyMuPDF is not installed.
         """
         found = FoundPage.of(page)
         ref = _ref(found)
@@ -114,14 +115,13 @@ class PagePictures:
             return drawn
 
     def zoomed(self, page: AnyPage, box: Box | None, *, max_side_px: int) -> Zoomed:
-        """A page or a part of it, at most ``max_side_px`` a side if it is drawn again.
+        """A page or a part of it; if it is drawn again, no side is longer than ``max_side_px``.
 
         Raises:
-            PageReferenceError: As :meth:`indexed`.
-            PageError: As :meth:`indexed`.
+            VdrError: See :meth:`indexed`.
         """
         found = FoundPage.of(page)
-        stored, budget = self._stored(found), self.budget
+        stored, budget = self._stored(_ref(found)), self.budget
         if stored is not None:
             budget = _ExactSize(height=stored.height, width=stored.width)
         if budget is None:
@@ -135,14 +135,17 @@ class PagePictures:
         return Zoomed(_cut(stored.image, box))
 
     def keep(self, pages: Iterable[AnyPage]) -> None:
-        """Put the images of pages into the store, as far as they are available.
+        """Put the available images of pages into the store.
 
-        A page whose file is gone, locked or changed is left out and logged; to ask for its image
-        is an error then. Each file is opened once.
+        A page whose file is missing, encrypted or changed is left out and logged; its image is not
+        available then. Each file is opened once.
+
+        Raises:
+            OptionError: There is no store, or no budget.
         """
         store, budget = self.store, self.budget
         if store is None or budget is None:
-            raise OptionError("to keep images takes a store and a pixel budget.")
+            raise OptionError("keeping images needs a store and a pixel budget; give both.")
         missing: dict[str, dict[int, str]] = {}
         for page in map(FoundPage.of, pages):
             ref, number = page.page_ref, page.page_number
@@ -163,16 +166,16 @@ class PagePictures:
                 numbers = ", ".join(map(str, sorted(refs)))
                 _logger.warning("no images of %s, pages %s: %s", source, numbers, _GONE)
 
-    def _stored(self, page: FoundPage) -> PageImage | None:
+    def _stored(self, ref: str) -> PageImage | None:
         if self.store is None:
             return None
         try:
-            return self.store.get(_ref(page))
+            return self.store.get(ref)
         except PageReferenceError:
             return None
 
 
-_GONE = "the file is not here, or does not show what was indexed; index it again."
+_GONE = "the file is not here, or does not show what was indexed; index the document again."
 
 
 def _ref(page: FoundPage) -> str:
@@ -183,9 +186,9 @@ def _ref(page: FoundPage) -> str:
 
 @contextmanager
 def _opened(source: str, password: str | None) -> Generator[Sequence[_OpenPage]]:
-    """The pages of a document's file, none if there is no such file."""
+    """The pages of a document's file; empty if there is no such file."""
     path = Path(source)
-    # An index may name documents as it likes: only what can be the path of a file is opened.
+    # The name of a document may be any text; it is opened only if it is the path of a file.
     try:
         is_file = path.is_file()
     except (OSError, ValueError):
@@ -213,7 +216,7 @@ def _image_of(pages: Sequence[_OpenPage], number: int, budget: PixelBudget) -> P
 def _as_indexed(
     page: FoundPage, budget: PixelBudget, password: str | None
 ) -> Generator[tuple[_OpenPage, PageImage]]:
-    """The page of the file, and its image, which is the one that was indexed."""
+    """The page of the file, and its image, which has the pixels that were indexed."""
     with _opened(page.source, password) as pages:
         number = page.page_number or 0
         drawn = _image_of(pages, number, budget)

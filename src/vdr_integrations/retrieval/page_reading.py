@@ -1,4 +1,4 @@
-"""The pages of PDFs as frameworks keep them: facts, a reference, and an image in the page store."""
+"""Reads pages of PDFs for the frameworks: facts, a reference, and an image in the page store."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ReadPage:
         source: The document.
         page_number: 1-based.
         page_label: What is printed on the page ("iv"), or the page number as text.
-        total_pages: Pages of the document.
+        total_pages: Number of pages of the document.
         page_ref: ``vdr-page:<sha256>`` of the image.
         text: The text layer, empty for scans.
     """
@@ -41,19 +41,19 @@ class ReadPage:
 
     @classmethod
     def of(cls, hit: Hit) -> Self:
-        """The page that a search found, as it was read."""
+        """The page of a hit."""
         return cls(
             hit.source, hit.page_number, hit.page_label, hit.total_pages, hit.page_ref, hit.text
         )
 
     @property
     def file_name(self) -> str:
-        """What the citation calls the document."""
+        """The name of the document in the citation."""
         return file_name_of(self.source)
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Metadata that both frameworks give a page, under the same names; JSON-able."""
+        """Metadata that a page has in both frameworks, with the same keys; JSON-able."""
         return {
             "source": self.source,
             "file_name": self.file_name,
@@ -79,7 +79,7 @@ class PageReading:
     """Reads pages of open PDFs.
 
     Attributes:
-        store: Where images go.
+        store: The store that images are put into.
         budget: Size that pages are drawn at.
     """
 
@@ -89,11 +89,11 @@ class PageReading:
     def pages(
         self, pdf: PdfDocument, *, source: str | None, on_error: ErrorHandler
     ) -> Iterator[ReadPage]:
-        """All pages, in order, each drawn and stored when it is asked for.
+        """All pages, in order, each drawn and stored when it is requested.
 
         Args:
-            pdf: Open.
-            source: The name of the document; None: ``sha256:`` and the digest of its bytes.
+            pdf: An open PDF.
+            source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
             on_error: Called with the error of a page that cannot be used.
         """
         name = source or f"sha256:{pdf.sha256}"

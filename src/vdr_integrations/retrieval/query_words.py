@@ -1,4 +1,4 @@
-"""Which query tokens are the words of the question, and which belong to the prompt."""
+"""Separates the query tokens that are words of the question from those of the prompt."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _SPLIT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 
 
 class QueryWord(NamedTuple):
-    """A word of a question, in one piece or several.
+    """A word of a question, made of one token or several.
 
     Attributes:
-        text: As it was asked, without spaces and punctuation around it.
-        tokens: Its query tokens, counted from 0; one after the other.
+        text: The word in the question, without spaces and punctuation around it.
+        tokens: Its query tokens, counted from 0; they are consecutive.
     """
 
     text: str
@@ -40,65 +40,64 @@ class _Piece(NamedTuple):
 
 
 def query_words(tokens: Sequence[str], *, prompt: str | None = None) -> list[QueryWord]:
-    """The words among the tokens of a question: no prompt, no augmentation, no punctuation.
+    """The words of a question, without prompt, augmentation and punctuation.
 
     Args:
         tokens: Texts of all query tokens in order, see ``MultiVectorEncoder.query_tokens``; those
             of several questions may follow each other.
-        prompt: ``Checkpoint.query_prompt`` that the question was put into; found among the known
-            ones when left out.
+        prompt: ``Checkpoint.query_prompt`` around the question; None looks for a known prompt.
 
     Returns:
-        In the order of the question. Pieces of a word are one word; characters of scripts without
-        spaces (Chinese, Japanese) are words by token. None where the question has no letters.
+        Words in the order of the question. The tokens of a word are joined; in scripts without
+        spaces (Chinese, Japanese) each token is a word. Empty if the question has no letters.
     """
     joined = "".join(tokens)
     before, after = _around(joined, prompt)
     asked = _questions(joined, before, after)
     words: list[QueryWord] = []
     for group in _groups(tokens, asked):
-        said = [n for n, piece in enumerate(group) if any(map(_is_said, piece.text))]
-        if said:
-            pieces = group[said[0] : said[-1] + 1]
+        kept = [n for n, piece in enumerate(group) if any(map(_is_letter_or_digit, piece.text))]
+        if kept:
+            pieces = group[kept[0] : kept[-1] + 1]
             text = "".join(piece.text for piece in pieces)
-            words.append(QueryWord(_bare(text), tuple(piece.number for piece in pieces)))
+            words.append(QueryWord(_without_marks(text), tuple(piece.number for piece in pieces)))
     return words
 
 
 def tokens_of_word(words: Sequence[QueryWord], asked: str) -> list[tuple[int, ...]]:
-    """The tokens of a word wherever a question has it, blind to case, accents and marks.
+    """The tokens of each occurrence of a word, ignoring case, accents and punctuation.
 
-    Tokenizers differ in what they keep of these: l'uva is one word to some and two to others.
+    Tokenizers treat these differently: l'uva is one word for some and two for others.
 
     Args:
-        words: Of :func:`query_words`.
-        asked: A word, as it was asked or as a tokenizer gives it.
+        words: Result of :func:`query_words`.
+        asked: A word, as in the question or as a tokenizer returns it.
 
     Returns:
-        None where the question does not have it.
+        Empty if the question does not have the word.
     """
     wanted = _spelled(asked)
     spelled = [_spelled(word.text) for word in words]
     found: list[tuple[int, ...]] = []
     for first in range(len(words)):
-        said: list[str] = []
+        joined: list[str] = []
         for last in range(first, len(words)):
-            said += spelled[last]
-            if len(said) >= len(wanted):
-                if said == wanted:
+            joined += spelled[last]
+            if len(joined) >= len(wanted):
+                if joined == wanted:
                     found.append(tuple(n for word in words[first : last + 1] for n in word.tokens))
                 break
     return found
 
 
 def _spelled(text: str) -> list[str]:
-    """Letters and digits without case and accents, cut where there are others."""
+    """Letters and digits without case and accents, split at all other characters."""
     plain = "".join(
         character
         for character in unicodedata.normalize("NFD", text.casefold())
         if not unicodedata.combining(character)
     )
-    return "".join(c if _is_said(c) else " " for c in plain).split()
+    return "".join(c if _is_letter_or_digit(c) else " " for c in plain).split()
 
 
 def _around(joined: str, prompt: str | None) -> tuple[str, str]:
@@ -111,7 +110,7 @@ def _around(joined: str, prompt: str | None) -> tuple[str, str]:
 
 
 def _questions(joined: str, before: str, after: str) -> list[tuple[int, int]]:
-    """First and last character, exclusive, of each question."""
+    """Start and end, exclusive, of each question, in characters."""
     found: list[tuple[int, int]] = []
     at, end = len(before), len(joined) - len(after)
     between = after + before
@@ -122,7 +121,7 @@ def _questions(joined: str, before: str, after: str) -> list[tuple[int, int]]:
 
 
 def _groups(tokens: Sequence[str], asked: Sequence[tuple[int, int]]) -> Iterator[list[_Piece]]:
-    """Tokens of the questions that hang together without a space."""
+    """Groups of tokens of the questions that have no space between them."""
     group: list[_Piece] = []
     at = 0
     for number, token in enumerate(tokens):
@@ -130,7 +129,7 @@ def _groups(tokens: Sequence[str], asked: Sequence[tuple[int, int]]) -> Iterator
             token[max(first - at, 0) : max(last - at, 0)] for first, last in asked if last > at
         )
         at += len(token)
-        if group and (not text or _is_parted(group[-1].text, text)):
+        if group and (not text or _is_word_end(group[-1].text, text)):
             yield group
             group = []
         if text:
@@ -139,15 +138,15 @@ def _groups(tokens: Sequence[str], asked: Sequence[tuple[int, int]]) -> Iterator
         yield group
 
 
-def _is_parted(left: str, right: str) -> bool:
+def _is_word_end(left: str, right: str) -> bool:
     ends = (left[-1], right[0])
     return any(end.isspace() or unicodedata.east_asian_width(end) in "WF" for end in ends)
 
 
-def _is_said(character: str) -> bool:
+def _is_letter_or_digit(character: str) -> bool:
     return character.isalnum() or character == _SPLIT_CHARACTER
 
 
-def _bare(text: str) -> str:
-    said = [n for n, character in enumerate(text) if _is_said(character)]
-    return text[said[0] : said[-1] + 1]
+def _without_marks(text: str) -> str:
+    kept = [n for n, character in enumerate(text) if _is_letter_or_digit(character)]
+    return text[kept[0] : kept[-1] + 1]

@@ -1,4 +1,4 @@
-"""What is searched for: texts, a page's image, or token vectors."""
+"""A question: texts, an image, or token vectors."""
 
 from __future__ import annotations
 
@@ -23,22 +23,34 @@ __all__ = ["Question", "direction_of_mean"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """One of three: texts, an image, or vectors.
+    """What to search for: texts, an image, or vectors, and only one of them.
 
     Attributes:
         texts: Several texts count together. By late interaction the score of a page is the sum of
             its scores; a dense search uses the direction of the mean of their vectors.
         page: An image; its tokens are those of the query.
         vectors: float32 (query tokens, dimension), rows of length 1, for late interaction.
+
+    Raises:
+        OptionError: None of them is given, or more than one.
     """
 
     texts: tuple[str, ...] = ()
     page: Page | None = None
     vectors: NDArray[np.float32] | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse none and several: the vectors of one would be kept as those of another."""
+        given = (bool(self.texts), self.page is not None, self.vectors is not None)
+        if sum(given) != 1:
+            raise OptionError(
+                f"a question is either texts, a page or vectors, found {sum(given)} of them; give "
+                f"exactly one."
+            )
+
     @classmethod
     def of(cls, asked: str | Sequence[str] | Question) -> Question:
-        """The question of a text, of several texts, or a question as it is.
+        """The question of a text or of several texts; a ``Question`` is returned unchanged.
 
         Raises:
             OptionError: An empty text, something that is not text, or half a surrogate pair.
@@ -51,10 +63,10 @@ class Question:
         return cls(texts=tuple(texts))
 
     def tokens(self, encoder: MultiVectorEncoder) -> NDArray[np.float32]:
-        """float32 (query tokens, dimension).
+        """The token vectors of the question, float32 (query tokens, dimension).
 
         Raises:
-            EncodingError: The model could not give vectors, or a text is too long.
+            EncodingError: The model could not compute vectors, or a text is too long.
         """
         if self.vectors is not None:
             return self.vectors
@@ -71,11 +83,11 @@ class Question:
         return np.concatenate(await encoder.aencode_queries(self.texts))
 
     def dense(self, encoder: DenseEncoder) -> NDArray[np.float32]:
-        """float32 (dimension,), of length 1.
+        """The dense vector of the question, float32 (dimension,), of length 1.
 
         Raises:
             OptionError: The question is token vectors.
-            EncodingError: The model could not give a vector.
+            EncodingError: The model could not compute a vector.
         """
         if self.page is not None:
             return encoder.encode_pages([self.page])[0]
@@ -88,12 +100,12 @@ class Question:
         return direction_of_mean(await encoder.aencode_queries(self._dense_texts()))
 
     def token_texts(self, encoder: MultiVectorEncoder | None) -> list[str]:
-        """The text of every query token, prompt included; numbers for vectors.
+        """The text of every query token, prompt included; for vectors, their numbers.
 
         Raises:
             OptionError: The question is an image.
         """
-        if self.vectors is not None:  # a space before each, or they would be pieces of one word
+        if self.vectors is not None:  # the space makes each number a word of its own
             return [f" {number}" for number in range(len(self.vectors))]
         if not self.texts or encoder is None:
             raise OptionError(
@@ -117,7 +129,7 @@ def direction_of_mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         vectors: float32 (n, dimension), rows of length 1.
 
     Returns:
-        float32 (dimension,), of length 1; the vector itself if there is one.
+        float32 (dimension,), of length 1; a single vector is returned unchanged.
 
     Raises:
         InvalidVectorError: They cancel each other out.
@@ -128,6 +140,7 @@ def direction_of_mean(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     length = float(np.linalg.norm(mean))
     if length == 0.0:
         raise InvalidVectorError(
-            f"the {len(vectors)} queries cancel each other out: their mean is zero. Leave one out."
+            f"the mean of the {len(vectors)} query vectors is zero, so it has no direction. Leave "
+            f"one query out."
         )
     return (mean / length).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Which places on a page explain its MaxSim score. Pure arithmetic."""
+"""Finds the places on a page that explain its MaxSim score. Pure arithmetic."""
 
 from __future__ import annotations
 
@@ -19,30 +19,32 @@ if TYPE_CHECKING:
 __all__ = ["Region", "regions_of_words", "relevance", "strongest_regions"]
 
 _SHARE_OF_PEAK = 0.5
-"""Cells belong to a region while they reach this share of its hottest cell."""
+"""A cell belongs to a region if it reaches this share of the relevance of its hottest cell."""
 
 _NOISE = 2.0
-"""Spreads above its median that any token reaches somewhere on a page by chance."""
+"""Number of spreads above its median that any token reaches somewhere on a page by chance."""
 
 _AGREEMENT = 0.7
-"""Below 1: a cell that all pieces of a word match counts more than one that a single piece does. So
-does a word of several pieces: that they match at one place is hardly chance."""
+"""Exponent below 1: a cell that all tokens of a word match counts more than a cell that only one of
+them matches. A word of several tokens counts more too, because that all of them match at one place
+is hardly chance."""
 
 _STANDOUT = 3
-"""Above 1: a cell that one word matches well counts more than one that several match a little."""
+"""Exponent above 1: a cell that one word matches well counts more than one that several words match
+a little."""
 
 _BESIDE = 2
-"""A cell's neighbours in its line add at most so many times what it says itself."""
+"""The neighbours of a cell in its row add at most this many times its own relevance each."""
 
 
 class Region(NamedTuple):
     """A box of whole cells.
 
     Attributes:
-        left: Fraction of the page's width, 0 to 1, like the next three of width or height.
-        top: From the upper edge.
-        right: Greater than ``left``.
-        bottom: Greater than ``top``.
+        left: Fraction of the page's width, 0 to 1.
+        top: Fraction of the page's height, 0 to 1, from the upper edge.
+        right: Fraction of the page's width, greater than ``left``.
+        bottom: Fraction of the page's height, greater than ``top``.
         score: Relevance of its hottest cell, see :func:`relevance`; above 0.
     """
 
@@ -56,21 +58,21 @@ class Region(NamedTuple):
 def relevance(
     grids: NDArray[np.float32], *, tokens: Sequence[int | Sequence[int]] | None = None
 ) -> NDArray[np.float32]:
-    """How much each cell says for the page, all words of a question together.
+    """How much each cell contributes to a hit, for all words of a question together.
 
     A token of the prompt is about equally similar to every cell, a word of the question to few.
-    So of each token only what exceeds its median over the page counts, weighted by how far its
-    peak stands out of its own spread; a token that stands out nowhere weighs nothing. A word is
-    often wider than a cell, and its pieces match beside each other: what a cell's neighbours in its
-    line say is added to what it says itself.
+    So only what exceeds a token's median over the page counts, weighted by how far its peak stands
+    out from its own spread; a token that stands out nowhere has the weight 0. A word is often
+    wider than a cell, and its tokens match in cells side by side: the neighbours of a cell in its
+    row are added to the cell.
 
     Args:
         grids: float32 (query tokens, rows, columns), see ``SimilarityGrids``.
-        tokens: Only these query tokens, counted from 0; several in a sequence are one word. Each
-            by itself when left out.
+        tokens: Only these query tokens, counted from 0; a sequence of several is one word. None
+            uses all tokens, each as a word.
 
     Returns:
-        float32 (rows, columns), 0 and above, where the words match; it ranks the cells of one page.
+        float32 (rows, columns), at least 0; compare it only between cells of one page.
 
     Raises:
         OptionError: Another shape, no tokens, or tokens that are not in ``grids``.
@@ -104,20 +106,20 @@ def strongest_regions(
 ) -> list[Region]:
     """Boxes around the cells that explain a page's score, strongest first.
 
-    From the hottest cell a region grows over its neighbours (the eight around a cell) while they
-    reach half of its relevance; the next begins at the hottest cell outside the boxes before it.
+    A region starts at the hottest cell and adds neighbours (the eight around a cell) that have at
+    least half of its relevance; the next region starts at the hottest cell outside earlier boxes.
 
     Args:
         grids: float32 (query tokens, rows, columns), see ``SimilarityGrids``.
-        count: At most this many, at least 1.
+        count: Maximum number of regions, at least 1.
         tokens: As in :func:`relevance`.
 
     Returns:
-        Fewer than ``count`` where nothing else stands out; none on a page that is the same
-        everywhere. Boxes may overlap where regions wind around each other.
+        Fewer than ``count`` if nothing else stands out; empty for a page that is the same
+        everywhere. Boxes may overlap.
 
     Raises:
-        OptionError: As :func:`relevance`, or ``count`` below 1.
+        OptionError: See :func:`relevance`; or ``count`` is below 1.
         InvalidVectorError: NaN or infinity.
     """
     if count < 1:
@@ -144,9 +146,9 @@ def regions_of_words(
     """The strongest regions of the words of a question, without its prompt.
 
     Args:
-        grids: Of the question on a page.
+        grids: Similarity grids of the question on a page.
         prompt: As in ``query_words``.
-        count: At most this many.
+        count: Maximum number of regions.
 
     Raises:
         OptionError: ``count`` below 1.
@@ -157,7 +159,7 @@ def regions_of_words(
 
 
 def _grown(warm: NDArray[np.bool_], start: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Box of the warm cells that hang together with ``start``: top, left, bottom, right."""
+    """Box of the warm cells that are connected with ``start``: top, left, bottom, right."""
     rows, columns = warm.shape
     seen, waiting = {start}, [start]
     while waiting:
@@ -177,7 +179,7 @@ def _chosen(
     if not isinstance(grids, np.ndarray) or grids.ndim != 3 or 0 in grids.shape:  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
         raise OptionError(
             f"grids must be a numpy array of (query tokens, rows, columns), none of them 0, found "
-            f"{getattr(grids, 'shape', type(grids).__name__)}; take those of SimilarityGrids."
+            f"{getattr(grids, 'shape', type(grids).__name__)}; use those of SimilarityGrids."
         )
     if not np.isfinite(grids).all():
         raise InvalidVectorError(

@@ -1,4 +1,4 @@
-"""Why a page was found: how similar each token of a question is to each place on the page."""
+"""How similar each token of a question is to each place on a page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["SimilarityGrids"]
 
 
 class SimilarityGrids(NamedTuple):
-    """What heat maps are drawn from.
+    """The data of a heat map.
 
     Attributes:
         tokens: Text of every query token, prompt included, in order.
-        grids: float32 (query tokens, rows, columns): its cosine with every visual token, which
-            cover the page's image evenly, line by line.
+        grids: float32 (query tokens, rows, columns): cosine of each query token with each visual
+            token. The visual tokens cover the page's image evenly, row by row.
     """
 
     tokens: tuple[str, ...]

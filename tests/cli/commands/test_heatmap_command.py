@@ -99,7 +99,7 @@ def test_a_page_is_named_by_its_rank_or_by_document_and_number(
         (["--source", "menu.pdf"], "--source and --page together"),
         (["--hit", 1, "--source", "menu.pdf", "--page", 1], "--source and --page together"),
         (["--source", "menu.pdf", "--page", 7], "menu.pdf page 7 is not in index"),
-        (["--token", "soup"], "'soup' is no word of the question"),
+        (["--token", "soup"], "'soup' is not a word of the question"),
         (["--token", 99], "tokens 0 to"),
     ],
 )
@@ -146,7 +146,7 @@ def test_a_dash_writes_the_picture_to_stdout_and_another_reads_the_question(
     assert asked.stdout_bytes == (tmp_path / "heat.png").read_bytes()
     both = vdr(*command, "--out", "-", "--json", asked=QUESTION)
     assert (both.exit_code, both.stdout) == (1, "")
-    assert "picture alone" in both.stderr
+    assert "only the image" in both.stderr
     two = vdr(*command, "--out", "two.png", asked="Sandwich\nLemonade\n")
     assert (two.exit_code, two.stdout) == (1, "")
     assert "one question" in two.stderr

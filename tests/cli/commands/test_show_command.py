@@ -119,7 +119,7 @@ def test_the_text_layer_is_printed_without_control_characters(
         (["--ref", "vdr-page:" + "0" * 64, "--text"], "no page of the index"),
         (["--ref", "a.pdf", "--text"], "page_ref must be"),
         (["a.pdf", 1], "no terminal"),
-        (["a.pdf", 1, "--out", "-", "--text"], "picture alone"),
+        (["a.pdf", 1, "--out", "-", "--text"], "only the image"),
         (["a.pdf", 1, "--out", "nowhere/at/all.png"], "nowhere"),
         (["a.pdf", 1, "--text", "--password-env", "VDR_UNSET"], "which is not set"),
     ],
@@ -214,7 +214,7 @@ def test_without_a_viewer_the_page_is_drawn_in_the_terminal_or_refused(
         assert png(data).getpixel((0, 0)) == (0, 0, 128)
     else:
         assert (seen.exit_code, seen.terminal) == (1, "")
-        assert "no program opens pictures here" in seen.other
+        assert "there is no program to open images" in seen.other
         assert "--out FILE" in seen.other
         assert len(seen.other.splitlines()) == 1
     assert list((tmp_path / "tmp").iterdir()) == []

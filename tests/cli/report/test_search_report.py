@@ -239,7 +239,7 @@ def test_a_folder_that_is_not_there_is_an_error_before_anything_is_searched(
         "search", QUESTION, "--index", menus / "ix", "--report", tmp_path / "none" / "out.html"
     )
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "there is no folder" in done.stderr
+    assert "does not exist; create it" in done.stderr
 
 
 def test_the_report_is_no_stream_beside_the_hits(

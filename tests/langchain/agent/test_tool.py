@@ -282,7 +282,7 @@ def test_limits_are_of_one_call(late: VisualDocumentSearchTool) -> None:
     )
     message = asked(tool, question="Costs fell")
     assert len(images(message)) == 1
-    left_out = "is left out, the limits of one call are reached"
+    left_out = "is left out, because the limits of one call are reached"
     assert text_of(message).count(left_out) == 2
     refused = asked(tool, question="Costs fell", k=4)
     assert refused.status == "error"

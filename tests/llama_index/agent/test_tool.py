@@ -281,7 +281,7 @@ def test_limits_are_of_one_call(late: VisualDocumentSearchTool) -> None:
     output = tool.call("Costs fell")
     assert tool.metadata.name == output.tool_name == "look"
     assert len(images(output.blocks)) == 1
-    assert output.content.count("is left out, the limits of one call are reached") == 2
+    assert output.content.count("is left out, because the limits of one call are reached") == 2
     refused = tool.call("Costs fell", k=4)
     assert refused.is_error
     assert refused.content == "k must be from 1 to 3, found 4."

@@ -58,6 +58,9 @@ def test_secrets_are_in_no_dictionary_and_no_representation() -> None:
         assert "hf_secret" not in shown
         assert "pa55word" not in shown
     assert copy.deepcopy(embedding).token == token
+    pickled = pickle.dumps(embedding)
+    assert b"hf_secret" not in pickled
+    assert pickle.loads(pickled).token is None
     assert pickle.loads(pickle.dumps(reader)).password == password
 
 

@@ -11,7 +11,13 @@ from llama_index.core.schema import Document, ImageNode, TextNode
 from tests.pdfs import write_pdf
 
 from vdr_integrations.errors import OptionError, PageReferenceError
-from vdr_integrations.index import Compression, LateInteractionIndex, sync_index
+from vdr_integrations.index import (
+    Compression,
+    DocumentRecord,
+    LateInteractionIndex,
+    PageRecord,
+    sync_index,
+)
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.llama_index import ColQwen2Retriever, PDFPageReader
 
@@ -109,6 +115,35 @@ def test_metadata_that_changed_replace_what_they_were_without_encoding(
         assert one.vectors is not None
         assert other.vectors is not None
         np.testing.assert_array_equal(one.vectors, other.vectors)
+
+
+@pytest.mark.parametrize("compression", [None, Compression(token_pooling=2)])
+def test_a_page_keeps_its_bias_until_its_image_changes(
+    nodes: list[BaseNode],
+    encoder: MultiVectorEncoder,
+    reader: PDFPageReader,
+    report: Path,
+    server: QdrantServer,
+    *,
+    compression: Compression | None,
+) -> None:
+    retriever = ColQwen2Retriever.from_documents(
+        nodes, index=server, encoder=encoder, compression=compression
+    )
+    index = index_of(retriever)
+    pages = index.get(index.page_ids())
+    source, width = pages[0].source, index.manifest.dimension
+    staged = index.stage_document(source)
+    for page in pages:
+        record = PageRecord(page.page_number, "1", page.page_ref, grid=page.grid, bias=0.5)
+        staged.add(record, np.full((100, width), width**-0.5, np.float32))
+    staged.commit(DocumentRecord(source, index.documents()[0].file, len(pages)))
+    nodes[1].metadata["year"] = 2025
+    retriever.add_nodes([nodes[1]])
+    assert [page.bias for page in index.get(index.page_ids())] == [0.5, 0.5, 0.5]
+    write_pdf(report, ["Revenue grew", "Costs rose", "Outlook is calm"])
+    retriever.add_nodes(reader.load_data(report))
+    assert [page.bias for page in index.get(index.page_ids())] == [0.5, 0.0, 0.5]
 
 
 @pytest.mark.parametrize("compression", [None, Compression(token_pooling=2)])

@@ -100,6 +100,14 @@ def test_a_document_is_named_by_its_path(
         assert found(server, encoder, filters((key, Op.EQ, path + "x"))) == set()
 
 
+def test_filters_that_are_set_later_are_used_too(
+    filtered: list[BaseNode], encoder: MultiVectorEncoder, server: QdrantServer
+) -> None:
+    retriever = ColQwen2Retriever.from_documents(filtered, index=server, encoder=encoder)
+    retriever.filters = filters(("year", Op.EQ, 2022))
+    assert [hit.metadata["page_number"] for hit in retriever.retrieve("revenue")] == [2]
+
+
 def test_filters_inside_filters_all_hold() -> None:
     inner = filters(("year", Op.LT, 2024), ("kind", Op.EQ, "table"))
     given = filters(("year", Op.GTE, 2020), inner, ("page_number", Op.EQ, 2))

@@ -26,7 +26,7 @@ from tests.llama_index.retrieval.conftest import BUDGET, Encoded, chart
 
 from vdr_integrations import MultiVectorEncoder, PageImage
 from vdr_integrations.errors import IndexMismatchError, OptionError, PageReferenceError
-from vdr_integrations.index import Compression, maxsim_score
+from vdr_integrations.index import Compression, QdrantServer, maxsim_score
 from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever, VDREmbedding
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from tests.llama_index.conftest import Observed
 
     from vdr_integrations import PageStore
-    from vdr_integrations.index import QdrantServer
 
 QUERY = "How did revenue change?"
 
@@ -257,6 +256,13 @@ async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
         for hits in await reranked(rerank, scored(nodes), image):
             assert [hit.node_id for hit in hits] == [hit.node_id for hit in expected]
     assert "hf_secret" not in str(named.to_dict()) + repr(named)
+    assert b"hf_secret" not in pickle.dumps(named)
+
+
+def test_a_reranker_over_a_server_with_a_key_is_not_pickled_without_its_index() -> None:
+    server = QdrantServer(collection="pages", url="http://localhost:6333", api_key="key")
+    with pytest.raises(TypeError, match="never pickled"):
+        pickle.dumps(ColQwen2Rerank(index=server))
 
 
 def test_an_index_in_a_folder_is_opened_on_first_use_and_survives_copies(

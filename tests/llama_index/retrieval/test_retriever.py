@@ -299,7 +299,7 @@ def test_a_dense_model_is_refused_where_a_multi_vector_one_is_needed(
     tiny_checkpoint: Path, tmp_path: Path
 ) -> None:
     dense = load_encoder(str(tiny_checkpoint), device="cpu")
-    with pytest.raises(OptionError, match="one vector a token"):
+    with pytest.raises(OptionError, match="one vector per token"):
         ColQwen2Retriever(tmp_path, encoder=dense)  # pyright: ignore[reportArgumentType]
 
 

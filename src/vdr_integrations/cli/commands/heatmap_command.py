@@ -1,4 +1,4 @@
-"""``vdr heatmap``: why a page was found, as a picture."""
+"""``vdr heatmap``: why a page was found, as an image."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def heatmap_command(
     source: Annotated[
         Path | None,
         typer.Option(
-            "--source", help="Document of the page, instead of --hit; it need not be a hit."
+            "--source", help="Document of the page, instead of --hit; it does not have to be a hit."
         ),
     ] = None,
     page: Annotated[
@@ -70,7 +70,7 @@ def heatmap_command(
         ),
     ] = None,
     boxes: Annotated[
-        int, typer.Option("--boxes", min=0, help="Outline this many of the strongest regions.")
+        int, typer.Option("--boxes", min=0, help="Number of the strongest regions to outline.")
     ] = 0,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: the page, its words and its regions.")
@@ -89,9 +89,9 @@ def heatmap_command(
 
         asked, password = asked_questions(question), password_in(password_env)
         if len(asked) > 1:
-            raise OptionError(f"a heat map is of one question, and stdin has {len(asked)}.")
+            raise OptionError(f"a heat map shows one question, and stdin has {len(asked)}.")
         if out == STDOUT and as_json:
-            raise OptionError("--out - is the picture alone; write JSON by another call.")
+            raise OptionError("--out - writes only the image; print JSON with another call.")
         if (source is None) != (page is None) or (hit is not None and source is not None):
             raise OptionError("name the page by --hit, or by --source and --page together.")
         with opened_index(index) as opened:
@@ -103,7 +103,7 @@ def heatmap_command(
             )
             drawn = searcher.heatmap(asked[0], found)
             chosen = int(token) if token is not None and token.isdecimal() else token
-            # A word of digits is more likely meant than the token of that number.
+            # The user more likely means a word of digits than the token with that number.
             if token is not None and token in {word.text for word in drawn.words}:
                 chosen = token
             png = drawn.png(chosen, boxes=boxes)
@@ -128,8 +128,8 @@ def _named(searcher: PageSearcher, question: str, source: Path, page_number: int
     pages = index.get([page_id(name, page_number) for name in names])
     if not pages:
         raise OptionError(
-            f"{source} page {page_number} is not in index {index.path}; see what it has with "
-            f"vdr search, or index it first."
+            f"{source} page {page_number} is not in index {index.path}; list its documents with "
+            f"vdr info --documents, or index this one first."
         )
     (best,) = searcher.rerank(question, pages, top_n=1)
     return pages[best.place].hit(best.score)

@@ -56,8 +56,7 @@ def search_command(
     recall_model: Annotated[
         str | None,
         typer.Option(
-            help="Hub id or folder of the model of these vectors, if it has moved. (default: as in "
-            "the index)"
+            help="Hub id or folder of the dense model, if it has moved. (default: as in the index)"
         ),
     ] = None,
     as_json: Annotated[

@@ -1,4 +1,4 @@
-"""``vdr show``: a page of an index as a picture or as text."""
+"""``vdr show``: a page of an index as an image or as text."""
 
 from __future__ import annotations
 
@@ -96,9 +96,9 @@ def _check(
     if (source is None) != (page is None) or (source is None) == (ref is None):
         raise OptionError("name one page: SOURCE and PAGE, or --ref alone.")
     if out == STDOUT and (text or as_json):
-        raise OptionError("--out - is the picture alone; write text and JSON by another call.")
+        raise OptionError("--out - writes only the image; print text and JSON with another call.")
     if is_seen and not sys.stdout.isatty():
-        raise OptionError("there is no terminal to show the page on; give --out FILE or --text.")
+        raise OptionError("there is no terminal to show the page in; give --out FILE or --text.")
 
 
 def _page(index: PageIndex, source: str | None, number: int | None, ref: str | None) -> FoundPage:
@@ -131,17 +131,17 @@ def _picture(
 
 
 def _deliver(picture: Image.Image, out: Path | None) -> None:
-    """Write the picture, or open it in the viewer of the desktop, or draw it in the terminal.
+    """Write the image, or open it in the viewer of the desktop, or draw it in the terminal.
 
     Raises:
-        OptionError: There is no viewer, and the terminal shows no pictures.
+        OptionError: There is no viewer, and the terminal cannot show images.
     """
     file = io.BytesIO()
     picture.save(file, format="PNG")
     if out is not None:
         write_picture(file.getvalue(), out)
     else:
-        # It stays: the viewer reads it after this process has ended.
+        # The file stays, because the viewer may read it after this process has ended.
         with tempfile.NamedTemporaryFile("wb", prefix="vdr-", suffix=".png", delete=False) as made:
             made.write(file.getvalue())
         if typer.launch(made.name) != 0:
@@ -152,7 +152,7 @@ def _deliver(picture: Image.Image, out: Path | None) -> None:
                 sys.stdout.write(drawn_in_terminal(picture))
             except OptionError as error:
                 raise OptionError(
-                    f"no program opens pictures here, and {error} Give --out FILE."
+                    f"there is no program to open images, and {error} Give --out FILE."
                 ) from None
 
 
@@ -175,7 +175,7 @@ def _show_json(
 
 
 def _printable(text: str) -> str:
-    """Lines without control characters, which could drive a terminal."""
+    """Lines without control characters, which could control the terminal."""
     lines = [
         "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line.expandtabs())
         for line in text.splitlines()

@@ -1,8 +1,8 @@
-"""Indexes of either kind: opened by what lies in their folder, made as the caller asks."""
+"""Opens an index of either kind, or makes a new one as the caller wants it."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,12 +24,12 @@ __all__ = ["Kind", "opened_index", "searcher_to_write"]
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What the caller wants a new index to be; one that is there keeps its kind.
+    """The kind of a new index; an existing index keeps its kind.
 
     Attributes:
-        late_interaction: One vector a token; else one a page.
-        compression: Of token vectors; None where the caller said nothing.
-        recall: Model whose vector of each page lies beside those of its tokens; None likewise.
+        late_interaction: Store one vector per token; else one per page.
+        compression: Compression of token vectors; None if the caller chose none.
+        recall: Model of the dense vectors that are stored with the token vectors; None for none.
     """
 
     late_interaction: bool = False
@@ -45,20 +45,20 @@ class Kind:
         if self.late_interaction:
             return
         if self.compression is not None:
-            raise OptionError("--compression is of token vectors; add --late-interaction.")
+            raise OptionError("--compression is for token vectors; add --late-interaction.")
         if self.recall is not None:
             raise OptionError("--recall is for token vectors; add --late-interaction.")
 
     def check(self, index: PageIndex) -> None:
-        """Refuse an index that is of another kind, compressed otherwise, or without dense vectors.
+        """Refuse an existing index that does not fit.
 
         Raises:
-            OptionError: It is.
+            OptionError: It is of another kind, has another compression, or no dense vectors.
         """
         if index.late is None:
             if self.late_interaction or self.compression is not None or self.recall is not None:
                 raise OptionError(
-                    f"index {index.path} keeps one vector a page; leave --late-interaction, "
+                    f"index {index.path} keeps one vector per page; leave --late-interaction, "
                     f"--compression and --recall out, or index into another folder."
                 )
             return
@@ -81,7 +81,7 @@ def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[PageIndex]:
 
     Args:
         path: The folder.
-        wait_s: How long writes wait for another writer.
+        wait_s: How long writes wait for another writer, in seconds.
 
     Raises:
         IndexNotFoundError: There is no index.
@@ -99,28 +99,29 @@ def searcher_to_write(
 
     Args:
         path: The folder.
-        options: Of the encoder; with ``kind.recall``, the dimension is that of its vectors.
-        kind: What a new index shall be.
-        wait_s: How long writes wait for another writer.
+        options: Options of the encoder; with ``kind.recall``, ``dimension`` is that of its vectors.
+        kind: The kind of a new index.
+        wait_s: How long writes wait for another writer, in seconds.
 
     Raises:
-        OptionError: The index that is there is of another kind.
+        OptionError: The existing index is of another kind.
         IndexStoreError: See :func:`opened_index`.
         CheckpointError: The model cannot be loaded.
     """
-    try:
-        index = open_index(path, wait_s=wait_s)
-    except IndexNotFoundError:
-        kind.check_new()
-        searcher = _searcher(path, options, kind, recall=kind.recall is not None)
-        index = searcher.create(
-            late_interaction=kind.late_interaction, compression=kind.compression, wait_s=wait_s
-        )
-    else:
-        kind.check(index)
-        keeps_both = index.late is not None and index.dense_manifest is not None
-        searcher = _searcher(index, options, kind, recall=keeps_both)
-    with index:
+    with ExitStack() as stack:
+        try:
+            index = stack.enter_context(open_index(path, wait_s=wait_s))
+        except IndexNotFoundError:
+            kind.check_new()
+            searcher = _searcher(path, options, kind, recall=kind.recall is not None)
+            made = searcher.create(
+                late_interaction=kind.late_interaction, compression=kind.compression, wait_s=wait_s
+            )
+            stack.enter_context(made)
+        else:
+            kind.check(index)
+            keeps_both = index.late is not None and index.dense_manifest is not None
+            searcher = _searcher(index, options, kind, recall=keeps_both)
         yield searcher
 
 

@@ -1,4 +1,4 @@
-"""``vdr search --report``: what was found, as a page that can be passed on."""
+"""``vdr search --report``: the hits as one HTML page that can be shared."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ _EXCERPT_CHARACTERS = 320
 def reporting(
     path: Path | None, searcher: PageSearcher
 ) -> Generator[Callable[[str, Sequence[Hit]], None]]:
-    """Collect questions with their hits, and write the report when all are asked.
+    """Collect questions with their hits, and write the report at the end of the block.
 
     A page whose image is not available is listed without one.
 
     Args:
-        path: The HTML file, in place of what is there; None for no report.
-        searcher: That finds the hits; over an index of late interaction it gives heat maps.
+        path: The HTML file; an existing file is replaced. None for no report.
+        searcher: The searcher of the hits; with an index of late interaction there are heat maps.
 
     Raises:
         OptionError: The folder of the file does not exist.
@@ -42,7 +42,7 @@ def reporting(
         yield lambda _question, _hits: None
         return
     if not path.parent.is_dir():
-        raise OptionError(f"--report {path}: there is no folder {path.parent}; make it first.")
+        raise OptionError(f"--report {path}: the folder {path.parent} does not exist; create it.")
     asked: list[ReportQuestion] = []
 
     def keep(question: str, hits: Sequence[Hit]) -> None:

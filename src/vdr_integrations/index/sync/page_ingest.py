@@ -1,4 +1,4 @@
-"""Pages whose images are in a page store, on their way into an index, document by document."""
+"""Puts pages whose images are in a page store into an index, document by document."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["GivenPage", "PageIngest"]
 
-# Never the state of a file: to sync_index, which reads the file, these pages are out of date.
+# No file has this state, so sync_index, which reads the file, sees these pages as out of date.
 _NO_FILE = FileState(sha256="0" * 64, size_bytes=0, modified_ns=0, checked_ns=0)
 
 
@@ -29,10 +29,10 @@ class GivenPage:
     """A page that a caller puts into an index.
 
     Attributes:
-        source: Its document.
-        total_pages: Pages of the document.
-        record: With the reference of its image.
-        metadata: The caller's, JSON-able.
+        source: Name of the document.
+        total_pages: Number of pages of the document.
+        record: The page, with the reference of its image.
+        metadata: Metadata of the caller, JSON-able.
     """
 
     source: str
@@ -42,11 +42,11 @@ class GivenPage:
 
     @property
     def page_id(self) -> str:
-        """Its id in an index."""
+        """Id of the page in an index."""
         return page_id(self.source, self.record.page_number)
 
     def is_same(self, stored: StoredPage | None) -> bool:
-        """Whether the index holds the page as it is."""
+        """Whether the stored page is identical, apart from its vectors."""
         record = self.record
         return stored is not None and (
             (stored.page_ref, stored.page_label, stored.text, stored.total_pages, stored.metadata)
@@ -59,10 +59,11 @@ class PageIngest:
     """Puts pages into an index.
 
     Attributes:
-        index: Written to, document by document.
-        encoding: By the encoder that made the index; both, if it holds dense vectors too.
-        store: Where the pages' images are.
-        batch_pages: Pages in memory at a time.
+        index: The index to write to.
+        encoding: Encodes with the encoder that made the index; with both if it holds dense vectors
+            too.
+        store: Store of the pages' images.
+        batch_pages: Number of pages in memory at a time.
     """
 
     index: LateInteractionIndex
@@ -73,27 +74,27 @@ class PageIngest:
     def add(
         self, given: Sequence[GivenPage], *, on_document: Callable[[int], object] | None = None
     ) -> None:
-        """Add pages; those that are in the index already, as they are, are left alone.
+        """Add pages; a page that is already in the index, unchanged, is left alone.
 
-        Pages of a document that are not given stay, up to its number of pages. Each document is
-        committed as a whole.
+        Other pages of the document stay, up to its number of pages. Each document is committed as
+        a whole.
 
         Args:
-            given: In any order.
-            on_document: Called with the number of given pages of each document that is done.
+            given: Pages in any order.
+            on_document: Called after each document, with the number of its given pages.
 
         Raises:
             OptionError: One page with two images.
             PageReferenceError: An image is not in the store.
-            EncodingError: The encoder cannot go on; finished documents are in the index.
+            EncodingError: The encoder failed; finished documents are in the index.
         """
         documents: dict[str, dict[int, GivenPage]] = {}
         for page in given:
             pages, number = documents.setdefault(page.source, {}), page.record.page_number
             if pages.setdefault(number, page).record.page_ref != page.record.page_ref:
                 raise OptionError(
-                    f"{page.source} page {number} is given twice, with two images; give the newer "
-                    f"one only."
+                    f"{page.source} page {number} is given twice, with two images; give only the "
+                    f"newer one."
                 )
             pages[number] = page
         for source, pages in documents.items():
@@ -109,7 +110,10 @@ class PageIngest:
             total = next(reversed(given.values())).total_pages
             numbers = {number for number in stored if number <= total} | given.keys()
             pages = [
-                given.get(number) or _kept(stored[number], total) for number in sorted(numbers)
+                _measured(given[number], stored.get(number))
+                if number in given
+                else _kept(stored[number], total)
+                for number in sorted(numbers)
             ]
             staged = self.index.stage_document(source)
             try:
@@ -123,7 +127,7 @@ class PageIngest:
     def _stage(self, staged: StagedDocument, batch: Sequence[GivenPage]) -> None:
         held: dict[int, StoredPage] = {}
         kept = self.index.compression
-        # Pooled vectors would be pooled again, and those of 8 bits rounded again.
+        # Pooled vectors would be pooled again, and 8-bit vectors rounded again.
         if kept.token_pooling == 1 and kept.vectors != "int8":
             ids = [page.page_id for page in batch]
             held = {page.page_number: page for page in self.index.get(ids, with_vectors=True)}
@@ -144,6 +148,13 @@ class PageIngest:
         for page, encoded in zip(pages, self.encoding.encode(images), strict=True):
             record = replace(page.record, grid=encoded.grid)
             staged.add(record, encoded.vectors, dense=encoded.dense, metadata=page.metadata)
+
+
+def _measured(page: GivenPage, stored: StoredPage | None) -> GivenPage:
+    """The page with the bias that was measured for its image, if it has none itself."""
+    if stored is None or page.record.bias or stored.page_ref != page.record.page_ref:
+        return page
+    return replace(page, record=replace(page.record, bias=stored.bias))
 
 
 def _kept(page: StoredPage, total_pages: int) -> GivenPage:

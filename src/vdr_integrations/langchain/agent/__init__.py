@@ -1,1 +1,1 @@
-"""What agents and chat models are shown of pages."""
+"""How agents and chat models see pages: a tool, and content blocks."""

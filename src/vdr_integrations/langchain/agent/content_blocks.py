@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.messages.content import create_image_block, create_text_block
 
-from vdr_integrations.langchain.retrieval.hit_documents import page_of_document
+from vdr_integrations.langchain.retrieval.hit_documents import checked_page
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
@@ -23,10 +23,10 @@ __all__ = ["page_blocks", "page_image_block"]
 def page_image_block(
     document: Document, *, page_store_path: str | None = None
 ) -> ImageContentBlock:
-    """The image of a page, for the content of a chat message: PNG, so small print stays legible.
+    """The image of a page as a content block of a chat message: PNG, so small print stays legible.
 
     Args:
-        document: A page, as a vector store or retriever gave it back.
+        document: A page that a vector store or retriever returned.
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
             cache folder.
 
@@ -35,23 +35,21 @@ def page_image_block(
         PageReferenceError: The page is not in the store, or was altered.
     """
     png = BytesIO()
-    PageStore(page_store_path).get(page_of_document(document).page_ref or "").image.save(
-        png, format="PNG"
-    )
-    return create_image_block(
-        base64=base64.b64encode(png.getvalue()).decode("ascii"), mime_type="image/png"
-    )
+    page = PageStore(page_store_path).get(checked_page(document).page_ref or "")
+    page.image.save(png, format="PNG")
+    content = base64.b64encode(png.getvalue()).decode("ascii")
+    return create_image_block(base64=content, mime_type="image/png")
 
 
 def page_blocks(
     documents: Iterable[Document], *, page_store_path: str | None = None
 ) -> list[TextContentBlock | ImageContentBlock]:
-    """Pages as pairs of content blocks: the citation (``report.pdf, page 3 of 12:``), the image.
+    """Two content blocks for each page: citation (``report.pdf, page 3 of 12:``) and image.
 
-    Arguments and errors are those of :func:`page_image_block`.
+    See :func:`page_image_block` for arguments and errors.
     """
     blocks: list[TextContentBlock | ImageContentBlock] = []
     for document in documents:
         image = page_image_block(document, page_store_path=page_store_path)
-        blocks += [create_text_block(f"{page_of_document(document).citation}:"), image]
+        blocks += [create_text_block(f"{checked_page(document).citation}:"), image]
     return blocks

@@ -1,4 +1,4 @@
-"""LangChain tool with which an agent searches pages and looks at them."""
+"""LangChain tool that an agent uses to search pages and to look at them."""
 
 from __future__ import annotations
 
@@ -45,22 +45,22 @@ if TYPE_CHECKING:
 __all__ = ["VisualDocumentSearchTool"]
 
 
-def _say_what_is_wrong(error: Any) -> str:  # noqa: ANN401  # pydantic 1's error is another class
+def _error_text(error: Any) -> str:  # noqa: ANN401  # pydantic 1's error is another class
     return validation_message(error) if isinstance(error, ValidationError) else str(error)
 
 
 class VisualDocumentSearchTool(BaseTool):
-    """Searches pages for an agent, and opens what it found.
+    """Searches pages for an agent, and opens the pages that it found.
 
-    With ``question`` it gives, for each hit, a text block that stands alone (citation, score
-    where the retriever gives one, excerpt, page reference) and the page as an image block, within
-    ``limits``; the artifact is the documents. With ``include_region`` and a
-    ``ColQwen2Retriever``, also the part that matched. With ``page_ref``, a page that a search of
-    this tool found, or a ``region`` of it, is opened at a higher resolution: drawn again from its
-    PDF where that has not changed. Nothing else can be opened.
+    A call with ``question`` returns for each hit, within ``limits``, a text block (citation, score
+    if the retriever has one, excerpt, page reference) and the page as an image block; the artifact
+    is the documents. With ``include_region`` and a ``ColQwen2Retriever`` it also shows the part of
+    the page that matched. A call with ``page_ref`` opens a page that a search of this tool found,
+    or a ``region`` of it, at a higher resolution: it is drawn again from its PDF if the PDF has not
+    changed. Nothing else can be opened.
 
-    What a model did wrong, and pages that cannot be used, are tool messages with status "error"
-    that say what to do. Read-only; any number of threads and tasks may call one object.
+    If the model makes a mistake, or a page cannot be used, the tool message has the status "error"
+    and says what to do. The tool only reads. Any number of threads and tasks may call it.
 
     Example:
         >>> tool = VisualDocumentSearchTool(retriever=store.as_retriever())  # doctest: +SKIP
@@ -71,26 +71,25 @@ class VisualDocumentSearchTool(BaseTool):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     retriever: BaseRetriever
-    """``ColQwen2Retriever``, or one of any vector store that holds documents of
-    ``PDFPageLoader``."""
+    """``ColQwen2Retriever``, or that of a vector store with documents of ``PDFPageLoader``."""
 
     limits: ViewLimits = Field(default_factory=ViewLimits)
-    """Of one call."""
+    """Limits of one call."""
 
     page_store_path: str | None = None
-    """Folder of the page store; None: as the retriever, ``$VDR_PAGE_STORE``, or the user's cache
-    folder."""
+    """Folder of the page store; None uses that of a ``ColQwen2Retriever``, ``$VDR_PAGE_STORE``, or
+    the user's cache folder."""
 
     name: str = TOOL_NAME
-    """What the model calls it."""
+    """Name of the tool for the model."""
 
     description: str = TOOL_DESCRIPTION
-    """What the model is told; say what the documents are about."""
+    """Text that the model reads; say what the documents are about."""
 
     args_schema: SkipValidation[ArgsSchema | None] = VisualSearchCall
     response_format: Literal["content", "content_and_artifact"] = "content_and_artifact"
     handle_tool_error: Any = True
-    handle_validation_error: Any = _say_what_is_wrong
+    handle_validation_error: Any = _error_text
 
     _found: FoundPages = PrivateAttr(default_factory=FoundPages)
 
@@ -104,10 +103,10 @@ class VisualDocumentSearchTool(BaseTool):
         try:
             call = parse_call({"question": question, **arguments})
             if call.page_ref is not None:
-                return _blocks(self._tool.opened(call)), []
+                return _blocks(self._page_tool.opened(call)), []
             child = None if run_manager is None else run_manager.get_child()
             options = self._search_options(call, child)
-            return self._shown(call, self.retriever.invoke(call.question or "", **options))
+            return self._search_reply(call, self.retriever.invoke(call.question or "", **options))
         except VdrError as error:
             raise ToolException(error_line(error)) from error
 
@@ -121,17 +120,19 @@ class VisualDocumentSearchTool(BaseTool):
         try:
             call = parse_call({"question": question, **arguments})
             if call.page_ref is not None:
-                return _blocks(await asyncio.to_thread(self._tool.opened, call)), []
+                return _blocks(await asyncio.to_thread(self._page_tool.opened, call)), []
             child = None if run_manager is None else run_manager.get_child()
             options = self._search_options(call, child)
             documents = await self.retriever.ainvoke(call.question or "", **options)
-            return await asyncio.to_thread(self._shown, call, documents)
+            return await asyncio.to_thread(self._search_reply, call, documents)
         except VdrError as error:
             raise ToolException(error_line(error)) from error
 
-    def _shown(self, call: VisualSearchCall, documents: Sequence[Document]) -> ContentAndArtifact:
+    def _search_reply(
+        self, call: VisualSearchCall, documents: Sequence[Document]
+    ) -> ContentAndArtifact:
         shown = list(documents if call.k is None else documents[: call.k])
-        return _blocks(self._tool.shown(call, [found_page(one) for one in shown])), shown
+        return _blocks(self._page_tool.shown(call, [found_page(one) for one in shown])), shown
 
     def _search_options(
         self, call: VisualSearchCall, callbacks: BaseCallbackManager | None
@@ -139,7 +140,7 @@ class VisualDocumentSearchTool(BaseTool):
         options: dict[str, Any] = {"config": {"callbacks": callbacks}}
         if call.k is not None:
             self.limits.check_pages(call.k)
-            if _takes_k(self.retriever):
+            if _accepts_k(self.retriever):
                 options["k"] = call.k
             if self._late is not None and self._late.candidates is not None:
                 options["candidates"] = max(self._late.candidates, call.k)
@@ -150,20 +151,20 @@ class VisualDocumentSearchTool(BaseTool):
         return self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
 
     @property
-    def _tool(self) -> PageTool:
-        late, root = self._late, self.page_store_path
-        if root is None and late is not None:
-            root = late.page_store_path
+    def _page_tool(self) -> PageTool:
+        late, folder = self._late, self.page_store_path
+        if folder is None and late is not None:
+            folder = late.page_store_path
         return PageTool(
-            page_store=PageStore(root),
+            page_store=PageStore(folder),
             limits=self.limits,
             found=self._found,
             searcher=None if late is None else late.searcher,
         )
 
 
-def _takes_k(retriever: BaseRetriever) -> bool:
-    """Whether a call may say how many documents it wants."""
+def _accepts_k(retriever: BaseRetriever) -> bool:
+    """Whether a call of the retriever may have the option ``k``."""
     search = getattr(retriever, "_get_relevant_documents")  # noqa: B009  # LangChain looks here too
     parameters = inspect.signature(search).parameters.values()
     return any(p.name == "k" or p.kind is p.VAR_KEYWORD for p in parameters)

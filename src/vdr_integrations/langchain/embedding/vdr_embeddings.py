@@ -1,4 +1,4 @@
-"""LangChain embeddings that see pages."""
+"""LangChain embeddings of page images and texts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from langchain_core.embeddings import Embeddings
 from pydantic import AliasChoices, Field
 
+from vdr_integrations.defaults import DEFAULT_DENSE_MODEL
 from vdr_integrations.encoders.preprocessing.text_check import check_text
-from vdr_integrations.langchain.encoder_model import EncoderModel, configured
+from vdr_integrations.langchain.encoder_model import STRICT_CONFIG, EncoderModel
 from vdr_integrations.pages import PageStore
 from vdr_integrations.pages.page_inputs import check_list, open_page
 from vdr_integrations.retrieval.encoder_fields import DenseFields
@@ -28,17 +29,17 @@ __all__ = ["VDREmbeddings"]
 class VDREmbeddings(EncoderModel, DenseFields, Embeddings):
     """Embeddings of page images and of questions about them, in one vector space.
 
-    Vector stores hand an embedder nothing but strings. A string that is exactly a page reference
-    (``vdr-page:<sha256>``, what :class:`PDFPageLoader` writes into ``page_content``) is embedded
-    as that page's image; any other string as text. Document text is never read as a path or URL.
+    Vector stores give an embedder only strings. A string that is exactly a page reference
+    (``vdr-page:<sha256>``, the ``page_content`` that :class:`PDFPageLoader` writes) is embedded as
+    that page's image; any other string as text. Document text is never read as a path or URL.
 
-    The model is loaded on first use, once per process however many objects use it. Any number of
-    threads and tasks may call one object. Pickles and copies hold options, never weights or
-    tokens.
+    The model is loaded on first use, once per process for any number of objects. Any number of
+    threads and tasks may call one object. Copies and pickles hold options, never weights, and
+    pickles never hold the token.
 
-    All vectors are lists of Python floats, L2-normalised, of length :attr:`dimension` (the
-    checkpoint's own if that is None). Methods raise CheckpointError if the model cannot be loaded,
-    EncodingError if it gives no vector, PageError if an image cannot be opened (URLs are never
+    All vectors are lists of Python floats, L2-normalised, of length :attr:`dimension` (that of the
+    checkpoint if it is None). Methods raise CheckpointError if the model cannot be loaded,
+    EncodingError if it computes no vector, PageError if an image cannot be opened (URLs are never
     opened) or a reference does not resolve, and OptionError for half a surrogate pair.
 
     Example:
@@ -47,22 +48,22 @@ class VDREmbeddings(EncoderModel, DenseFields, Embeddings):
         512
     """
 
-    model_config = configured
+    model_config = STRICT_CONFIG
 
-    # An alias choice, not an alias: type checkers then know the argument as ``model``.
+    # AliasChoices, not an alias, so that type checkers know the argument ``model``.
     model: str = Field(
-        default="llamaindex/vdr-2b-multi-v1",
+        default=DEFAULT_DENSE_MODEL,
         min_length=1,
         validation_alias=AliasChoices("model", "model_name"),
     )
-    """Hub id, local folder, or ``"nano"``, the small checkpoint that comes with the package.
-    ``model_name`` is accepted too."""
+    """Hub id, local folder, or ``"nano"``, the small checkpoint in this package. ``model_name`` is
+    accepted too."""
 
     show_progress: bool = False
     """Show progress bars on stderr."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of pages (strings that are exactly page references) and of other texts."""
+        """Vectors of pages (strings that are exactly page references) and of texts, in order."""
         return self._encode(self._inputs(texts))
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
@@ -70,7 +71,7 @@ class VDREmbeddings(EncoderModel, DenseFields, Embeddings):
         return await self._aencode(await asyncio.to_thread(self._inputs, texts))
 
     def embed_query(self, text: str) -> list[float]:
-        """Vector of a question; a page reference is text like any other here."""
+        """Vector of a question, which is text even if it looks like a page reference."""
         return self._encode([text])[0]
 
     async def aembed_query(self, text: str) -> list[float]:
@@ -86,7 +87,7 @@ class VDREmbeddings(EncoderModel, DenseFields, Embeddings):
         return await self._aencode(await asyncio.to_thread(self._pages, images))
 
     def embed_image(self, uris: list[str]) -> list[list[float]]:
-        """:meth:`embed_images` under the name and keyword that Chroma and LanceDB look for."""
+        """:meth:`embed_images` with the name and keyword that Chroma and LanceDB use."""
         return self.embed_images(uris)
 
     @property

@@ -1,1 +1,1 @@
-"""PDFs as documents, a page each."""
+"""PDFs read as documents, one per page."""

@@ -1,4 +1,4 @@
-"""LangChain documents of PDF pages: what they hold, and what identifies them."""
+"""LangChain documents of PDF pages: their content, and what identifies them."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def page_document(
 ) -> Document:
     """The document of one page.
 
-    Its id depends on the source and the page number only, so a changed page replaces what it was.
+    Its id depends only on the source and the page number, so a changed page replaces the old one.
 
     Args:
-        page: Its image is in the store.
+        page: A page whose image is in the store.
         include_text: Put the text layer into ``metadata["text"]``.
-        metadata: More keys; those of the page win.
+        metadata: More keys; they never replace those of the page.
     """
-    # 0-based, as LangChain's own PDF loaders count.
+    # LangChain's own PDF loaders count "page" from 0.
     described = {**(metadata or {}), **page.facts, "page": page.page_number - 1}
     if include_text:
         described["text"] = page.text
@@ -44,8 +44,8 @@ def page_key(document: Document) -> str:
         index(loader, record_manager, store, cleanup="incremental", source_id_key="source",
               key_encoder=page_key)
 
-    The built-in encoders either use SHA-1, and warn, or give ids that are not UUIDs, which Qdrant
-    refuses.
+    LangChain's own encoders either use SHA-1, and warn, or make ids that are not UUIDs, which
+    Qdrant refuses.
 
     Raises:
         TypeError: Metadata that JSON cannot hold.

@@ -1,4 +1,4 @@
-"""LangChain blobs of PDFs, page by page."""
+"""LangChain parser that reads blobs of PDFs page by page."""
 
 from __future__ import annotations
 
@@ -23,17 +23,10 @@ __all__ = ["PDFPageBlobParser"]
 
 
 class PDFPageBlobParser(BaseBlobParser):
-    """Documents of the pages of a PDF that is already a blob: a file, or bytes from anywhere.
+    """Documents of the pages of a PDF that is a blob: a file, or bytes from any place.
 
-    Documents are those of :class:`PDFPageLoader`, with the blob's own metadata added. ``source``
-    is the blob's source; bytes without one are known by ``sha256:`` and the digest of the bytes.
-
-    Args:
-        password: For encrypted PDFs.
-        max_visual_tokens: Size that pages are rendered at; not less than the embedder's.
-        page_store_path: Folder that page images are kept in; None: ``$VDR_PAGE_STORE``, or the
-            user's cache folder.
-        include_text: Put the text layer into ``metadata["text"]``.
+    Options and documents are those of :class:`PDFPageLoader`; the metadata of the blob is added.
+    ``source`` is that of the blob, or ``sha256:`` and the digest of bytes that have no source.
 
     Raises:
         OptionError: ``max_visual_tokens`` is less than 1.
@@ -52,10 +45,10 @@ class PDFPageBlobParser(BaseBlobParser):
         self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
-        """One document per page, each rendered when it is asked for.
+        """One document per page, each rendered when it is requested.
 
         Raises:
-            DocumentOpenError: Not a PDF, truncated, without pages, or in need of a password.
+            DocumentOpenError: Not a PDF, truncated, without pages, or encrypted.
             PageError: A page cannot be rendered.
         """
         content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()

@@ -1,4 +1,4 @@
-"""LangChain loader of PDFs, page by page."""
+"""LangChain loader that reads PDFs page by page."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["PDFPageLoader"]
 class PDFPageLoader(BaseLoader):
     """One document per page, whose content is the reference of the page's image.
 
-    ``page_content`` is ``vdr-page:<sha256>`` and nothing else: :class:`VDREmbeddings` embeds the
-    picture behind it wherever LangChain hands it that string. ``metadata`` is JSON-able:
+    ``page_content`` is only ``vdr-page:<sha256>``: :class:`VDREmbeddings` embeds the image that it
+    names wherever LangChain passes on that string. ``metadata`` is JSON-able:
 
         source       the path, as it was given
         file_name
@@ -34,30 +34,30 @@ class PDFPageLoader(BaseLoader):
         page_number  1-based
         page_label   what is printed on the page ("iv"), or the number as text
         total_pages
-        page_ref     as page_content
+        page_ref     the same as page_content
         text         the text layer, empty for scans
 
-    Prompts and tools print ``page_content``, which says nothing to a language model: give
+    LangChain puts ``page_content`` into prompts, but a language model cannot read it: give
     ``create_retriever_tool`` a ``document_prompt`` such as ``"{source} page {page_number}:
-    {text}"``, or show the picture itself with :func:`page_blocks`.
+    {text}"``, or show the image itself with :func:`page_blocks`.
 
-    ``id`` is a UUID of source and page number: a changed page takes the place of what it was.
+    ``id`` is a UUID of source and page number: a changed page replaces the old one.
 
     Example:
         >>> PDFPageLoader("reports/").load()  # doctest: +SKIP
 
     Args:
         file_path: A PDF, a folder (the PDFs below it, sorted), a pattern, or a list of these.
-        password: Tried on every encrypted PDF.
-        max_visual_tokens: Size that pages are rendered at: pages smaller than the embedder's
-            ``max_visual_tokens`` are not enlarged.
-        page_store_path: Folder that page images are kept in, the embedder's too; None:
+        password: Password of encrypted PDFs.
+        max_visual_tokens: Size that pages are rendered at; at least that of the embeddings, which
+            do not enlarge pages.
+        page_store_path: Folder of the page store, the same as that of the embeddings; None uses
             ``$VDR_PAGE_STORE``, or the user's cache folder.
         include_text: Put the text layer into ``metadata["text"]``.
-        on_error: What becomes of files and pages that cannot be used. ``"raise"`` ends loading at
-            the first; ``"warn"`` logs each and goes on without it; a function is called with each
-            ``PageError``, and loading goes on if it returns. Mind that LangChain's ``index()``
-            takes pages that were left out for deleted ones.
+        on_error: What to do with files and pages that cannot be used. ``"raise"`` stops at the
+            first; ``"warn"`` logs each and leaves it out; a function is called with each
+            ``PageError``, and loading continues if it returns. LangChain's ``index()`` deletes
+            pages that were left out.
 
     Raises:
         OptionError: ``max_visual_tokens`` is less than 1, or ``on_error`` is something else.
@@ -81,10 +81,10 @@ class PDFPageLoader(BaseLoader):
         self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
     def lazy_load(self) -> Iterator[Document]:
-        """The documents in order, each page rendered and stored when its document is asked for.
+        """The documents in order, each page rendered and stored when its document is requested.
 
         Raises:
-            DocumentOpenError: A path names no PDF, or one that does not open.
+            DocumentOpenError: There is no PDF in a path, or it does not open.
             PageError: A page cannot be rendered.
             MissingExtraError: PyMuPDF is not installed.
         """
@@ -100,12 +100,12 @@ class PDFPageLoader(BaseLoader):
 
     def _pdf_paths(self) -> list[Path]:
         found = find_documents(self._paths, on_error=self._on_error)
-        # Folders hold pictures too; a path that was named stands, whatever its suffix.
+        # Folders may hold image files too; a path that the caller named is read with any suffix.
         pdfs = [path for path in found if path.suffix.lower() == ".pdf" or path in self._paths]
         if not pdfs:
             self._on_error(
                 DocumentOpenError(
-                    "no PDFs there; in folders, names that end in .pdf are looked for.",
+                    "found no PDFs; in folders, only files whose names end in .pdf are read.",
                     source=", ".join(map(str, self._paths)) or "an empty list of paths",
                 )
             )

@@ -1,4 +1,4 @@
-"""Hits as LangChain documents, and documents as pages."""
+"""Turns hits into LangChain documents, and documents into pages."""
 
 from __future__ import annotations
 
@@ -14,22 +14,26 @@ from vdr_integrations.types import PageRef
 if TYPE_CHECKING:
     from vdr_integrations.types import Hit
 
-__all__ = ["found_page", "hit_document", "page_of_document"]
+__all__ = ["checked_page", "found_page", "hit_document"]
 
 
 def hit_document(hit: Hit) -> Document:
     """The document of a found page.
 
     ``page_content`` is what a language model can read: the text layer, or a sentence that names
-    the page if there is none. The image is behind ``metadata["page_ref"]``.
+    the page if there is none. ``metadata["page_ref"]`` is the reference of the image.
     """
-    # 0-based, as LangChain's own PDF loaders count.
+    # LangChain's own PDF loaders count "page" from 0.
     own = {**ReadPage.of(hit).facts, "page": hit.page_number - 1, "score": hit.score}
-    return Document(id=hit.page_id, page_content=_content(hit), metadata={**hit.metadata, **own})
+    # A text layer that is exactly a reference would be embedded as the image of another page.
+    has_text = hit.text.strip() and PageRef.parse(hit.text.strip()) is None
+    place = f"Page {hit.page_number} of {hit.total_pages} of {hit.source}"
+    content = hit.text if has_text else f"{place}: an image without a text layer."
+    return Document(id=hit.page_id, page_content=content, metadata={**hit.metadata, **own})
 
 
 def found_page(document: Document) -> FoundPage:
-    """The page that a document is, as far as it is one."""
+    """The page of a document; ``page_ref`` is None if the document is not a page."""
     metadata, content = document.metadata, document.page_content
     text = metadata.get("text") if PageRef.parse(content) is not None else content
     score = metadata.get("score")
@@ -42,8 +46,8 @@ def found_page(document: Document) -> FoundPage:
     )
 
 
-def page_of_document(document: Document) -> FoundPage:
-    """The page that a document is.
+def checked_page(document: Document) -> FoundPage:
+    """The page of a document.
 
     Raises:
         OptionError: The document is not a page.
@@ -53,16 +57,6 @@ def page_of_document(document: Document) -> FoundPage:
         raise OptionError(
             f"document {document.id} is not a page: neither metadata['page_ref'] nor page_content "
             f"is a page reference. Load PDFs with PDFPageLoader to search their pages, and rank "
-            f"pages and texts apart, for example with EnsembleRetriever."
+            f"pages and texts separately, for example with EnsembleRetriever."
         )
     return page
-
-
-def _content(hit: Hit) -> str:
-    # A text layer that reads like a reference would be taken for another page's image.
-    if hit.text.strip() and PageRef.parse(hit.text.strip()) is None:
-        return hit.text
-    return (
-        f"Page {hit.page_number} of {hit.total_pages} of {hit.source}: an image without a text "
-        f"layer."
-    )

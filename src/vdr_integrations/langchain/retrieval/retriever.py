@@ -12,8 +12,8 @@ from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
-from vdr_integrations.langchain.encoder_model import configured
-from vdr_integrations.langchain.retrieval.hit_documents import hit_document, page_of_document
+from vdr_integrations.langchain.encoder_model import STRICT_CONFIG
+from vdr_integrations.langchain.retrieval.hit_documents import checked_page, hit_document
 from vdr_integrations.langchain.retrieval.late_interaction import IndexPlace, LateInteraction
 from vdr_integrations.retrieval.encoder_choice import checked_dense
 
@@ -35,7 +35,7 @@ __all__ = ["ColQwen2Retriever"]
 
 
 class SearchOptions(TypedDict, total=False):
-    """What a call may choose instead of the retriever's own."""
+    """Options of one search, instead of those of the retriever."""
 
     k: int | None
     filter: dict[str, Any] | None
@@ -43,61 +43,55 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
 
 
-def _dense(found: object) -> object:
+def _checked_recall(found: object) -> object:
     return found if isinstance(found, VDREmbeddings) else checked_dense(found)
 
 
 if TYPE_CHECKING:
     RecallArgument: TypeAlias = VDREmbeddings | DenseEncoder
-else:  # checked when one is given: importing the class imports torch
-    RecallArgument = Annotated[Any, AfterValidator(_dense)]
+else:  # checked only if one is given, because importing the class imports torch
+    RecallArgument = Annotated[Any, AfterValidator(_checked_recall)]
 
 
 class ColQwen2Retriever(LateInteraction, BaseRetriever):
-    """Finds pages of a ``LateInteractionIndex``: every token of a question looks for its match.
+    """Finds pages by late interaction: each token of a question is compared with all of a page.
 
-    Documents are readable: ``page_content`` is the text layer of the page, or a sentence that
-    names it where there is none. ``id`` is the page's, the same when it is indexed again.
-    ``metadata`` is what was indexed with it, and
+    ``page_content`` is text that a language model can read: the text layer of the page, or a
+    sentence that names the page if it has none. ``id`` is the page's stable id in the index.
+    ``metadata`` is that of the index and that of :class:`PDFPageLoader`, without ``text`` and with
+    ``score``: the MaxSim score, at most the number of query tokens; higher is better.
+    :func:`page_blocks` shows the images to a chat model.
 
-        source       the document, as it was indexed
-        file_name
-        page         0-based, as in LangChain's own PDF loaders
-        page_number  1-based
-        page_label   what is printed on the page ("iv"), or the number as text
-        total_pages
-        page_ref     reference of the picture: :func:`page_blocks` shows it to a chat model
-        score        by MaxSim; higher is better, at most the number of query tokens
+    Images that the page store does not hold are drawn again from the indexed files, if these have
+    not changed. Index and model are opened and loaded on first use.
 
-    Pictures that the page store does not hold are drawn again from the files that were indexed,
-    as far as those still show the same. Model and index are loaded on first use.
-
-    ``k``, ``filter``, ``exhaustive`` and ``candidates`` may be given to ``invoke`` too, where they
-    take the place of the retriever's; anything else there is an error. Any number of threads and
-    tasks may call one object.
+    ``k``, ``filter``, ``exhaustive`` and ``candidates`` may also be given to ``invoke``, instead of
+    those of the retriever; other options there are an error. Any number of threads and tasks may
+    call one object.
 
     Example:
         >>> retriever = ColQwen2Retriever(index="my-index", k=3)  # doctest: +SKIP
         >>> retriever.invoke("How did revenue change?")  # doctest: +SKIP
     """
 
-    model_config = configured
+    model_config = STRICT_CONFIG
 
     index: IndexPlace
-    """The folder of an index, a ``QdrantServer``, or an open index."""
+    """An open index, its folder, a ``QdrantServer``, or ``"http://host:6333/collection"``."""
 
     k: int = Field(default=DEFAULT_HITS, ge=1)
-    """At most this many documents."""
+    """Maximum number of documents."""
 
     filter: dict[str, Any] | None = None
     """Only pages that fit: ``{"source": ..., "page_number": ..., "metadata": {...}}``, see
     ``vdr_integrations.index.late_interaction_index.PageFilter``."""
 
     exhaustive: bool = False
-    """Compare every page, however many there are."""
+    """Compare all pages one by one."""
 
     candidates: int | None = Field(default=None, ge=1)
-    """Number of pages that the first stage of a search selects; None: enough for ``k``."""
+    """Number of pages that the first stage of a search selects, at least ``k``; None selects a
+    number."""
 
     recall: RecallArgument | None = None
     """Use the dense vectors of the index to select candidates first: the ``VDREmbeddings`` or
@@ -137,19 +131,9 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         return await asyncio.to_thread(self._documents, hits)
 
     def search_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Document]:
-        """Pages that look like an image: a path, bytes, ``data:`` URI, PIL image, array, page.
-
-        Args:
-            image: Or the reference of a stored page; URLs are refused.
-            **options: ``k``, ``filter``, ``exhaustive``, ``candidates``: instead of the
-                retriever's.
-
-        Raises:
-            PageError: The image cannot be opened, or a reference does not resolve.
-            VdrError: As ``PageSearcher.search_image``.
-        """
-        found = self.searcher.search_image(image, **self._search_options(**options))
-        return self._documents(found)
+        """The pages most similar to an image; see ``PageSearcher.search_image``."""
+        hits = self.searcher.search_image(image, **self._search_options(**options))
+        return self._documents(hits)
 
     async def asearch_image(
         self, image: ImageInput, **options: Unpack[SearchOptions]
@@ -159,26 +143,16 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         return await asyncio.to_thread(self._documents, hits)
 
     def similarity_grids(self, query: str, document: Document) -> SimilarityGrids:
-        """Where on a page each token of a question matches: what heat maps show.
-
-        Raises:
-            OptionError: The document is not a page.
-            PageReferenceError: The page has to be encoded, and its image is not available.
-        """
-        return self.searcher.grids(query, page_of_document(document))
+        """Where on a page each token of a question matches; see ``PageSearcher.grids``."""
+        return self.searcher.grids(query, checked_page(document))
 
     async def asimilarity_grids(self, query: str, document: Document) -> SimilarityGrids:
         """:meth:`similarity_grids` without blocking the event loop."""
         return await asyncio.to_thread(self.similarity_grids, query, document)
 
     def heatmap(self, query: str, document: Document) -> HeatMap:
-        """:meth:`similarity_grids` drawn over the page: which words match where.
-
-        Raises:
-            OptionError: The document is not a page.
-            PageReferenceError: The page's image is not available.
-        """
-        return self.searcher.heatmap(query, page_of_document(document))
+        """:meth:`similarity_grids` drawn over the page; see ``PageSearcher.heatmap``."""
+        return self.searcher.heatmap(query, checked_page(document))
 
     async def aheatmap(self, query: str, document: Document) -> HeatMap:
         """:meth:`heatmap` without blocking the event loop."""
@@ -186,7 +160,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
 
     @property
     def searcher(self) -> PageSearcher:
-        """What finds, shows and explains the pages; framework-free."""
+        """The object that does the work, without LangChain."""
         recall = self.recall
         chosen = recall.encoder_options if isinstance(recall, VDREmbeddings) else recall
         return self._searcher_over(self.index, self.model, chosen)
@@ -199,7 +173,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         self,
         *,
         k: int | None = None,
-        filter: dict[str, Any] | None = None,  # noqa: A002  # what LangChain calls it
+        filter: dict[str, Any] | None = None,  # noqa: A002  # LangChain's name
         exhaustive: bool | None = None,
         candidates: int | None = None,
     ) -> dict[str, Any]:

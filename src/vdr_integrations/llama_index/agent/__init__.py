@@ -1,1 +1,1 @@
-"""The tool with which an agent searches pages."""
+"""The tool that an agent uses to search pages."""

@@ -1,4 +1,4 @@
-"""LlamaIndex tool with which an agent searches pages and looks at them."""
+"""LlamaIndex tool that an agent uses to search pages and to look at them."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ __all__ = ["VisualDocumentSearchTool"]
 
 
 class VisualDocumentSearchTool(AsyncBaseTool):
-    """Searches pages for an agent, and opens what it found.
+    """Searches pages for an agent, and opens the pages that it found.
 
-    With ``question`` it gives, for each hit, a text block that stands alone (citation, score,
-    excerpt, page reference) and the page as an image block, within ``limits``. With
-    ``include_region`` and a ``ColQwen2Retriever``, also the part that matched. With ``page_ref``,
-    a page that a search of this tool found, or a ``region`` of it, is opened at a higher
-    resolution: drawn again from its PDF where that has not changed. Nothing else can be opened.
+    A call with ``question`` returns for each hit, within ``limits``, a text block (citation,
+    score, excerpt, page reference) and the page as an image block. With ``include_region`` and a
+    ``ColQwen2Retriever`` it also shows the part of the page that matched. A call with ``page_ref``
+    opens a page that a search of this tool found, or a ``region`` of it, at a higher resolution:
+    it is drawn again from its PDF if the PDF has not changed. Nothing else can be opened.
 
-    What a model did wrong, and pages that cannot be used, are outputs with ``is_error`` and a
-    message that says what to do. Read-only; any number of threads and tasks may call one object.
+    If the model makes a mistake, or a page cannot be used, the output has ``is_error`` and a
+    message that says what to do. The tool only reads. Any number of threads and tasks may call it.
 
     Example:
         >>> tool = VisualDocumentSearchTool(index.as_retriever())  # doctest: +SKIP
@@ -65,12 +65,12 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         """Load nothing yet.
 
         Args:
-            retriever: ``ColQwen2Retriever``, or any that gives nodes of ``PDFPageNodeParser``.
-            name: What the model calls it.
-            description: What the model is told; say what the documents are about.
-            limits: Of one call.
-            page_store_path: None: as the retriever, ``$VDR_PAGE_STORE``, or the user's cache
-                folder.
+            retriever: ``ColQwen2Retriever``, or any that returns nodes of ``PDFPageNodeParser``.
+            name: Name of the tool for the model.
+            description: Text that the model reads; say what the documents are about.
+            limits: Limits of one call.
+            page_store_path: Folder of the page store; None uses that of a ``ColQwen2Retriever``,
+                ``$VDR_PAGE_STORE``, or the user's cache folder.
         """
         if page_store_path is None and isinstance(retriever, ColQwen2Retriever):
             page_store_path = retriever.page_store_path
@@ -93,21 +93,21 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         """Search with ``question``, or open ``page_ref``.
 
         Args:
-            question: In plain words.
-            **arguments: ``k``: at most this many hits; None: as the retriever.
-                ``include_region``: show the part of each page that matched, too. ``page_ref``: of a
-                page that a search of this tool found. ``region``: ``{"left": .., "top": ..,
-                "right": .., "bottom": ..}``, fractions of the page.
+            question: What to look for, in plain words.
+            **arguments: ``k``: maximum number of hits; None uses that of the retriever.
+                ``include_region``: also show the part of each page that matched. ``page_ref``:
+                reference of a page that a search of this tool found. ``region``: ``{"left": ..,
+                "top": .., "right": .., "bottom": ..}``, fractions of the page.
         """
         given = {"question": question, **arguments}
         try:
             call = parse_call(given)
             if call.page_ref is not None:
-                return self._output(self._tool.opened(call), given, [])
+                return self._output(self._page_tool.opened(call), given, [])
             nodes = self._retriever(call.k).retrieve(call.question or "")
-            return self._shown(call, nodes, given)
+            return self._search_output(call, nodes, given)
         except VdrError as error:
-            return self._refused(error, given)
+            return self._error_output(error, given)
 
     async def acall(  # pyright: ignore[reportIncompatibleMethodOverride]
         self, question: str | None = None, **arguments: Unpack[CallArguments]
@@ -117,22 +117,22 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         try:
             call = parse_call(given)
             if call.page_ref is not None:
-                reply = await asyncio.to_thread(self._tool.opened, call)
+                reply = await asyncio.to_thread(self._page_tool.opened, call)
                 return self._output(reply, given, [])
             nodes = await self._retriever(call.k).aretrieve(call.question or "")
-            return await asyncio.to_thread(self._shown, call, nodes, given)
+            return await asyncio.to_thread(self._search_output, call, nodes, given)
         except VdrError as error:
-            return self._refused(error, given)
+            return self._error_output(error, given)
 
-    def _shown(
+    def _search_output(
         self, call: VisualSearchCall, nodes: Sequence[NodeWithScore], given: dict[str, Any]
     ) -> ToolOutput:
         shown = list(nodes if call.k is None else nodes[: call.k])
         pages = [found_page(hit.node, score=hit.score) for hit in shown]
-        return self._output(self._tool.shown(call, pages), given, shown)
+        return self._output(self._page_tool.shown(call, pages), given, shown)
 
     def _retriever(self, k: int | None) -> BaseRetriever:
-        """The retriever, or a copy of it that brings ``k`` hits, where it can be told to."""
+        """The retriever, or a copy of it that returns ``k`` hits if it has that option."""
         if k is not None:
             self.limits.check_pages(k)
         if k is None or not isinstance(getattr(self.retriever, "similarity_top_k", None), int):
@@ -145,7 +145,7 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         return other
 
     @property
-    def _tool(self) -> PageTool:
+    def _page_tool(self) -> PageTool:
         late = self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
         return PageTool(
             page_store=PageStore(self.page_store_path),
@@ -164,13 +164,13 @@ class VisualDocumentSearchTool(AsyncBaseTool):
             raw_output=nodes,
         )
 
-    def _refused(self, error: VdrError, given: dict[str, Any]) -> ToolOutput:
-        said = error_line(error)
+    def _error_output(self, error: VdrError, given: dict[str, Any]) -> ToolOutput:
+        message = error_line(error)
         return ToolOutput(
             tool_name=self.metadata.get_name(),
-            content=said,
+            content=message,
             raw_input=_without_none(given),
-            raw_output=said,
+            raw_output=message,
             is_error=True,
             exception=error,
         )

@@ -1,4 +1,4 @@
-"""Batches, caches, rate limits and events around an encoder, the same for texts and pages."""
+"""Batches, cache, rate limit and events around an encoder, the same for texts and pages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from llama_index.core import instrumentation
 from llama_index.core.callbacks.schema import CBEventType, EventPayload
-from llama_index.core.instrumentation.events.embedding import (
-    EmbeddingEndEvent,
-    EmbeddingStartEvent,
-)
+from llama_index.core.instrumentation.events.embedding import EmbeddingEndEvent, EmbeddingStartEvent
 from tqdm.auto import tqdm
 
 from vdr_integrations.llama_index.embedding.vector_cache import VectorCache
@@ -26,19 +23,18 @@ if TYPE_CHECKING:
     from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
     from vdr_integrations.retrieval.mixed_inputs import MixedInput
 
+    ToItem: TypeAlias = Callable[["_Source", "BatchEmbedder"], MixedInput]
+
 __all__ = ["BatchEmbedder"]
 
 Vector = list[float]
 _Source = TypeVar("_Source")
 
-if TYPE_CHECKING:
-    ToItem: TypeAlias = Callable[[_Source, "BatchEmbedder"], MixedInput]
-
-# LlamaIndex's documentation takes it from here, where it is imported without being re-exported.
+# LlamaIndex's documentation imports it from here, although the module does not re-export it.
 _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[reportPrivateImportUsage]
 
 # One batch is encoded while the images of the next are read.
-_BATCHES_UNDER_WAY = 2
+_DEFAULT_BATCHES_AT_ONCE = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +42,8 @@ class BatchEmbedder:
     """Embeds any number of inputs, in order.
 
     Attributes:
-        model: Whose cache, batch size, workers, rate limiter and observers are used.
-        encoder: Gives the vectors.
+        model: Its cache, batch size, number of workers, rate limiter and observers are used.
+        encoder: Computes the vectors.
     """
 
     model: VDREmbedding
@@ -55,7 +51,7 @@ class BatchEmbedder:
 
     @property
     def store(self) -> PageStore:
-        """Where references are looked up."""
+        """The store that references are looked up in."""
         return PageStore(self.model.page_store_path)
 
     def embed(
@@ -72,8 +68,8 @@ class BatchEmbedder:
     async def aembed(
         self, sources: Sequence[_Source], to_item: ToItem[_Source], *, show_progress: bool
     ) -> list[Vector]:
-        """:meth:`embed` without blocking the event loop; a failed batch ends the others."""
-        slots = asyncio.Semaphore(self.model.num_workers or _BATCHES_UNDER_WAY)
+        """:meth:`embed` without blocking the event loop; a failed batch cancels the others."""
+        slots = asyncio.Semaphore(self.model.num_workers or _DEFAULT_BATCHES_AT_ONCE)
 
         def to_items(some: Sequence[_Source]) -> list[MixedInput]:
             return [to_item(source, self) for source in some]
@@ -98,26 +94,26 @@ class BatchEmbedder:
         with self._observed(items) as observed:
             known = self._cache.get(items)
             missing = [item for item, vector in zip(items, known, strict=True) if vector is None]
+            new: list[Vector] = []
             if missing:
                 if self.model.rate_limiter is not None:
                     self.model.rate_limiter.acquire()
-                vectors = encode_mixed(self.encoder, missing)
-                self._cache.put(missing, vectors)
-                known = _filled(known, vectors)
-            observed.extend(vector for vector in known if vector is not None)
+                new = encode_mixed(self.encoder, missing)
+                self._cache.put(missing, new)
+            observed.extend(_filled(known, new))
         return observed
 
     async def _aembed_batch(self, items: Sequence[MixedInput]) -> list[Vector]:
         with self._observed(items) as observed:
             known = await self._cache.aget(items)
             missing = [item for item, vector in zip(items, known, strict=True) if vector is None]
+            new: list[Vector] = []
             if missing:
                 if self.model.rate_limiter is not None:
                     await self.model.rate_limiter.async_acquire()
-                vectors = await aencode_mixed(self.encoder, missing)
-                await self._cache.aput(missing, vectors)
-                known = _filled(known, vectors)
-            observed.extend(vector for vector in known if vector is not None)
+                new = await aencode_mixed(self.encoder, missing)
+                await self._cache.aput(missing, new)
+            observed.extend(_filled(known, new))
         return observed
 
     @contextmanager
@@ -144,6 +140,6 @@ class BatchEmbedder:
         return [sources[start : start + size] for start in range(0, len(sources), size)]
 
 
-def _filled(known: Sequence[Vector | None], vectors: Sequence[Vector]) -> list[Vector]:
-    new = iter(vectors)
-    return [next(new) if vector is None else vector for vector in known]
+def _filled(known: Sequence[Vector | None], new: Sequence[Vector]) -> list[Vector]:
+    rest = iter(new)
+    return [next(rest) if vector is None else vector for vector in known]

@@ -8,8 +8,8 @@ from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.reading.page_nodes import page_ref
 from vdr_integrations.pages import open_base64, open_image
+from vdr_integrations.retrieval.found_page import page_ref_among
 from vdr_integrations.retrieval.mixed_inputs import MixedInput, page_or_text, shrunk_page
 from vdr_integrations.types import PageRef
 
@@ -20,22 +20,14 @@ if TYPE_CHECKING:
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.types import PageImage
 
-__all__ = [
-    "has_image",
-    "image_item",
-    "node_image",
-    "node_item",
-    "query_item",
-    "text_item",
-]
+__all__ = ["has_image", "image_item", "node_image", "node_item", "query_item", "text_item"]
 
 
 def node_item(node: BaseNode, embedder: BatchEmbedder) -> MixedInput:
     """The page of a page node, the image of any other node that has one, else its EMBED text.
 
     Raises:
-        OptionError: An image node without an image, or with only a URL; a node with nothing to
-            embed, or with half a surrogate pair in its text.
+        OptionError: See :func:`node_image` and :func:`text_item`; half a surrogate pair in a text.
         PageError: The image cannot be opened.
     """
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
@@ -47,30 +39,31 @@ def node_item(node: BaseNode, embedder: BatchEmbedder) -> MixedInput:
 
 
 def text_item(text: str, embedder: BatchEmbedder) -> MixedInput:
-    """The page that ``text`` is the exact reference of, or the text itself.
+    """The page, if ``text`` is exactly its reference; else the text itself.
 
     Raises:
-        OptionError: Nothing but white space, or a stored page's reference followed by more text.
+        OptionError: Only white space, or the reference of a stored page followed by more text.
+        PageReferenceError: A reference to a page that is not in the store.
     """
     if not text.strip():
         raise OptionError(
             "found an empty text to embed; all empty texts would share one vector. LlamaIndex "
             "sends one for image nodes without text: read PDFs with PDFPageReader and "
-            "PDFPageNodeParser, or put the embedding among the transformations, where it sees "
-            "the nodes' images."
+            "PDFPageNodeParser, or put the embedding into the transformations, where it gets "
+            "the images of nodes."
         )
     first_line, separator, _ = text.partition("\n")
     if separator and (ref := PageRef.parse(first_line)) is not None and ref in embedder.store:
         raise OptionError(
-            f"{ref} is followed by other text, found {len(text)} characters; a page node embeds "
-            f"its reference alone. Add the metadata keys that were set after parsing to the "
-            f"node's excluded_embed_metadata_keys."
+            f"{ref} is followed by other text, found {len(text)} characters; the EMBED content of "
+            f"a page node must be its reference alone. Add the metadata keys that were set after "
+            f"parsing to the node's excluded_embed_metadata_keys."
         )
     return page_or_text(text, store=embedder.store)
 
 
 def query_item(text: str, _embedder: BatchEmbedder) -> MixedInput:
-    """A question. What looks like a page reference is text here like any other."""
+    """A question. It is text, even if it looks like a page reference."""
     return text
 
 
@@ -78,22 +71,22 @@ def image_item(image: ImageInput, embedder: BatchEmbedder) -> MixedInput:
     """An image in any form, opened and shrunk; or a stored page by its reference.
 
     Raises:
-        PageError: The image cannot be opened; URLs are refused too.
+        PageError: The image cannot be opened, or is a URL.
     """
     return shrunk_page(image, store=embedder.store, budget=embedder.encoder.pixel_budget)
 
 
 def has_image(node: BaseNode) -> bool:
-    """Whether a node is a page, or is meant to have an image."""
+    """Whether a node is a page, or of a kind that has an image."""
     return (
-        page_ref(node) is not None
+        page_ref_among(node.metadata) is not None
         or isinstance(node, ImageNode)
         or (isinstance(node, Node) and node.image_resource is not None)
     )
 
 
 def node_image(node: BaseNode) -> PageImage | None:
-    """The image of a node, opened; None for a node that has none.
+    """The image of a node, opened; None if the node is not an image node.
 
     Raises:
         OptionError: An image node without an image, or with only a URL.
@@ -113,12 +106,8 @@ def node_image(node: BaseNode) -> PageImage | None:
         return open_base64(data, name=f"image of node {node.node_id}")
     if path:
         return open_image(path)
-    raise _no_image(node, url=has_url)
-
-
-def _no_image(node: BaseNode, *, url: bool) -> OptionError:
-    found = "only an image URL, which is never fetched" if url else "no image"
-    return OptionError(
+    found = "only an image URL, which is never fetched" if has_url else "no image"
+    raise OptionError(
         f"{type(node).__name__} {node.node_id} has {found}; give it image_path, or the bytes as "
-        f"base64. Bytes in image_resource are lost where LlamaIndex stores a node: use a path."
+        f"base64. LlamaIndex does not store the bytes in image_resource with a node: use a path."
     )

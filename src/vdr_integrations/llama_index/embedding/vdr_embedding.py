@@ -39,31 +39,31 @@ _Source = TypeVar("_Source")
 class VDREmbedding(DenseFields, MultiModalEmbedding):
     """Embedding of page images and of questions about them, in one vector space.
 
-    LlamaIndex hands an embedder nothing but strings. A string that is exactly a page reference
-    (``vdr-page:<sha256>``, the EMBED content of the nodes that :class:`PDFPageNodeParser` makes)
-    is embedded as that page's image; any other string as text. Document text is never read as a
-    path or URL, and a query is always text. Among the transformations of an index or pipeline it
-    embeds the images of any node that has one.
+    LlamaIndex gives an embedder only strings. A string that is exactly a page reference
+    (``vdr-page:<sha256>``, the EMBED content of the nodes of :class:`PDFPageNodeParser`) is
+    embedded as that page's image; any other string as text. Document text is never read as a path
+    or URL, and a query is always text. As a transformation of an index or pipeline it embeds the
+    image of every node that has one.
 
     The model is loaded on first use, once per process for any number of objects. Any number of
     threads and tasks may call one object. Copies, pickles and ``to_dict`` hold options, never
-    weights. With a GPU, leave ``IngestionPipeline.run(num_workers=...)`` at one: each of its
-    worker processes would load the model again.
+    weights. With a GPU, do not use ``IngestionPipeline.run(num_workers=...)``: each worker process
+    would load the model again.
 
     All vectors are lists of Python floats, L2-normalised, of length :attr:`dimension`. Methods
-    raise CheckpointError if the model cannot be loaded, EncodingError if it gives no vector,
+    raise CheckpointError if the model cannot be loaded, EncodingError if it computes no vector,
     PageError if an image cannot be opened (URLs are never opened), and OptionError for an empty
     text or half a surrogate pair.
 
     Attributes:
         model_name: Hub id, local folder, or ``"nano"``, the small checkpoint in this package.
-        embed_batch_size: Texts or pages handed to the encoder at a time; it decides by their
-            visual tokens how many of them go through the model at once.
-        num_workers: Batches that async calls have under way at a time; None: 2.
-        embeddings_cache: Key-value store for vectors, texts and pages alike, kept by encoder and
-            content: one store may serve several models.
+        embed_batch_size: Number of texts or pages that the encoder gets at a time; their visual
+            tokens decide how many of them go through the model at once.
+        num_workers: Number of batches that an async call processes at a time; None means 2.
+        embeddings_cache: Key-value store for vectors of texts and pages. The encoder and the
+            content are the key, so one store may serve several models.
 
-    The other options are those of ``DenseFields``: ``dimension``, ``device``, ``dtype``,
+    See ``DenseFields`` for the other options: ``dimension``, ``device``, ``dtype``,
     ``max_visual_tokens``, ``page_store_path`` ...
 
     Example:
@@ -77,7 +77,7 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
     model_name: str = Field(default=DEFAULT_DENSE_MODEL, min_length=1)
     embed_batch_size: int = Field(default=32, gt=0, le=2048)
     num_workers: int | None = Field(default=None, ge=1)
-    # A store has no place in to_dict, which is logged, persisted and hashed.
+    # Not in to_dict, which LlamaIndex logs, saves and hashes.
     embeddings_cache: Any | None = Field(default=None, exclude=True)
 
     @classmethod
@@ -91,7 +91,7 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
         return self._encoder_options(self.model_name, self.max_visual_tokens, self.dimension)
 
     def get_query_embedding(self, query: str) -> Vector:
-        """Vector of a question; a page reference is text like any other here."""
+        """Vector of a question, which is text even if it looks like a page reference."""
         return self._embed(check_texts([query]), query_item)[0]
 
     async def aget_query_embedding(self, query: str) -> Vector:
@@ -101,7 +101,7 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
     def get_agg_embedding_from_queries(
         self, queries: list[str], agg_fn: Callable[..., Vector] | None = None
     ) -> Vector:
-        """One vector of several questions: their mean, normalised, or what ``agg_fn`` gives."""
+        """One vector of several questions: their normalised mean, or the result of ``agg_fn``."""
         return (agg_fn or _mean)(self._embed(check_texts(queries), query_item))
 
     async def aget_agg_embedding_from_queries(
@@ -111,7 +111,7 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
         return (agg_fn or _mean)(await self._aembed(check_texts(queries), query_item))
 
     def get_text_embedding(self, text: str) -> Vector:
-        """Vector of the page that ``text`` is the exact reference of, or of the text itself."""
+        """Vector of the page, if ``text`` is exactly its reference; else of the text itself."""
         return self._embed(check_texts([text]), text_item)[0]
 
     async def aget_text_embedding(self, text: str) -> Vector:
@@ -124,7 +124,7 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
         show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
         **kwargs: Any,  # noqa: ANN401, ARG002  # LlamaIndex's signature
     ) -> list[Vector]:
-        """Vectors of references and texts in any mix, in order; see :meth:`get_text_embedding`."""
+        """Vectors of page references and texts, in order; see :meth:`get_text_embedding`."""
         return self._embed(check_texts(texts), text_item, show_progress=show_progress)
 
     async def aget_text_embedding_batch(
@@ -161,20 +161,20 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
         return await self._aembed(img_file_paths, image_item, show_progress=show_progress)
 
     def __call__(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:  # noqa: ANN401
-        """Embed nodes in place: page images where they have one, else their EMBED text.
+        """Embed nodes in place: the image of a node that has one, else its EMBED text.
 
         Args:
-            nodes: Of any kind; a vector that a node has already is replaced.
-            kwargs: ``show_progress``; LlamaIndex hands every transformation whatever the index
-                was made with, and the rest of that is not meant for an embedding.
+            nodes: Nodes of any kind; a vector that a node already has is replaced.
+            kwargs: ``show_progress``. LlamaIndex passes all options of the index to every
+                transformation; the others are ignored.
         """
-        shown = bool(kwargs.get("show_progress"))
-        return _with_vectors(nodes, self._embed(nodes, node_item, show_progress=shown))
+        progress = bool(kwargs.get("show_progress"))
+        return _with_vectors(nodes, self._embed(nodes, node_item, show_progress=progress))
 
     async def acall(self, nodes: Sequence[BaseNode], **kwargs: Any) -> Sequence[BaseNode]:  # noqa: ANN401
         """:meth:`__call__` without blocking the event loop."""
-        shown = bool(kwargs.get("show_progress"))
-        return _with_vectors(nodes, await self._aembed(nodes, node_item, show_progress=shown))
+        progress = bool(kwargs.get("show_progress"))
+        return _with_vectors(nodes, await self._aembed(nodes, node_item, show_progress=progress))
 
     def _embed(
         self, sources: Sequence[_Source], to_item: ToItem[_Source], *, show_progress: bool = False
@@ -192,9 +192,9 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
         embedder = BatchEmbedder(self, await self._encoders.adense(self.encoder_options))
         return await embedder.aembed(sources, to_item, show_progress=show_progress)
 
-    # LlamaIndex's public methods look up caches and send events, and call these. They do so
-    # differently for texts and images, and cache a query's vector under a document's key. Here the
-    # public methods are complete, and these call them.
+    # LlamaIndex's own public methods use the cache, send events, and call these methods. They treat
+    # texts and images differently, and cache the vector of a query under the key of a document.
+    # Here the public methods do everything, and these call them.
     def _get_query_embedding(self, query: str) -> Vector:
         return self.get_query_embedding(query)
 
@@ -223,7 +223,7 @@ def _with_vectors(nodes: Sequence[BaseNode], vectors: list[Vector]) -> Sequence[
 def _mean(vectors: list[Vector]) -> Vector:
     if not vectors:
         raise OptionError(
-            "found no query to embed. To search by an image, embed it first: "
+            "found no query to embed. To search with an image, embed it first: "
             "QueryBundle(query, embedding=model.get_image_embedding(path))."
         )
     return direction_of_mean(np.asarray(vectors, np.float32)).tolist()

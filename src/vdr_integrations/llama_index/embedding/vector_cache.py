@@ -24,11 +24,11 @@ _FIELD = "vector"
 
 
 class VectorCache:
-    """Vectors by encoder fingerprint, kind and content, so none is given for another's.
+    """Vectors by encoder fingerprint, kind and content: each is returned for its own input only.
 
     Args:
-        store: Where they are kept; None keeps none.
-        fingerprint: Of the encoder, see ``DenseEncoder.fingerprint``.
+        store: Key-value store for the vectors; None keeps none.
+        fingerprint: Fingerprint of the encoder, see ``DenseEncoder.fingerprint``.
     """
 
     def __init__(self, store: BaseKVStore | None, *, fingerprint: str) -> None:
@@ -36,7 +36,7 @@ class VectorCache:
         self._fingerprint = fingerprint
 
     def get(self, inputs: Sequence[MixedInput]) -> list[Vector | None]:
-        """Vectors in order; None where there is none yet."""
+        """Vectors in order; None for an input that has none yet."""
         if self._store is None:
             return [None] * len(inputs)
         return [_vector(self._store.get(self._key(item), _COLLECTION)) for item in inputs]

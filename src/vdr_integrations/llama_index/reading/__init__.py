@@ -1,1 +1,1 @@
-"""PDFs as Documents, and Documents as image nodes."""
+"""PDFs read as Documents, and Documents turned into image nodes."""

@@ -1,4 +1,4 @@
-"""From page Documents to the image nodes that indexes embed."""
+"""Turns page Documents into the image nodes that indexes embed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from llama_index.core.utils import get_tqdm_iterable
 from pydantic import ConfigDict, Field, field_validator
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.reading.page_nodes import image_node, page_node_id, page_ref
+from vdr_integrations.llama_index.reading.page_nodes import image_node, page_node_id
+from vdr_integrations.retrieval.found_page import page_ref_among
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,16 +23,16 @@ __all__ = ["PDFPageNodeParser"]
 class PDFPageNodeParser(NodeParser):
     """One ``ImageNode`` for each page Document of :class:`PDFPageReader`.
 
-    The node's EMBED content is its page reference and nothing else, which
-    :class:`VDREmbedding` embeds as the page's image; so do stock indexes, pipelines and their
-    caches work with pages. Language models get the page's image where they take images, and its
-    file, page number and text layer in any case. Nodes keep the metadata of their Documents.
+    The EMBED content of the node is only its page reference, which :class:`VDREmbedding` embeds as
+    the page's image; so LlamaIndex's own indexes, pipelines and caches work with pages. A language
+    model gets the citation and the text layer, and the image too if it accepts images. Nodes keep
+    the metadata of their Documents.
 
-    Put it first among the transformations, and instead of a text splitter.
+    Make it the first transformation, and do not use a text splitter.
 
     Attributes:
-        id_func: Gives node ids of a node's place and Document. The default makes the same UUIDs
-            in every run, so that inserting a page again replaces it.
+        id_func: Makes the id of a node from its position and its Document. The default makes the
+            same UUIDs in every run, so that a page that is inserted again replaces the old one.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -59,7 +60,7 @@ class PDFPageNodeParser(NodeParser):
         ]
 
     def _parse(self, node: BaseNode) -> BaseNode:
-        is_page = page_ref(node) is not None
+        is_page = page_ref_among(node.metadata) is not None
         if is_page and isinstance(node, Document):
             return image_node(node, node_id=self.id_func(0, node))
         if is_page and isinstance(node, ImageNode):
@@ -74,8 +75,8 @@ def _not_a_page(node: BaseNode, *, is_page: bool) -> OptionError:
     what = f"{type(node).__name__} {node.node_id}"
     if is_page:
         return OptionError(
-            f"{what} is a piece of a page; put PDFPageNodeParser first among the transformations, "
-            f"and no text splitter beside it."
+            f"{what} is a piece of a page; make PDFPageNodeParser the first transformation, and "
+            f"use no text splitter."
         )
     file_path = str(node.metadata.get("file_path") or node.metadata.get("file_name") or "")
     if file_path.lower().endswith(".pdf"):
@@ -84,6 +85,6 @@ def _not_a_page(node: BaseNode, *, is_page: bool) -> OptionError:
             f'SimpleDirectoryReader(file_extractor={{".pdf": PDFPageReader()}}).'
         )
     return OptionError(
-        f"{what} ({file_path or 'of no file'}) is not a page of PDFPageReader; parse other "
-        f"documents with their own node parser, and index.insert_nodes(...) both."
+        f"{what} ({file_path or 'no file'}) is not a page of PDFPageReader; parse other documents "
+        f"with their own node parser, and add the nodes of both with index.insert_nodes(...)."
     )

@@ -1,19 +1,12 @@
-"""What a page looks like to LlamaIndex: as a Document, and as the node made of it.
+"""A page in LlamaIndex: as a Document, and as the node made from the Document.
 
-Stores and indexes bring nodes back by class name, so these are LlamaIndex's own classes, and
-templates and exclusions make every content mode right:
+Stores and indexes restore nodes by class name, so both are LlamaIndex's own classes. Templates and
+excluded metadata keys make the content of every mode right: EMBED is only the page reference; LLM
+and NONE are the citation and the text layer, and an ``ImageNode`` adds the page's image to its
+content blocks for LLM.
 
-==========  ===============================  =========================================
-mode        Document                         ImageNode
-==========  ===============================  =========================================
-EMBED       the page reference, alone        the page reference, alone
-LLM         citation and text layer          citation and text layer, and in content blocks the
-                                             page's image
-NONE        citation and text layer          citation and text layer
-==========  ===============================  =========================================
-
-A citation is ``report.pdf, page iv (4 of 12)``. It keeps two blank pages of a document apart:
-LlamaIndex compares image nodes by image path and text alone.
+A citation is ``report.pdf, page iv (4 of 12)``. It distinguishes two blank pages of a document:
+LlamaIndex compares image nodes by image path and text only.
 """
 
 from __future__ import annotations
@@ -22,43 +15,33 @@ import json
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.schema import (
-    BaseNode,
-    Document,
-    ImageNode,
-    MediaResource,
-    NodeRelationship,
-)
+from llama_index.core.schema import BaseNode, Document, ImageNode, MediaResource, NodeRelationship
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.retrieval.found_page import page_ref_among
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from vdr_integrations.retrieval.page_reading import ReadPage
-    from vdr_integrations.types import PageRef
 
 __all__ = [
     "CITATION_KEY",
     "PAGE_KEY",
     "TEXT_KEY",
-    "cited_text",
     "image_node",
     "page_document",
     "page_node_id",
-    "page_ref",
 ]
 
 PAGE_KEY = "page_ref"
-"""Metadata key of the page reference; the only one that EMBED content shows."""
+"""Metadata key of the page reference; EMBED content shows no other key."""
 
 CITATION_KEY = "citation"
 TEXT_KEY = "page_text"
-"""Metadata keys of citation and text layer; the only ones that LLM content of nodes shows.
+"""Metadata keys of citation and text layer; the LLM content of nodes shows no other keys.
 
-The text of an image node is not among its content blocks: its metadata are.
+The content blocks of an image node hold its metadata, but not its text.
 """
 
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "vdr-integrations:llama-index")
@@ -74,13 +57,13 @@ def page_document(
 ) -> Document:
     """The Document of one page.
 
-    Its id follows from the document and the page number, its hash from what the page shows and
-    says: in an ``IngestionPipeline`` with UPSERTS a changed page replaces what it was, alone.
+    Its id depends on the document and the page number, its hash on the image and the text: in an
+    ``IngestionPipeline`` with UPSERTS a changed page replaces only its own old version.
 
     Args:
-        page: Its image is in the store.
+        page: A page whose image is in the store.
         image_path: The PNG in the store.
-        extra_info: More metadata; may replace ``file_path`` and ``file_name`` there.
+        extra_info: More metadata; may replace ``source``, ``file_path`` and ``file_name``.
     """
     facts = page.facts
     names = {name: facts.pop(name) for name in ("source", "file_name")}
@@ -95,7 +78,7 @@ def page_document(
     }
     return Document(
         id_=str(uuid.uuid5(_NAMESPACE, json.dumps([page.source, page.page_number]))),
-        text=cited_text(page.citation, page.text),
+        text=f"{page.citation}{_BETWEEN}{page.text}".strip(),
         image_resource=MediaResource(path=image_path, mimetype="image/png"),
         metadata=metadata,
         excluded_embed_metadata_keys=[key for key in metadata if key != PAGE_KEY],
@@ -106,16 +89,16 @@ def page_document(
 
 
 def image_node(document: Document, *, node_id: str) -> ImageNode:
-    """The node of a page's Document, with all metadata that the Document has by now.
+    """The node of a page's Document, with all metadata that the Document has now.
 
     Raises:
-        OptionError: The Document has lost its image path.
+        OptionError: The Document has no image path any more.
     """
     resource = document.image_resource
     if resource is None or resource.path is None:
         raise OptionError(
-            f"Document {document.doc_id} has a page reference and no image path; "
-            f"read the PDF again with PDFPageReader."
+            f"Document {document.doc_id} has a page reference but no image path; read the PDF "
+            f"again with PDFPageReader."
         )
     metadata = document.metadata
     return ImageNode(
@@ -135,15 +118,5 @@ def image_node(document: Document, *, node_id: str) -> ImageNode:
 
 
 def page_node_id(i: int, doc: BaseNode) -> str:
-    """The id of the ``i``-th node of a Document: the same in every run, and a UUID."""
+    """The id of the ``i``-th node of a Document: a UUID, the same in every run."""
     return str(uuid.uuid5(_NAMESPACE, json.dumps([doc.node_id, i])))
-
-
-def page_ref(node: BaseNode) -> PageRef | None:
-    """The reference among a node's metadata, or None."""
-    return page_ref_among(node.metadata)
-
-
-def cited_text(cited: str, text: str) -> str:
-    """What a language model reads of a page: its citation and its text layer."""
-    return f"{cited}{_BETWEEN}{text}".strip()

@@ -1,4 +1,4 @@
-"""LlamaIndex reader of PDFs as pages."""
+"""LlamaIndex reader that reads PDFs page by page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PdfFile = str | PurePath | bytes | bytearray | BytesIO
 """A path, or the content of a PDF."""
 
 PdfFiles = list[PdfFile] | list[str] | list[Path] | tuple[PdfFile, ...]
-"""Several of them."""
+"""Several paths or contents."""
 
 
 class PDFPageReader(BasePydanticReader):
@@ -40,22 +40,22 @@ class PDFPageReader(BasePydanticReader):
     A Document holds the page's reference and the path of its image, never pixels, so any
     docstore, cache and vector store can keep it; its text is the page's citation and text layer.
     :class:`PDFPageNodeParser` makes the node of it that is embedded. Documents have stable UUIDs,
-    made of file path and page number: in an ``IngestionPipeline`` with UPSERTS only pages that
-    changed are embedded again. ``SimpleDirectoryReader`` adds dates and sizes of the file to
-    each page's metadata, which LlamaIndex counts as changes of all its pages: give it
-    ``file_metadata`` without them, or the embedding an ``embeddings_cache``.
+    made from file path and page number: in an ``IngestionPipeline`` with UPSERTS only changed
+    pages are embedded again. ``SimpleDirectoryReader`` adds date and size of the file to the
+    metadata of each page, so that LlamaIndex sees all pages of a changed file as changed: give it
+    ``file_metadata`` without them, or give the embedding an ``embeddings_cache``.
 
-    What cannot be read is left out, logged and collected in :attr:`errors`, be it a page or a
-    whole file; a call that finds nothing readable raises.
+    A page or file that cannot be read is left out, logged and added to :attr:`errors`; a call that
+    finds no readable page raises.
 
     Attributes:
-        max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. More than
-            the embedding's own only serves those who look at the image.
-        password: For encrypted PDFs. Never in ``to_dict``.
-        page_store_path: Folder of the page store; None: ``$VDR_PAGE_STORE``, or the user's cache
-            folder. The embedding must be given the same.
+        max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. The
+            embedding shrinks larger pages to its own limit.
+        password: Password of encrypted PDFs. Never in ``to_dict``.
+        page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
+            cache folder. The embedding must use the same folder.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
-            ends at the first such page or file; a function is called with each ``PageError``.
+            stops at the first such page or file; a function is called with each ``PageError``.
 
     Example:
         >>> documents = PDFPageReader().load_data("report.pdf")  # doctest: +SKIP
@@ -79,7 +79,7 @@ class PDFPageReader(BasePydanticReader):
 
     @property
     def errors(self) -> tuple[PageError, ...]:
-        """Pages and files that this reader left out so far, each naming file and page."""
+        """Errors of the pages and files that this reader left out so far."""
         return tuple(self._errors)
 
     def load_data(
@@ -97,18 +97,17 @@ class PDFPageReader(BasePydanticReader):
         extra_info: dict[str, Any] | None = None,
         fs: AbstractFileSystem | None = None,
     ) -> Iterator[Document]:
-        """The Documents of all pages, in order, each rendered when it is asked for.
+        """The Documents of all pages, in order, each rendered when it is requested.
 
         Args:
-            file: Path or content of a PDF, or several. Folders are read by
+            file: Path or content of a PDF, or a list of these. To read folders, use
                 ``SimpleDirectoryReader(file_extractor={".pdf": PDFPageReader()})``.
             extra_info: More metadata for every page.
-            fs: Where paths are read from; the local file system by default.
+            fs: File system of the paths; the local one by default.
 
         Raises:
             MissingExtraError: PyMuPDF is not installed (an ImportError).
-            DocumentOpenError: No file could be read, and this is why the first could not.
-            PageError: With ``on_error="raise"``, or if no page could be drawn.
+            PageError: The first error, with ``on_error="raise"`` or if no page could be read.
         """
         left_out: list[PageError] = []
         found_pages = False
@@ -155,7 +154,7 @@ class PDFPageReader(BasePydanticReader):
 
 
 def _source_of(file: PdfFile, *, remote: bool) -> str | None:
-    """What distinguishes a file from all others; None for bytes, which their digest names."""
+    """The name of a document; None for bytes, whose digest becomes their name."""
     if isinstance(file, bytes | bytearray | BytesIO):
         return None
     # Links are not followed: two links to one file are two documents.

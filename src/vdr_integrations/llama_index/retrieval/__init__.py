@@ -1,4 +1,4 @@
-"""Late interaction for LlamaIndex: a retriever over many vectors a page, and a reranker."""
+"""Late interaction for LlamaIndex: a retriever and a reranker."""
 
 from vdr_integrations.llama_index.retrieval.reranker import ColQwen2Rerank
 from vdr_integrations.llama_index.retrieval.retriever import ColQwen2Retriever

@@ -1,4 +1,4 @@
-"""LlamaIndex's metadata filters as filters of the index."""
+"""Translates LlamaIndex's metadata filters into filters of the index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BOUNDS = {
 _ONE = (FilterOperator.EQ, FilterOperator.CONTAINS)
 _ONE_OF = (FilterOperator.IN, FilterOperator.ANY)
 _SOURCE_KEYS = ("source", "file_path")
-# On every node, but not among what an index of files can be filtered by: no page would fit.
+# Every node has these keys, but an index cannot filter by them: no page would fit.
 _SHOWN_ONLY = ("file_name", "page_label", "total_pages", PAGE_KEY, CITATION_KEY, TEXT_KEY)
 
 
@@ -38,21 +38,21 @@ def page_filter(filters: MetadataFilters | None) -> PageFilter | None:
     """The filter of the index that finds the same pages.
 
     ``source`` and ``file_path`` name the document, ``page_number`` the page, and other keys the
-    caller's own metadata. All of ``==``, ``in``, ``any``, ``contains`` and ``>``, ``>=``, ``<``,
-    ``<=`` must hold; ``or`` joins values of one key. Metadata that is a list fits with any of its
-    items, and text is compared as a whole.
+    caller's own metadata. ``==``, ``in``, ``any``, ``contains``, ``>``, ``>=``, ``<`` and ``<=``
+    are allowed, and all of them must hold; ``or`` joins values of one key. A list in the metadata
+    fits if any of its items does, and text is compared as a whole.
 
     Raises:
         OptionError: What the index cannot do: ``!=``, ``nin``, ``all``, ``is_empty``, text
-            matches, ``not``, ``or`` over several keys, two values for one key, and keys that are
-            shown on nodes only.
+            matches, ``not``, ``or`` over several keys, two values for one key, and keys that only
+            nodes have.
     """
     if filters is None:
         return None
     fields: dict[str, Any] = {}
     for key, wanted in _all_of(filters):
         name = "source" if key in _SOURCE_KEYS else key
-        fields[name] = _both(key, fields[name], wanted) if name in fields else wanted
+        fields[name] = _merged(key, fields[name], wanted) if name in fields else wanted
     places = {name: fields.pop(name) for name in ("source", "page_number") if name in fields}
     found = {**places, "metadata": fields} if fields else places
     return found or None
@@ -99,7 +99,7 @@ def _translated(one: MetadataFilter) -> tuple[str, Any]:
     raise _refused(f"{one.key!r} with the operator {one.operator.value!r} and a value of {kind}")
 
 
-def _both(key: str, first: object, second: object) -> object:
+def _merged(key: str, first: object, second: object) -> object:
     if isinstance(first, dict) and isinstance(second, dict) and not first.keys() & second.keys():
         return {**first, **second}
     if first == second:
@@ -109,7 +109,7 @@ def _both(key: str, first: object, second: object) -> object:
 
 def _refused(found: str) -> OptionError:
     return OptionError(
-        f"filters of a late-interaction index do not take {found}. Allowed are source (or "
+        f"filters of a late-interaction index do not support {found}. Allowed are source (or "
         f"file_path), page_number and metadata of your own, with ==, in, any, contains, >, >=, < "
-        f"and <=, of which all must hold, and 'or' over values of one key."
+        f"and <=, all of which must hold, and 'or' over values of one key."
     )

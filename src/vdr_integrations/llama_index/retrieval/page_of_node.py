@@ -1,4 +1,4 @@
-"""Nodes as pages, and hits as nodes."""
+"""Turns nodes into pages, and hits into nodes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from vdr_integrations.llama_index.reading.page_nodes import (
     TEXT_KEY,
     image_node,
     page_document,
-    page_ref,
 )
 from vdr_integrations.retrieval import FoundPage
+from vdr_integrations.retrieval.found_page import page_ref_among
 from vdr_integrations.retrieval.page_reading import ReadPage
 
 if TYPE_CHECKING:
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 __all__ = ["found_page", "given_page", "hit_node"]
 
-# What an index keeps of a page by itself.
+# The index stores these itself; all other keys are the caller's metadata.
 _FACTS = (PAGE_KEY, CITATION_KEY, TEXT_KEY, "source", "page_label", "page_number", "total_pages")
 
 
 def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
-    """A hit as the node that ``PDFPageReader`` and ``PDFPageNodeParser`` make, but for its id.
+    """The node that ``PDFPageReader`` and ``PDFPageNodeParser`` make of a page, with another id.
 
-    Text, image path and Document id are the same, so LlamaIndex takes it and the node of a stock
-    index for one page. The id is the page's own, ``Hit.page_id``.
+    Text, image path and Document id are the same, so LlamaIndex sees this node and the node of its
+    own index as one page. The id is ``Hit.page_id``.
     """
     image_path = store.path(hit.page_ref).absolute()
     document = page_document(ReadPage.of(hit), image_path=image_path, extra_info=hit.metadata)
@@ -45,18 +45,19 @@ def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
 def found_page(
     node: BaseNode, *, score: float | None = None, with_image: bool = False
 ) -> FoundPage:
-    """The page that a node is, as far as it is one.
+    """The page of a node of any retriever; ``page_ref`` is None if the node is not a page.
 
     Args:
-        node: Of any retriever.
-        score: Of the hit.
+        node: A node of any retriever.
+        score: Score of the hit.
         with_image: Open the image of a node that has no page reference.
 
     Raises:
+        OptionError: ``with_image``, and an image node has no image or only a URL.
         PageError: The image cannot be opened.
     """
     text = node.metadata.get(TEXT_KEY)
-    image = node_image(node) if with_image and page_ref(node) is None else None
+    image = node_image(node) if with_image and page_ref_among(node.metadata) is None else None
     return FoundPage.of_metadata(
         node.metadata,
         text=text if isinstance(text, str) else node.get_content(),
@@ -67,13 +68,13 @@ def found_page(
 
 
 def given_page(node: BaseNode) -> GivenPage:
-    """A page Document or page node as an index takes it.
+    """The page of a page Document or page node, to be put into an index.
 
     Raises:
-        OptionError: The node is not a page, or its metadata name another document.
+        OptionError: The node is not a page, or its metadata names another document.
     """
-    ref = page_ref(node)
     facts = node.metadata
+    ref = page_ref_among(facts)
     number, source = facts.get("page_number"), facts.get("file_path")
     is_page = isinstance(node, Document | ImageNode) and ref is not None
     if not is_page or not isinstance(number, int) or not isinstance(source, str):
@@ -83,7 +84,7 @@ def given_page(node: BaseNode) -> GivenPage:
         )
     if facts.get("source", source) != source:
         raise OptionError(
-            f"{source} page {number}: the metadata key 'source' names the document in the index, "
+            f"{source} page {number}: the metadata key 'source' must be the document's file_path, "
             f"found another value; rename your key."
         )
     text = facts.get(TEXT_KEY)

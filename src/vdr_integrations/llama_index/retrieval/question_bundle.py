@@ -1,4 +1,4 @@
-"""LlamaIndex's query bundles as questions."""
+"""Turns LlamaIndex's query bundles into questions."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ __all__ = ["QuestionBundle", "question_of"]
 
 
 class QuestionBundle(QueryBundle):
-    """A bundle that holds its question already: LlamaIndex's own has no field for it.
+    """A bundle that holds its question; LlamaIndex's own bundle has no field for it.
 
     Observers see the fields of a ``QueryBundle``, never pixels.
     """
 
     def __init__(self, question: Question) -> None:
-        """Show an image by its name."""
+        """Put the name of an image into ``image_path``."""
         page = question.page
         super().__init__(query_str="", image_path=None if page is None else name_of(page))
         self.question = question
 
 
 def question_of(query: str | QueryBundle, store: PageStore) -> Question:
-    """The question that a bundle asks; nothing in the bundle is changed.
+    """The question of a bundle; the bundle is not changed.
 
-    An image path, which may be a page reference, is used before the texts beside it: those are
-    meant for the language model. A vector in the bundle is not used: LlamaIndex's dense retrievers
-    leave theirs there.
+    If there is an image path (or page reference), the texts are not used: they are meant for the
+    language model. A vector in the bundle is not used: LlamaIndex's dense retrievers put theirs
+    there.
 
     Raises:
-        OptionError: Neither text nor image.
+        OptionError: Neither text nor image, or half a surrogate pair in a text.
         PageError: A reference to a page that is not stored.
     """
     if isinstance(query, QuestionBundle):

@@ -30,34 +30,33 @@ if TYPE_CHECKING:
 
 __all__ = ["ColQwen2Rerank"]
 
-# LlamaIndex's documentation takes it from here, where it is imported without being re-exported.
+# LlamaIndex's documentation imports it from here, although the module does not re-export it.
 _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[reportPrivateImportUsage]
 
 
 class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
     """Orders page and image nodes of any retriever by late interaction with the query.
 
-    Vectors of pages that the index holds, pixel for pixel, are taken from there. The images of the
-    others are encoded, all in one call, and compared as if the index held them. Scores are MaxSim
-    sums over the query's tokens; nodes of equal scores stay in order. The nodes that come in are
-    not changed, and a query image works as in :class:`ColQwen2Retriever`.
+    Nodes are scored as in ``PageSearcher.rerank``: by the vectors of the index, or by encoding the
+    images that it does not hold. Scores are MaxSim sums over the query's tokens. The nodes that
+    are passed in are not changed, and a query image works as in :class:`ColQwen2Retriever`.
 
-    A text cannot be compared with pages: nodes without an image are refused, or with
-    ``keep_text_nodes`` come last, in order and without a score, as far as ``top_n`` has room.
+    A text cannot be compared with pages: a node without an image is an error, or with
+    ``keep_text_nodes`` comes last, in order and without a score, if ``top_n`` has room.
 
-    Copies share index and model, pickles hold neither.
+    Copies share index and model; pickles hold neither.
 
     Attributes:
-        top_n: At most this many nodes, at least 1.
-        index: An open ``LateInteractionIndex`` or where one is, see :class:`ColQwen2Retriever`;
-            None: all images are encoded.
+        top_n: Maximum number of nodes, at least 1.
+        index: An open ``LateInteractionIndex`` or the place of one, see
+            :class:`ColQwen2Retriever`; None: all images are encoded.
         encoder: The encoder that made the index, instead of the options below.
         model_name: As in :class:`VDREmbedding`; None uses that of the index, or
             ``vidore/colqwen2-v1.0`` without an index.
         max_visual_tokens: None uses that of the index, or 768.
-        keep_text_nodes: Let nodes without an image come last.
+        keep_text_nodes: Keep nodes without an image, after the others.
 
-    The other options are those of ``LateFields``: ``device``, ``dtype``, ``page_store_path`` ...
+    See ``LateFields`` for the other options: ``device``, ``dtype``, ``page_store_path`` ...
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -73,7 +72,7 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
         return "ColQwen2Rerank"
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401  # pydantic's signature
-        """Refuse what is not an index, and an encoder beside options to load one with."""
+        """Refuse what is not an index, and an encoder together with options to load one."""
         super().model_post_init(context)
         if self.index is not None and not isinstance(self.index, SharedIndex):
             self.index = SharedIndex(self.index)
@@ -110,7 +109,7 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
         return reranked
 
     def _pages(self, nodes: Sequence[NodeWithScore]) -> tuple[list[int], list[FoundPage]]:
-        """The places of nodes that have an image, and their pages."""
+        """The positions of the nodes that have an image, and their pages."""
         places = [place for place, hit in enumerate(nodes) if has_image(hit.node)]
         if len(places) < len(nodes) and not self.keep_text_nodes:
             bare = next(hit.node for hit in nodes if not has_image(hit.node))
@@ -133,7 +132,7 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
         self, nodes: list[NodeWithScore], query: QueryBundle
     ) -> Generator[list[NodeWithScore]]:
         """Report one call to the callback manager and to the instrumentation."""
-        name = self.encoder.name if self.encoder else self.model_name or DEFAULT_LATE_MODEL
+        name = self._searcher.model_name or DEFAULT_LATE_MODEL
         reranked: list[NodeWithScore] = []
         _dispatcher.event(
             ReRankStartEvent(query=query, nodes=nodes, top_n=self.top_n, model_name=name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from llama_index.core.base.base_retriever import BaseRetriever
 from tqdm.auto import tqdm
@@ -40,7 +40,7 @@ __all__ = ["ColQwen2Retriever", "RetrieverOptions"]
 
 
 class RetrieverOptions(EncoderArguments, total=False):
-    """The options of :class:`ColQwen2Retriever`; see there."""
+    """The options of :class:`ColQwen2Retriever`."""
 
     similarity_top_k: int
     filters: MetadataFilters | None
@@ -54,22 +54,22 @@ class RetrieverOptions(EncoderArguments, total=False):
 
 
 class ColQwen2Retriever(BaseRetriever):
-    """Finds pages by late interaction: every token of a question looks for its best match.
+    """Finds pages by late interaction: each token of a question is compared with all of a page.
 
     Hits are ``ImageNode`` s: id is the page's stable id in the index, text its citation and text
     layer, metadata ``source``, ``file_name``, ``page_number``, ``page_label``, ``total_pages``,
     ``page_ref`` and the caller's own. Scores are exact MaxSim sums over the query's tokens; they
     are not cosines. ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows
-    the pages to the language model: their images are taken from the page store, or drawn into it
-    from the files. Together with a retriever over a stock index of the same pages in
-    ``QueryFusionRetriever``, each page counts as one.
+    the pages to the language model: their images come from the page store, or are drawn again
+    from the files and stored there. In a ``QueryFusionRetriever`` with a retriever over another
+    LlamaIndex index of the same pages, the two hits of a page count as one.
 
-    A query is a text, several (``custom_embedding_strs``: their scores are added), or an image
-    (``QueryBundle("", image_path=...)``: a path or page reference; text beside it is not searched
-    for). The bundle is never changed, and a vector in it never used.
+    A query is a text, several texts (``custom_embedding_strs``: their scores are added), or an
+    image (``QueryBundle("", image_path=...)``: a path or page reference; a text in the same bundle
+    is not searched for). The bundle is never changed, and a vector in it is never used.
 
     Index and model are opened and loaded on first use. Objects that name the same place share one
-    open index. Copies share index and model, pickles hold neither.
+    open index. Copies share index and model; pickles hold neither.
 
     Example:
         >>> retriever = ColQwen2Retriever("my-index", similarity_top_k=1)
@@ -98,7 +98,7 @@ class ColQwen2Retriever(BaseRetriever):
         Args:
             index: An open index, its folder, a ``QdrantServer``, or
                 ``"http://host:6333/collection"``.
-            similarity_top_k: At most this many pages, at least 1.
+            similarity_top_k: Maximum number of pages, at least 1.
             filters: Only pages that fit, see ``page_filter``.
             exhaustive: Compare all pages one by one.
             candidates: Number of pages that the first stage of a search selects, at least
@@ -107,11 +107,11 @@ class ColQwen2Retriever(BaseRetriever):
             encoder: The encoder that made the index, instead of the options below.
             model_name: As in :class:`VDREmbedding`; None uses that of the index.
             page_store_path: None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
-            callback_manager: LlamaIndex's.
-            **options: Of an encoder: ``device``, ``dtype``, ``revision`` ..., see ``load_encoder``.
+            callback_manager: LlamaIndex's callback manager.
+            **options: ``device``, ``dtype``, ``revision`` ..., see ``load_encoder``.
 
         Raises:
-            OptionError: Options outside what is allowed.
+            OptionError: Options that are not allowed.
         """
         super().__init__(callback_manager=callback_manager)
         if similarity_top_k < 1:
@@ -122,7 +122,10 @@ class ColQwen2Retriever(BaseRetriever):
                 f"{candidates}."
             )
         if exhaustive and (candidates is not None or recall is not None):
-            raise OptionError("an exhaustive search uses neither candidates nor recall.")
+            raise OptionError(
+                "an exhaustive search has no first stage; leave candidates and recall out."
+            )
+        page_filter(filters)  # refuses what the index cannot do
         self.similarity_top_k = similarity_top_k
         self.filters = filters
         self.exhaustive = exhaustive
@@ -138,7 +141,6 @@ class ColQwen2Retriever(BaseRetriever):
             page_store=page_store_path,
             late_only=True,
         )
-        self._filter = page_filter(filters)
 
     @classmethod
     def from_documents(
@@ -151,19 +153,15 @@ class ColQwen2Retriever(BaseRetriever):
         show_progress: bool = False,
         **options: Unpack[RetrieverOptions],
     ) -> Self:
-        """A retriever over an index that holds these pages; see :meth:`add_nodes`.
+        """A retriever over an index, after :meth:`add_nodes`; the index is made if there is none.
 
-        Args:
-            documents: See :meth:`add_nodes`, like ``batch_pages`` and ``show_progress``.
-            index: Open, or where it is or shall be; made if there is none.
-            compression: How a new index stores vectors, see ``Compression``.
-            batch_pages: See :meth:`add_nodes`.
-            show_progress: See :meth:`add_nodes`.
-            **options: Of the retriever. A new index is made with ``model_name``, by default
-                ``vidore/colqwen2-v1.0``, and holds the dense vectors of ``recall`` too.
+        A new index stores the vectors of ``model_name``, by default ``vidore/colqwen2-v1.0``, as
+        ``compression`` says, and with ``recall`` dense vectors too. ``options`` are those of the
+        retriever.
 
         Raises:
-            OptionError: Another compression than that of the index, or see :meth:`add_nodes`.
+            OptionError: The index was made with another compression.
+            VdrError: See :meth:`add_nodes`.
         """
         retriever = cls(index, **options)
         retriever.searcher.create(compression=compression)
@@ -171,11 +169,7 @@ class ColQwen2Retriever(BaseRetriever):
         return retriever
 
     def search_image(self, image: ImageInput) -> list[NodeWithScore]:
-        """The pages most like an image: path, bytes, PIL image, array, reference or page.
-
-        Raises:
-            PageError: The image cannot be opened; URLs are refused too.
-        """
+        """The pages most similar to an image; see ``PageSearcher.search_image``."""
         page = open_page(image, store=self.searcher.page_store)
         return self.retrieve(QuestionBundle(Question(page=page)))
 
@@ -189,7 +183,7 @@ class ColQwen2Retriever(BaseRetriever):
 
         Raises:
             OptionError: Another shape or dtype, or a retriever with ``recall``.
-            InvalidVectorError: NaN, infinity, or a vector not of length 1.
+            InvalidVectorError: NaN, infinity, or a vector of another length than 1.
         """
         return self.retrieve(QuestionBundle(Question(vectors=query)))
 
@@ -198,12 +192,7 @@ class ColQwen2Retriever(BaseRetriever):
         return await self.aretrieve(QuestionBundle(Question(vectors=query)))
 
     def similarity_grids(self, query: str | QueryBundle, node: BaseNode) -> SimilarityGrids:
-        """Where on a page the tokens of a question find their match, for heat maps.
-
-        Raises:
-            OptionError: An image query, or a node that is not a page.
-            PageReferenceError: The page has to be encoded again, and its image is not available.
-        """
+        """Where on a page each token of a question matches; see ``PageSearcher.grids``."""
         return self.searcher.grids(self._question(query), found_page(node))
 
     async def asimilarity_grids(self, query: str | QueryBundle, node: BaseNode) -> SimilarityGrids:
@@ -211,12 +200,7 @@ class ColQwen2Retriever(BaseRetriever):
         return await asyncio.to_thread(self.similarity_grids, query, node)
 
     def heatmap(self, query: str | QueryBundle, node: BaseNode) -> HeatMap:
-        """:meth:`similarity_grids` drawn over the page: which words match where.
-
-        Raises:
-            OptionError: An image query, or a node that is not a page.
-            PageReferenceError: The page's image is not available.
-        """
+        """:meth:`similarity_grids` drawn over the page; see ``PageSearcher.heatmap``."""
         return self.searcher.heatmap(self._question(query), found_page(node))
 
     async def aheatmap(self, query: str | QueryBundle, node: BaseNode) -> HeatMap:
@@ -230,23 +214,23 @@ class ColQwen2Retriever(BaseRetriever):
         batch_pages: int | None = None,
         show_progress: bool = False,
     ) -> list[str]:
-        """Put pages into the index, document by document; the same again does nothing.
+        """Put pages into the index, document by document; unchanged pages are left alone.
 
-        A page is known by its ``file_path`` and number: one with another image, text or metadata
-        replaces it, and pages of its document that are not given stay. Node metadata must be
-        JSON. ``index.remove_document`` and ``remove_pages`` take pages out.
+        ``file_path`` and page number identify a page: it replaces a page with another image, text
+        or metadata, and other pages of its document stay. Node metadata must be JSON. To remove
+        pages, use ``index.remove_document`` and ``remove_pages``.
 
         Args:
             nodes: Documents of ``PDFPageReader``, or nodes of ``PDFPageNodeParser``.
-            batch_pages: Pages in memory at a time; None selects a number.
-            show_progress: Show a bar on stderr.
+            batch_pages: Number of pages in memory at a time, see ``PageSearcher.add_pages``.
+            show_progress: Show a progress bar on stderr.
 
         Returns:
-            Page ids in the order of ``nodes``; those of hits.
+            Page ids in the order of ``nodes``; hits have the same ids.
 
         Raises:
             OptionError: A node that is not a page.
-            VdrError: As ``PageSearcher.add_pages``.
+            VdrError: See ``PageSearcher.add_pages``.
         """
         pages = [given_page(node) for node in nodes]
         with tqdm(total=len(pages), desc="Indexing pages", disable=not show_progress) as bar:
@@ -278,24 +262,22 @@ class ColQwen2Retriever(BaseRetriever):
         self.close()
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = self.searcher.search(
-            self._question(query_bundle),
-            k=self.similarity_top_k,
-            filter=self._filter,
-            exhaustive=self.exhaustive,
-            candidates=self.candidates,
-        )
-        return self._nodes(hits)
+        question = self._question(query_bundle)
+        return self._nodes(self.searcher.search(question, **self._search_options))
 
     async def _aretrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        hits = await self.searcher.asearch(
-            await asyncio.to_thread(self._question, query_bundle),
-            k=self.similarity_top_k,
-            filter=self._filter,
-            exhaustive=self.exhaustive,
-            candidates=self.candidates,
-        )
+        question = await asyncio.to_thread(self._question, query_bundle)
+        hits = await self.searcher.asearch(question, **self._search_options)
         return await asyncio.to_thread(self._nodes, hits)
+
+    @property
+    def _search_options(self) -> dict[str, Any]:
+        return {
+            "k": self.similarity_top_k,
+            "filter": page_filter(self.filters),
+            "exhaustive": self.exhaustive,
+            "candidates": self.candidates,
+        }
 
     def _question(self, query: str | QueryBundle) -> Question:
         return question_of(query, self.searcher.page_store)
