@@ -23,12 +23,12 @@
 import numpy as np
 from IPython.display import display
 
-from vdr_integrations import PixelBudget, load_encoder, open_pdf
+from vdr_integrations import DenseEncoder, PixelBudget, open_pdf
 
 MODEL = "nano"
 FILES = ["reports/library-report.en.pdf", "reports/wine-report.it.pdf"]
 
-encoder = load_encoder(MODEL)
+encoder = DenseEncoder.load(MODEL)
 print(encoder.dimension, "numbers a vector")
 
 # %% [markdown]
@@ -73,11 +73,11 @@ with open_pdf(file) as pages:
 display(page)
 
 # %% [markdown]
-# Vectors can be made shorter: the first numbers say most (*Matryoshka*). Give `load_encoder` a
+# Vectors can be made shorter: the first numbers say most (*Matryoshka*). Give `load` a
 # `dimension`; whatever is kept has length 1 again.
 
 # %%
-short = load_encoder(MODEL, dimension=171)
+short = DenseEncoder.load(MODEL, dimension=171)
 with open_pdf(FILES[0]) as pages:
     found = short.encode_queries(QUESTIONS[:1]) @ short.encode_pages(pages).T
 print("page", found.argmax() + 1, "of", FILES[0], "with", short.dimension, "numbers a page")

@@ -18,24 +18,20 @@
 # folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
 
 # %%
-from pathlib import Path
-
 from IPython.display import display
 
-from vdr_integrations import load_encoder
-from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
+from vdr_integrations import MultiVectorEncoder, PageSearcher
+from vdr_integrations.index import sync_index
 
 MODEL = "nano-colqwen2"
 FILE = "reports/library-report.en.pdf"
 QUESTION = "How many librarians and volunteers does each branch have?"
 
-encoder = load_encoder(MODEL)
-if not Path("late-index").exists():
-    LateInteractionIndex.create("late-index", manifest=Manifest.of(encoder)).close()
-
-with LateInteractionIndex.open("late-index", encoder=encoder) as index:
-    first = sync_index(index, encoder, [FILE])
-    again = sync_index(index, encoder, [FILE])
+encoder = MultiVectorEncoder.load(MODEL)
+searcher = PageSearcher("late-index", encoder=encoder)
+index = searcher.create()  # makes the folder, or opens the index that is in it
+first = sync_index(index, encoder, [FILE])
+again = sync_index(index, encoder, [FILE])
 print("pages encoded at first:", first.pages_encoded, "- and again:", again.pages_encoded)
 
 # %% [markdown]
@@ -43,12 +39,8 @@ print("pages encoded at first:", first.pages_encoded, "- and again:", again.page
 # A search is exact: scores are sums over the words of the question, at most one a token.
 
 # %%
-with LateInteractionIndex.open("late-index") as index:
-    (question,) = encoder.encode_queries([QUESTION])
-    hits = index.search(question, k=3)
-    heat = hits[0].heatmap(query_tokens=encoder.query_tokens(QUESTION))
-
-print(question.shape[0], "query tokens of", question.shape[1], "numbers")
+hits = searcher.search(QUESTION, k=3)
+print(len(encoder.query_tokens(QUESTION)), "query tokens of", encoder.dimension, "numbers")
 for hit in hits:
     print(f"{hit.score:.2f}  page {hit.page_number} of {hit.total_pages}")
 
@@ -58,6 +50,7 @@ for hit in hits:
 # A heat map shows itself in a notebook: what matches is coloured, from yellow over red to violet.
 
 # %%
+heat = hits[0].heatmap()
 display(heat)
 
 # %% [markdown]
