@@ -305,7 +305,10 @@ async def test_many_tasks_ask_at_once(late_folder: Path) -> None:
     searcher = PageSearcher(late_folder)
     questions = [QUESTION, "Lemonade", "Revenue", "Outlook"] * 3
     together = await asyncio.gather(*(searcher.asearch(one, k=1) for one in questions))
-    assert together == [searcher.search(one, k=1) for one in questions]
+    for question, (hit,) in zip(questions, together, strict=True):
+        (alone,) = searcher.search(question, k=1)
+        assert hit.page_id == alone.page_id
+        assert hit.score == pytest.approx(alone.score, rel=1e-3)  # encoded with others or alone
 
 
 def test_the_manifest_of_a_new_index_loads_its_model_again(
