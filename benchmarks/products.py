@@ -13,7 +13,7 @@ from torch import nn
 
 from benchmarks.full_size import TEXT, VISION
 from benchmarks.timing import compare, machine
-from vdr_integrations.encoders.forward.products import Products, choose_products
+from vdr_integrations.encoders.forward.matrix_products import Products, choose_products
 
 _PATCHES = 2944  # of an A4 page, by the heads of the 2B model's vision tower and of nano's
 _PAGE_TOKENS = 768  # of its prompt, by the heads of their decoders

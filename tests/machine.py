@@ -64,7 +64,7 @@ def limit_only(monkeypatch: pytest.MonkeyPatch, *hanging: int) -> None:
     However busy this machine is, the others are then drawn.
     """
     limited = partial(_limited, frozenset(hanging))
-    monkeypatch.setattr("vdr_integrations.pages.drawing.ahead.draw_in_time", limited)
+    monkeypatch.setattr("vdr_integrations.pages.drawing.draw_ahead.draw_in_time", limited)
 
 
 def _limited(

@@ -13,7 +13,7 @@ from vdr_integrations.encoders.checkpoints.description import checkpoint_for
 from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
 from vdr_integrations.encoders.load_options import check_kind, model_to_load
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
-from vdr_integrations.encoders.runtime.pipeline import Steps, arun_in_windows, run_in_windows
+from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.runtime.shared_model import shared_model
 from vdr_integrations.errors import OptionError, QueryTooLongError
 from vdr_integrations.types import PixelBudget, as_page

@@ -12,7 +12,7 @@ from weakref import WeakKeyDictionary
 
 from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens
 from vdr_integrations.encoders.runtime import forks
-from vdr_integrations.encoders.runtime.pipeline import Steps, arun_in_windows, run_in_windows
+from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
 
 if TYPE_CHECKING:

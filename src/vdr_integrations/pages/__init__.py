@@ -3,7 +3,7 @@
 Importing this does not import PyMuPDF; opening a PDF does.
 """
 
-from vdr_integrations.pages.drawing.ahead import render_ahead
+from vdr_integrations.pages.drawing.draw_ahead import render_ahead
 from vdr_integrations.pages.file_limits import ImageLimits, RenderLimits
 from vdr_integrations.pages.find_files import find_documents
 from vdr_integrations.pages.images.any_image import ImageSource, open_base64, open_image

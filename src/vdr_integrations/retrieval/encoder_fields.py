@@ -13,8 +13,8 @@ from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders import Checkpoint, EncoderOptions
 from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.retrieval.encoder_choice import checked_multi_vector, one_choice
-from vdr_integrations.retrieval.kept_searcher import KeptSearcher
 from vdr_integrations.retrieval.open_indexes import SharedIndex
+from vdr_integrations.retrieval.searcher_on_demand import SearcherOnDemand
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
@@ -118,7 +118,7 @@ class LateFields(EncoderFields):
     max_visual_tokens: int | None = Field(default=None, ge=1)
     """Upper limit per page; None uses that of the index, or 768."""
 
-    _kept: KeptSearcher = PrivateAttr(default_factory=KeptSearcher)
+    _kept: SearcherOnDemand = PrivateAttr(default_factory=SearcherOnDemand)
 
     def _searcher_over(
         self,

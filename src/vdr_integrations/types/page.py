@@ -10,7 +10,7 @@ from PIL import Image
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.types.computed_once import computed_once
-from vdr_integrations.types.reference import PageRef
+from vdr_integrations.types.page_ref import PageRef
 from vdr_integrations.types.rgb import to_rgb
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from vdr_integrations import load_encoder
-from vdr_integrations.encoders.forward.products import choose_products
+from vdr_integrations.encoders.forward.matrix_products import choose_products
 from vdr_integrations.encoders.runtime.device_and_dtype import (
     choose_device,
     choose_dtype,

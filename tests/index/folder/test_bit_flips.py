@@ -271,7 +271,7 @@ def spoil(path: Path, part: str, bit: int) -> None:
         assert page.dense is not None
         flip(file, places_of(file, page.dense.tobytes())[0] + 3, bit)
     elif part == "places":
-        from vdr_integrations.index.folder.places import id_key
+        from vdr_integrations.index.folder.vector_places import id_key
 
         key = id_key(page.page_id)
         assert key is not None

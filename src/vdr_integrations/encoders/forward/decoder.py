@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 import torch.nn.functional as fn
 
+from vdr_integrations.encoders.forward.matrix_products import Products, choose_products
 from vdr_integrations.encoders.forward.packed_sequences import PackedSequences
-from vdr_integrations.encoders.forward.products import Products, choose_products
 from vdr_integrations.encoders.forward.rotary import (
     RotaryTables,
     inverse_frequencies,

@@ -12,8 +12,8 @@ from vdr_integrations.index.folder.first_stage_files import (
     read_codebook,
     read_lists,
 )
-from vdr_integrations.index.folder.places import content_digest, strong_digest
 from vdr_integrations.index.folder.vector_bytes import dense_stride, token_length
+from vdr_integrations.index.folder.vector_places import content_digest, strong_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

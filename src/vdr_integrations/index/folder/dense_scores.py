@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vdr_integrations.index.folder.places import word_sum
 from vdr_integrations.index.folder.troubles import altered
 from vdr_integrations.index.folder.vector_bytes import dense_stride
+from vdr_integrations.index.folder.vector_places import word_sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from vdr_integrations.index.folder.disk import map_file
-from vdr_integrations.index.folder.places import strong_digest
 from vdr_integrations.index.folder.vector_bytes import filled
+from vdr_integrations.index.folder.vector_places import strong_digest
 from vdr_integrations.index.scoring.codebook_bytes import codebook_of_bytes
 from vdr_integrations.index.scoring.first_stage import PostingLists, query_terms
 from vdr_integrations.index.scoring.ranking import contenders

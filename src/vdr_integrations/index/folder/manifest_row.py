@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.errors import IndexMismatchError
-from vdr_integrations.index.folder.places import STATE_BYTES, state_sum, to_json
 from vdr_integrations.index.folder.troubles import damaged
+from vdr_integrations.index.folder.vector_places import STATE_BYTES, state_sum, to_json
 from vdr_integrations.index.index_settings import Settings
 
 if TYPE_CHECKING:

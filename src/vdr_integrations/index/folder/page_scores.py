@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vdr_integrations.index.folder.places import word_sum
 from vdr_integrations.index.folder.troubles import altered
 from vdr_integrations.index.folder.vector_bytes import (
     token_length,
@@ -14,6 +13,7 @@ from vdr_integrations.index.folder.vector_bytes import (
     token_rows,
     token_scales,
 )
+from vdr_integrations.index.folder.vector_places import word_sum
 from vdr_integrations.index.scoring.page_scorer import best_sum, score_pages
 
 if TYPE_CHECKING:

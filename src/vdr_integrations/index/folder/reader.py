@@ -15,10 +15,10 @@ from vdr_integrations.index.folder.field_table import FieldTable, in_range
 from vdr_integrations.index.folder.first_stage_files import FirstStage
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
 from vdr_integrations.index.folder.page_scores import page_scores, stored_tokens
-from vdr_integrations.index.folder.places import content_digest, id_key, ref_key
 from vdr_integrations.index.folder.records_json import document_of, metadata_of, page_of
 from vdr_integrations.index.folder.snapshot import load_snapshot
 from vdr_integrations.index.folder.troubles import altered
+from vdr_integrations.index.folder.vector_places import content_digest, id_key, ref_key
 from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.scoring.candidates import (
     SMALL_INDEX_PAGES,

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.index.folder.places import to_json
+from vdr_integrations.index.folder.vector_places import to_json
 from vdr_integrations.index.records import DocumentRecord, FileState, SkippedPage
 from vdr_integrations.index.stored_page import StoredPage, page_id
 from vdr_integrations.types import PatchGrid

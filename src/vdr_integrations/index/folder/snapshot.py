@@ -14,7 +14,8 @@ import numpy as np
 from vdr_integrations.index.folder.database import reading
 from vdr_integrations.index.folder.disk import map_file
 from vdr_integrations.index.folder.manifest_row import ManifestRow
-from vdr_integrations.index.folder.places import (
+from vdr_integrations.index.folder.troubles import altered, damaged
+from vdr_integrations.index.folder.vector_places import (
     PLACE,
     STATE_BYTES,
     Places,
@@ -22,7 +23,6 @@ from vdr_integrations.index.folder.places import (
     document_name,
     state_sum,
 )
-from vdr_integrations.index.folder.troubles import altered, damaged
 from vdr_integrations.types.computed_once import computed_once
 
 if TYPE_CHECKING:

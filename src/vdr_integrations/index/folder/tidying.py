@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.folder.file_format import VectorKind
-    from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.snapshot import Snapshot
     from vdr_integrations.index.folder.transaction import Transaction
+    from vdr_integrations.index.folder.vector_places import Places
     from vdr_integrations.index.folder.writer import FolderWriter
 
 __all__ = ["optimize"]

@@ -10,14 +10,14 @@ import numpy as np
 
 from vdr_integrations.index.folder.database import writing
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
-from vdr_integrations.index.folder.places import (
+from vdr_integrations.index.folder.troubles import damaged
+from vdr_integrations.index.folder.vector_places import (
     PLACE,
     STATE_BYTES,
     document_digest,
     document_name,
     state_sum,
 )
-from vdr_integrations.index.folder.troubles import damaged
 from vdr_integrations.index.folder.writer_lock import WriterLock
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vdr_integrations.index.folder.manifest_row import Layout
-    from vdr_integrations.index.folder.places import Places
+    from vdr_integrations.index.folder.vector_places import Places
     from vdr_integrations.index.index_settings import Settings
 
 __all__ = ["Transaction", "Transactions"]

@@ -15,7 +15,11 @@ from vdr_integrations.index.folder.file_format import new_file_name
 from vdr_integrations.index.folder.first_stage_files import codes_blob
 from vdr_integrations.index.folder.first_stage_writer import FirstStageWriter
 from vdr_integrations.index.folder.manifest_row import Segment
-from vdr_integrations.index.folder.places import (
+from vdr_integrations.index.folder.records_json import content_json, document_of, record_json
+from vdr_integrations.index.folder.transaction import Transactions
+from vdr_integrations.index.folder.troubles import altered, os_trouble
+from vdr_integrations.index.folder.vector_bytes import dense_bytes, token_bytes
+from vdr_integrations.index.folder.vector_places import (
     PLACE,
     content_digest,
     id_key,
@@ -23,10 +27,6 @@ from vdr_integrations.index.folder.places import (
     strong_digest,
     word_sum,
 )
-from vdr_integrations.index.folder.records_json import content_json, document_of, record_json
-from vdr_integrations.index.folder.transaction import Transactions
-from vdr_integrations.index.folder.troubles import altered, os_trouble
-from vdr_integrations.index.folder.vector_bytes import dense_bytes, token_bytes
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.folder.file_format import VectorKind
     from vdr_integrations.index.folder.manifest_row import Layout
-    from vdr_integrations.index.folder.places import Places
     from vdr_integrations.index.folder.reader import FolderReader
+    from vdr_integrations.index.folder.vector_places import Places
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.staged_document import PreparedPage
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.staged_document import StagedDocument
     from vdr_integrations.index.sync.page_encoding import EncodedPage
-    from vdr_integrations.pages.drawing.ahead import PagePrinter
+    from vdr_integrations.pages.drawing.draw_ahead import PagePrinter
 
 __all__ = ["Draft"]
 

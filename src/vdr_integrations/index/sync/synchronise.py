@@ -16,7 +16,7 @@ from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.pages import find_documents
-from vdr_integrations.pages.drawing.ahead import PagePrinter, look_ahead
+from vdr_integrations.pages.drawing.draw_ahead import PagePrinter, look_ahead
 from vdr_integrations.pages.read_file import refuse_shortage
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from langchain_core.documents import Document
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from vdr_integrations.retrieval.page_reading import ReadPage
+    from vdr_integrations.retrieval.pages_into_store import ReadPage
 
 __all__ = ["page_document", "page_key"]
 

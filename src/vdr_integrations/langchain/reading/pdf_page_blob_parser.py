@@ -10,7 +10,7 @@ from langchain_core.document_loaders import BaseBlobParser
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.pages.on_error import raise_error
-from vdr_integrations.retrieval.page_reading import PageReading
+from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, find_documents, open_pdf
 from vdr_integrations.pages.on_error import OnError, error_handler
-from vdr_integrations.retrieval.page_reading import PageReading
+from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from langchain_core.documents import Document
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval import FoundPage
-from vdr_integrations.retrieval.page_reading import ReadPage
+from vdr_integrations.retrieval.pages_into_store import ReadPage
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:

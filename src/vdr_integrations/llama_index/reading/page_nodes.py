@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from vdr_integrations.retrieval.page_reading import ReadPage
+    from vdr_integrations.retrieval.pages_into_store import ReadPage
 
 __all__ = [
     "CITATION_KEY",

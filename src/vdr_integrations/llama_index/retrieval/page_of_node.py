@@ -19,7 +19,7 @@ from vdr_integrations.llama_index.reading.page_nodes import (
 )
 from vdr_integrations.retrieval import FoundPage
 from vdr_integrations.retrieval.found_page import page_ref_among
-from vdr_integrations.retrieval.page_reading import ReadPage
+from vdr_integrations.retrieval.pages_into_store import ReadPage
 
 if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore

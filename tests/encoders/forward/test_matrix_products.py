@@ -16,8 +16,9 @@ from torch import nn
 from torch.nn.attention.bias import CausalBias
 
 from vdr_integrations import DenseEncoder
-from vdr_integrations.encoders.forward import decoder, products, vision_tower
-from vdr_integrations.encoders.forward.products import Products, choose_products
+from vdr_integrations.encoders.forward import decoder, vision_tower
+from vdr_integrations.encoders.forward import matrix_products as products
+from vdr_integrations.encoders.forward.matrix_products import Products, choose_products
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
 
-__all__ = ["KeptSearcher"]
+__all__ = ["SearcherOnDemand"]
 
 
-class KeptSearcher:
+class SearcherOnDemand:
     """Keeps a searcher of late interaction, with its index and model.
 
     Copies and pickles are empty; a shallow copy of the object that has it shares it.

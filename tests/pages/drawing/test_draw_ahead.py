@@ -18,7 +18,7 @@ from tests.pdfs import encrypt_pdf, hang_on_page, write_pdf
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import DocumentOpenError, OptionError, PageRenderError, ResourceError
 from vdr_integrations.pages import PdfPage, render_ahead
-from vdr_integrations.pages.drawing.ahead import PagePrinter
+from vdr_integrations.pages.drawing.draw_ahead import PagePrinter
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage, PageAddress, draw_elsewhere
 from vdr_integrations.types import PageImage, PixelBudget
 
