@@ -152,7 +152,7 @@ def test_a_file_that_has_changed_is_an_error_not_another_picture(
     for size in ([], ["--max-side-px", 300]):
         done = vdr("show", document, 1, *options, *size, "--out", tmp_path / "p.png")
         assert done.exit_code == 1
-        assert "index it again" in done.stderr
+        assert "index the document again" in done.stderr
     assert not (tmp_path / "p.png").exists()
 
 

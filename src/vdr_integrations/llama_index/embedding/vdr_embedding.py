@@ -47,8 +47,8 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
 
     The model is loaded on first use, once per process for any number of objects. Any number of
     threads and tasks may call one object. Copies, pickles and ``to_dict`` hold options, never
-    weights. With a GPU, do not use ``IngestionPipeline.run(num_workers=...)``: each worker process
-    would load the model again.
+    weights; only copies hold the token. With a GPU, do not use
+    ``IngestionPipeline.run(num_workers=...)``: each worker process would load the model again.
 
     All vectors are lists of Python floats, L2-normalised, of length :attr:`dimension`. Methods
     raise CheckpointError if the model cannot be loaded, EncodingError if it computes no vector,
