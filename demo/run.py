@@ -1,9 +1,10 @@
-"""Ask plain questions of the bundled PDFs in three ways, and see the right pages come back.
+"""Ask questions about the bundled PDFs in three ways, and show which pages are found.
 
     python demo/run.py
 
-Runs offline and on the CPU, with the bundled checkpoint ``nano``, and says how often the right page
-was found, beside the goal. Exits with 1 when the goal is missed or the three ways do not agree.
+It runs offline and on the CPU, with the bundled checkpoint ``nano``. It prints how often the right
+page was found, and the goal. Exit code 1 means that the goal was missed, or that the three ways
+found different pages.
 """
 
 from __future__ import annotations
@@ -57,14 +58,14 @@ class Question:
         return (found.source, found.page_number) == (self.source, self.page_number)
 
     def rank_in(self, hits: list[Found]) -> int | None:
-        """1 for the first hit; None where the right page is not among them."""
+        """1 for the first hit; None if the right page is not among the hits."""
         ranks = (rank for rank, hit in enumerate(hits, start=1) if self.is_answered_by(hit))
         return next(ranks, None)
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What one way gave, in the order of the questions."""
+    """The hits of one way, in the order of the questions."""
 
     way: str
     hits: list[list[Found]]
@@ -96,7 +97,7 @@ def read_questions() -> list[Question]:
 
 
 def ask_all(paths: list[Path], questions: list[Question], console: Console) -> list[Answers]:
-    """The answers of the three ways, each over its own index of all documents."""
+    """The answers of the three ways; each way makes its own index of all documents."""
     asked = [question.question for question in questions]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -110,7 +111,7 @@ def ask_all(paths: list[Path], questions: list[Question], console: Console) -> l
         }
         answers: list[Answers] = []
         for way, ask in ways.items():
-            with console.status(f"Indexing and asking through {way} ..."):
+            with console.status(f"Indexing and searching with {way} ..."):
                 started = time.perf_counter()
                 hits = ask()
             answers.append(Answers(way, hits, time.perf_counter() - started))
@@ -118,8 +119,8 @@ def ask_all(paths: list[Path], questions: list[Question], console: Console) -> l
 
 
 def hits_table(questions: list[Question], answers: list[Answers]) -> Table:
-    """Questions with their first hits, the right page marked, and its rank in every way."""
-    table = Table("Question, and the first pages found", title="Hits", show_lines=True)
+    """Questions with their first hits, the right page marked, and its rank for each way."""
+    table = Table("Question, and the first pages that were found", title="Hits", show_lines=True)
     for given in answers:
         table.add_column(given.way, justify="center")
     for number, question in enumerate(questions):
@@ -141,7 +142,7 @@ def hits_table(questions: list[Question], answers: list[Answers]) -> Table:
 
 
 def summarise(questions: list[Question], given: Answers, console: Console) -> bool:
-    """Print how often the right page was found; returns whether the goal is reached."""
+    """Print how often the right page was found; return whether the goal is reached."""
     ranks = [question.rank_in(hits) for question, hits in zip(questions, given.hits, strict=True)]
     first = sum(rank == 1 for rank in ranks)
     among = sum(rank is not None for rank in ranks)
@@ -149,15 +150,15 @@ def summarise(questions: list[Question], given: Answers, console: Console) -> bo
     reached = first >= GOAL_FIRST * total and among >= GOAL_AMONG_THREE * total
     colour = "green" if reached else "red"
     console.print(
-        f"[{colour}]{given.way}: right page first {first} of {total}, "
-        f"among three {among} of {total}[/{colour}] ({given.seconds:.1f} s; the goal is "
-        f"{GOAL_FIRST:.0%} and {GOAL_AMONG_THREE:.0%})"
+        f"[{colour}]{given.way}: the right page is first for {first} of {total} questions, "
+        f"and among the first three for {among} of {total}[/{colour}] "
+        f"({given.seconds:.1f} s; the goal is {GOAL_FIRST:.0%} and {GOAL_AMONG_THREE:.0%})"
     )
     return reached
 
 
 def pages(given: Answers) -> list[list[tuple[str, int]]]:
-    """Sources and page numbers without scores, which may differ in the last digits."""
+    """Sources and page numbers; scores may differ in the last digits."""
     return [[(hit.source, hit.page_number) for hit in hits] for hits in given.hits]
 
 

@@ -1,4 +1,4 @@
-"""The three ways of asking: LlamaIndex, LangChain, and the command line."""
+"""Three ways to search: LlamaIndex, LangChain, and the command line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Found", "ask_langchain", "ask_llama_index", "ask_the_command_line"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A page that came back, and how well it matches."""
+    """A page that was found, and how well it matches."""
 
     source: str
     page_number: int
@@ -78,7 +78,7 @@ def ask_langchain(
 def ask_the_command_line(
     paths: Sequence[Path], questions: Sequence[str], *, model: str, k: int, index: Path
 ) -> list[list[Found]]:
-    """``vdr index`` and ``vdr search``, each in a process of its own."""
+    """``vdr index`` and ``vdr search``, each in its own process."""
     options = ("--index", str(index), "--device", "cpu")
     _vdr("index", *map(str, paths), *options, "--model", model)
     asked = "\n".join(questions)

@@ -9,15 +9,16 @@
 # %% [markdown]
 # # Quickstart: find a page by what it looks like
 #
-# A page of a PDF becomes a picture, the picture becomes one vector, and a question becomes a vector
-# in the same space. The page whose vector points most nearly the same way is the answer. There is
+# A page of a PDF becomes an image, the image becomes one vector, and a question becomes a vector in
+# the same space. The page whose vector is nearest to the question's vector is the answer. There is
 # no OCR, and no text is cut into chunks.
 #
-# This notebook needs no network and no GPU: it runs `nano`, a 24 MB model that comes with the
+# This notebook needs no network and no GPU: it runs `nano`, a 24 MB model that is part of the
 # package and matches printed words. **For real work** write
 # `MODEL = "llamaindex/vdr-2b-multi-v1"` (4.4 GB, downloaded once); nothing else changes.
 #
-# It expects PDFs in a folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
+# The notebook needs PDFs in a folder `reports/`; copy `demo/documents/*.pdf` of the repository
+# there.
 
 # %%
 import numpy as np
@@ -32,7 +33,7 @@ encoder = DenseEncoder.load(MODEL)
 print(encoder.dimension, "numbers a vector")
 
 # %% [markdown]
-# Each page of both files becomes a row of `vectors`. Rows have length 1.
+# Each page of both files becomes a row of `vectors`. All rows have length 1.
 
 # %%
 places = []
@@ -46,8 +47,9 @@ vectors = np.vstack(rows)
 print(vectors.shape, vectors.dtype)
 
 # %% [markdown]
-# A search is one product of matrices. Since all rows have length 1, it gives cosines. Questions are
-# best asked in the language of the document; `llamaindex/vdr-2b-multi-v1` finds across languages.
+# A search is one product of matrices. All rows have length 1, so the product contains cosines. Ask
+# `nano` in the language of the document; `llamaindex/vdr-2b-multi-v1` finds pages in other
+# languages too.
 
 # %%
 QUESTIONS = [
@@ -63,8 +65,8 @@ for question, row in zip(QUESTIONS, scores, strict=True):
         print(f"  {row[place]:.3f}  {file}, page {page_number}")
 
 # %% [markdown]
-# This is the page that was found first. It is drawn at a size of your choice, counted in *visual
-# tokens*: squares of 28 x 28 pixels, of which the model sees 768 by default.
+# This is the page that was found first. You choose the size at which it is drawn, in *visual
+# tokens*: squares of 28 x 28 pixels. By default, the model sees 768 of them.
 
 # %%
 file, page_number = places[scores[0].argmax()]
@@ -73,8 +75,8 @@ with open_pdf(file) as pages:
 display(page)
 
 # %% [markdown]
-# Vectors can be made shorter: the first numbers say most (*Matryoshka*). Give `load` a
-# `dimension`; whatever is kept has length 1 again.
+# Vectors can be shortened, because their first numbers are the most important ones (*Matryoshka*).
+# Give `load` a `dimension`; the shortened vectors have length 1 again.
 
 # %%
 short = DenseEncoder.load(MODEL, dimension=171)
@@ -83,6 +85,6 @@ with open_pdf(FILES[0]) as pages:
 print("page", found.argmax() + 1, "of", FILES[0], "with", short.dimension, "numbers a page")
 
 # %% [markdown]
-# For folders of PDFs there is a command, `vdr index reports/ --index my-index`, which keeps vectors
-# on disk and skips what has not changed. The next notebooks do the same inside LlamaIndex and
-# LangChain.
+# For folders of PDFs there is a command, `vdr index reports/ --index my-index`. It keeps the
+# vectors on disk and skips files that have not changed. `PageSearcher("my-index").search(question)`
+# finds pages in such a folder. The next notebooks search inside LlamaIndex and LangChain.

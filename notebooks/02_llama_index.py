@@ -10,10 +10,10 @@
 # # LlamaIndex: pages as image nodes
 #
 # `PDFPageReader` reads a PDF as pages, `PDFPageNodeParser` makes image nodes of them, and
-# `VDREmbedding` turns their *pictures* into vectors. Everything between is LlamaIndex as it comes.
+# `VDREmbedding` turns their *images* into vectors. Everything else is LlamaIndex, unchanged.
 #
 # This notebook runs offline with the bundled `nano`, which matches printed words. **For real work**
-# write `MODEL = "llamaindex/vdr-2b-multi-v1"`. It expects PDFs in a folder `reports/`; copy
+# write `MODEL = "llamaindex/vdr-2b-multi-v1"`. The notebook needs PDFs in a folder `reports/`; copy
 # `demo/documents/*.pdf` of the repository there.
 
 # %%
@@ -34,7 +34,7 @@ index = VectorStoreIndex.from_documents(
 print(len(pages), "pages")
 
 # %% [markdown]
-# The index gives a retriever. Hits are image nodes with file name, page label and the text layer.
+# The index makes a retriever. Hits are image nodes with file name, page label and the text layer.
 
 # %%
 QUESTION = "What share of the budget was spent on salaries and heating?"
@@ -45,9 +45,8 @@ for hit in hits:
     print(f"{hit.score:.3f}  {hit.metadata['file_name']}, page {hit.metadata['page_label']}")
 
 # %% [markdown]
-# What travels through nodes, caches and vector stores is no picture, but a reference to one in the
-# *page store*, a folder on this machine. So vector stores stay small, and this is the page that was
-# found:
+# Nodes, caches and vector stores do not hold images. They hold a reference to an image in the *page
+# store*, a folder on this machine, so vector stores stay small. This is the page that was found:
 
 # %%
 display(PageStore().get(hits[0].metadata["page_ref"]).image)
@@ -55,9 +54,9 @@ display(PageStore().get(hits[0].metadata["page_ref"]).image)
 # %% [markdown]
 # ## A query engine that looks at pages
 #
-# With `multimodal=True` LlamaIndex hands the page images to the language model. Any vision model of
-# LlamaIndex goes in here. To stay offline we take LlamaIndex's own mock, which remembers what it
-# was sent and gives back the words of the prompt, and look at what a real model would have got.
+# With `multimodal=True`, LlamaIndex gives the page images to the language model. You can use any
+# vision model of LlamaIndex here. To stay offline, this notebook uses LlamaIndex's own mock, which
+# returns the words of the prompt and remembers its input: it shows what a real model would get.
 
 # %%
 from llama_index.core.llms.mock import MockLLMWithChatMemoryOfLastCall
@@ -71,12 +70,12 @@ answer = engine.query(QUESTION)
 for message in llm.last_chat_messages:
     for block in message.blocks:
         if block.block_type == "image":
-            print(f"[{message.role.value}] a picture: {block.image_mimetype}")
+            print(f"[{message.role.value}] an image: {block.image_mimetype}")
         else:
             print(f"[{message.role.value}] {block.text.strip()}\n")
 
 # %% [markdown]
-# The answer knows its sources, for citations:
+# The answer contains its sources, for citations:
 
 # %%
 for hit in answer.source_nodes:

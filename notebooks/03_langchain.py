@@ -9,11 +9,11 @@
 # %% [markdown]
 # # LangChain: pages in any vector store
 #
-# `PDFPageLoader` loads a PDF as one document a page, and `VDREmbeddings` turns the *pictures* of
-# the pages into vectors. They go into LangChain's own vector stores and retrievers.
+# `PDFPageLoader` loads a PDF as one document per page, and `VDREmbeddings` turns the *images* of
+# the pages into vectors. LangChain's own vector stores and retrievers work with both.
 #
 # This notebook runs offline with the bundled `nano`, which matches printed words. **For real work**
-# write `MODEL = "llamaindex/vdr-2b-multi-v1"`. It expects PDFs in a folder `reports/`; copy
+# write `MODEL = "llamaindex/vdr-2b-multi-v1"`. The notebook needs PDFs in a folder `reports/`; copy
 # `demo/documents/*.pdf` of the repository there.
 
 # %%
@@ -32,10 +32,10 @@ print(first.page_content[:20], "...")
 print({key: first.metadata[key] for key in ("source", "page_number", "total_pages")})
 
 # %% [markdown]
-# The content of a document is no text but a reference to a picture in the *page store*, a folder on
-# this machine. That is what makes stock vector stores, which embed strings, embed pages.
+# The content of a document is not text. It is a reference to an image in the *page store*, a folder
+# on this machine. So vector stores, which embed only strings, embed pages.
 #
-# Any store gives a retriever:
+# Any store makes a retriever:
 
 # %%
 QUESTION = "Which projects did the council approve for next year?"
@@ -48,8 +48,8 @@ for document in found:
 # %% [markdown]
 # ## From pages to a chat model
 #
-# `page_blocks` makes standard content blocks of what was found: for each page a line to cite it by,
-# and its picture.
+# `page_blocks` makes standard content blocks of the pages that were found: for each page its
+# citation and its image.
 
 # %%
 import base64
@@ -70,7 +70,7 @@ for block in message.content_blocks:
 # ## A chain
 #
 # The same as a chain. The chat model at its end is one of LangChain's fakes, because this notebook
-# is offline; `init_chat_model("...")` with a vision model takes its place.
+# is offline. For real use, write `init_chat_model("...")` with a vision model.
 
 # %%
 from langchain_core.language_models import FakeListChatModel
@@ -90,5 +90,5 @@ chain = (
 print(chain.invoke(QUESTION).content)
 
 # %% [markdown]
-# `page_key` is a `key_encoder` for LangChain's `index()`, so that files that are loaded again are
-# embedded again only where a page has changed.
+# `page_key` is a `key_encoder` for LangChain's `index()`: if a file is loaded again, only pages
+# that have changed are embedded again.

@@ -9,13 +9,14 @@
 # %% [markdown]
 # # Late interaction: which words, and where
 #
-# One vector has to sum a whole page up. ColQwen2 keeps a vector for every place on it, and each
-# word of a question looks for the place that matches it best; the matches are added (*MaxSim*).
-# That is finer, and it can be drawn: you see where on the page an answer was found.
+# With one vector per page, this vector must describe the whole page. ColQwen2 keeps a vector for
+# each place on the page. Each word of a question is compared with all places, and the best match of
+# each word is added (*MaxSim*). This is finer, and it can be drawn: you see where on the page the
+# words match.
 #
 # This notebook runs offline with the bundled `nano-colqwen2`, which matches printed words. **For
-# real work** write `MODEL = "vidore/colqwen2-v1.0"` (4.4 GB, downloaded once). It expects PDFs in a
-# folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
+# real work** write `MODEL = "vidore/colqwen2-v1.0"` (4.4 GB, downloaded once). The notebook needs
+# PDFs in a folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
 
 # %%
 from IPython.display import display
@@ -35,8 +36,8 @@ again = sync_index(index, encoder, [FILE])
 print("pages encoded at first:", first.pages_encoded, "- and again:", again.pages_encoded)
 
 # %% [markdown]
-# The index is a folder. Bringing it up to date again costs nothing where no file has changed.
-# A search is exact: scores are sums over the words of the question, at most one a token.
+# The index is a folder. `sync_index` brings it up to date and skips files that have not changed.
+# Scores are exact: each token of the question adds its best cosine, at most 1.
 
 # %%
 hits = searcher.search(QUESTION, k=3)
@@ -47,21 +48,22 @@ for hit in hits:
 # %% [markdown]
 # ## Why this page?
 #
-# A heat map shows itself in a notebook: what matches is coloured, from yellow over red to violet.
+# A notebook shows a heat map as an image: places that match are coloured, from yellow over red to
+# violet. Each hit can draw its own.
 
 # %%
 heat = hits[0].heatmap()
 display(heat)
 
 # %% [markdown]
-# One word of the question by itself, with its strongest regions outlined:
+# Only one word of the question, with its strongest regions outlined:
 
 # %%
 display(heat.image("volunteers", boxes=2))
 
 # %% [markdown]
-# Regions are boxes in fractions of the page, from its upper left corner. Cut them out for a closer
-# look, or hand them to a program.
+# Regions are boxes in fractions of the page, from its upper left corner. You can cut them out, or
+# give them to a program.
 
 # %%
 for box in heat.boxes(2, token="volunteers"):
@@ -71,9 +73,8 @@ for box in heat.boxes(2, token="volunteers"):
 # %% [markdown]
 # ## The same in LlamaIndex and LangChain
 #
-# `ColQwen2Retriever` is there for both. It opens the index and finds the model that made it by
-# itself, and it draws the same heat maps. A folder is open in one place at a time, so close it, or
-# use `with`.
+# Both have a `ColQwen2Retriever`. It opens the index, loads the model that made it, and draws the
+# same heat maps. All objects of a process that name the same folder share one open index.
 
 # %%
 from vdr_integrations.llama_index import ColQwen2Retriever
@@ -86,5 +87,5 @@ print("page", hit.metadata["page_number"], "with a score of", round(hit.score, 2
 display(budget)
 
 # %% [markdown]
-# `vdr search "..." --index late-index --report found.html` writes such pictures into one file to
-# pass on. How they are computed, and how often they are right: `docs/pictures.md`.
+# `vdr search "..." --index late-index --report found.html` writes such images into one file that
+# you can share. How they are computed, and how often they are right: `docs/pictures.md`.

@@ -9,13 +9,13 @@
 # %% [markdown]
 # # An agent that looks at pages
 #
-# `VisualDocumentSearchTool` lets an agent search documents, see the pages it found, and open a part
-# of one at a higher resolution, as a reader would. Here it is used by LlamaIndex's `FunctionAgent`.
+# With `VisualDocumentSearchTool` an agent can search documents, see the pages that were found, and
+# open a part of a page at a higher resolution. Here LlamaIndex's `FunctionAgent` uses it.
 #
-# This notebook runs offline: the retriever is the bundled `nano-colqwen2`, which matches printed
-# words, and the language model is a script of three lines. **For real work** write
-# `MODEL = "vidore/colqwen2-v1.0"` and give the agent a vision model that calls functions. It
-# expects PDFs in a folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
+# This notebook runs offline: the retriever uses the bundled `nano-colqwen2`, which matches printed
+# words, and the language model is a script of three steps. **For real work** write
+# `MODEL = "vidore/colqwen2-v1.0"` and give the agent a vision model that calls functions. The
+# notebook needs PDFs in a folder `reports/`; copy `demo/documents/*.pdf` of the repository there.
 
 # %%
 from vdr_integrations.llama_index import (
@@ -39,8 +39,8 @@ print(tool.metadata.description)
 # %% [markdown]
 # ## The model
 #
-# A real model decides what to call. This one follows a script: it searches, opens the right part
-# of the page that was found first, where a chart is, and answers. It keeps all it is shown in
+# A real model decides what to call. This one follows a script: it searches, opens the right half of
+# the page that was found first, which has a chart, and answers. It keeps everything that it gets in
 # `heard`.
 
 # %%
@@ -55,7 +55,7 @@ heard = []
 
 
 def scripted(messages: list[ChatMessage], **_options: object) -> ChatMessage:
-    """The next line of the script, whatever was asked."""
+    """The next step of the script; it ignores the question."""
     heard.append(list(messages))
     if len(heard) == 1:
         arguments = {"question": QUESTION, "k": 1, "include_region": True}
@@ -83,9 +83,9 @@ print(answer)
 # %% [markdown]
 # ## What the model was shown
 #
-# The reply to the search: a text that stands alone, with everything needed for a citation, the
-# page, and the region that matched best. The excerpt stands between marks that say that it is
-# content of a document and no instruction, because documents come from anywhere.
+# The reply to the search: a text that contains everything for a citation, the image of the page,
+# and the region that matched best. Documents come from anywhere, so the excerpt is between marks
+# that say that it is content of a document, not an instruction.
 
 # %%
 from io import BytesIO
@@ -95,7 +95,7 @@ from PIL import Image
 
 
 def show(message: ChatMessage) -> None:
-    """Texts as they are, pictures as pictures."""
+    """Print texts, display images."""
     for block in message.blocks:
         if block.block_type == "text":
             print(block.text)
@@ -108,7 +108,8 @@ searched, opened = [message for message in heard[-1] if message.role == "tool"]
 show(searched)
 
 # %% [markdown]
-# Then it opened the chart on that page, drawn again from the PDF at a higher resolution:
+# Then the model opened the chart on that page. It was drawn again from the PDF, at a higher
+# resolution:
 
 # %%
 show(opened)
@@ -117,6 +118,6 @@ show(opened)
 retriever.close()
 
 # %% [markdown]
-# A wrong call is answered with what to do next, so that an agent goes on. LangChain has the same
-# tool for `create_agent`, and `vdr mcp --index agent-index` serves it to any MCP client. Limits,
-# and what "untrusted" means: `docs/agents.md`.
+# If a call is wrong, the reply says what to do next, and the agent can continue. LangChain has the
+# same tool for `create_agent`, and `vdr mcp --index agent-index` serves it to any MCP client.
+# Limits, and what "untrusted" means: `docs/agents.md`.

@@ -1,12 +1,12 @@
 """Run the notebooks, and keep each ``.py`` and its ``.ipynb`` in step.
 
-    python -m notebooks.run                      # all run, and the pairs are in step
+    python -m notebooks.run                      # run all, and compare the pairs
     python -m notebooks.run --write 01_quickstart
 
-The ``.py`` (jupytext's percent format) is what people edit. It is run in a temporary folder that
-holds a copy of the demo documents as ``reports/``, with this interpreter and without the user's
-settings of Jupyter. The kernel is talked to through files of that folder and can open no other
-socket, so what runs here runs offline. ``--write`` keeps the outputs in the ``.ipynb`` beside it.
+People edit the ``.py`` (jupytext's percent format). It is run in a temporary folder that contains a
+copy of the demo documents as ``reports/``, with this interpreter and without the user's settings of
+Jupyter. The kernel communicates through files of that folder and cannot open any other socket, so
+everything runs offline. ``--write`` saves the outputs in the ``.ipynb`` beside it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
 class _ThisInterpreter(KernelSpecManager):
-    """Knows one kernel, of the interpreter that runs this: none has to be installed."""
+    """Knows one kernel, of the interpreter that runs this, so no kernel must be installed."""
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
         command = [sys.executable, "-c", _KERNEL, "-f", "{connection_file}", "--log-level=ERROR"]
@@ -58,7 +58,7 @@ class _ThisInterpreter(KernelSpecManager):
 
 
 class _KernelManager(AsyncKernelManager):
-    """Starts that kernel, whatever kernels are installed."""
+    """Starts that kernel; installed kernels are ignored."""
 
     def __init__(self, **options: Any) -> None:  # noqa: ANN401  # nbclient's
         super().__init__(kernel_spec_manager=_ThisInterpreter(), transport="ipc", **options)
@@ -79,7 +79,7 @@ def source(name: str) -> Any:  # noqa: ANN401  # nbformat's notebooks are untype
     return notebook
 
 
-def executed(name: str) -> Any:  # noqa: ANN401  # likewise
+def executed(name: str) -> Any:  # noqa: ANN401  # untyped, like nbformat's
     """The notebook of ``NAME.py`` with its outputs.
 
     Raises:
@@ -109,7 +109,7 @@ def executed(name: str) -> Any:  # noqa: ANN401  # likewise
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """What the kernel sees: its own page store, no network, no settings of the user."""
+    """The kernel's environment: its own page store, no network, no settings of the user."""
     return os.environ | {
         "HF_HUB_OFFLINE": "1",
         "IPYTHONDIR": str(folder / "ipython"),
@@ -121,11 +121,11 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _tidy(notebook: Any, *, unwanted: str) -> None:  # noqa: ANN401  # likewise
-    """Keep of each output what is worth keeping in a repository.
+def _tidy(notebook: Any, *, unwanted: str) -> None:  # noqa: ANN401  # untyped, like nbformat's
+    """Keep only the parts of each output that belong into a repository.
 
-    Pictures become small PNGs; other forms of the same picture, addresses of objects and
-    the temporary folder go.
+    Images become small PNGs. Other forms of the same image, addresses of objects and the path of
+    the temporary folder are removed.
     """
     for cell in notebook.cells:
         cell.metadata = nbformat.from_dict({})
@@ -154,11 +154,11 @@ def _small_png(encoded: str) -> str:
 
 
 def out_of_step(name: str) -> list[str]:
-    """What is wrong with ``NAME.ipynb`` as it lies here; nothing is run.
+    """What is wrong with the saved ``NAME.ipynb``; nothing is run.
 
     Returns:
-        Sentences, none if its cells are those of ``NAME.py`` and each ran in turn without error,
-        if it is smaller than ``MAX_BYTES``, and no path of a machine is in it.
+        Sentences; an empty list if its cells are those of ``NAME.py``, all ran in order without an error,
+        it is smaller than ``MAX_BYTES``, and it contains no path of a machine.
     """
     file = FOLDER / f"{name}.ipynb"
     again = f"run: python -m notebooks.run --write {name}"
@@ -181,17 +181,17 @@ def out_of_step(name: str) -> list[str]:
     return wrong
 
 
-def _cells(notebook: Any) -> list[tuple[str, str]]:  # noqa: ANN401  # likewise
+def _cells(notebook: Any) -> list[tuple[str, str]]:  # noqa: ANN401  # untyped, like nbformat's
     return [(cell.cell_type, cell.source) for cell in notebook.cells]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what is asked for; the exit status, 1 if a pair is out of step."""
+    """Run the named notebooks; the exit status is 1 if a pair is out of step."""
     parser = argparse.ArgumentParser(prog="python -m notebooks.run", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; or all")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--write", action="store_true", help="keep the outputs in NAME.ipynb")
+    what.add_argument("--write", action="store_true", help="save the outputs in NAME.ipynb")
     what.add_argument("--check", action="store_true", help="only look (the default)")
     options = parser.parse_args(arguments)
     if unknown := set(options.names) - set(NAMES):
