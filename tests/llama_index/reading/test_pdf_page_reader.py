@@ -132,11 +132,12 @@ def test_extra_info_is_kept_and_cannot_replace_what_the_page_is(
     reader: PDFPageReader, report: Path
 ) -> None:
     info = {"file_path": "s3://b/r.pdf", "year": 2023, "page_ref": "x", "page_number": 9}
+    info["source"] = "intranet"
     document = reader.load_data(report, extra_info=info)[0]
     assert document.metadata["page_ref"].startswith("vdr-page:")
     assert document.metadata["page_number"] == 1
     assert document.metadata["year"] == 2023
-    assert document.metadata["file_path"] == "s3://b/r.pdf"
+    assert document.metadata["file_path"] == document.metadata["source"] == "s3://b/r.pdf"
 
 
 def test_files_of_another_file_system_are_read_through_it(

@@ -30,7 +30,9 @@ from vdr_integrations.errors import (
 )
 from vdr_integrations.index import LateInteractionIndex, QdrantServer, maxsim_score
 from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever
+from vdr_integrations.llama_index.retrieval.page_of_node import hit_node
 from vdr_integrations.retrieval.open_indexes import SharedIndex
+from vdr_integrations.types import Hit
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -390,3 +392,13 @@ async def test_half_a_surrogate_pair_is_refused(
         with pytest.raises(OptionError, match=REFUSED):
             await asked
     assert len(retriever.retrieve("\N{GRINNING FACE}")) == len(hits)
+
+
+def test_metadata_that_name_another_document_do_not_replace_that_of_a_hit(
+    page_store: PageStore,
+) -> None:
+    metadata = {"source": "x", "file_path": "y", "page_number": 9, "year": 2024}
+    hit = Hit("/a/r.pdf", 2, 1.0, "2", 3, f"vdr-page:{'0' * 64}", metadata=metadata)
+    node = hit_node(hit, page_store).node
+    assert node.metadata["source"] == node.metadata["file_path"] == "/a/r.pdf"
+    assert (node.metadata["page_number"], node.metadata["year"]) == (2, 2024)

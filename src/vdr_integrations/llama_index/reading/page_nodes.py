@@ -63,16 +63,16 @@ def page_document(
     Args:
         page: A page whose image is in the store.
         image_path: The PNG in the store.
-        extra_info: More metadata; may replace ``source``, ``file_path`` and ``file_name``.
+        extra_info: More metadata; may replace ``file_path`` (``source`` follows) and ``file_name``.
     """
-    facts = page.facts
-    names = {name: facts.pop(name) for name in ("source", "file_name")}
+    facts, extra = page.facts, extra_info or {}
+    names = {"file_name": facts.pop("file_name"), "file_path": page.source}
     metadata: dict[str, Any] = {
         **facts,
         **names,
-        "file_path": page.source,
-        **(extra_info or {}),
+        **extra,
         **facts,
+        "source": extra.get("file_path", page.source),
         CITATION_KEY: page.citation,
         TEXT_KEY: page.text,
     }

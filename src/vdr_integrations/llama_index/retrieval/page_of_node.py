@@ -38,7 +38,8 @@ def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
     own index as one page. The id is ``Hit.page_id``.
     """
     image_path = store.path(hit.page_ref).absolute()
-    document = page_document(ReadPage.of(hit), image_path=image_path, extra_info=hit.metadata)
+    extra = {**hit.metadata, "file_path": hit.source}
+    document = page_document(ReadPage.of(hit), image_path=image_path, extra_info=extra)
     return NodeWithScore(node=image_node(document, node_id=hit.page_id), score=hit.score)
 
 
