@@ -18,7 +18,7 @@ from vdr_integrations.index import (
     PageRecord,
     sync_index,
 )
-from vdr_integrations.index.server.engine import ServerEngine
+from vdr_integrations.index.engine import Engine
 from vdr_integrations.llama_index import ColQwen2Retriever, PDFPageReader
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ async def test_adding_gives_page_ids_in_order_and_adding_again_does_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for method in ("begin", "remove_document", "remove_pages"):
-        monkeypatch.delattr(ServerEngine, method)
+        monkeypatch.delattr(Engine, method)
     ids = retriever.add_nodes(nodes[::-1])
     assert await retriever.aadd_nodes(nodes) == ids[::-1]
     found = index_of(retriever).get(ids)
