@@ -33,8 +33,8 @@ def new_index(
     Args:
         location: A new or empty folder, or a collection that does not exist yet.
         tokens: Settings of the multi-vector encoder; None for an index of one vector a page.
-        dense: Settings of the dense encoder; beside ``tokens``, its vectors are kept too.
-        checkpoint: Of the multi-vector encoder; its prompts are kept to be shown.
+        dense: Settings of the dense encoder; with ``tokens``, the index keeps both vectors.
+        checkpoint: Checkpoint of the multi-vector encoder; the index stores its prompts.
         compression: How token vectors are stored; None: float16 and nothing else.
         wait_s: How long writes wait for another writer.
 

@@ -47,7 +47,7 @@ def question_grids(
 
 
 def prompt_of(question: Question, parts: IndexAndEncoders) -> str:
-    """The prompt around the words of a question, which are told from it."""
+    """The prompt around a question; it distinguishes the words of the question."""
     if question.vectors is not None:
         return _NO_PROMPT
     return parts.late_encoder(parts.late_index()).query_prompt

@@ -61,7 +61,7 @@ class PageSearcher:
 
     Attributes:
         page_store: Where images of pages are kept.
-        password: Of encrypted PDFs whose pages are drawn again.
+        password: Password of encrypted PDFs whose pages are drawn again.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class PageSearcher:
                 ``"http://host:6333/collection"``; None to rerank without an index.
             encoder: The encoder that made the index, or options to load it with. What they leave
                 open is taken from the index.
-            recall: The encoder of the dense vectors in an index of late interaction, likewise: use
-                them to select candidates first.
+            recall: The encoder of the dense vectors in an index of late interaction, or options to
+                load it with: use these vectors to select candidates first.
             page_store: Store or folder; None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
             password: Password of encrypted PDFs.
             late_only: Refuse an index of one vector a page.
@@ -411,7 +411,7 @@ class PageSearcher:
         Args:
             question: See :meth:`grids`.
             page: See :meth:`grids`.
-            image: Of the page; None takes it from the page store, or draws the file again.
+            image: The page's image; None takes it from the page store, or draws the file again.
 
         Raises:
             OptionError: As :meth:`grids`.

@@ -67,7 +67,7 @@ class PageScores:
             pages: In any order.
             query: float32 (query tokens, dimension).
             index: How it stores vectors is how the others are compared.
-            pictures: Of pages that the index does not hold.
+            pictures: Images of pages that the index does not hold.
 
         Raises:
             OptionError: A page with neither reference nor image.
