@@ -157,8 +157,8 @@ def out_of_step(name: str) -> list[str]:
     """What is wrong with the saved ``NAME.ipynb``; nothing is run.
 
     Returns:
-        Sentences; an empty list if its cells are those of ``NAME.py``, all ran in order without an error,
-        it is smaller than ``MAX_BYTES``, and it contains no path of a machine.
+        Sentences; an empty list if its cells are those of ``NAME.py``, all ran in order without an
+        error, it is smaller than ``MAX_BYTES``, and it contains no path of a machine.
     """
     file = FOLDER / f"{name}.ipynb"
     again = f"run: python -m notebooks.run --write {name}"
