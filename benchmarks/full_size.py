@@ -101,8 +101,8 @@ def write_random_checkpoint(
         text: Configuration of the decoder; without ``vocab_size``, that of the tokenizer is used.
         vision: Configuration of the vision tower.
         tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
-        std: Of the weights; None: by their number of inputs, without which all vectors of a small
-            model look alike.
+        std: Standard deviation of the weights; None derives it from the number of their inputs.
+            Without that, all vectors of a small model look alike.
         dtype: Number format of the weights.
         seed: Seed of the random numbers.
         device: Where they are drawn.
