@@ -1,9 +1,9 @@
-"""The model card's own way of encoding, as published, with transformers alone: the oracle.
+"""The model card's own way of encoding, as published, with transformers alone: the reference.
 
 Two changes to the card's code, neither of which changes a number: the processor class needs
 torchvision, so its two halves (image processor, tokenizer) are called one after the other; and
 ``mm_token_type_ids``, which transformers 5 wants, is passed. Everything that makes the card's way
-slow is kept: language-model head over every token, all hidden states, left padding of pages.
+slow is kept: the language-model head over every token, all hidden states, left padding of pages.
 """
 
 from __future__ import annotations

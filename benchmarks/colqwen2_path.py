@@ -1,4 +1,4 @@
-"""colpali-engine's way of encoding with ColQwen2, rebuilt with transformers alone: the oracle.
+"""colpali-engine's way of encoding with ColQwen2, rebuilt with transformers alone: the reference.
 
 colpali-engine itself pins torch and needs torchvision. What it computes is kept: its prompts, left
 padding, Qwen2-VL's own M-RoPE positions, ``custom_text_proj`` on the last hidden states, L2 norm,

@@ -1,9 +1,9 @@
-"""What ``torch.compile`` would bring: blocks and layers compiled beside our own pass, CPU seconds.
+"""The effect of ``torch.compile``: compiled blocks and layers, and our own pass, in CPU seconds.
 
 python -m benchmarks.compiled [--layers 2] [--pairs 5] [--checkpoint FOLDER]
 
-The package does not compile: on a CPU it brings next to nothing, and every new shape of page costs
-its users the time that is printed first.
+The package does not compile: on a CPU it saves almost nothing, and each new shape of page costs the
+users the time that is printed first.
 """
 
 from __future__ import annotations

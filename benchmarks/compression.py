@@ -1,12 +1,12 @@
-"""What compression of a late-interaction index gives up: bytes a page beside NDCG@5, real pages.
+"""What compression of a late-interaction index costs: bytes per page and NDCG@5, on real pages.
 
     python -m benchmarks.compression MANUAL.pdf MANUAL.pdf ...
 
-A query is the title of a section of a PDF with an outline, the right page the one that the outline
-points to, among the pages of its own manual (`training.evaluate` says more). Pages are encoded
-once; then each compression stores them in an index of its own and all questions are asked, by
-`search` with its defaults. "kB a page" is what the folder takes, all in all. The last line scores
-the vectors by MaxSim without any index.
+A query is the title of a section of a PDF with an outline. The right page is the one that the
+outline points to, among the pages of its own manual (see `training.evaluate`). Pages are encoded
+once. Then each compression stores them in its own index, and `search` with its defaults answers all
+questions. "kB a page" is the size of the whole folder. The last line scores the vectors by MaxSim
+without an index.
 """
 
 from __future__ import annotations

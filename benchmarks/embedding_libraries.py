@@ -1,12 +1,12 @@
-"""sentence-transformers and LlamaIndex's HuggingFaceEmbedding beside our adapters, CPU seconds.
+"""Our adapters, sentence-transformers and LlamaIndex's HuggingFaceEmbedding, in CPU seconds.
 
     pip install sentence-transformers llama-index-embeddings-huggingface
     python -m benchmarks.embedding_libraries [--layers 2] [--pairs 7] [--checkpoint FOLDER]
 
-One checkpoint, one query and one page at a time, as pipelines ask. vdr-2b-multi-v1 brings a module
-of its own for sentence-transformers, remote code that is not in this repository; here a module of
-the same shape runs the card's own path (benchmarks/card_path.py). What a library adds is what it
-takes less what that path takes.
+One checkpoint, one query and one page at a time, as pipelines use them. vdr-2b-multi-v1 has its own
+module for sentence-transformers, remote code that is not in this repository. Here, a module of the
+same shape runs the card's own path (benchmarks/card_path.py). The cost of a library is its time
+minus the time of that path.
 """
 
 from __future__ import annotations

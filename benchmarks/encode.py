@@ -1,4 +1,4 @@
-"""Our encode path beside the card's: CPU seconds, in turn, in one process.
+"""Our way of encoding and the card's: CPU seconds, in turn, in one process.
 
 python -m benchmarks.encode [--layers 4] [--pairs 7] [--checkpoint FOLDER]
 """

@@ -1,14 +1,14 @@
-"""How late an event loop comes to its turns while many callers encode with one encoder.
+"""How long an event loop is delayed while many callers encode with one encoder.
 
     python -m benchmarks.event_loop [--callers 64] [--model nano]
 
-Half of the callers encode a page each, half a query. A timer of 2 ms shows how late the loop is:
-first while nothing else is done in this process, then while they encode. The last line is the CPU
-time of one excerpt of the longest text layer there may be, for a question of 400 words; the MCP
-server takes it in a thread, where it holds Python's lock.
+Half of the callers encode a page each, the other half a query. A timer of 2 ms shows how late the
+loop is: first while this process does nothing else, then while they encode. The last line is the
+CPU time of one excerpt of the longest text layer that is allowed, for a question of 400 words; the
+MCP server makes excerpts in a thread, which holds Python's lock.
 
-Figures depend on the machine and on what else it does; that the loop turns while the model works is
-`tests/encoders/runtime/test_concurrency.py`'s to say.
+Figures depend on the machine and on its other work. `tests/encoders/runtime/test_concurrency.py`
+proves that the loop runs while the model works.
 """
 
 from __future__ import annotations

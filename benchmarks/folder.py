@@ -2,10 +2,10 @@
 
     python -m benchmarks.folder MANUAL.pdf MANUAL.pdf ...
 
-The manuals are copied to a folder of their own and indexed with `nano-colqwen2`. A query is the
-title of a section, the right page the one that the outline points to; all manuals compete. Then
-one file is edited (its pages reversed), one deleted and one added, and the folder is indexed and
-searched again: what has not changed must not be encoded again, and nothing stale may be found.
+The manuals are copied to a new folder and indexed with `nano-colqwen2`. A query is the title of a
+section, and the right page is the one that the outline points to, among the pages of all manuals.
+Then one file is edited (its pages reversed), one deleted and one added, and the folder is indexed
+and searched again: unchanged files must not be encoded again, and no old page may be found.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The real 2B configuration with random bf16 weights, as a folder: what no hub is needed for."""
+"""A folder with the real 2B configuration and random bf16 weights, for runs without the hub."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def write_full_size_checkpoint(
         folder: Created; named as a known checkpoint so that its prompts are known.
         tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
         layers: Layers of each tower; None for all (4.4 GB).
-        seed: Of the random weights.
+        seed: Seed of the random weights.
         device: Where they are drawn: one thread of a CPU takes a minute for all.
     """
     text, vision = dict(TEXT), dict(VISION)
@@ -98,13 +98,13 @@ def write_random_checkpoint(
 
     Args:
         folder: Created.
-        text: Of the decoder's configuration; without ``vocab_size`` it has the tokenizer's tokens.
-        vision: Of the vision tower's.
+        text: Configuration of the decoder; without ``vocab_size``, that of the tokenizer is used.
+        vision: Configuration of the vision tower.
         tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
-        std: Of the weights; None: by their number of inputs, without which all vectors of a small
-            model look alike.
-        dtype: Of the weights.
-        seed: Of the random numbers.
+        std: Standard deviation of the weights; None derives it from the number of their inputs.
+            Without that, all vectors of a small model look alike.
+        dtype: Number format of the weights.
+        seed: Seed of the random numbers.
         device: Where they are drawn.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +154,7 @@ def _random_model(
 
 @contextmanager
 def checkpoint_folder(options: argparse.Namespace) -> Generator[Path]:
-    """The folder given with ``--checkpoint``, or one of random weights for the while."""
+    """The folder given with ``--checkpoint``, or a temporary one with random weights."""
     if options.checkpoint:
         yield options.checkpoint
         return

@@ -1,10 +1,11 @@
-"""Makes the archive with which ``benchmarks.gpu`` runs on a machine with Python and torch alone.
+"""Makes the archive that ``benchmarks.gpu`` needs on a machine that has only Python and torch.
 
     python -m benchmarks.gpu_packages [FILE] [--python 3.12] [--without numpy pillow ...]
 
-pip downloads wheels for that machine, whatever this one is; they are unpacked, what the benchmark
-never reads is left out, and Qwen2's tokenizer is put in where it is found. torch and CUDA are not
-in it. ``--without`` leaves out what that machine has already, in a version that transformers takes.
+pip downloads wheels for that machine, which may differ from this one. They are unpacked, files that
+the benchmark never reads are left out, and Qwen2's tokenizer is added if it is found. The archive
+does not contain torch and CUDA. ``--without`` leaves out packages that the other machine already
+has, in a version that transformers accepts.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Does the hottest cell of a heat map lie on the word that was asked for?
+"""Is the hottest cell of a heat map on the word of the question?
 
     python -m benchmarks.heatmap --pages 100
 
-Generated pages in several fonts, sizes and layouts, of words as frequent as in English, encoded
-with `nano-colqwen2`. Of each page one content word is asked for, alone and in a short question,
-that is printed there once, with no other word of its first four letters; its box in the text layer
-is the truth. A hottest cell counts as on the word if it overlaps the word's
-box (tolerance zero), strictly if the word's middle line runs through it, and within one cell if it
+Pages are generated in several fonts, sizes and layouts, of words as frequent as in English, and
+encoded with `nano-colqwen2`. For each page, the question is one content word that is printed there
+once, with no other word of the same first four letters: alone, and in a short question. Its box in
+the text layer is the truth. The hottest cell is on the word if it overlaps the word's box
+(tolerance zero), strictly if the middle line of the word runs through it, and within one cell if it
 or one of its eight neighbours overlaps the box.
 """
 

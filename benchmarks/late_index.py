@@ -1,4 +1,4 @@
-"""A late-interaction index in a folder: what it takes, finds and costs; all figures in one run.
+"""A late-interaction index in a folder: its size, speed and quality; all figures in one run.
 
     python -m benchmarks.late_index --pages 1000 10000
     python -m benchmarks.late_index --pages 100000 --folder big --queries 20
@@ -6,13 +6,12 @@
 
 Synthetic pages of 736 tokens (``synthetic_pages``), or the pages of PDFs, encoded with
 nano-colqwen2, and questions about them (JSON lines with "question"). For each number of pages:
-milliseconds of CPU to add a page, and of those what the centroids took; bytes a page on disk. Then,
-in a new process that only reads: seconds to open and until the first answer; CPU and wall
+milliseconds of CPU to add a page, and the part of the centroids in it; bytes per page on disk.
+Then, in a new process that only reads: seconds to open and until the first answer; CPU and wall
 milliseconds of a search in two stages (the first time, and again) and exhaustively (medians, and
-the 95th percentile); how many of the ten best pages of the exhaustive search two
-stages find; memory that is no mapped file.
-``--compressions`` does so for each way of storing vectors; a folder given by ``--folder`` is kept,
-and searched as it is when it is there already.
+the 95th percentile); how many of the ten best pages of the exhaustive search two stages find;
+memory that is not a mapped file. ``--compressions`` does this for each way to store vectors. The
+folder that ``--folder`` names is kept; if it exists already, it is searched as it is.
 """
 
 from __future__ import annotations
@@ -196,7 +195,7 @@ def _read(place: Path) -> None:
             search = partial(index.search, k=_K, candidates=candidates)
             _say(f"{candidates} candidates", _timed(queries, search), best)
     _say("exhaustive", exhaustive, best)
-    print(f"  {anonymous / 1e6:,.0f} MB of memory that is no mapped file", flush=True)
+    print(f"  {anonymous / 1e6:,.0f} MB of memory that is not a mapped file", flush=True)
 
 
 def _timed(

@@ -1,11 +1,11 @@
-"""MaxSim of one query with many pages, on one machine, beside three other ways.
+"""MaxSim of one query with many pages, on one machine, compared with three other ways.
 
     python -m benchmarks.maxsim --pages 500 --rounds 7
 
-Prints microseconds of CPU and wall time a page, medians of rounds in which all take turns, and the
-largest error beside float64. The others: numpy, one product a page; torch's einsum over pages
-padded to the longest of a batch of 128, as colpali-engine scores; maxsim-cpu where it is installed
-(pip install maxsim-cpu).
+It prints microseconds of CPU and wall time per page (medians of rounds in which all ways take
+turns) and the largest error against float64. The other ways: numpy, one product per page; torch's
+einsum over pages padded to the longest of a batch of 128, as colpali-engine scores; maxsim-cpu if
+it is installed (pip install maxsim-cpu).
 """
 
 from __future__ import annotations

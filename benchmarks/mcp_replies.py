@@ -1,10 +1,10 @@
-"""Replies of the MCP server over pages of all sorts: do they keep to the size, and decode?
+"""Replies of the MCP server about pages of all kinds: are they small enough, and do they decode?
 
     python -m benchmarks.mcp_replies --replies 1000
 
-Pages are made: text, dense tables, noise (which no codec makes small), huge, tiny and long ones,
-PDFs and pictures. Each reply is that of a random call of `search_pages` or `view_page`; links are
-followed. Every picture is decoded, and a reply may not have more than 700,000 characters.
+The pages are generated: text, dense tables, noise (which no codec can compress), huge, tiny and
+long pages, PDFs and images. Each reply answers a random call of `search_pages` or `view_page`;
+links are followed. Every image is decoded, and a reply may have at most 700,000 characters.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Checked:
         replies: Calls that were answered.
         images: Pictures that decoded.
         links: Resource links; each was read, and its picture decoded.
-        most_characters: Of the longest reply, as it is sent.
+        most_characters: Length of the longest reply, as it is sent.
         seconds: All calls together.
     """
 

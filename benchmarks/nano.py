@@ -1,10 +1,11 @@
-"""The bundled checkpoint from PDF to vectors: ours beside the card's own way, in one process.
+"""The bundled checkpoint from PDF to vectors: our way and the card's own, in one process.
 
     python -m benchmarks.nano [--pairs 7] [--dtype bfloat16]
 
 The card's way: render at 200 dpi, resize, transformers' image processor and model in float32, one
-page at a time. Ours: ``encode_pages`` with pages of a PDF, dense, late interaction, and both of a
-``PairedEncoder``, in ``--dtype``. The page in the middle of four of the demo's documents.
+page at a time. Our way: ``encode_pages`` with pages of a PDF, in ``--dtype``: dense, late
+interaction, and both with a ``PairedEncoder``. The pages are the middle pages of four demo
+documents.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Weights of 8 bits beside whole ones: bytes, cosines, CPU seconds, in one process.
+"""Weights of 8 bits compared with float32: bytes, cosines, CPU seconds, in one process.
 
 python -m benchmarks.packed_weights [--layers 4] [--pairs 3] [--checkpoint FOLDER]
 """

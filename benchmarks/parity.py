@@ -1,4 +1,4 @@
-"""Our vectors beside the card's, full 2B configuration: cosine of pages and queries.
+"""Our vectors compared with the card's, full 2B configuration: cosine of pages and queries.
 
 The weights are random numbers in bfloat16. Pages are computed in bfloat16, queries in float32 too.
 

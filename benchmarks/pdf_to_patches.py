@@ -1,12 +1,12 @@
-"""A page of a PDF to the patches that the model reads: our route beside the card's, CPU time.
+"""From a page of a PDF to the patches that the model reads: our way and the card's, CPU time.
 
     python -m benchmarks.pdf_to_patches [--pairs 9]
 
-The card's route: render at 200 dpi, resize, transformers' image processor. Ours: render at the
-size that the pixel budget asks for, cut into bytes. Three pages: text, a chart of 20 lines of 100
-points, a scan (a JPEG of 200 dpi). The last columns say how far the pixels are from the card's
-(mean absolute difference, of 255) and how near the vectors of the bundled checkpoint are to those
-of the card's pixels, for a page drawn at its size and for one drawn twice as large and reduced.
+The card's way: render at 200 dpi, resize, transformers' image processor. Our way: render at the
+size of the pixel budget, cut into bytes. Three pages: text, a chart of 20 lines of 100 points, a
+scan (a JPEG of 200 dpi). The last columns compare our pixels with the card's (mean absolute
+difference, of 255), and the vectors of the bundled checkpoint for both (cosine): for a page drawn
+at its size, and for one drawn twice as large and reduced.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where products in another way beat those in bfloat16 on this CPU: matrices, and attention.
+"""For which sizes other products are faster than bfloat16 on this CPU: matrices, and attention.
 
 python -m benchmarks.products [--pairs 7]
 """

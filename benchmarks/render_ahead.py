@@ -1,8 +1,8 @@
-"""PDF pages drawn a second, by processes: wall time, median of several runs.
+"""PDF pages that processes draw per second: wall time, median of several runs.
 
 python -m benchmarks.render_ahead [--pages 200] [--runs 5] [--workers 0 1 2]
 
-The demo's documents, again and again, at 768 visual tokens. Nothing is encoded meanwhile.
+The demo's documents, repeated, at 768 visual tokens. Nothing is encoded at the same time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pages of the bundled demo documents at 200 dpi, as a user of the card renders them; questions."""
+"""Questions, and pages of the bundled demo documents at 200 dpi, as a user of the card has them."""
 
 from __future__ import annotations
 

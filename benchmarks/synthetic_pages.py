@@ -1,7 +1,7 @@
-"""Token vectors of made-up pages that are alike in the way real pages are.
+"""Token vectors of generated pages that resemble each other as real pages do.
 
-Pages of a topic share its words; all share the prompt, a common direction and a background.
-Neighbouring cells repeat a word, as a word or a picture covers several.
+Pages of one topic share its words; all pages share the prompt, a common direction and a background.
+Neighbouring cells repeat a word, because a word or an image covers several cells.
 """
 
 from __future__ import annotations

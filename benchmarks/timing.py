@@ -1,4 +1,4 @@
-"""Two ways of doing the same work, timed in turn in one process."""
+"""Two ways to do the same work, timed in turn in one process."""
 
 from __future__ import annotations
 

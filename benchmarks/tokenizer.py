@@ -1,4 +1,4 @@
-"""Qwen2's tokenizer where its folder is found, and one of single bytes where it is not."""
+"""Qwen2's tokenizer if its folder is found, otherwise a tokenizer of single bytes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def write_tokenizer(folder: Path, source: Path | None) -> None:
     """Put a tokenizer into a checkpoint's folder.
 
     Args:
-        folder: Of the checkpoint.
+        folder: Folder of the checkpoint.
         source: Folder of Qwen2's; None for one of bytes, which gives prompts more tokens.
     """
     if source is not None:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.work
 
-See ``work_counter``: nothing here depends on the machine.
+See ``work_counter``: the result does not depend on the machine.
 """
 
 from __future__ import annotations

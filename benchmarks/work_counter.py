@@ -1,7 +1,8 @@
-"""What a forward pass does, whatever the machine: products, kernels, bytes alive at once.
+"""What a forward pass does, on any machine: products, kernels, bytes in use at the same time.
 
-Counted on fake tensors, which have shapes and no contents: the full model takes seconds and no
-memory. Whatever waited for the device (``.item()``, a branch on a tensor) could not run at all.
+It is counted on fake tensors, which have shapes and no contents: the full model needs seconds and
+no memory. Code that waits for the device (``.item()``, a branch on a tensor) cannot run on them at
+all.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class WorkCounter(TorchDispatchMode):
     Attributes:
         flops: Two for each multiplication and addition of matrix products and attention.
         kernels: Calls that compute something; views are none.
-        live_bytes: Of tensors made since it was entered.
+        live_bytes: Bytes of the tensors made since it was entered.
         peak_bytes: The most of them.
         waits: Calls that bring a value from the device to Python.
         copies: Calls that send numbers from one device to another.

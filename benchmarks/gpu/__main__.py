@@ -12,7 +12,7 @@ def main() -> int:
     """Unpack what the machine lacks, then import it and run.
 
     Returns:
-        1 where a section failed, else 0.
+        1 if a section failed, else 0.
     """
     options = parsed()
     with unpacked(options.packages):

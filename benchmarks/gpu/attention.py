@@ -1,4 +1,4 @@
-"""cuDNN's attention or not: the same work again in another process, where torch does not prefer it.
+"""With and without cuDNN's attention: the same work in a second process that does not prefer it.
 
 On Hopper torch puts cuDNN's attention before its own, unless TORCH_CUDNN_SDPA_DEPRIORITIZED is set
 when it first asks.

@@ -1,4 +1,4 @@
-"""What the sections share."""
+"""Options, models and limits that the sections share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Doing work again and again until its time is over."""
+"""Repeat work until its time is over."""
 
 from __future__ import annotations
 

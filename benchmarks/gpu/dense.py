@@ -1,4 +1,4 @@
-"""Pages, queries and their vectors, dense: ours beside the card's."""
+"""Dense vectors of pages and queries: our way and the card's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All that the benchmark touches of the package's insides."""
+"""All private parts of the package that the benchmark uses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Batch:
     """One pass of the model.
 
     Attributes:
-        pages: In it.
+        pages: Number of pages in it.
         fitted: Whether it fitted the device's memory.
     """
 
@@ -52,7 +52,7 @@ def prepared(encoder: Encoder, images: Sequence[Image.Image]) -> list[PreparedPa
 
 @contextmanager
 def taking_prepared(encoder: Encoder) -> Generator[None]:
-    """``encode_pages`` takes prepared pages, and does the rest as ever."""
+    """``encode_pages`` accepts prepared pages; the rest is unchanged."""
     with mock.patch.object(encoder, "prepare_page", lambda page: page):
         yield
 
@@ -62,7 +62,7 @@ def batches(encoder: Encoder, *, room: int | None = None) -> Generator[list[Batc
     """The passes over pages that are made meanwhile, in their order.
 
     Args:
-        encoder: Whose.
+        encoder: The encoder whose passes are recorded.
         room: Pages for which there is memory: more end as CUDA's shortage does. None: as it is.
     """
     seen: list[Batch] = []

@@ -1,4 +1,4 @@
-"""ColQwen2: pages and queries as matrices, ours beside colpali-engine's way."""
+"""ColQwen2: pages and queries as matrices, our way and colpali-engine's."""
 
 from __future__ import annotations
 

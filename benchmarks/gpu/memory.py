@@ -1,4 +1,4 @@
-"""Memory of the device as its driver reports it, which is what decides whether a card is enough."""
+"""Memory of the device as its driver reports it: this decides whether a card is large enough."""
 
 from __future__ import annotations
 

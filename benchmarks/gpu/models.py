@@ -34,7 +34,7 @@ class Models:
     """Ours and the card's, dense and late, of the same weights.
 
     Attributes:
-        dtype: Of the weights.
+        dtype: Number format of the weights.
         seconds: What was done to get them, and how long it took.
     """
 
@@ -54,7 +54,7 @@ class Models:
 
     @property
     def origin(self) -> str:
-        """Of the weights, for whoever reads the figures."""
+        """Where the weights come from, for readers of the figures."""
         return "of a checkpoint" if self._options.checkpoint else "random"
 
     @cached_property
@@ -66,7 +66,7 @@ class Models:
 
     @cached_property
     def folder(self) -> Path:
-        """Of the dense checkpoint."""
+        """Folder of the dense checkpoint."""
         if self._options.checkpoint is not None:
             return self._options.checkpoint
         began = time.perf_counter()
@@ -116,7 +116,7 @@ class Models:
 
     @cached_property
     def projection(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of late interaction."""
+        """The projection of late interaction."""
         hidden_size = self.config.get_text_config().hidden_size
         return write_late(self._scratch, self.folder, hidden_size=hidden_size, dtype=self.dtype)
 

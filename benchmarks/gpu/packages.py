@@ -1,4 +1,4 @@
-"""Packages that a bare machine lacks, out of an archive, for as long as the benchmark runs."""
+"""Packages that a bare machine does not have: unpacked from an archive while the benchmark runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Made-up pages, for which nothing has to be drawn from a PDF."""
+"""Generated pages, so that nothing must be drawn from a PDF."""
 
 from __future__ import annotations
 

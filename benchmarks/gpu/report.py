@@ -1,4 +1,4 @@
-"""What was found, as tables on the screen and as a file of JSON that is never out of date."""
+"""The results, as tables on the screen and as a JSON file that is always up to date."""
 
 from __future__ import annotations
 

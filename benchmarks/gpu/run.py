@@ -1,4 +1,4 @@
-"""One section after the other; one that fails leaves the others be."""
+"""Run one section after the other; if one fails, the others still run."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the sections that are asked for.
 
     Returns:
-        1 where one failed, else 0.
+        1 if one failed, else 0.
     """
     device = torch.device(options.device)
     if device.type == "cuda" and not torch.cuda.is_available():

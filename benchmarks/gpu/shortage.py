@@ -1,4 +1,4 @@
-"""A shortage of memory that is forced: it must end in the same vectors, from smaller batches."""
+"""A forced shortage of memory: it must give the same vectors, from smaller batches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much of everything is done: for figures on a GPU, or to see that all of it runs."""
+"""How much work each section does: to measure a GPU, or only to see that everything runs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Sizes:
         stream: Pages given at once to see what batches it makes itself.
         late_batches: As ``batches``, for late interaction.
         compared: Pages, and questions, whose vectors are compared with the card's.
-        rounds: Of the same work at most, time allowing.
+        rounds: Maximum number of rounds of the same work, if there is time.
         questions: Asked one after the other, again and again.
         documents: Pages of PDFs, ours.
-        card_documents: Likewise, the card's way.
+        card_documents: Pages of PDFs, the card's way.
         workers: Processes that draw pages; 0 is none but this one.
         short: Pages of which not all fit in the forced shortage of memory.
         product: Side of the matrices whose product is the limit.

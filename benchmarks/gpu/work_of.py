@@ -1,7 +1,7 @@
-"""What pages and queries need at least: multiplications, and bytes that must be read.
+"""The least work that pages and queries need: multiplications, and bytes that must be read.
 
-For the package's own pass, which leaves out what no vector depends on; so the card's way, doing
-more, reaches a smaller share of the same limit.
+It is the work of the package's own pass, which leaves out everything that no vector depends on. The
+card's way does more, so it reaches a smaller share of the same limit.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def page_flops(
 
     Args:
         config: ``Qwen2VLConfig``.
-        visual_tokens: Of the page.
-        prompt_tokens: Around them.
-        every_state: The states of all tokens are wanted, not that of the last one alone.
+        visual_tokens: Number of visual tokens of the page.
+        prompt_tokens: Number of tokens around them.
+        every_state: The states of all tokens are needed, not only that of the last one.
     """
     vision, text = config.vision_config, config.get_text_config()
     patches, width = _MERGED * visual_tokens, vision.embed_dim
