@@ -25,7 +25,8 @@ class Compression:
             score by about 2e-3 of its value.
         token_pooling: Number of visual tokens that are merged into one, the mean of the most
             similar ones (Ward's hierarchical clustering); 1 keeps all. ColPali keeps 97.8 % of its
-            quality at 3 (arXiv 2409.14683); measure your own model. Heat maps need 1.
+            quality at 3 (arXiv 2409.14683); measure your own model. A heat map then encodes the
+            page again.
     """
 
     vectors: VectorFormat = "float16"
