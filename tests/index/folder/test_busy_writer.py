@@ -30,13 +30,13 @@ def test_a_reader_that_finds_each_state_gone_keeps_writers_waiting_and_answers(
         LateInteractionIndex.open(tmp_path / "ix") as other,
     ):
         put(other)
-        mine: Any = index._engine
+        mine: Any = index._engine.reads
         load, outrun = reader.load_snapshot, 0
 
         def outrunning(*args: Any, **given: Any) -> Any:
             nonlocal outrun
             found = load(*args, **given)
-            if getattr(mine._reader._held, "connection", None) is None:
+            if getattr(mine._held, "connection", None) is None:
                 with monkeypatch.context() as patch:
                     patch.setattr(reader, "load_snapshot", load)
                     put(other)
