@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.cli.hit_keys import HIT_KEYS
 from tests.cli.pseudo_terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.machine import end_drawing_processes_at_once, limit_only
@@ -22,17 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from typer.testing import Result
-
-HIT_KEYS = {
-    "source",
-    "page_number",
-    "score",
-    "page_label",
-    "total_pages",
-    "page_ref",
-    "text",
-    "page_id",
-}
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
+from tests.cli.hit_keys import HIT_KEYS
 from tests.index.documents import write_pdf, write_png
 from tests.index.other_writer import writing_elsewhere
 from tests.tiny_colqwen2 import write_base
@@ -33,16 +34,6 @@ if TYPE_CHECKING:
 
 SEARCH = LateInteractionIndex.search
 QUESTION = "How did the revenue change in 2023, and why?"
-HIT_KEYS = {
-    "source",
-    "page_number",
-    "score",
-    "page_label",
-    "total_pages",
-    "page_ref",
-    "text",
-    "page_id",
-}
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,7 +43,7 @@ LOCK_WAIT_S = 30.0
 take hours."""
 
 
-class PageIndex:
+class PageIndex(ABC):
     """Documents and their pages, in a folder or on a Qdrant server.
 
     Any number of processes and threads may search a folder while one writes to it; each search sees
@@ -86,6 +87,7 @@ class PageIndex:
         """The index itself if it keeps a vector of each token; None if it keeps one a page."""
         return None
 
+    @abstractmethod
     def search(
         self,
         query: NDArray[np.float32],
@@ -94,7 +96,6 @@ class PageIndex:
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
     ) -> list[Hit]:
         """The best pages for a query, best first; see the two kinds of indexes."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Close the index; a second call does nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
@@ -67,7 +68,7 @@ def options_over(
     )
 
 
-class _Choice(Generic[_Encoder]):
+class _Choice(ABC, Generic[_Encoder]):
     """An encoder, or the options to load one. Copies share the encoder; pickles do not hold it.
 
     Attributes:
@@ -122,11 +123,13 @@ class _Choice(Generic[_Encoder]):
         options = options_over(self._options, None, default_model=self._default_model)
         return Manifest.of(encoder, model=options.model, revision=options.revision)
 
+    @abstractmethod
     def _checked(self, encoder: _Encoder) -> _Encoder:
-        raise NotImplementedError
+        """The same encoder, if it is of this kind."""
 
+    @abstractmethod
     def _loaded(self, options: EncoderOptions) -> _Encoder:
-        raise NotImplementedError
+        """The encoder of these options, loaded at first use."""
 
     def __deepcopy__(self, _: object) -> Self:
         """The object itself: it does not change after it was made."""
