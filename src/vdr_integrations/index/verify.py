@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vdr_integrations.index.sync.changed_files import read_file_state, surely_unchanged
+from vdr_integrations.errors import DocumentOpenError
+from vdr_integrations.index.sync.changed_files import (
+    UnreadableFileError,
+    read_file_state,
+    surely_unchanged,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,6 +96,8 @@ def _file_state(document: DocumentRecord) -> Literal["changed", "gone", "unreada
             return None
     except (FileNotFoundError, NotADirectoryError):
         return "gone"
-    except OSError:
+    except (OSError, UnreadableFileError):
         return "unreadable"
+    except DocumentOpenError:
+        return "changed"  # into a folder, a device, or something too large
     return "changed"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.pages.images.any_image import ImageSource, open_image
+from vdr_integrations.pages.images.any_image import ImageSource, open_image, unopened_image
+from vdr_integrations.pages.images.picture import Picture
 from vdr_integrations.types import Page, PageImage, PageRef
 
 if TYPE_CHECKING:
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "ImageInput",
     "PageInStore",
-    "UnopenedImage",
     "check_list",
     "name_of",
     "open_page",
@@ -47,31 +45,6 @@ class PageInStore:
         return self.store.get(self.ref).render(budget)
 
 
-@dataclass(frozen=True, slots=True)
-class UnopenedImage:
-    """An image file or its bytes, decoded when it is rendered: a thousand photographs fit."""
-
-    source: str | Path | bytes
-
-    def render(self, budget: PixelBudget) -> Image.Image:
-        """The image, resized to what ``budget`` asks for.
-
-        Raises:
-            ImageDecodeError: Not an image; URLs are refused too.
-            ImageTooLargeError: More pixels than ``ImageLimits`` allows.
-        """
-        return self.opened().render(budget)
-
-    def opened(self) -> PageImage:
-        """The image, decoded.
-
-        Raises:
-            ImageDecodeError: Not an image; URLs are refused too.
-            ImageTooLargeError: More pixels than ``ImageLimits`` allows.
-        """
-        return open_image(self.source)
-
-
 def stored_page(text: str, *, store: PageStore) -> PageInStore | None:
     """The stored page that ``text`` is the exact reference of, or None for any other text.
 
@@ -86,8 +59,8 @@ def name_of(page: Page) -> str | None:
     """What a page is called, a path, reference or other name; None if it has no name."""
     if isinstance(page, PageInStore):
         return str(page.ref)
-    if isinstance(page, UnopenedImage):
-        return None if isinstance(page.source, bytes) else str(page.source)
+    if isinstance(page, Picture):
+        return None if isinstance(page.content, bytes) else page.source
     return page.source if isinstance(page, PageImage) else None
 
 
@@ -121,11 +94,7 @@ def open_page(image: ImageInput, *, store: PageStore) -> Page:
         return _checked(image, store)
     if isinstance(image, str) and (page := stored_page(image, store=store)) is not None:
         return page
-    if isinstance(image, BytesIO):
-        return UnopenedImage(image.getvalue())  # whole, whatever has been read of it
-    if isinstance(image, str | Path | bytes | bytearray):
-        return UnopenedImage(bytes(image) if isinstance(image, bytearray) else image)
-    return open_image(image)
+    return unopened_image(image) or open_image(image)
 
 
 def _checked(ref: PageRef, store: PageStore) -> PageInStore:

@@ -6,9 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from vdr_integrations.pages.images.picture import Picture
 from vdr_integrations.pages.page_inputs import (
     PageInStore,
-    UnopenedImage,
     name_of,
     open_page,
     stored_page,
@@ -75,7 +75,7 @@ def shrunk_page(image: ImageInput, *, store: PageStore, budget: PixelBudget) -> 
     if isinstance(page, PageInStore):
         return page
     name = name_of(page) or "image"
-    return _shrunk(page.opened() if isinstance(page, UnopenedImage) else page, name, budget)
+    return _shrunk(page.opened() if isinstance(page, Picture) else page, name, budget)
 
 
 def cache_key(item: MixedInput) -> str:

@@ -11,7 +11,7 @@ import logging
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import (
     MissingExtraError,
@@ -19,9 +19,10 @@ from vdr_integrations.errors import (
     PageError,
     PageReferenceError,
 )
-from vdr_integrations.pages import open_image, open_pdf
-from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
+from vdr_integrations.pages.images.picture import Picture
+from vdr_integrations.pages.open_document import DocumentPage, open_document
 from vdr_integrations.pages.pdf.pdf_page import PdfPage
+from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
 from vdr_integrations.retrieval.found_page import AnyPage, FoundPage
 from vdr_integrations.types import PageImage, PixelBudget
 
@@ -42,8 +43,6 @@ _MAX_PIXELS = 16_000_000
 
 _MAX_PIXELS_PER_PT = 600 / 72
 """600 dpi; no print is finer."""
-
-_OpenPage: TypeAlias = PdfPage | PageImage
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +86,14 @@ class PagePictures:
         budget: Pixel budget of the encoder, to draw pages that the store does not hold; None if
             the store holds all pages.
         password: Password of encrypted PDFs.
+        process_limits: Limits of the process that opens files again. None opens them in this
+            process, without limits.
     """
 
     store: PageStore | None
     budget: PixelBudget | None = None
     password: str | None = field(default=None, repr=False)
+    process_limits: ProcessLimits | None = DEFAULT_PROCESS_LIMITS
 
     def __post_init__(self) -> None:
         """Refuse to have neither a store nor a budget."""
@@ -111,7 +113,7 @@ class PagePictures:
         if self.store is not None and (self.budget is None or ref in self.store):
             return self.store.get(ref)
         assert self.budget is not None  # noqa: S101  # else there is a store
-        with _as_indexed(found, self.budget, self.password) as (_, drawn):
+        with self._as_indexed(found, self.budget) as (_, drawn):
             return drawn
 
     def zoomed(self, page: AnyPage, box: Box | None, *, max_side_px: int) -> Zoomed:
@@ -127,7 +129,7 @@ class PagePictures:
         if budget is None:
             stored, budget = self.indexed(found), PixelBudget()  # raises the error that says so
         try:
-            with _as_indexed(found, budget, self.password) as (opened, _):
+            with self._as_indexed(found, budget) as (opened, _):
                 return _drawn(opened, box, max_side_px)
         except (PageError, MissingExtraError):
             if stored is None:
@@ -153,7 +155,7 @@ class PagePictures:
                 missing.setdefault(page.source, {})[number] = ref
         for source, refs in missing.items():
             try:
-                with _opened(source, self.password) as opened:
+                with self._opened(source) as opened:
                     for number in list(refs):
                         drawn = _image_of(opened, number, budget)
                         if drawn is not None and str(drawn.ref) == refs[number]:
@@ -165,6 +167,35 @@ class PagePictures:
             if refs:
                 numbers = ", ".join(map(str, sorted(refs)))
                 _logger.warning("no images of %s, pages %s: %s", source, numbers, _GONE)
+
+    @contextmanager
+    def _opened(self, source: str) -> Generator[Sequence[DocumentPage]]:
+        """The pages of a document's file; empty if there is no such file."""
+        path = Path(source)
+        # The name of a document may be any text; it is opened only if it is the path of a file.
+        try:
+            is_file = path.is_file()
+        except (OSError, ValueError):
+            is_file = False
+        if not is_file:
+            yield []
+            return
+        with open_document(
+            path, name=source, password=self.password, process_limits=self.process_limits
+        ) as pages:
+            yield pages
+
+    @contextmanager
+    def _as_indexed(
+        self, page: FoundPage, budget: PixelBudget
+    ) -> Generator[tuple[DocumentPage, PageImage]]:
+        """The page of the file, and its image, which has the pixels that were indexed."""
+        with self._opened(page.source) as pages:
+            number = page.page_number or 0
+            drawn = _image_of(pages, number, budget)
+            if drawn is None or str(drawn.ref) != page.page_ref:
+                raise PageReferenceError(_GONE, source=page.source, page_number=page.page_number)
+            yield pages[number - 1], drawn
 
     def _stored(self, ref: str) -> PageImage | None:
         if self.store is None:
@@ -184,50 +215,18 @@ def _ref(page: FoundPage) -> str:
     return page.page_ref
 
 
-@contextmanager
-def _opened(source: str, password: str | None) -> Generator[Sequence[_OpenPage]]:
-    """The pages of a document's file; empty if there is no such file."""
-    path = Path(source)
-    # The name of a document may be any text; it is opened only if it is the path of a file.
-    try:
-        is_file = path.is_file()
-    except (OSError, ValueError):
-        is_file = False
-    if not is_file:
-        yield []
-    elif path.suffix.lower() in IMAGE_SUFFIXES:
-        yield [open_image(path, name=source)]
-    else:
-        with open_pdf(path, name=source, password=password) as document:
-            yield document
-
-
-def _image_of(pages: Sequence[_OpenPage], number: int, budget: PixelBudget) -> PageImage | None:
+def _image_of(pages: Sequence[DocumentPage], number: int, budget: PixelBudget) -> PageImage | None:
     """A page as ``sync_index`` draws it; None if the file does not have it."""
     if not 1 <= number <= len(pages):
         return None
     page = pages[number - 1]
-    if isinstance(page, PdfPage):
-        return page.to_image(budget)
-    return PageImage(page.render(budget), source=page.source)
+    name = str(page) if isinstance(page, PdfPage) else page.source
+    return PageImage(page.render(budget), source=name)
 
 
-@contextmanager
-def _as_indexed(
-    page: FoundPage, budget: PixelBudget, password: str | None
-) -> Generator[tuple[_OpenPage, PageImage]]:
-    """The page of the file, and its image, which has the pixels that were indexed."""
-    with _opened(page.source, password) as pages:
-        number = page.page_number or 0
-        drawn = _image_of(pages, number, budget)
-        if drawn is None or str(drawn.ref) != page.page_ref:
-            raise PageReferenceError(_GONE, source=page.source, page_number=page.page_number)
-        yield pages[number - 1], drawn
-
-
-def _drawn(opened: _OpenPage, box: Box | None, max_side_px: int) -> Zoomed:
-    if isinstance(opened, PageImage):
-        return Zoomed(_cut(opened.image, box), is_redrawn=True)
+def _drawn(opened: DocumentPage, box: Box | None, max_side_px: int) -> Zoomed:
+    if isinstance(opened, Picture):
+        return Zoomed(_cut(opened.opened().image, box), is_redrawn=True)
     width_pt, height_pt = opened.width_pt, opened.height_pt
     across, down = width_pt, height_pt
     if box is not None:

@@ -6,17 +6,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.errors import PageError
-from vdr_integrations.pages.drawing.drawn_page import drawn_page
+from vdr_integrations.pages.drawing.draw_ahead import look_ahead, own_lane
 from vdr_integrations.retrieval.citation import citation, file_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vdr_integrations.pages import PageStore, PdfDocument, PdfPage
+    from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.on_error import ErrorHandler
     from vdr_integrations.types import Hit, PixelBudget
 
 __all__ = ["PageReading", "ReadPage"]
+
+_AHEAD = 1
+"""Pages begun before they are needed: one is drawn while the one before is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +101,17 @@ class PageReading:
             on_error: Called with the error of a page that cannot be used.
         """
         name = source or f"sha256:{pdf.sha256}"
-        for page in pdf:
-            try:
-                read = self._read(page, name)
-            except PageError as error:
-                on_error(error)
-            else:
-                yield read
+        with own_lane(1) as lane:
+            begun = ((page, page.begin(self.budget, lane=lane)) for page in pdf)
+            for page, drawn in look_ahead(begun, _AHEAD if pdf.is_elsewhere else 0):
+                try:
+                    read = self._stored(page, drawn(), name)
+                except PageError as error:
+                    on_error(error)
+                else:
+                    yield read
 
-    def _read(self, page: PdfPage, source: str) -> ReadPage:
-        drawn = drawn_page(page, self.budget)
+    def _stored(self, page: PdfPage, drawn: DrawnPage, source: str) -> ReadPage:
         ref = self.store.put(drawn.image)
         return ReadPage(
             source, page.page_number, drawn.page_label, page.total_pages, str(ref), drawn.text

@@ -82,6 +82,10 @@ class PageImage:
     def render(self, budget: PixelBudget) -> Image.Image:
         """The image, resized once (bicubic, as the card does) to the size that ``budget`` gives."""
         height, width = budget.fit(height=self.height, width=self.width, source=self.source)
+        return self.resized(height=height, width=width)
+
+    def resized(self, *, height: int, width: int) -> Image.Image:
+        """The image at this size, in pixels; resized once (bicubic), or the same object."""
         if (height, width) == (self.height, self.width):
             return self.image
         return self.image.resize((width, height), Image.Resampling.BICUBIC)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
+
 from PIL import ExifTags, Image, ImageOps
 
 from vdr_integrations.errors import ImageDecodeError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["to_rgb"]
 
@@ -31,7 +35,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     if upright.mode.startswith("I"):
         return _grey(_integer_grey(upright))
     if upright.mode == "F":
-        return _grey(_float_grey(np.asarray(upright)))
+        return _grey(_float_grey(upright))
     if upright.has_transparency_data:
         return _on_white(upright)
     return upright.convert("RGB")
@@ -50,6 +54,8 @@ def _on_white(image: Image.Image) -> Image.Image:
 
 
 def _integer_grey(image: Image.Image) -> np.ndarray:
+    import numpy as np
+
     values = np.asarray(image)
     if image.mode != "I":  # I;16 in any byte order
         return (values >> 8).astype(np.uint8)
@@ -58,7 +64,10 @@ def _integer_grey(image: Image.Image) -> np.ndarray:
     return (values if not values.size or values.max() <= 255 else values >> 8).astype(np.uint8)
 
 
-def _float_grey(values: np.ndarray) -> np.ndarray:
+def _float_grey(image: Image.Image) -> np.ndarray:
+    import numpy as np
+
+    values = np.asarray(image)
     _check_range(values, 255)
     scale = 255 if not values.size or values.max() <= 1 else 1
     return (values * scale).round().astype(np.uint8)

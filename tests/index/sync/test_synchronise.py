@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.index.other_writer import writing_elsewhere
-from tests.machine import files_left, limit_only
+from tests.machine import files_left
 from tests.pdfs import count_loads, hang_on_page
 
 from vdr_integrations import load_encoder, open_pdf
@@ -273,9 +273,8 @@ def test_pages_drawn_by_other_processes_make_the_same_index(
 
 
 def test_a_page_that_hangs_mupdf_is_named_and_the_rest_of_its_document_is_indexed(
-    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
 ) -> None:
-    limit_only(monkeypatch, 2)
     write_pdf(docs / "a.pdf", ["apples", "pears", "plums"])
     hang_on_page(docs / "a.pdf", 2)
     report = sync_index(index, encoder, [docs], render_workers=1, page_timeout_s=1)

@@ -87,15 +87,23 @@ def index_command(
         int | None,
         typer.Option(
             min=0,
-            help="Number of processes that draw PDF pages before the model needs them. (default: "
-            "as many as a GPU needs; 0 on a CPU)",
+            help="Number of processes that open and draw files, with limits, before the model "
+            "needs the pages. 0: no processes and no limits, for files that you trust. (default: "
+            "1; with a GPU, as many as it needs)",
         ),
     ] = None,
     page_timeout: Annotated[
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Time limit of these processes for one page; then the page fails. (default: 60)",
+            help="CPU time in which a process must have opened a file or drawn a page; else it "
+            "fails. (default: 60)",
+        ),
+    ] = None,
+    page_memory: Annotated[
+        int | None,
+        typer.Option(
+            metavar="MIB", help="Memory that each of these processes may have. (default: 2048)"
         ),
     ] = None,
     password_env: PasswordOption = None,
@@ -131,6 +139,7 @@ def index_command(
             password=password_in(password_env),
             workers=workers,
             page_timeout_s=page_timeout,
+            page_memory_mb=page_memory,
             wait_s=wait,
         )
     show_failures(report)
@@ -154,6 +163,7 @@ def _update(
     password: str | None,
     workers: int | None,
     page_timeout_s: float | None,
+    page_memory_mb: int | None,
     wait_s: float,
 ) -> SyncReport:
     from vdr_integrations.cli.options.indexes import searcher_to_write
@@ -170,6 +180,7 @@ def _update(
                 password=password,
                 render_workers=workers,
                 page_timeout_s=page_timeout_s,
+                page_memory_mb=page_memory_mb,
                 on_progress=on_progress,
             )
         if report.changed or report.removed:

@@ -6,16 +6,23 @@ import hashlib
 import time
 from typing import TYPE_CHECKING
 
+from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.index.records import FileState
+from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
+from vdr_integrations.pages.read_file import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["read_file_state", "surely_unchanged"]
+__all__ = ["UnreadableFileError", "read_file_state", "surely_unchanged"]
 
 _RACE_NS = 2_000_000_000
 """Two writes within one tick of the file system's clock share a modification time; FAT's tick,
 the coarsest in use, is 2 seconds."""
+
+
+class UnreadableFileError(DocumentOpenError):
+    """A file may be as it was, but cannot be read now."""
 
 
 def read_file_state(path: Path) -> FileState:
@@ -25,11 +32,18 @@ def read_file_state(path: Path) -> FileState:
     the next time.
 
     Raises:
-        OSError: The file cannot be read.
+        UnreadableFileError: The system does not let it be read.
+        DocumentOpenError: It is no regular file, or larger than a document may be.
+        ResourceError: This machine cannot open more files.
     """
     checked_ns = time.time_ns()
-    status = path.stat()
-    with path.open("rb") as file:
+    with open_regular(
+        path,
+        source_name=path.as_posix(),
+        max_file_bytes=DEFAULT_RENDER_LIMITS.max_file_bytes,
+        error=DocumentOpenError,
+        unreadable=UnreadableFileError,
+    ) as (file, status):
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return FileState(
         sha256=digest,

@@ -7,10 +7,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import PageError
 from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
-from vdr_integrations.pages import open_image, open_pdf
-from vdr_integrations.pages.drawing.drawn_page import DrawnPage
-from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
-from vdr_integrations.types import PageImage, PixelBudget
+from vdr_integrations.pages.open_document import open_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +15,10 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.staged_document import StagedDocument
     from vdr_integrations.index.sync.page_encoding import EncodedPage
-    from vdr_integrations.pages.drawing.draw_ahead import PagePrinter
+    from vdr_integrations.pages.drawing.drawn_page import DrawnPage
+    from vdr_integrations.pages.process_limits import ProcessLimits
+    from vdr_integrations.pages.processes.process_pool import Lane
+    from vdr_integrations.types import PageImage, PixelBudget
 
 __all__ = ["Draft"]
 
@@ -59,23 +59,24 @@ class Draft:
         return self.is_rendered and len(self.encoded) + len(self.errors) == self.total_pages
 
     def render(
-        self, budget: PixelBudget, *, password: str | None, printer: PagePrinter
+        self,
+        budget: PixelBudget,
+        *,
+        password: str | None,
+        process_limits: ProcessLimits | None,
+        lane: Lane,
     ) -> Iterator[tuple[int, Callable[[], DrawnPage]]]:
         """Page numbers, each with a function that returns the page or raises PageError.
 
         Raises:
             PageError: The document as a whole is unusable.
         """
-        if self.path.suffix.lower() in IMAGE_SUFFIXES:
-            self.total_pages = 1
-            photo = open_image(self.path, name=self.source)
-            picture = PageImage(photo.render(budget), source=self.source)
-            yield 1, lambda: DrawnPage(picture, page_label="1", text="")
-        else:
-            with open_pdf(self.path, password=password, name=self.source) as document:
-                self.total_pages = len(document)
-                for page in document:
-                    yield page.page_number, printer.submit(page, budget)
+        with open_document(
+            self.path, name=self.source, password=password, process_limits=process_limits
+        ) as pages:
+            self.total_pages = len(pages)
+            for page_number, page in enumerate(pages, start=1):
+                yield page_number, page.begin(budget, lane=lane)
         self.is_rendered = True
 
     def receive(self, page_number: int, drawn: Callable[[], DrawnPage]) -> PageImage | None:

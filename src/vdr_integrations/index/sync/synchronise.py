@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 from vdr_integrations.encoders.runtime.torch_threads import core_count
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.index.document_name import document_path
-from vdr_integrations.index.sync.changed_files import read_file_state, surely_unchanged
+from vdr_integrations.index.sync.changed_files import (
+    UnreadableFileError,
+    read_file_state,
+    surely_unchanged,
+)
 from vdr_integrations.index.sync.document_draft import Draft
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
 from vdr_integrations.pages import find_documents
-from vdr_integrations.pages.drawing.draw_ahead import PagePrinter, look_ahead
+from vdr_integrations.pages.drawing.draw_ahead import ahead, look_ahead, own_lane
+from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.pages.read_file import refuse_shortage
 
 if TYPE_CHECKING:
@@ -26,13 +31,13 @@ if TYPE_CHECKING:
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.sync.page_encoding import SyncEncoder
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
+    from vdr_integrations.pages.processes.process_pool import Lane
 
 __all__ = ["sync_index"]
 
 _MOST_WORKERS = 8
-"""Two processes on two cores draw 106 light pages per second, including their transfer to this
-process. This process alone draws 227, but cannot encode meanwhile (benchmarks/render_ahead.py).
-Charts and scans take longer."""
+"""One process on one core draws about 200 light pages a second (benchmarks/render_ahead.py); charts
+and scans take longer."""
 
 
 def sync_index(
@@ -44,6 +49,7 @@ def sync_index(
     batch_pages: int | None = None,
     render_workers: int | None = None,
     page_timeout_s: float | None = None,
+    page_memory_mb: int | None = None,
     on_progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Index new and changed files under ``paths``, and remove documents whose files are gone.
@@ -61,11 +67,12 @@ def sync_index(
         password: Password of encrypted PDFs.
         batch_pages: Number of pages that the encoder gets at once, at least 1; None uses what it
             accepts in one batch, and at least 32.
-        render_workers: Number of processes that draw PDF pages while the encoder works; 0 draws
-            them in this process, one after the other. None uses some processes if the model is on
-            a GPU, which would wait otherwise.
-        page_timeout_s: Time limit for a page in one of these processes, in seconds; None allows one
-            minute. Pages that are drawn in this process have no limit.
+        render_workers: Number of processes that open and draw files, with limits, while the encoder
+            works. 0 does that in this process, without limits: for files that you trust. None uses
+            one process, and more if the model is on a GPU, which would wait otherwise.
+        page_timeout_s: CPU time that a process may use to open a file, and for each page, in seconds;
+            None allows 60.
+        page_memory_mb: Address space that a process may have, in MiB; None allows 2,048.
         on_progress: Called after each document and each batch.
 
     Returns:
@@ -75,16 +82,19 @@ def sync_index(
         nobody knows whether it changed.
 
     Raises:
-        OptionError: An option is out of range, ``page_timeout_s`` is given but pages are drawn in
-            this process, or the index was made by a pair of encoders with two pixel budgets.
+        OptionError: An option is out of range, a limit is given although files are opened in this
+            process, or the index was made by a pair of encoders with two pixel budgets.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index.
-        ResourceError: This machine cannot start processes to draw pages, or cannot open more files.
+        ResourceError: This machine cannot start processes, or cannot open more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
     encoding = PageEncoding(encoder)
     held_pages = encoding.batch_pages(batch_pages)
+    limits = process_limits(
+        render_workers=render_workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
+    )
     encoding.check(index)
     with index.writing():
         run = _Run(
@@ -92,10 +102,8 @@ def sync_index(
             encoding,
             password=password,
             batch_pages=held_pages,
-            printer=PagePrinter(
-                workers=_workers(encoding) if render_workers is None else render_workers,
-                page_timeout_s=page_timeout_s,
-            ),
+            workers=_workers(encoding) if render_workers is None else render_workers,
+            process_limits=limits,
             on_progress=on_progress,
         )
         return run.over([Path(path) for path in paths])
@@ -111,14 +119,16 @@ class _Run:
         *,
         password: str | None,
         batch_pages: int,
-        printer: PagePrinter,
+        workers: int,
+        process_limits: ProcessLimits | None,
         on_progress: Callable[[SyncProgress], None] | None,
     ) -> None:
         self._index = index
         self._budget = encoding.pixel_budget
         self._password = password
         self._on_progress = on_progress
-        self._printer = printer
+        self._workers = workers
+        self._process_limits = process_limits
         self._batches = PageBatches(encoding, batch_pages=batch_pages)
         self._report = SyncReport()
         # A document whose record was altered is indexed again as if it were new.
@@ -131,8 +141,8 @@ class _Run:
         found = self._find(paths)
         self._total = len(found)
         try:
-            with self._printer as printer:
-                for step in look_ahead(self._steps(found), printer.ahead):
+            with own_lane(max(self._workers, 1)) as lane:
+                for step in look_ahead(self._steps(found, lane), ahead(self._workers)):
                     step()
             self._batches.encode()
             self._commit()
@@ -157,18 +167,18 @@ class _Run:
 
         return list(dict.fromkeys(map(document_path, find_documents(paths, on_error=note))))
 
-    def _steps(self, found: list[Path]) -> Iterator[Callable[[], None]]:
+    def _steps(self, found: list[Path], lane: Lane) -> Iterator[Callable[[], None]]:
         """Everything to do, in order. Drawing of a page begins when its step is yielded."""
         for path in found:
             yield partial(self._notify, path.as_posix())
-            yield from self._pages(path)
+            yield from self._pages(path, lane)
             yield self._end_document
 
     def _end_document(self) -> None:
         self._commit()
         self._done += 1
 
-    def _pages(self, path: Path) -> Iterator[Callable[[], None]]:
+    def _pages(self, path: Path, lane: Lane) -> Iterator[Callable[[], None]]:
         source = path.as_posix()
         known = self._known.get(source)
         try:
@@ -179,8 +189,11 @@ class _Run:
             error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
             self._fail(shown, error)
             return
-        except DocumentOpenError as error:
+        except UnreadableFileError as error:
             self._fail(source, error)
+            return
+        except DocumentOpenError as error:
+            self._lose(source, error)
             return
         if state is None:
             return
@@ -192,7 +205,7 @@ class _Run:
                 replaces=known is not None,
                 sink=self._index.stage_document(source),
             )
-            yield from self._rendered(draft)
+            yield from self._rendered(draft, lane)
         except PageError as error:
             self._lose(source, error)
 
@@ -215,9 +228,14 @@ class _Run:
             error = PageError(page.reason, source=known.source, page_number=page.page_number)
             self._fail(known.source, error, page_number=page.page_number)
 
-    def _rendered(self, draft: Draft) -> Iterator[Callable[[], None]]:
+    def _rendered(self, draft: Draft, lane: Lane) -> Iterator[Callable[[], None]]:
         self._batches.begin(draft)
-        pages = draft.render(self._budget, password=self._password, printer=self._printer)
+        pages = draft.render(
+            self._budget,
+            password=self._password,
+            process_limits=self._process_limits,
+            lane=lane,
+        )
         try:
             for page_number, drawn in pages:
                 yield partial(self._add, draft, page_number, drawn)
@@ -274,13 +292,13 @@ class _Run:
 
 def _workers(encoding: PageEncoding) -> int:
     if encoding.device.type != "cuda":
-        return 0  # the model needs all cores
+        return 1  # the model needs the other cores
     return min(_MOST_WORKERS, core_count() - 1)
 
 
 @contextmanager
 def _reading(source: str) -> Generator[None]:
-    """Report errors of the file system for this document's file as DocumentOpenError.
+    """Report errors of the file system for this document's file as UnreadableFileError.
 
     A lack of open files or memory is not the file's fault; it ends the synchronisation.
     """
@@ -289,7 +307,7 @@ def _reading(source: str) -> Generator[None]:
     except OSError as error:
         refuse_shortage(error, source_name=source)
         reason = f"it cannot be read ({error.strerror or type(error).__name__})."
-        raise DocumentOpenError(reason, source=source) from error
+        raise UnreadableFileError(reason, source=source) from error
 
 
 def _is_gone(path: Path) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -12,12 +14,23 @@ from vdr_integrations.errors import MissingExtraError, PageError, VdrError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["MUPDF_LOCK", "mupdf", "smooth_lines"]
+__all__ = [
+    "MUPDF_LOCK",
+    "check_mupdf",
+    "import_mupdf",
+    "is_shortage",
+    "messages_in",
+    "mupdf",
+    "smooth_lines",
+]
 
 _LINE_SMOOTHNESS = 6
 """64 shades for the edges of lines and areas. MuPDF's default, 8, draws 255 shades. That takes a
 quarter longer on charts, and pixels are no nearer to those of 200 dpi
 (benchmarks/pdf_to_patches.py)."""
+
+_SHORTAGE = re.compile(r"\b[cm]alloc\b|\brealloc\b|bad_alloc|out of memory", re.IGNORECASE)
+"""What MuPDF's errors say when there is no memory left."""
 
 # "PyMuPDF does not support running on multiple threads" (its documentation, Multiprocessing).
 # Re-entrant: a thread that holds the lock may garbage-collect a document, which closes it.
@@ -29,6 +42,33 @@ if hasattr(os, "register_at_fork"):
         after_in_parent=MUPDF_LOCK.release,
         after_in_child=MUPDF_LOCK.release,
     )
+
+
+def check_mupdf() -> None:
+    """Look whether PyMuPDF is installed, without importing it: another process will.
+
+    Raises:
+        MissingExtraError: PyMuPDF is not installed.
+    """
+    try:
+        is_there = importlib.util.find_spec("pymupdf") is not None
+    except (ImportError, ValueError):
+        is_there = False
+    if not is_there:
+        raise MissingExtraError(package="pymupdf", extra="pdf", purpose="reading PDFs")
+
+
+def import_mupdf() -> Any:  # noqa: ANN401  # PyMuPDF's module
+    """The module ``pymupdf``.
+
+    Raises:
+        MissingExtraError: PyMuPDF is not installed.
+    """
+    try:
+        import pymupdf
+    except ImportError as problem:
+        raise MissingExtraError(package="pymupdf", extra="pdf", purpose="reading PDFs") from problem
+    return pymupdf
 
 
 @contextmanager
@@ -48,21 +88,21 @@ def mupdf(
 
     Raises:
         MissingExtraError: PyMuPDF is not installed.
+        MemoryError: There is too little memory.
     """
-    try:
-        import pymupdf
-    except ImportError as problem:
-        raise MissingExtraError(package="pymupdf", extra="pdf", purpose="reading PDFs") from problem
+    engine = import_mupdf()
     with MUPDF_LOCK:
-        shown = pymupdf.TOOLS.mupdf_display_errors()
-        pymupdf.TOOLS.mupdf_display_errors(False)
+        shown = engine.TOOLS.mupdf_display_errors()
+        engine.TOOLS.mupdf_display_errors(False)
         try:
-            yield pymupdf
+            yield engine
         except (VdrError, MemoryError):
             raise
         # For damaged files it raises RuntimeError, ValueError, IndexError, TypeError, exceptions of
         # its C library (subclasses of Exception), and others that its documentation does not name.
         except Exception as problem:
+            if is_shortage(problem):
+                raise MemoryError(f"MuPDF could not {doing} a page or document") from problem
             raise failure(
                 f"MuPDF could not {doing} it ({type(problem).__name__}); it is damaged. "
                 f"Repair it, for instance by printing it to a new PDF, or leave it out.",
@@ -70,7 +110,30 @@ def mupdf(
                 page_number=page_number,
             ) from problem
         finally:
-            pymupdf.TOOLS.mupdf_display_errors(shown)
+            engine.TOOLS.mupdf_display_errors(shown)
+
+
+def is_shortage(problem: BaseException | None) -> bool:
+    """Whether an error of MuPDF, or what caused it, says that there is no memory left."""
+    while problem is not None:
+        if isinstance(problem, MemoryError) or _SHORTAGE.search(str(problem)):
+            return True
+        problem = problem.__cause__ or problem.__context__
+    return False
+
+
+@contextmanager
+def messages_in(engine: Any) -> Generator[list[str]]:  # noqa: ANN401  # PyMuPDF's module
+    """What MuPDF says of the file in the block: a list that is filled when the block ends.
+
+    PyMuPDF keeps all that MuPDF says until somebody takes it; what it kept before is dropped.
+    """
+    said: list[str] = []
+    engine.TOOLS.reset_mupdf_warnings()
+    try:
+        yield said
+    finally:
+        said += str(engine.TOOLS.mupdf_warnings()).splitlines()
 
 
 @contextmanager

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Self, overload
 
 from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS, RenderLimits
-from vdr_integrations.pages.pdf.pdf_file import PdfFile
+from vdr_integrations.pages.pdf.mupdf import check_mupdf
+from vdr_integrations.pages.pdf.pdf_file import PdfElsewhere, PdfFile, PdfHere
 from vdr_integrations.pages.pdf.pdf_page import PdfPage
-from vdr_integrations.pages.read_file import FileSource, read_source, source_name
+from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
+from vdr_integrations.pages.read_file import FileSource, file_content, source_name, whole_file
 
 __all__ = ["PdfDocument", "open_pdf"]
+
+_logger = logging.getLogger(__name__)
 
 
 def open_pdf(
@@ -21,18 +25,23 @@ def open_pdf(
     password: str | None = None,
     name: str | None = None,
     limits: RenderLimits = DEFAULT_RENDER_LIMITS,
+    process_limits: ProcessLimits | None = DEFAULT_PROCESS_LIMITS,
 ) -> PdfDocument:
     """Open a PDF. Each page is read and drawn only when you ask for it.
 
-    The whole file is read at once, so that hash and pages match even if the file changes later.
-    A damaged document that MuPDF can repair is opened, with a warning in the log.
+    MuPDF works in another process, with limits: a file that is made to do harm costs its own pages
+    only. The processes are shared by all that this process opens. The whole file is read at once;
+    if it changes later, its pages are refused. A damaged document that MuPDF can repair is opened,
+    with a warning in the log.
 
     Args:
         source: Path, bytes, bytearray or BytesIO. URLs are not opened.
-        password: User or owner password; not needed if only an owner password is set. It is
-            neither kept nor repeated in errors.
+        password: User or owner password; not needed if only an owner password is set. It is kept
+            while the document is open, and shown nowhere.
         name: Name of the document in errors and in ``source``; the path by default.
         limits: Limits of file size, number of pages, page size and length of text.
+        process_limits: Limits of the process that opens it. None opens and draws it in this
+            process, without limits: for files that you trust.
 
     Raises:
         DocumentOpenError: The document is missing, unreadable, not a PDF, damaged, or above the
@@ -40,18 +49,40 @@ def open_pdf(
         DocumentPasswordError: The document is encrypted, and there is no password or a wrong one.
         EmptyDocumentError: The document has no pages.
         MissingExtraError: PyMuPDF is not installed.
-        ResourceError: This machine cannot open more files.
+        ResourceError: This machine cannot open more files, or start a process.
         OptionError: ``source`` has another type.
     """
     label = source_name(source, name=name, fallback="document")
-    data = read_source(
+    check_mupdf()
+    content = file_content(
         source,
         source_name=label,
         max_file_bytes=limits.max_file_bytes,
         error=DocumentOpenError,
     )
-    path = Path(source).absolute() if isinstance(source, str | Path) else None
-    return PdfDocument(PdfFile(data, source=label, password=password, limits=limits, path=path))
+    if process_limits is None:
+        data = (
+            content
+            if isinstance(content, bytes)
+            else whole_file(
+                content,
+                source_name=label,
+                max_file_bytes=limits.max_file_bytes,
+                error=DocumentOpenError,
+            )
+        )
+        file: PdfFile = PdfHere(data, source=label, password=password, limits=limits)
+    else:
+        file = PdfElsewhere(
+            content,
+            source=label,
+            password=password,
+            limits=limits,
+            process_limits=process_limits,
+        )
+    if file.is_repaired:
+        _logger.warning("%s: damaged, and repaired while opening; parts may be missing", label)
+    return PdfDocument(file)
 
 
 class PdfDocument(Sequence[PdfPage]):
@@ -74,6 +105,11 @@ class PdfDocument(Sequence[PdfPage]):
     def sha256(self) -> str:
         """SHA-256 of the file's bytes, 64 lower-case hexadecimal digits."""
         return self._file.sha256
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether other processes open and draw it."""
+        return self._file.is_elsewhere
 
     def close(self) -> None:
         """Free the memory of the file; its pages stop working. A second call does nothing."""

@@ -1,199 +1,340 @@
-"""A PDF that MuPDF holds open: it is unlocked, checked, asked for pages, and closed."""
+"""A PDF that is open: in this process, or in one with limits."""
 
 from __future__ import annotations
 
-import hashlib
-import logging
+import itertools
 import weakref
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from vdr_integrations.errors import (
-    DocumentOpenError,
-    DocumentPasswordError,
-    EmptyDocumentError,
-    PageRenderError,
-)
-from vdr_integrations.pages.pdf.mupdf import MUPDF_LOCK, mupdf
+from PIL import Image
+
+from vdr_integrations.errors import DocumentOpenError, PageRenderError
+from vdr_integrations.pages.pdf.mupdf import MUPDF_LOCK
+from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument
+from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
+from vdr_integrations.pages.pdf.page_text import PageText
+from vdr_integrations.pages.processes.failures import why_ended
+from vdr_integrations.pages.processes.process_pool import Lane, default_lane, shared_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable
     from pathlib import Path
 
-    import pymupdf
-
     from vdr_integrations.pages.file_limits import RenderLimits
+    from vdr_integrations.pages.process_limits import ProcessLimits
+    from vdr_integrations.pages.processes.child_process import ChildProcess, ProcessEndedError
+    from vdr_integrations.pages.processes.messages import Message
 
-__all__ = ["LoadedPage", "PdfFile"]
+__all__ = ["PdfElsewhere", "PdfFile", "PdfHere"]
 
-_logger = logging.getLogger(__name__)
-
-_HEADER = b"%PDF-"
-_HEADER_WITHIN_BYTES = 1024
-"""PDF readers look for the header in this many bytes (ISO 32000-1, annex H, note 13)."""
-
-
-class LoadedPage(NamedTuple):
-    """MuPDF's own objects. Use them only while you hold its lock."""
-
-    engine: Any
-    document: pymupdf.Document
-    page: pymupdf.Page
+Result = TypeVar("Result")
 
 
-class PdfFile:
-    """An open PDF. The document and its pages in use share it.
+class PdfFile(Protocol):
+    """An open PDF, which the document and its pages in use share.
 
     Attributes:
         source: Name of the document in error messages.
         sha256: SHA-256 of the file's bytes.
-        limits: Limits it was opened with.
         page_count: Number of pages.
-        path: File that another process can open too. None for bytes, and for encrypted documents,
-            because their password is not kept.
+        limits: Limits it was opened with.
+        is_repaired: Whether it is damaged, and MuPDF has repaired it.
+        is_elsewhere: Whether other processes work for it.
     """
+
+    source: str
+    sha256: str
+    page_count: int
+    limits: RenderLimits
+    is_repaired: bool
+    is_elsewhere: bool
+
+    def begin(
+        self,
+        work: Callable[[PageContent], Result],
+        *,
+        page_number: int,
+        lane: Lane | None = None,
+    ) -> Future[Result]:
+        """Begin work for a page: a function that asks for its parts, one after the other.
+
+        Returns:
+            The future result. It raises PageError for a bad page or a closed document, and
+            ResourceError if this machine is short of something.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the memory of the file. A second call does nothing."""
+
+
+class PdfHere:
+    """A PDF that MuPDF holds open in this process, without limits; see :class:`PdfFile`."""
+
+    is_elsewhere = False
+
+    def __init__(
+        self, data: bytes, *, source: str, password: str | None, limits: RenderLimits
+    ) -> None:
+        """Open, unlock and check it; errors as in ``open_pdf``."""
+        self.source = source
+        self.limits = limits
+        try:
+            self._document = MupdfDocument(data, source=source, password=password, limits=limits)
+        except MemoryError as problem:
+            raise DocumentOpenError(_TOO_LARGE, source=source) from problem
+        self.sha256 = self._document.sha256
+        self.page_count = self._document.page_count
+        self.is_repaired = self._document.is_repaired
+
+    def begin(
+        self,
+        work: Callable[[PageContent], Result],
+        *,
+        page_number: int,
+        lane: Lane | None = None,
+    ) -> Future[Result]:
+        """Do the work at once; see :meth:`PdfFile.begin`."""
+        del lane
+        future: Future[Result] = Future()
+        try:
+            with MUPDF_LOCK:
+                future.set_result(work(_ContentHere(self._document)))
+        except MemoryError as problem:
+            error = PageRenderError(_TOO_LARGE, source=self.source, page_number=page_number)
+            error.__cause__ = problem
+            future.set_exception(error)
+        except Exception as error:  # noqa: BLE001  # as from another process: for who waits
+            future.set_exception(error)
+        return future
+
+    def close(self) -> None:
+        """Free the memory of the file. A second call does nothing."""
+        self._document.close()
+
+
+class PdfElsewhere:
+    """A PDF that processes with limits open when they are asked for a page; see :class:`PdfFile`.
+
+    A file is opened again by each process that needs it, and must not change meanwhile.
+    """
+
+    is_elsewhere = True
 
     def __init__(
         self,
-        data: bytes,
+        content: Path | bytes,
         *,
         source: str,
         password: str | None,
         limits: RenderLimits,
-        path: Path | None = None,
+        process_limits: ProcessLimits,
     ) -> None:
-        """Open, unlock and check it; errors as in ``open_pdf``."""
-        # Without this check MuPDF would also open HTML, SVG, EPUB or an image.
-        if _HEADER not in data[:_HEADER_WITHIN_BYTES]:
-            raise _not_a_pdf(source)
-        with mupdf(DocumentOpenError, source=source, doing="open") as engine:
-            document = engine.open(stream=data, filetype="pdf")
-            try:
-                is_locked = bool(document.needs_pass)
-                self.page_count = _check(document, password, source, limits)
-            except BaseException:
-                document.close()
-                raise
+        """Open, unlock and check it in a process; errors as in ``open_pdf``."""
         self.source = source
-        self.sha256 = hashlib.sha256(data).hexdigest()
         self.limits = limits
-        self.path = None if is_locked else path
-        self._document: pymupdf.Document = document
-        self._kept: dict[int, pymupdf.Page] | None = None
-        self._close = weakref.finalize(self, _close, document)
+        self._opening = _Opening(content, source, password, limits)
+        self._process_limits = process_limits
+        future = shared_pool(process_limits).submit(
+            self._opening.first,
+            failure=lambda end: DocumentOpenError(
+                why_ended(end, process_limits, doing="open it"), source=source
+            ),
+            lane=default_lane(),
+        )
+        self.sha256, self.page_count, self.is_repaired = future.result()
+        self._close = weakref.finalize(self, _close, self._opening, process_limits)
         self._close.atexit = False
 
-    @contextmanager
-    def load(self, page_number: int, *, doing: str) -> Generator[LoadedPage]:
-        """Load a page. Until the block ends, no other thread can use MuPDF.
+    def begin(
+        self,
+        work: Callable[[PageContent], Result],
+        *,
+        page_number: int,
+        lane: Lane | None = None,
+    ) -> Future[Result]:
+        """Let a process do the work; see :meth:`PdfFile.begin`."""
 
-        Args:
-            page_number: 1-based.
-            doing: What you do with the page, for error messages: "render".
+        def begun(child: ChildProcess) -> Result:
+            return work(_ContentElsewhere(child, self._opening))
 
-        Raises:
-            DocumentOpenError: The document is closed.
-            PageRenderError: MuPDF cannot load the page, or fails in the block.
-        """
-        with mupdf(
-            PageRenderError, source=self.source, doing=doing, page_number=page_number
-        ) as engine:
-            if not self._close.alive:
-                raise DocumentOpenError(
+        def failure(end: ProcessEndedError) -> PageRenderError:
+            reason = why_ended(end, self._process_limits, doing="draw it")
+            return PageRenderError(reason, source=self.source, page_number=page_number)
+
+        if not self._close.alive:
+            closed: Future[Result] = Future()
+            closed.set_exception(
+                DocumentOpenError(
                     "the document is closed; use its pages before closing it.",
                     source=self.source,
                     page_number=page_number,
                 )
-            yield LoadedPage(engine, self._document, self._page(page_number))
-
-    @contextmanager
-    def keeping_pages(self) -> Generator[None]:
-        """Keep the pages that :meth:`load` loads in the block, so that none is loaded twice.
-
-        Until the block ends, no other thread can use MuPDF. A block inside another one keeps its
-        pages until the outer block ends.
-        """
-        with MUPDF_LOCK:
-            outer = self._kept
-            self._kept = {} if outer is None else outer
-            try:
-                yield
-            finally:
-                self._kept = outer
+            )
+            return closed
+        return shared_pool(self._process_limits).submit(
+            begun, failure=failure, lane=lane or default_lane(), key=self._opening.key
+        )
 
     def close(self) -> None:
-        """Free the memory of the file. A second call does nothing."""
+        """Let processes close it. A second call does nothing."""
         self._close()
 
-    def _page(self, page_number: int) -> pymupdf.Page:
-        if self._kept is None:
-            return self._document.load_page(page_number - 1)
-        if page_number not in self._kept:
-            self._kept[page_number] = self._document.load_page(page_number - 1)
-        return self._kept[page_number]
+
+_TOO_LARGE = (
+    "there was not enough memory for it. Close other programs, or leave it out; with "
+    "process_limits=ProcessLimits(memory_mb=...) it cannot take more than you allow."
+)
+_keys = itertools.count()
 
 
-def _check(
-    document: pymupdf.Document, password: str | None, source: str, limits: RenderLimits
-) -> int:
-    """Unlock the document and return its number of pages."""
-    if not document.is_pdf:
-        raise _not_a_pdf(source)
-    if document.needs_pass:
-        _unlock(document, password, source)
-    page_count = document.page_count
-    if page_count < 1:
-        raise EmptyDocumentError("it has no pages; leave it out.", source=source)
-    if page_count > limits.max_pages:
-        raise DocumentOpenError(
-            f"it has {page_count:,} pages; at most {limits.max_pages:,} are read. Split it, or "
-            f"pass limits=RenderLimits(max_pages=...).",
-            source=source,
+class _Opening:
+    """All that a process needs to open a PDF. The password is in no repr and no message."""
+
+    _MOST_OPEN = 4
+
+    def __init__(
+        self, content: Path | bytes, source: str, password: str | None, limits: RenderLimits
+    ) -> None:
+        self.key = next(_keys)
+        self.source = source
+        self.limits = limits
+        self._content = content
+        self._password = password
+        self._sha256 = ""
+        self.last_size: Size | None = None
+
+    def first(self, child: ChildProcess) -> tuple[str, int, bool]:
+        """Open it: digest, number of pages, whether it was repaired."""
+        reply = self._open(child)
+        self._sha256 = str(reply["sha256"])
+        return self._sha256, int(reply["page_count"]), bool(reply["is_repaired"])
+
+    def ensure(self, child: ChildProcess) -> None:
+        """Open it if the process does not hold it open."""
+        if self.key in child.open_keys:
+            child.open_keys[self.key] = child.open_keys.pop(self.key)
+            return
+        if str(self._open(child)["sha256"]) != self._sha256:
+            child.close_pdf(self.key)
+            raise DocumentOpenError(
+                "it changed while it was read; read it again.", source=self.source
+            )
+        child.begin_page()
+
+    def _open(self, child: ChildProcess) -> Message:
+        while len(child.open_keys) >= self._MOST_OPEN:
+            child.close_pdf(next(iter(child.open_keys)))
+        path = None if isinstance(self._content, bytes) else str(self._content)
+        limits = self.limits
+        reply = child.ask(
+            {
+                "do": "open_pdf",
+                "key": self.key,
+                "path": path,
+                "source": self.source,
+                "password": self._password,
+                "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
+            },
+            payload=self._content if isinstance(self._content, bytes) else None,
+            source=self.source,
         )
-    # One bad page is the error of that page. If neither the first nor the last page can be loaded,
-    # the page tree is broken.
-    if not any(_loads(document, position) for position in {0, page_count - 1}):
-        raise DocumentOpenError(
-            "its page tree is broken: neither the first nor the last page can be found. "
-            "Repair it, for instance by printing it to a new PDF.",
-            source=source,
+        child.open_keys[self.key] = None
+        return reply
+
+
+class _ContentHere:
+    """What this process's MuPDF says of a page."""
+
+    def __init__(self, document: MupdfDocument) -> None:
+        self.size = document.size
+        self.label = document.label
+        self.text = document.text
+        self._draw = document.draw
+
+    def draw(self, page_number: int, fit: Fit) -> Drawing:
+        height, width = fit(self.size(page_number))
+        drawn = self._draw(page_number, height=height, width=width)
+        image = Image.frombytes("RGB", (drawn.width, drawn.height), drawn.samples)  # pyright: ignore[reportArgumentType]  # any buffer
+        return Drawing(image, drawn.warnings)
+
+    def whole(self, page_number: int, fit: Fit) -> WholePage:
+        drawing = self.draw(page_number, fit)
+        return WholePage(drawing, self.label(page_number), self.text(page_number))
+
+
+class _ContentElsewhere:
+    """What a process says of a page. It may lie if a file has taken it over: types are checked."""
+
+    def __init__(self, child: ChildProcess, opening: _Opening) -> None:
+        opening.ensure(child)
+        self._child = child
+        self._opening = opening
+
+    def size(self, page_number: int) -> Size:
+        return _size(self._ask(page_number, ["size"]))
+
+    def label(self, page_number: int) -> str | None:
+        return _label(self._ask(page_number, ["label"]))
+
+    def text(self, page_number: int) -> PageText:
+        return self._text(self._ask(page_number, ["text"]))
+
+    def draw(self, page_number: int, fit: Fit) -> Drawing:
+        return self._drawn(page_number, ["image"], fit)[0]
+
+    def whole(self, page_number: int, fit: Fit) -> WholePage:
+        drawing, reply = self._drawn(page_number, ["image", "label", "text"], fit)
+        return WholePage(drawing, _label(reply), self._text(reply))
+
+    def _drawn(self, page_number: int, wanted: list[str], fit: Fit) -> tuple[Drawing, Message]:
+        # Most pages are as large as the one before, and are drawn without asking how large.
+        size = self._opening.last_size or self.size(page_number)
+        reply = self._ask_for_image(page_number, wanted, fit, size)
+        found = _size(reply)
+        if found != size:
+            size = found
+            reply = self._ask_for_image(page_number, wanted, fit, size)
+        self._opening.last_size = size
+        height, width = fit(size)
+        with self._child.pixels(reply, 3 * height * width) as samples:
+            image = Image.frombytes("RGB", (width, height), samples)  # pyright: ignore[reportArgumentType]  # any buffer
+        return Drawing(image, tuple(map(str, reply["warnings"]))), reply
+
+    def _ask_for_image(self, page_number: int, wanted: list[str], fit: Fit, size: Size) -> Message:
+        height, width = fit(size)
+        self._child.make_room(3 * height * width)
+        return self._ask(page_number, wanted, height=height, width=width, if_size=size)
+
+    def _text(self, reply: Message) -> PageText:
+        text, is_cut = reply["text"]
+        return PageText(str(text)[: self._opening.limits.max_text_characters], bool(is_cut))
+
+    def _ask(self, page_number: int, wanted: list[str], **options: object) -> Message:
+        opening = self._opening
+        return self._child.ask(
+            {
+                "do": "page",
+                "key": opening.key,
+                "page_number": page_number,
+                "wanted": wanted,
+                **options,
+            },
+            source=opening.source,
+            characters=opening.limits.max_text_characters if "text" in wanted else 0,
         )
-    if document.is_repaired:
-        _logger.warning("%s: damaged, and repaired while opening; parts may be missing", source)
-    return page_count
 
 
-def _unlock(document: pymupdf.Document, password: str | None, source: str) -> None:
-    if password is None:
-        raise DocumentPasswordError(
-            "it is encrypted, and no password was given; pass password=...", source=source
-        )
-    try:
-        unlocked = document.authenticate(password)
-    except (TypeError, ValueError):  # a text that cannot be a C string is not the password
-        unlocked = False
-    if not unlocked:
-        raise DocumentPasswordError(
-            "it is encrypted, and the password does not open it.", source=source
-        )
+def _size(reply: Message) -> Size:
+    width_pt, height_pt, rotation = reply["size"]
+    return Size(float(width_pt), float(height_pt), int(rotation))
 
 
-def _loads(document: pymupdf.Document, position: int) -> bool:
-    try:
-        document.load_page(position)
-    except Exception:  # noqa: BLE001  # MuPDF raises many types; see mupdf.py
-        return False
-    return True
+def _label(reply: Message) -> str | None:
+    label = reply["label"]
+    return None if label is None else str(label)
 
 
-def _not_a_pdf(source: str) -> DocumentOpenError:
-    return DocumentOpenError(
-        "it is not a PDF: no %PDF- header at its start. Convert it to a PDF; "
-        "images are opened with open_image(...).",
-        source=source,
-    )
-
-
-def _close(document: pymupdf.Document) -> None:
-    with MUPDF_LOCK:
-        document.close()
+def _close(opening: _Opening, process_limits: ProcessLimits) -> None:
+    shared_pool(process_limits).close_document(opening.key)

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from PIL import Image
-
-from vdr_integrations.errors import OptionError, PageGeometryError, PageRenderError
-from vdr_integrations.pages.pdf.mupdf import smooth_lines
-from vdr_integrations.pages.pdf.page_box import box_problem
+from vdr_integrations.errors import OptionError, PageGeometryError
+from vdr_integrations.pages.drawing.drawn_page import DrawnPage
+from vdr_integrations.pages.pdf.page_content import Drawing, PageContent, Size, WholePage
 from vdr_integrations.types import PageImage
 from vdr_integrations.types.computed_once import computed_once
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from PIL import Image
+
+    from vdr_integrations.pages.pdf.page_text import PageText
     from vdr_integrations.pages.pdf.pdf_file import PdfFile
+    from vdr_integrations.pages.processes.process_pool import Lane
     from vdr_integrations.types import PixelBudget
 
 __all__ = ["PdfPage"]
 
+Result = TypeVar("Result")
+
 _logger = logging.getLogger(__name__)
 
 _OVERSAMPLINGS = range(1, 5)
-
-
-@dataclass(frozen=True, slots=True)
-class _Geometry:
-    width_pt: float
-    height_pt: float
-    rotation: int
 
 
 class PdfPage:
@@ -68,12 +66,7 @@ class PdfPage:
     @computed_once
     def page_label(self) -> str:
         """The document's label of the page ("iv"), or the page number if it has no label."""
-        try:
-            with self._file.load(self._page_number, doing="read the label of") as loaded:
-                return loaded.page.get_label() or str(self._page_number)
-        except PageRenderError:
-            _logger.warning("%s: its page label is damaged; the page number is used", self)
-            return str(self._page_number)
+        return self._label(self._do(lambda content: content.label(self._page_number)))
 
     @property
     def text(self) -> str:
@@ -82,18 +75,12 @@ class PdfPage:
         NUL characters are removed and unpaired surrogates replaced, so that the text can be stored
         as UTF-8. It is cut to ``RenderLimits.max_text_characters``.
         """
-        with self._file.load(self._page_number, doing="read the text of") as loaded:
-            text = str(loaded.page.get_text("text"))
-        text = text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
-        limit = self._file.limits.max_text_characters
-        if len(text) > limit:
-            _logger.warning("%s: text layer of %d characters cut at %d", self, len(text), limit)
-        return text[:limit]
+        return self._text(self._do(lambda content: content.text(self._page_number)))
 
     @property
     def rotation(self) -> int:
         """Degrees clockwise by which the page is turned when it is shown: 0, 90, 180 or 270."""
-        return self._geometry.rotation
+        return self._size.rotation
 
     @property
     def width_pt(self) -> float:
@@ -102,7 +89,7 @@ class PdfPage:
         Raises:
             PageGeometryError: The page box is empty or absurd.
         """
-        return self._geometry.width_pt
+        return self._size.width_pt
 
     @property
     def height_pt(self) -> float:
@@ -111,7 +98,7 @@ class PdfPage:
         Raises:
             PageGeometryError: The page box is empty or absurd.
         """
-        return self._geometry.height_pt
+        return self._size.height_pt
 
     def rendered_size(self, budget: PixelBudget) -> tuple[int, int]:
         """``(height, width)`` in pixels of the image from :meth:`render`; nothing is drawn.
@@ -119,18 +106,13 @@ class PdfPage:
         Raises:
             PageGeometryError: The page box is empty, absurd, or too elongated.
         """
-        geometry = self._geometry
-        try:
-            return budget.fill(
-                height=geometry.height_pt, width=geometry.width_pt, source=self.source
-            )
-        except PageGeometryError as problem:
-            raise self._geometry_error(problem.reason) from None
+        return self._fit(self._size, budget)
 
     def render(self, budget: PixelBudget, *, oversampling: int = 1) -> Image.Image:
         """Draw the page at the size that fills ``budget``, as RGB on white, without resizing.
 
-        Annotations and form fields are drawn; CropBox and rotation are applied.
+        Annotations and form fields are drawn; CropBox and rotation are applied. What is missing on
+        the page because the file is damaged is logged as a warning.
 
         Args:
             budget: Number of pixels; see ``PixelBudget.fill``.
@@ -146,14 +128,44 @@ class PdfPage:
         """
         if oversampling not in _OVERSAMPLINGS:
             raise OptionError(f"oversampling={oversampling}; it must be 1, 2, 3 or 4.")
-        with self._file.keeping_pages():
-            height, width = (oversampling * side for side in self.rendered_size(budget))
-            drawn = self._drawn(height, width)
-        return drawn if oversampling == 1 else drawn.reduce(oversampling)
+
+        def work(content: PageContent) -> Drawing:
+            return self._draw(content, budget, oversampling)
+
+        return self._warned(self._do(work)).image
 
     def to_image(self, budget: PixelBudget, *, oversampling: int = 1) -> PageImage:
         """Draw the page as an image that does not need the document; errors as :meth:`render`."""
         return PageImage(self.render(budget, oversampling=oversampling), source=str(self))
+
+    def begin(self, budget: PixelBudget, *, lane: Lane | None = None) -> Callable[[], DrawnPage]:
+        """Begin to draw the page and to read its label and text; it is loaded once.
+
+        Args:
+            budget: Size of the image.
+            lane: Whose work it is, where other processes do it.
+
+        Returns:
+            A function that waits for the drawn page. It raises PageError for a bad page, and
+            ResourceError if this machine is short of something. What is missing on the page is in
+            ``warnings``, and not in the log.
+        """
+
+        def work(content: PageContent) -> WholePage:
+            return content.whole(self._page_number, lambda size: self._fit(size, budget))
+
+        future = self._file.begin(work, page_number=self._page_number, lane=lane)
+
+        def wait() -> DrawnPage:
+            drawn, label, text = future.result()
+            return DrawnPage(
+                PageImage(drawn.image, source=str(self)),
+                page_label=self._label(label),
+                text=self._text(text),
+                warnings=drawn.warnings,
+            )
+
+        return wait
 
     def __str__(self) -> str:
         """``report.pdf page 3``."""
@@ -163,37 +175,42 @@ class PdfPage:
         """Name and number, never content."""
         return f"PdfPage({self.source!r}, page_number={self._page_number})"
 
-    def _drawn(self, height: int, width: int) -> Image.Image:
-        with (
-            self._file.load(self._page_number, doing="render") as loaded,
-            smooth_lines(loaded.engine),
-        ):
-            shown = loaded.page.rect
-            pixmap = loaded.page.get_pixmap(
-                matrix=loaded.engine.Matrix(width / shown.width, height / shown.height),
-                colorspace=loaded.engine.csRGB,
-                alpha=False,
-                annots=True,
-            )
-            size, samples = (pixmap.width, pixmap.height), pixmap.samples
-        if size != (width, height):
-            raise PageRenderError(
-                f"MuPDF drew {size[0]} x {size[1]} pixels instead of {width} x {height}.",
-                source=self.source,
-                page_number=self._page_number,
-            )
-        return Image.frombytes("RGB", size, samples)
+    def _do(self, work: Callable[[PageContent], Result]) -> Result:
+        return self._file.begin(work, page_number=self._page_number).result()
+
+    def _draw(self, content: PageContent, budget: PixelBudget, oversampling: int) -> Drawing:
+        def larger(size: Size) -> tuple[int, int]:
+            height, width = self._fit(size, budget)
+            return oversampling * height, oversampling * width
+
+        drawn = content.draw(self._page_number, larger)
+        if oversampling == 1:
+            return drawn
+        return Drawing(drawn.image.reduce(oversampling), drawn.warnings)
+
+    def _fit(self, size: Size, budget: PixelBudget) -> tuple[int, int]:
+        try:
+            return budget.fill(height=size.height_pt, width=size.width_pt, source=self.source)
+        except PageGeometryError as problem:
+            raise PageGeometryError(
+                problem.reason, source=self.source, page_number=self._page_number
+            ) from None
+
+    def _label(self, label: str | None) -> str:
+        if label is None:
+            _logger.warning("%s: its page label is damaged; the page number is used", self)
+        return label or str(self._page_number)
+
+    def _text(self, read: PageText) -> str:
+        if read.is_cut:
+            _logger.warning("%s: text layer cut at %d characters", self, len(read.text))
+        return read.text
+
+    def _warned(self, drawn: Drawing) -> Drawing:
+        for warning in drawn.warnings:
+            _logger.warning("%s: %s", self, warning)
+        return drawn
 
     @computed_once
-    def _geometry(self) -> _Geometry:
-        with self._file.load(self._page_number, doing="measure") as loaded:
-            problem = box_problem(
-                loaded.document, loaded.page.xref, max_side_pt=self._file.limits.max_side_pt
-            )
-            shown, rotation = loaded.page.rect, loaded.page.rotation
-        if problem is not None:
-            raise self._geometry_error(problem)
-        return _Geometry(shown.width, shown.height, rotation)
-
-    def _geometry_error(self, reason: str) -> PageGeometryError:
-        return PageGeometryError(reason, source=self.source, page_number=self._page_number)
+    def _size(self) -> Size:
+        return self._do(lambda content: content.size(self._page_number))

@@ -1,0 +1,157 @@
+"""An image file, or its bytes, as a page: it is decoded when it is needed."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from vdr_integrations.errors import ImageDecodeError
+from vdr_integrations.pages.drawing.drawn_page import DrawnPage
+from vdr_integrations.pages.images.decode import check_pixels, decode_image
+from vdr_integrations.pages.processes.failures import why_ended
+from vdr_integrations.pages.processes.process_pool import Lane, default_lane, shared_pool
+from vdr_integrations.pages.read_file import whole_file
+from vdr_integrations.types import PageImage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from vdr_integrations.pages.file_limits import ImageLimits
+    from vdr_integrations.pages.process_limits import ProcessLimits
+    from vdr_integrations.pages.processes.child_process import ChildProcess
+    from vdr_integrations.types import PixelBudget
+
+__all__ = ["Picture"]
+
+
+class Picture:
+    """A picture that is not decoded yet: a thousand photographs fit into memory.
+
+    Pillow works in another process, with limits. What is drawn at the size of a pixel budget is
+    made smaller there.
+
+    Attributes:
+        source: Name of the picture in errors.
+        content: Its path, or its bytes.
+    """
+
+    def __init__(
+        self,
+        content: Path | bytes,
+        *,
+        source: str,
+        limits: ImageLimits,
+        process_limits: ProcessLimits | None,
+    ) -> None:
+        """Open nothing yet.
+
+        Args:
+            content: Path of a regular file, or bytes.
+            source: Name of the picture in errors.
+            limits: Largest numbers of pixels and bytes.
+            process_limits: Limits of the process that decodes it. None decodes it in this process,
+                without limits.
+        """
+        self.source = source
+        self.content = content
+        self._limits = limits
+        self._process_limits = process_limits
+
+    def opened(self) -> PageImage:
+        """The picture at its own size.
+
+        Raises:
+            ImageDecodeError: Missing, damaged, not an image, or a process limit was exceeded.
+            ImageTooLargeError: More pixels than ``ImageLimits`` allows.
+            ResourceError: This machine cannot open more files, or start a process.
+        """
+        return PageImage(self._begin(None, None).result(), source=self.source)
+
+    def render(self, budget: PixelBudget) -> Image.Image:
+        """The picture, resized to what ``budget`` asks for; errors as :meth:`opened`.
+
+        Raises:
+            PageGeometryError: It is too elongated for the budget.
+        """
+        return self._begin(budget, None).result()
+
+    def begin(self, budget: PixelBudget, *, lane: Lane | None = None) -> Callable[[], DrawnPage]:
+        """Begin to draw it.
+
+        Args:
+            budget: Size of the image.
+            lane: Whose work it is, where other processes do it.
+
+        Returns:
+            A function that waits for the page. It raises what :meth:`render` raises.
+        """
+        future = self._begin(budget, lane)
+        return lambda: DrawnPage(
+            PageImage(future.result(), source=self.source), page_label="1", text=""
+        )
+
+    def _begin(self, budget: PixelBudget | None, lane: Lane | None) -> Future[Image.Image]:
+        limits = self._process_limits
+        if limits is None:
+            return self._decoded_here(budget)
+        return shared_pool(limits).submit(
+            lambda child: self._decoded_by(child, budget),
+            failure=lambda end: ImageDecodeError(
+                why_ended(end, limits, doing="decode it"), source=self.source
+            ),
+            lane=lane or default_lane(),
+        )
+
+    def _decoded_here(self, budget: PixelBudget | None) -> Future[Image.Image]:
+        future: Future[Image.Image] = Future()
+        try:
+            data = self.content
+            if not isinstance(data, bytes):
+                data = whole_file(
+                    data,
+                    source_name=self.source,
+                    max_file_bytes=self._limits.max_file_bytes,
+                    error=ImageDecodeError,
+                )
+            page = PageImage(
+                decode_image(data, source=self.source, limits=self._limits), source=self.source
+            )
+            future.set_result(page.image if budget is None else page.render(budget))
+        except MemoryError as problem:
+            error = ImageDecodeError(
+                "there was not enough memory to decode it. Close other programs, or leave it out.",
+                source=self.source,
+            )
+            error.__cause__ = problem
+            future.set_exception(error)
+        except Exception as error:  # noqa: BLE001  # as from another process: for who waits
+            future.set_exception(error)
+        return future
+
+    def _decoded_by(self, child: ChildProcess, budget: PixelBudget | None) -> Image.Image:
+        limits = self._limits
+        content = self.content
+        reply = child.ask(
+            {
+                "do": "open_image",
+                "path": None if isinstance(content, bytes) else str(content),
+                "source": self.source,
+                "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
+            },
+            payload=content if isinstance(content, bytes) else None,
+            source=self.source,
+        )
+        width, height = int(reply["width"]), int(reply["height"])
+        check_pixels(width, height, source=self.source, limits=limits)
+        if budget is not None:
+            height, width = budget.fit(height=height, width=width, source=self.source)
+        size = 3 * height * width
+        child.make_room(size)
+        reply = child.ask(
+            {"do": "image_pixels", "height": height, "width": width}, source=self.source
+        )
+        with child.pixels(reply, size) as samples:
+            return Image.frombytes("RGB", (width, height), samples)  # pyright: ignore[reportArgumentType]  # any buffer

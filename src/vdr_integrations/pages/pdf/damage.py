@@ -1,0 +1,85 @@
+"""What MuPDF's messages mean for a page that it has drawn all the same. Pure.
+
+The messages themselves quote the file, so they are not repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["BAD_ANNOTATIONS", "BAD_PICTURE", "damage_in", "is_flat"]
+
+BAD_PICTURE = "a picture on it could not be decoded; all or a part of the picture is missing"
+BAD_ANNOTATIONS = "its annotations and form fields are damaged, and were not drawn"
+_BAD_FONT = "a font of it could not be read; letters may be missing, or drawn with another font"
+_BAD_PART = "a part of its content could not be read; something may be missing"
+
+# MuPDF has no list of its messages; these are those of damaged files (tests/hostile).
+_MEANINGS = (
+    (
+        re.compile(
+            r"padding truncated image|jpeg error|jbig2|openjpeg|\bjpx\b|\bjp2\b|\bjxr\b|\bfax|"
+            r"cannot (load|decode|draw) image|\bimage\b",
+            re.IGNORECASE,
+        ),
+        BAD_PICTURE,
+    ),
+    (
+        re.compile(
+            r"FT_\w+|embedded font|\bfont\b|\bglyph|\bcmap\b|\btype ?3\b|charproc", re.IGNORECASE
+        ),
+        _BAD_FONT,
+    ),
+    (re.compile(r"appearance stream|\bannotation", re.IGNORECASE), BAD_ANNOTATIONS),
+    (
+        re.compile(
+            r"is not a stream|cannot find object|object out of range|not found in xref|"
+            r"page may not be correct|premature end|cannot load content|zlib error|flate|"
+            r"\blzw|run length|unknown filter|read error|nested too|too deep|recursion|cycle|"
+            r"out of range code|unknown keyword|syntax error in content",
+            re.IGNORECASE,
+        ),
+        _BAD_PART,
+    ),
+)
+_MOST_MESSAGES = 1000
+_FEWEST_ROWS = 9
+"""A white page with a grey box has at most 8 kinds of pixel rows, edges included; with one line of
+letters it has more."""
+
+
+def damage_in(messages: Iterable[str]) -> tuple[str, ...]:
+    """What is missing on a page, for people to read; each kind of damage once.
+
+    Args:
+        messages: What MuPDF said while it drew the page.
+    """
+    found: dict[str, None] = {}
+    for message, _ in zip(messages, range(_MOST_MESSAGES), strict=False):
+        for pattern, meaning in _MEANINGS:
+            if pattern.search(message):
+                found[meaning] = None
+                break
+    if BAD_PICTURE in found:
+        # Filters are also those of pictures: one fault, said once.
+        found.pop(_BAD_PART, None)
+    return tuple(found)
+
+
+def is_flat(samples: bytes | memoryview, *, row_bytes: int) -> bool:
+    """Whether a drawn page shows nothing, or nothing but a few boxes.
+
+    Args:
+        samples: The pixels, row by row.
+        row_bytes: Length of a row.
+    """
+    kinds: set[bytes] = set()
+    for start in range(0, len(samples), row_bytes):
+        kinds.add(bytes(samples[start : start + row_bytes]))
+        if len(kinds) >= _FEWEST_ROWS:
+            return False
+    return True

@@ -1,0 +1,313 @@
+"""A PDF that MuPDF holds open in this process: it is unlocked, checked, asked for pages, closed."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.errors import (
+    DocumentOpenError,
+    DocumentPasswordError,
+    EmptyDocumentError,
+    PageGeometryError,
+    PageRenderError,
+)
+from vdr_integrations.pages.file_kind import FIRST_BYTES, kind_of
+from vdr_integrations.pages.pdf.damage import (
+    BAD_ANNOTATIONS,
+    BAD_PICTURE,
+    damage_in,
+    is_flat,
+)
+from vdr_integrations.pages.pdf.mupdf import (
+    MUPDF_LOCK,
+    is_shortage,
+    messages_in,
+    mupdf,
+    smooth_lines,
+)
+from vdr_integrations.pages.pdf.page_box import box_problem
+from vdr_integrations.pages.pdf.page_content import Pixels, Size
+from vdr_integrations.pages.pdf.page_text import PageText, page_text
+
+if TYPE_CHECKING:
+    import pymupdf
+
+    from vdr_integrations.pages.file_limits import RenderLimits
+
+__all__ = ["MupdfDocument"]
+
+_OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
+
+
+class MupdfDocument:
+    """An open PDF, page by page. The page that was asked for last stays loaded.
+
+    Attributes:
+        sha256: SHA-256 of the file's bytes.
+        page_count: Number of pages.
+        is_locked: Whether it opens only with a password.
+        is_repaired: Whether it is damaged, and MuPDF has repaired it.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        *,
+        source: str,
+        password: str | None,
+        limits: RenderLimits,
+        is_confined: bool = False,
+    ) -> None:
+        """Open, unlock and check it; errors as in ``open_pdf``.
+
+        Args:
+            data: The file.
+            source: Its name in error messages.
+            password: Its password, if it needs one.
+            limits: Limits of pages, sides and text.
+            is_confined: Whether this process does nothing but open files.
+
+        Raises:
+            MemoryError: There is too little memory.
+        """
+        # MuPDF would also open HTML, SVG, EPUB or an image.
+        if kind_of(data[:FIRST_BYTES]) == "image" or not (
+            kind_of(data[:FIRST_BYTES]) == "pdf" or _OBJECT.search(data)
+        ):
+            raise _not_a_pdf(source)
+        with mupdf(DocumentOpenError, source=source, doing="open") as engine:
+            document = engine.open(stream=data, filetype="pdf")
+            try:
+                self.is_locked = bool(document.is_pdf and document.needs_pass)
+                self.page_count = _check(document, password, source, limits)
+                self.is_repaired = bool(document.is_repaired)
+            except BaseException:
+                document.close()
+                raise
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self._source = source
+        self._limits = limits
+        self._is_confined = is_confined
+        self._document: pymupdf.Document = document
+        self._loaded: tuple[int, pymupdf.Page, tuple[str, ...]] | None = None
+        self._close = weakref.finalize(self, _close, document)
+        self._close.atexit = False
+
+    def size(self, page_number: int) -> Size:
+        """How large a page is, as shown: cropped and turned.
+
+        Raises:
+            PageGeometryError: The page box is empty or absurd.
+            PageRenderError: MuPDF cannot load the page.
+            MemoryError: There is too little memory.
+        """
+        with self._mupdf(page_number, doing="measure") as engine:
+            page, _ = self._page(page_number)
+            problem = box_problem(engine, page, max_side_pt=self._limits.max_side_pt)
+            shown, rotation = page.rect, page.rotation
+        if problem is not None:
+            raise PageGeometryError(problem, source=self._source, page_number=page_number)
+        return Size(float(shown.width), float(shown.height), int(rotation))
+
+    def label(self, page_number: int) -> str | None:
+        """The document's label of a page, "" without one; None if the labels are damaged.
+
+        Raises:
+            MemoryError: There is too little memory.
+        """
+        try:
+            with self._mupdf(page_number, doing="read the label of"):
+                page, _ = self._page(page_number)
+                label = page.get_label() or ""
+        except PageRenderError:
+            return None
+        return label.encode("utf-8", "replace").decode("utf-8")
+
+    def text(self, page_number: int) -> PageText:
+        """The text layer of a page.
+
+        Raises:
+            PageRenderError: MuPDF cannot read the page.
+            MemoryError: There is too little memory.
+        """
+        with self._mupdf(page_number, doing="read the text of") as engine:
+            page, _ = self._page(page_number)
+            return page_text(
+                engine,
+                page,
+                most_characters=self._limits.max_text_characters,
+                stops_early=self._is_confined,
+            )
+
+    def draw(self, page_number: int, *, height: int, width: int) -> Pixels:
+        """Draw a page on white, with annotations and form fields.
+
+        Raises:
+            PageRenderError: MuPDF cannot draw the page, or draws nothing because a picture could
+                not be decoded.
+            MemoryError: There is too little memory.
+        """
+        with (
+            self._mupdf(page_number, doing="render") as engine,
+            smooth_lines(engine),
+            messages_in(engine) as said,
+        ):
+            page, damage = self._page(page_number)
+            try:
+                pixmap = _drawn(engine, page, height, width, annots=True)
+            except Exception as problem:
+                if is_shortage(problem):
+                    raise
+                pixmap = _drawn(engine, page, height, width, annots=False)
+                damage = (*damage, BAD_ANNOTATIONS)
+        found = (pixmap.width, pixmap.height)
+        if found != (width, height):
+            raise self._page_error(
+                f"MuPDF drew {found[0]} x {found[1]} pixels instead of {width} x {height}.",
+                page_number,
+            )
+        damage = tuple(dict.fromkeys([*damage, *damage_in(said)]))
+        if BAD_PICTURE in damage and is_flat(pixmap.samples_mv, row_bytes=3 * width):
+            raise self._page_error(
+                "its picture could not be decoded, and it shows nothing else. Make the PDF again "
+                "from the original, or leave the page out.",
+                page_number,
+            )
+        return Pixels(width, height, pixmap.samples_mv, damage, keeps=pixmap)
+
+    def close(self) -> None:
+        """Free the memory of the file. A second call does nothing."""
+        self._loaded = None
+        self._close()
+
+    def _mupdf(self, page_number: int, *, doing: str) -> Any:  # noqa: ANN401  # a context manager
+        if not self._close.alive:
+            raise DocumentOpenError(
+                "the document is closed; use its pages before closing it.",
+                source=self._source,
+                page_number=page_number,
+            )
+        return mupdf(PageRenderError, source=self._source, doing=doing, page_number=page_number)
+
+    def _page(self, page_number: int) -> tuple[pymupdf.Page, tuple[str, ...]]:
+        """The page, and what is missing of it."""
+        if self._loaded is None or self._loaded[0] != page_number:
+            self._loaded = None
+            page, damage = _load(self._document, page_number - 1)
+            self._loaded = (page_number, page, damage)
+        return self._loaded[1:]
+
+    def _page_error(self, reason: str, page_number: int) -> PageRenderError:
+        return PageRenderError(reason, source=self._source, page_number=page_number)
+
+
+def _load(document: pymupdf.Document, position: int) -> tuple[pymupdf.Page, tuple[str, ...]]:
+    try:
+        return document.load_page(position), ()
+    except Exception as problem:
+        if is_shortage(problem) or not _drop_annotations(document, position):
+            raise
+    return document.load_page(position), (BAD_ANNOTATIONS,)
+
+
+def _drop_annotations(document: pymupdf.Document, position: int) -> bool:
+    """Take annotations off a page, in memory; False if it has none, or there is no such page."""
+    from pymupdf import mupdf as pdf
+
+    try:
+        entry = pdf.pdf_lookup_page_obj(pdf.pdf_document_from_fz_document(document.this), position)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue, reportUnknownVariableType]
+        key = pdf.pdf_new_name("Annots")
+        if not pdf.pdf_is_array(pdf.pdf_dict_get(entry, key)):
+            return False
+        pdf.pdf_dict_del(entry, key)
+    except Exception as problem:  # MuPDF raises many types; see mupdf.py
+        if is_shortage(problem):
+            raise
+        return False
+    return True
+
+
+def _drawn(
+    engine: Any,  # noqa: ANN401  # PyMuPDF's module
+    page: pymupdf.Page,
+    height: int,
+    width: int,
+    *,
+    annots: bool,
+) -> pymupdf.Pixmap:
+    shown = page.rect
+    return page.get_pixmap(
+        matrix=engine.Matrix(width / shown.width, height / shown.height),
+        colorspace=engine.csRGB,
+        alpha=False,
+        annots=annots,
+    )
+
+
+def _check(
+    document: pymupdf.Document, password: str | None, source: str, limits: RenderLimits
+) -> int:
+    """Unlock the document and return its number of pages."""
+    if not document.is_pdf:
+        raise _not_a_pdf(source)
+    if document.needs_pass:
+        _unlock(document, password, source)
+    page_count = document.page_count
+    if page_count < 1:
+        raise EmptyDocumentError("it has no pages; leave it out.", source=source)
+    if page_count > limits.max_pages:
+        raise DocumentOpenError(
+            f"it has {page_count:,} pages; at most {limits.max_pages:,} are read. Split it, or "
+            f"pass limits=RenderLimits(max_pages=...).",
+            source=source,
+        )
+    # One bad page is the error of that page. If neither the first nor the last page can be loaded,
+    # the page tree is broken.
+    if not any(_loads(document, position) for position in {0, page_count - 1}):
+        raise DocumentOpenError(
+            "its page tree is broken: neither the first nor the last page can be found. "
+            "Repair it, for instance by printing it to a new PDF.",
+            source=source,
+        )
+    return page_count
+
+
+def _unlock(document: pymupdf.Document, password: str | None, source: str) -> None:
+    if password is None:
+        raise DocumentPasswordError(
+            "it is encrypted, and no password was given; pass password=...", source=source
+        )
+    try:
+        unlocked = document.authenticate(password)
+    except (TypeError, ValueError):  # a text that cannot be a C string is not the password
+        unlocked = False
+    if not unlocked:
+        raise DocumentPasswordError(
+            "it is encrypted, and the password does not open it.", source=source
+        )
+
+
+def _loads(document: pymupdf.Document, position: int) -> bool:
+    try:
+        _load(document, position)
+    except Exception as problem:  # MuPDF raises many types; see mupdf.py
+        if is_shortage(problem):
+            raise
+        return False
+    return True
+
+
+def _not_a_pdf(source: str) -> DocumentOpenError:
+    return DocumentOpenError(
+        "it is not a PDF: no %PDF- header at its start. Convert it to a PDF; "
+        "images are opened with open_image(...).",
+        source=source,
+    )
+
+
+def _close(document: pymupdf.Document) -> None:
+    with MUPDF_LOCK:
+        document.close()

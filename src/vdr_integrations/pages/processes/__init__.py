@@ -1,0 +1,1 @@
+"""Processes with limits, in which files of others are opened."""

@@ -1,0 +1,319 @@
+"""This process's side of one that opens files of others: it is started, asked, and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+
+from vdr_integrations import errors
+from vdr_integrations.errors import MissingExtraError, PageError, ResourceError
+from vdr_integrations.pages.processes.child_program import MEMORY_CODE
+from vdr_integrations.pages.processes.messages import (
+    PAYLOAD_BYTES,
+    Message,
+    read_message,
+    write_message,
+)
+from vdr_integrations.pages.processes.shared_pixels import SharedPixels
+from vdr_integrations.pages.processes.watch import watched
+
+if TYPE_CHECKING:
+    from vdr_integrations.pages.process_limits import ProcessLimits
+
+__all__ = ["ChildProcess", "EndedBy", "ProcessEndedError"]
+
+EndedBy = Literal["memory", "CPU time", "wall time", "crash"]
+
+_START_S = 120.0
+"""A process is ready in half a second; whatever takes this long hangs."""
+_LONGEST_REPLY_BYTES = 8 * 1024**2
+_BYTES_PER_CHARACTER = 12
+"""The longest way in which JSON writes a character."""
+_CODE = """
+import json, sys
+start = json.loads(sys.argv[1])
+sys.path[:] = start["path"]
+from vdr_integrations.pages.processes.child_program import main
+main(start)
+"""
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
+"""Variables that the process gets. Others may hold keys and tokens."""
+_SET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+
+
+class ProcessEndedError(Exception):
+    """A process ended, or had to be ended, while it worked.
+
+    Attributes:
+        by: The limit that was exceeded, or "crash".
+        detail: How a crash ended: "signal 11".
+        is_first: Whether this was the first work of the process.
+    """
+
+    def __init__(self, by: EndedBy, *, detail: str = "", is_first: bool = False) -> None:
+        super().__init__(by)
+        self.by: EndedBy = by
+        self.detail = detail
+        self.is_first = is_first
+
+
+class ChildProcess:
+    """A process with limits.
+
+    Attributes:
+        limits: Its limits.
+        open_keys: Keys of the PDFs that it holds open, the one used last at the end.
+    """
+
+    def __init__(self, limits: ProcessLimits, *, is_watched: bool) -> None:
+        """Start it and wait until it is ready.
+
+        Args:
+            limits: Its limits.
+            is_watched: Whether this process watches its memory and CPU time. False if it can limit
+                itself (Linux).
+
+        Raises:
+            ResourceError: This machine cannot start it.
+        """
+        self.limits = limits
+        self.open_keys: dict[int, None] = {}
+        self._is_watched = is_watched
+        self._ended_by: EndedBy | None = None
+        self._jobs = 0
+        self._begins_page = False
+        self._until = time.monotonic() + _START_S
+        self._cpu_before_s = 0.0
+        self._used_bytes = 0
+        self._pixels: SharedPixels | None = None
+        try:
+            self._pixels = SharedPixels.made()
+            self._process = self._started()
+        except (OSError, ValueError, subprocess.SubprocessError) as problem:
+            if self._pixels is not None:
+                self._pixels.close()
+            raise _not_started(f"{type(problem).__name__}: {problem}") from problem
+        self._requests = cast("BinaryIO", self._process.stdin)
+        self._replies = cast("BinaryIO", self._process.stdout)
+        with watched(self):
+            is_ready = self._reply() is not None
+        if not is_ready:
+            self.end()
+            raise _not_started(
+                f"it ended before it opened anything, with code {self._process.returncode}"
+            )
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it can be asked."""
+        return self._ended_by is None
+
+    @property
+    def is_worn(self) -> bool:
+        """Whether it keeps so much memory that a page might not get what it may have."""
+        return self._used_bytes > self.limits.memory_mb * 1024**2 / 2
+
+    def begin_job(self) -> None:
+        """Work for another page or file begins."""
+        self._jobs += 1
+        self.begin_page()
+
+    def begin_page(self) -> None:
+        """Grant the limits of a page, from the next request on."""
+        self._begins_page = True
+        self._until = time.monotonic() + self.limits.wall_s
+        if self._is_watched:
+            self._cpu_before_s = self._cpu_s()
+
+    def ask(
+        self,
+        request: Message,
+        *,
+        payload: bytes | memoryview | None = None,
+        source: str,
+        characters: int = 0,
+    ) -> Message:
+        """The answer to a request.
+
+        Args:
+            request: What to do; see ``child_program``.
+            payload: Bytes that belong to it.
+            source: Name of the file in errors.
+            characters: Most characters of text in the answer.
+
+        Raises:
+            ProcessEndedError: It exceeded a limit, or crashed. It has ended.
+            PageError: The file, page or image is unusable.
+            MissingExtraError: A package is not installed.
+            ResourceError: This machine is short of something.
+        """
+        if self._begins_page:
+            request = request | {"cpu_s": self.limits.page_timeout_s}
+            self._begins_page = False
+        longest = _LONGEST_REPLY_BYTES + _BYTES_PER_CHARACTER * characters
+        with watched(self):
+            try:
+                write_message(self._requests, request, payload)
+                reply = self._reply(longest)
+            except (OSError, ValueError):  # it has ended, or says what it should not
+                reply = None
+        if reply is None:
+            raise self._end_of_work()
+        if reply.get("shortage"):
+            self._ended_by = "memory"
+            raise self._end_of_work()
+        self._used_bytes = int(reply.get("used_bytes", self._used_bytes))
+        return _checked(reply, source)
+
+    def close_pdf(self, key: int) -> None:
+        """Let it close a PDF.
+
+        Raises:
+            ProcessEndedError: It has ended.
+        """
+        self.open_keys.pop(key, None)
+        self.ask({"do": "close_pdf", "key": key}, source="a PDF")
+
+    def pixels(self, reply: Message, size: int) -> memoryview:
+        """The pixels that belong to an answer. Release them before the next request.
+
+        Raises:
+            ProcessEndedError: They are not there.
+        """
+        if PAYLOAD_BYTES not in reply and self._pixels is not None:
+            return self._pixels.view(size)
+        with watched(self):
+            data = self._replies.read(size) if reply.get(PAYLOAD_BYTES) == size else b""
+        if len(data) != size:
+            raise self._end_of_work()
+        return memoryview(data)
+
+    def make_room(self, size: int) -> None:
+        """Make the shared memory large enough for an image of this many bytes.
+
+        Raises:
+            ResourceError: This machine is short of memory.
+        """
+        if self._pixels is not None:
+            try:
+                self._pixels.grow(size)
+            except OSError as problem:
+                raise ResourceError(
+                    f"there is no memory for an image of {size:,} bytes ({problem}); close other "
+                    f"programs."
+                ) from problem
+
+    def look(self, now: float) -> None:
+        """End it if it has taken too long, or has exceeded a limit that it cannot set itself."""
+        if now > self._until:
+            self._kill("wall time")
+        elif self._is_watched:
+            if self._memory_bytes() > self.limits.memory_mb * 1024**2:
+                self._kill("memory")
+            elif self._cpu_s() - self._cpu_before_s > self.limits.page_timeout_s:
+                self._kill("CPU time")
+
+    def stop(self) -> None:
+        """End what it does, from another thread; the one that asks it sees that it has ended."""
+        self._kill("crash")
+
+    def end(self) -> None:
+        """End it at once. A second call does nothing."""
+        self._kill("crash")
+        with suppress(OSError):
+            self._requests.close()
+        self._replies.close()
+        self._process.wait()
+        if self._pixels is not None:
+            self._pixels.close()
+            self._pixels = None
+
+    def forget(self) -> None:
+        """Let go of it in a forked process, to which it does not belong."""
+        self._ended_by = "crash"
+        for file in (self._requests, self._replies):
+            with suppress(OSError):
+                os.close(file.fileno())
+        self._process.returncode = 0
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        start = {
+            "path": [os.path.abspath(entry or os.curdir) for entry in sys.path],  # noqa: PTH100
+            "parent_id": os.getpid(),
+            "memory_bytes": None if self._is_watched else self.limits.memory_mb * 1024**2,
+            "pixels": None if self._pixels is None else self._pixels.descriptor,
+        }
+        return subprocess.Popen(  # noqa: S603  # this interpreter
+            [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CODE, json.dumps(start)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=os.path.abspath(os.sep),  # noqa: PTH100  # it keeps no folder in use
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _SET,
+            pass_fds=() if self._pixels is None else (self._pixels.descriptor,),
+        )
+
+    def _reply(self, longest_bytes: int = _LONGEST_REPLY_BYTES) -> Message | None:
+        return read_message(self._replies, longest_bytes=longest_bytes)
+
+    def _end_of_work(self) -> ProcessEndedError:
+        self._process.poll()
+        by, is_first = self._ended_by, self._jobs <= 1
+        self.end()
+        code = self._process.returncode
+        if by is None and code == -getattr(signal, "SIGPROF", 0):
+            by = "CPU time"
+        if by is None and code == MEMORY_CODE:
+            by = "memory"
+        detail = f"signal {-code}" if code < 0 else f"code {code}"
+        return ProcessEndedError(by or "crash", detail=detail, is_first=is_first)
+
+    def _kill(self, by: EndedBy) -> None:
+        if self._ended_by is None:
+            self._ended_by = by
+        self._process.kill()  # does nothing if it has ended and was waited for
+
+    def _memory_bytes(self) -> int:
+        import psutil
+
+        try:
+            return int(psutil.Process(self._process.pid).memory_info().rss)
+        except psutil.Error:
+            return 0
+
+    def _cpu_s(self) -> float:
+        import psutil
+
+        try:
+            times = psutil.Process(self._process.pid).cpu_times()
+        except psutil.Error:
+            return 0.0
+        return float(times.user + times.system)
+
+
+def _checked(reply: Message, source: str) -> Message:
+    """The reply, or the error that it stands for."""
+    if "error" in reply:
+        kind = getattr(errors, str(reply["error"]), PageError)
+        if not (isinstance(kind, type) and issubclass(kind, PageError)):
+            kind = PageError
+        raise kind(str(reply["reason"]), source=source, page_number=reply.get("page_number"))
+    if "missing" in reply:
+        raise MissingExtraError(**{name: str(value) for name, value in reply["missing"].items()})
+    if "resource" in reply:
+        raise ResourceError(str(reply["resource"]))
+    return reply
+
+
+def _not_started(reason: str) -> ResourceError:
+    return ResourceError(
+        f"a process that opens files cannot be started ({reason}). Open files without it if you "
+        f"trust them (render_workers=0; open_pdf, open_image: process_limits=None; vdr: "
+        f"--workers 0), or raise the limits of this machine (ulimit -n, ulimit -u)."
+    )

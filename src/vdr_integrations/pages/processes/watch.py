@@ -1,0 +1,77 @@
+"""A thread that looks at processes while they work."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["forget_after_fork", "watched"]
+
+_LOOK_EVERY_S = 0.25
+
+
+class _Watched(Protocol):
+    def look(self, now: float) -> None:
+        """End the process if it has done too much; called in another thread."""
+        ...
+
+
+class _Watch:
+    """Looks at processes four times a second, and sleeps while none of them works."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._working: set[_Watched] = set()
+        self._is_asleep = True
+        self._thread: threading.Thread | None = None
+
+    def add(self, process: _Watched) -> None:
+        with self._changed:
+            self._working.add(process)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._look, name="vdr-watch", daemon=True)
+                self._thread.start()
+            if self._is_asleep:
+                self._changed.notify()
+
+    def remove(self, process: _Watched) -> None:
+        with self._changed:
+            self._working.discard(process)
+
+    def _look(self) -> None:
+        while True:
+            with self._changed:
+                if not self._working:
+                    self._is_asleep = True
+                    self._changed.wait()
+                self._is_asleep = False
+                self._changed.wait(_LOOK_EVERY_S)
+                now = time.monotonic()
+                # Under the lock: whoever has been removed is not looked at any more.
+                for process in self._working:
+                    process.look(now)
+
+
+_watch = _Watch()
+
+
+@contextmanager
+def watched(process: _Watched) -> Generator[None]:
+    """Look at a process while it works in the block."""
+    watch = _watch
+    watch.add(process)
+    try:
+        yield
+    finally:
+        watch.remove(process)
+
+
+def forget_after_fork() -> None:
+    """In a forked process, where the thread does not exist."""
+    global _watch  # noqa: PLW0603  # one for each process
+    _watch = _Watch()
