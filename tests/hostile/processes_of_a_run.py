@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import resource
-from contextlib import contextmanager
+import select
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
-__all__ = ["children_of", "few_addresses_left", "memory_peak_bytes", "reset_memory_peak"]
+__all__ = [
+    "children_of",
+    "few_addresses_left",
+    "memory_peak_bytes",
+    "processes_marked",
+    "reset_memory_peak",
+    "wait_for_the_end_of",
+]
 
 _PROC = Path("/proc")
 _KIBIBYTE = 1024
@@ -34,6 +44,37 @@ def children_of(process_id: int) -> set[int]:
         fresh = {one for one, parent in parents.items() if parent in fresh} - found
         found |= fresh
     return found
+
+
+def processes_marked(mark: str) -> set[int]:
+    """Processes that run with ``NAME=value`` in their environment, which children inherit."""
+    found: set[int] = set()
+    for entry in _PROC.iterdir():
+        with suppress(OSError):  # it has ended meanwhile, or is another user's
+            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes().split(
+                b"\0"
+            ):
+                found.add(int(entry.name))
+    return found
+
+
+def wait_for_the_end_of(process_ids: Iterable[int], *, patience_s: float) -> set[int]:
+    """Wait until these processes have ended; returns those that still run then."""
+    until = time.monotonic() + patience_s
+    return {one for one in process_ids if not _ends(one, until)}
+
+
+def _ends(process_id: int, until: float) -> bool:
+    try:
+        descriptor = os.pidfd_open(process_id)
+    except ProcessLookupError:
+        return True
+    try:
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        return bool(ended.poll(max(0.0, until - time.monotonic()) * 1000))
+    finally:
+        os.close(descriptor)
 
 
 def _parent_of(entry: Path) -> int | None:
