@@ -184,15 +184,14 @@ def tiff_with_a_ring_of_previews() -> bytes:
 
 
 def tiff_with_previews_without_end() -> bytes:
-    """90,000 directories of one tag each. PIL looks for each of them among all that it knows."""
-    first = _tiff({}, following=0)
-    place, size = len(first), 2 + 12 + 4
-    parts = [_tiff({}, following=place)]
-    count = 90_000
-    for number in range(count):
-        place += size
-        parts.append(_directory(_PREVIEW, following=place if number + 1 < count else 0))
-    return b"".join(parts)
+    """50,000 small previews. PIL looks for each of them among all that it knows."""
+    one = (_SHORT, 1, 1)
+    tags = _PREVIEW | dict.fromkeys((256, 257, 262, 273, 279), one)
+    size, count = 2 + 12 * len(tags) + 4, 50_000
+    place = len(_tiff({}))
+    ends = [place + size * number for number in range(1, count)]
+    previews = (_directory(tags, following=following) for following in [*ends, 0])
+    return _tiff({}, following=place) + b"".join(previews)
 
 
 def _gif(width: int, height: int, frame: bytes, *, frames: int = 1, before: bytes = b"") -> bytes:
@@ -226,8 +225,14 @@ def gif_frame_larger_than_its_screen() -> bytes:
 
 
 def gif_bomb() -> bytes:
-    """Below the limit of pixels, and almost no codes."""
-    return _gif(9_999, 10_000, _gif_frame(9_999, 10_000, _GIF_PIXEL))
+    """Below the limit of pixels; each code stands for a longer run of pixels than the last."""
+    clear, first_free, end_of_codes = 4, 6, 4096
+    round_of_codes = [(0, 3)]
+    round_of_codes += [(code, code.bit_length()) for code in range(first_free, end_of_codes)]
+    codes = [(clear, 3), *[*round_of_codes, (clear, 12)] * 12]
+    bits = "".join(f"{code:0{length}b}" for code, length in reversed(codes))
+    data = int(bits, 2).to_bytes((len(bits) + 7) // 8, "little")
+    return _gif(9_999, 10_000, _gif_frame(9_999, 10_000, data))
 
 
 def gif_with_very_many_frames() -> bytes:
@@ -282,8 +287,9 @@ def bmp_of_negative_size() -> bytes:
 
 
 def bmp_of_run_lengths() -> bytes:
-    """Run lengths below the limit of pixels: 255 pixels of two bytes, and no ends of lines."""
-    return _bmp(9_999, 10_000, compression=1, data=b"\xff\x55" * 400_000)
+    """Below the limit of pixels: 255 pixels in two bytes."""
+    line = b"\xff\x55" * (9_999 // 255) + bytes([9_999 % 255, 0x55]) + b"\0\0"
+    return _bmp(9_999, 10_000, compression=1, data=line * 10_000 + b"\0\1")
 
 
 def _segment(marker: int, data: bytes) -> bytes:

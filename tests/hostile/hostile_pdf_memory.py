@@ -11,7 +11,7 @@ from tests.hostile.deflated_copies import deflated_copies
 from tests.hostile.pdf_by_hand import HandMadePdf, one_page, reference
 
 __all__ = [
-    "annotation_repeated_a_million_times",
+    "annotation_repeated_very_often",
     "cmap_that_makes_texts_of_letters",
     "content_that_inflates_to_gigabytes",
     "image_of_a_hundred_thousand_pixels_a_side",
@@ -63,7 +63,7 @@ def _nested_forms(innermost: bytes, *, levels: int, calls: int) -> bytes:
 
 def text_of_forty_million_letters() -> bytes:
     letters = b"BT /F0 1 Tf 5 5 Td (%s) Tj ET" % (b"a" * 1000)
-    return _nested_forms(letters, levels=4, calls=15)
+    return _nested_forms(letters, levels=4, calls=25)
 
 
 def letters_without_end() -> bytes:
@@ -108,7 +108,8 @@ def _page_with_picture(data: bytes, entries: bytes, filters: bytes) -> bytes:
 
 def image_of_a_hundred_thousand_pixels_a_side() -> bytes:
     sizes = b"/Width 100000 /Height 100000 /BitsPerComponent 8 /ColorSpace /DeviceGray"
-    return _page_with_picture(_twice_deflated(b"\x55" * 2**20, 10_000), sizes, _TWICE)
+    stripes = b"\x55" * 2_000_000 + b"\xaa" * 2_000_000
+    return _page_with_picture(_twice_deflated(stripes, 2500), sizes, _TWICE)
 
 
 def picture_of_two_gigabytes() -> bytes:
@@ -239,7 +240,7 @@ def cmap_that_makes_texts_of_letters() -> bytes:
     return pdf.to_bytes()
 
 
-def annotation_repeated_a_million_times() -> bytes:
+def annotation_repeated_very_often() -> bytes:
     pdf = HandMadePdf()
     look = pdf.add_stream(
         b"1 0 0 rg 0 0 9 9 re f", b"/Type /XObject /Subtype /Form /BBox [0 0 9 9]"

@@ -24,10 +24,17 @@ def _jbig2_page(width: int, height: int) -> bytes:
     return struct.pack(">IBBBI", 0, 48, 0, 1, len(page)) + page + _noise(200)
 
 
-def _jpx_size(side: int) -> bytes:
-    """The start of a JPEG 2000 codestream: its size, and then garbage."""
+def _marker(code: int, data: bytes) -> bytes:
+    return struct.pack(">HH", code, len(data) + 2) + data
+
+
+def _jpx(side: int) -> bytes:
+    """A JPEG 2000 codestream of one tile of three components: headers, and then garbage."""
     size = struct.pack(">HIIIIIIIIH", 0, side, side, 0, 0, side, side, 0, 0, 3) + b"\7\1\1" * 3
-    return b"\xff\x4f\xff\x51" + struct.pack(">H", len(size) + 2) + size + _noise(300)
+    coding, steps = bytes.fromhex("00000001000504040001"), b"\x40" + b"\x40" * 16
+    headers = _marker(0xFF51, size) + _marker(0xFF52, coding) + _marker(0xFF5C, steps)
+    tile = _marker(0xFF90, struct.pack(">HIBB", 0, 0, 0, 1)) + b"\xff\x93"
+    return b"\xff\x4f" + headers + tile + _noise(300) + b"\xff\xd9"
 
 
 _JPEG_START = bytes.fromhex("ffd8ffe000104a46494600010100000100010000")
@@ -39,17 +46,28 @@ GARBAGE: dict[str, tuple[bytes, bytes, bytes]] = {
     "JPEG": (b"/DCTDecode", _RGB, _JPEG_START + _noise(900)),
     "JPEG without a byte": (b"/DCTDecode", _RGB, b""),
     "JBIG2": (b"/JBIG2Decode", _PAGE, _noise(900)),
+    "JBIG2 of gigabytes": (
+        b"/JBIG2Decode",
+        _BLACK_AND_WHITE % (120_000, 120_000),
+        _jbig2_page(120_000, 120_000),
+    ),
     "JBIG2 of huge size": (
         b"/JBIG2Decode",
         _BLACK_AND_WHITE % (2**31 - 1, 2**31 - 1),
         _jbig2_page(2**31 - 1, 2**31 - 1),
     ),
     "JPEG 2000": (b"/JPXDecode", _RGB, _noise(900)),
-    "JPEG 2000 of huge size": (b"/JPXDecode", _RGB, _jpx_size(2**31 - 1)),
+    "JPEG 2000 of gigabytes": (b"/JPXDecode", _RGB, _jpx(20_000)),
+    "JPEG 2000 of huge size": (b"/JPXDecode", _RGB, _jpx(2**31 - 1)),
     "fax": (
         b"/CCITTFaxDecode",
         _PAGE + b" /DecodeParms << /K -1 /Columns 100 /Rows 140 >>",
         _noise(900),
+    ),
+    "fax that has no line": (
+        b"/CCITTFaxDecode",
+        _PAGE + b" /DecodeParms << /K -1 /Columns 100 /Rows 140 >>",
+        b"\0" * 900,
     ),
     "fax of huge size": (
         b"/CCITTFaxDecode",
@@ -57,26 +75,27 @@ GARBAGE: dict[str, tuple[bytes, bytes, bytes]] = {
         _noise(900),
     ),
     "Flate": (b"/FlateDecode", _RGB, _noise(900)),
-    "unknown filter": (b"/MadeUpDecode", _RGB, _noise(900)),
+    "unknown filter": (b"/MadeUpDecode", _RGB, b"\0" * 900),
+    "unknown filter of noise": (b"/MadeUpDecode", _RGB, _noise(900)),
 }
 """By name: filter, other entries and data of a picture that is garbage."""
 
 
 def page_of_picture(kind: str) -> Callable[[], bytes]:
-    """A page with nothing but a picture that cannot be decoded."""
-    return lambda: _with_picture(kind, b"")
+    """A page with nothing but a picture that cannot be decoded: a scan."""
+    return lambda: _with_picture(kind, b"q 200 0 0 280 0 0 cm /I Do Q")
 
 
 def picture_beside_text(kind: str) -> Callable[[], bytes]:
-    """A page with such a picture and a line of text."""
-    return lambda: _with_picture(kind, b"BT /F0 24 Tf 20 20 Td (text beside it) Tj ET\n")
+    """A page with a line of text and such a picture above it."""
+    text = b"BT /F0 24 Tf 20 20 Td (text beside it) Tj ET "
+    return lambda: _with_picture(kind, text + b"q 160 0 0 200 20 60 cm /I Do Q")
 
 
-def _with_picture(kind: str, text: bytes) -> bytes:
+def _with_picture(kind: str, content: bytes) -> bytes:
     filters, entries, data = GARBAGE[kind]
     pdf = HandMadePdf()
     image = pdf.add_stream(data, b"/Type /XObject /Subtype /Image " + entries, filters=filters)
-    content = text + b"q 160 0 0 200 20 50 cm /I Do Q"
     pdf.page(content, resources=b"/XObject << /I %d 0 R >>" % image)
     return pdf.to_bytes()
 

@@ -105,6 +105,12 @@ def count_of_two_thousand_million() -> bytes:
     return pdf.to_bytes().replace(b"/Count 1 ", b"")
 
 
+def count_of_ninety_thousand() -> bytes:
+    pdf = HandMadePdf(page_tree=b"/Count 90000")
+    pdf.page(TEXT)
+    return pdf.to_bytes().replace(b"/Count 1 ", b"")
+
+
 def kids_loop() -> bytes:
     pdf = HandMadePdf()
     pdf.page(TEXT)
@@ -174,24 +180,29 @@ def page_labels_without_end() -> bytes:
     return pdf.to_bytes()
 
 
-def field_loop(key: bytes) -> Callable[[], bytes]:
-    """A form field that is its own parent or child."""
+def field_loop(parent: str) -> Callable[[], bytes]:
+    """A form field in a loop.
+
+    Args:
+        parent: Whose parent it is: "itself", "its kid's kid" (its own grandparent), or "nobody",
+            and it is among its own kids.
+    """
 
     def make() -> bytes:
         pdf = HandMadePdf()
-        field, child = pdf.reserve(), pdf.reserve()
-        other = child if key == b"Parent" else field
-        kids = b"/Kids [%d 0 R %d 0 R]" % (child, field)
-        pdf.add(b"<< /FT /Tx /T (a) /V (b) %s /Parent %d 0 R >>" % (kids, other), number=field)
+        field, widget = pdf.reserve(), pdf.reserve()
+        above = {"itself": field, "its kid's kid": widget, "nobody": 999}[parent]
+        kids = b"/Kids [%d 0 R %d 0 R]" % (widget, field)
+        pdf.add(b"<< /FT /Tx /T (a) /V (b) %s /Parent %d 0 R >>" % (kids, above), number=field)
         pdf.add(
             b"<< /Type /Annot /Subtype /Widget /Rect [9 99 90 120] /Parent %d 0 R %s >>"
             % (field, kids),
-            number=child,
+            number=widget,
         )
         pdf.catalog = (
             b"/AcroForm << /Fields [%d 0 R] /NeedAppearances true /DA (/F0 9 Tf) >>" % field
         )
-        pdf.page(TEXT, entries=b"/Annots [%d 0 R]" % child)
+        pdf.page(TEXT, entries=b"/Annots [%d 0 R]" % widget)
         return pdf.to_bytes()
 
     return make

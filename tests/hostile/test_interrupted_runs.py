@@ -29,9 +29,9 @@ HOSTILE = (
     "GIF called .jpg",
     "flipped bits, seed 1",
     "tiles of a hundred thousandth",
-    "page of a JPEG picture",
+    "page that is a picture: JPEG",
     "png bomb",
-    "text beside a fax picture",
+    "text beside a picture: fax",
     "truncated after 50%",
 )
 """One of them draws for minutes: no run ends before it is interrupted."""
@@ -125,9 +125,7 @@ def moments(count: int) -> list[object]:
     """Seconds after the run began to write; most of them are left to slow runs."""
     chance = random.Random(0)
     return [
-        pytest.param(
-            chance.uniform(0, LONGEST_DELAY_S), marks=[pytest.mark.slow] if number else []
-        )
+        pytest.param(chance.uniform(0, LONGEST_DELAY_S), marks=[pytest.mark.slow] if number else [])
         for number in range(count)
     ]
 
