@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import TYPE_CHECKING, TypeAlias
 
 from tests.hostile.deflated_copies import deflated_copies
 
@@ -51,10 +52,12 @@ def png_bomb() -> bytes:
 
 
 def png_of_16_bits_below_the_limit() -> bytes:
+    """1.6 GB."""
     return _png(9_999, 10_000, _RGBA, 16)
 
 
 def gray_png_of_16_bits_below_the_limit() -> bytes:
+    """0.7 GB."""
     return _png(9_999, 10_000, _GRAY, 16)
 
 
@@ -86,7 +89,7 @@ def png_with_compressed_profile() -> bytes:
     return _png(*_SMALL, _RGB, 8, before=_chunk(b"iCCP", b"profile\0\0" + deflated_copies(*_BOMB)))
 
 
-def png_with_a_million_texts() -> bytes:
+def png_with_very_many_texts() -> bytes:
     return _png(*_SMALL, _RGB, 8, before=_chunk(b"tEXt", b"a\0b") * 100_000)
 
 
@@ -94,7 +97,7 @@ def truncated_png() -> bytes:
     return small_png()[:-40]
 
 
-_Tags = dict[int, tuple[int, int, int]]
+_Tags: TypeAlias = "Mapping[int, tuple[int, int, int]]"
 """Of a TIFF: tag -> type, number of values, and the value or its place."""
 
 _SHORT, _LONG = 3, 4
@@ -131,8 +134,8 @@ _PIXELS = b"\x80" * (60 * 80)
 
 def _tiff(extra: _Tags, *, following: int = 0) -> bytes:
     """A small TIFF; ``extra`` overrides its tags."""
-    length = 8 + 2 + 12 * len(_tags(*_SMALL, place=0, count=0) | extra) + 4
-    tags = _tags(*_SMALL, place=length, count=len(_PIXELS)) | extra
+    length = 8 + 2 + 12 * len({**_tags(*_SMALL, place=0, count=0), **extra}) + 4
+    tags = {**_tags(*_SMALL, place=length, count=len(_PIXELS)), **extra}
     return _START + _directory(tags, following=following) + _PIXELS
 
 
@@ -141,7 +144,7 @@ def tiff_of_huge_size() -> bytes:
 
 
 def tiff_bomb() -> bytes:
-    """Below the limit of pixels: 99 million of 4 channels in a deflated strip."""
+    """99 million pixels of 4 channels in a deflated strip: 0.8 GB."""
     row = b"\x80" * (9_999 * 4)
     strip = deflated_copies(row, 10_000)
     tags = {
@@ -178,13 +181,13 @@ def tiff_with_a_ring_of_previews() -> bytes:
     first = _tiff({}, following=0)
     place = len(first)
     first = _tiff({}, following=place)
-    tags = _tags(*_SMALL, place=150, count=len(_PIXELS)) | _PREVIEW
+    tags = {**_tags(*_SMALL, place=150, count=len(_PIXELS)), **_PREVIEW}
     size = 2 + 12 * len(tags) + 4
     return first + _directory(tags, following=place + size) + _directory(tags, following=place)
 
 
 def tiff_with_previews_without_end() -> bytes:
-    """50,000 small previews. PIL looks for each of them among all that it knows."""
+    """50,000 small previews. PIL looks for each among all that it knows: 24 s."""
     one = (_SHORT, 1, 1)
     tags = _PREVIEW | dict.fromkeys((256, 257, 262, 273, 279), one)
     size, count = 2 + 12 * len(tags) + 4, 50_000
@@ -225,7 +228,7 @@ def gif_frame_larger_than_its_screen() -> bytes:
 
 
 def gif_bomb() -> bytes:
-    """Below the limit of pixels; each code stands for a longer run of pixels than the last."""
+    """Below the limit of pixels; each code stands for a longer run than the last: 0.5 GB."""
     clear, first_free, end_of_codes = 4, 6, 4096
     round_of_codes = [(0, 3)]
     round_of_codes += [(code, code.bit_length()) for code in range(first_free, end_of_codes)]
@@ -263,6 +266,7 @@ def webp_of_huge_size() -> bytes:
 
 
 def webp_below_the_limit() -> bytes:
+    """1.5 GB in 34 bytes."""
     return webp_of_one_colour(16_000, 6_200)
 
 
@@ -287,7 +291,7 @@ def bmp_of_negative_size() -> bytes:
 
 
 def bmp_of_run_lengths() -> bytes:
-    """Below the limit of pixels: 255 pixels in two bytes."""
+    """Below the limit of pixels; 255 pixels in two bytes: 0.5 GB."""
     line = b"\xff\x55" * (9_999 // 255) + bytes([9_999 % 255, 0x55]) + b"\0\0"
     return _bmp(9_999, 10_000, compression=1, data=line * 10_000 + b"\0\1")
 
@@ -312,6 +316,7 @@ def jpeg_of_huge_size() -> bytes:
 
 
 def progressive_jpeg_with_very_many_scans() -> bytes:
+    """60 s and more."""
     return _progressive_jpeg(side=9_992, later_scans=8_000)
 
 

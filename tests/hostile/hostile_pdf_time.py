@@ -6,31 +6,15 @@ The figures were found with ``python -m tests.hostile.measure``, without the lim
 from __future__ import annotations
 
 import random
-import zlib
 
-from tests.hostile.deflated_copies import deflated_copies
+from tests.hostile.deflated_copies import TWICE, twice_deflated_copies
 from tests.hostile.pdf_by_hand import HandMadePdf, one_page, reference
 
-__all__ = [
-    "blend_groups_in_each_other",
-    "clips_without_end",
-    "dashes_of_a_millionth",
-    "forms_that_call_each_other",
-    "function_that_is_slow",
-    "mesh_of_a_million_patches",
-    "optional_layers_in_a_loop",
-    "tiles_of_a_hundred_thousandth",
-]
-
-_TWICE = b"[/FlateDecode /FlateDecode]"
 _FORM = b"/Type /XObject /Subtype /Form /BBox [0 0 200 280] "
 
 
-def _twice_deflated(piece: bytes, copies: int) -> bytes:
-    return zlib.compress(deflated_copies(piece, copies))
-
-
 def forms_that_call_each_other() -> bytes:
+    """MuPDF does not enter a form twice."""
     pdf = HandMadePdf()
     first, second = pdf.reserve(), pdf.reserve()
     for number, other in ((first, second), (second, first)):
@@ -41,7 +25,7 @@ def forms_that_call_each_other() -> bytes:
 
 
 def function_that_is_slow() -> bytes:
-    """A calculator function of a million steps for each point of a shading."""
+    """A calculator function of a million steps for each point: 60 s and more."""
     pdf = HandMadePdf()
     steps = b"{ pop " + b"dup sin cos abs sqrt " * 400_000 + b" dup dup }"
     function = pdf.add_stream(steps, b"/FunctionType 4 /Domain [0 1 0 1] /Range [0 1 0 1 0 1]")
@@ -54,6 +38,7 @@ def function_that_is_slow() -> bytes:
 
 
 def tiles_of_a_hundred_thousandth() -> bytes:
+    """60 s and more."""
     pdf = HandMadePdf()
     tile = pdf.add_stream(
         b"1 0 0 rg 0 0 1 1 re f 0 0 m 0.5 1 l S",
@@ -65,19 +50,22 @@ def tiles_of_a_hundred_thousandth() -> bytes:
 
 
 def dashes_of_a_millionth() -> bytes:
+    """MuPDF draws lines of such dashes whole: 1 s."""
     lines = b"".join(b"0 %d m 200 %d l S\n" % (y, 280 - y) for y in range(280))
-    return one_page(b"[0.00001 0.00001] 0 d 1 w\n" + lines * 100)
+    return one_page(b"[0.000001 0.000001] 0 d 1 w\n" + lines * 100)
 
 
 def clips_without_end() -> bytes:
+    """MuPDF refuses so many."""
     pdf = HandMadePdf()
     clip = b"q 1 1 m 199 3 l 180 279 l 4 270 l h W n 0.9999 0 0 0.9999 0 0 cm\n"
-    content = pdf.add_stream(_twice_deflated(clip, 3_000_000), filters=_TWICE)
+    content = pdf.add_stream(twice_deflated_copies(clip, 1_000_000), filters=TWICE)
     pdf.page(content)
     return pdf.to_bytes()
 
 
 def blend_groups_in_each_other() -> bytes:
+    """Ten million groups: 60 s and more."""
     pdf = HandMadePdf()
     group = _FORM + b"/Group << /S /Transparency /I true /K true >> "
     state = b"/ExtGState << /B << /BM /Luminosity /ca 0.5 >> >> "
@@ -92,15 +80,15 @@ def blend_groups_in_each_other() -> bytes:
 
 
 def mesh_of_a_million_patches() -> bytes:
-    """A Coons patch mesh; each patch covers the page."""
+    """A Coons patch mesh; each patch covers the page: 60 s and more."""
     chance = random.Random(0)
     pdf = HandMadePdf()
     patches = b"".join(b"\0" + chance.randbytes(12 * 2 + 4 * 3) for _ in range(100))
     mesh = pdf.add_stream(
-        _twice_deflated(patches, 10_000),
+        twice_deflated_copies(patches, 10_000),
         b"/ShadingType 6 /ColorSpace /DeviceRGB /BitsPerCoordinate 8 /BitsPerComponent 8 "
         b"/BitsPerFlag 8 /Decode [0 200 0 280 0 1 0 1 0 1]",
-        filters=_TWICE,
+        filters=TWICE,
     )
     pdf.page(b"/S sh", resources=b"/Shading << /S %d 0 R >>" % mesh)
     return pdf.to_bytes()

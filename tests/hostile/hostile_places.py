@@ -40,7 +40,7 @@ def link_to_itself(path: Path) -> None:
 
 
 def link_to_pipe(path: Path) -> None:
-    pipe = path.with_name(".pipe")
+    pipe = path.with_name(f".{path.name}.pipe")
     os.mkfifo(pipe)
     path.symlink_to(pipe.name)
 

@@ -51,7 +51,7 @@ IMAGE_CASES: tuple[HostileCase, ...] = (
     _case("png", images.png_with_compressed_text, _EITHER),
     _case("png", images.png_with_compressed_unicode_text, _EITHER),
     _case("png", images.png_with_compressed_profile, _EITHER),
-    _case("png", images.png_with_a_million_texts, _EITHER),
+    _case("png", images.png_with_very_many_texts, _EITHER),
     _case("png", images.truncated_png, FILE_REFUSED),
     _case("tiff", images.tiff_of_huge_size, FILE_REFUSED, PIXELS),
     _case("tiff", images.tiff_bomb, _EITHER, LIMIT, is_slow=True),

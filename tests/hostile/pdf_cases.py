@@ -48,10 +48,10 @@ _SLOW_OR_DRAWN = DRAWN | PAGE_REFUSED
 """A fast machine draws it in time."""
 
 _MEMORY = (
-    _case(memory.text_of_forty_million_letters, PAGE_REFUSED, LIMIT, is_slow=True),
+    _case(memory.text_of_nested_forms, PAGE_REFUSED, LIMIT, is_slow=True),
     _case(memory.letters_without_end, PAGE_REFUSED, LIMIT, is_slow=True),
     _case(memory.cmap_that_makes_texts_of_letters, PAGE_REFUSED, LIMIT, is_slow=True),
-    _case(memory.million_stroked_curves, PAGE_REFUSED, LIMIT, is_slow=True),
+    _case(memory.stroked_curves_without_end, PAGE_REFUSED, LIMIT, is_slow=True),
     _case(memory.laughing_forms, PAGE_REFUSED, LIMIT, is_slow=True),
     _case(memory.laughing_patterns, PAGE_REFUSED, LIMIT, is_slow=True),
     _case(memory.inline_image_of_gigabytes, PAGE_REFUSED),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.hostile.cases import CASES
 from tests.hostile.hostile_pdf_structure import sound
+from tests.hostile.hostile_places import sparse_file
 from tests.hostile.processes_of_a_run import (
     children_of,
     few_addresses_left,
@@ -30,6 +31,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and /pro
 
 MOST_GROWTH_BYTES = 400 * 10**6
 SPARE_ADDRESSES = 3 * 2**30
+_PASSWORDS = "root:"
+"""In /etc/passwd, which some files refer to."""
 REFUSALS: frozenset[Outcome] = frozenset({"page refused", "file refused"})
 
 
@@ -54,6 +57,7 @@ def test_a_hostile_file_comes_to_what_it_must(
     good.write_bytes(sound().to_bytes())
     hostile = folder / case.file_name
     case.write(hostile)
+    found = set(folder.rglob("*"))
     paths = [hostile, good] if case.is_named else [folder]
     with (
         DenseIndex.create(tmp_path / "index", manifest=Manifest.of(encoder)) as index,
@@ -63,11 +67,30 @@ def test_a_hostile_file_comes_to_what_it_must(
         before_bytes = reset_memory_peak()
         seen = sync_with_limits(index, encoder, paths)
         grown_bytes = memory_peak_bytes() - before_bytes
-        texts = [page.text.strip() for page in index.pages() if page.source == good.as_posix()]
+        pages = index.pages()
+        texts = [page.text.strip() for page in pages if page.source == good.as_posix()]
     assert texts == ["first", "second"]
+    assert not any(_PASSWORDS in page.text for page in pages)
+    assert set(folder.rglob("*")) == found
     assert children_of(os.getpid()) <= running
     assert grown_bytes < MOST_GROWTH_BYTES
     alone = seen.beside(good)
     assert alone.outcome in case.outcomes, alone
     if alone.outcome in REFUSALS:
         assert all(re.search(case.reason, message) for message in alone.refused), alone
+
+
+MOST_BYTES = 8 * 10**6
+
+
+def test_the_files_are_small_and_always_the_same(tmp_path: Path) -> None:
+    names = [case.name for case in CASES]
+    assert len(set(names)) == len(names)
+    for number, case in enumerate(CASES):
+        twins = [tmp_path / f"{number}.1", tmp_path / f"{number}.2"]
+        for twin in twins:
+            case.write(twin)
+        if not twins[0].is_symlink() and twins[0].is_file() and case.write is not sparse_file:
+            one, other = (twin.read_bytes() for twin in twins)
+            assert one == other, case
+            assert len(one) <= MOST_BYTES, case
