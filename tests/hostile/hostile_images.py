@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from tests.hostile.deflated_copies import deflated_copies
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _GRAY, _RGB, _RGBA = 0, 2, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _RGBA: 4}
 _SMALL = (60, 80)

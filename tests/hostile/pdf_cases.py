@@ -130,17 +130,26 @@ _ENCRYPTED = (
 _NOISE = ("fax", "unknown filter of noise")
 """MuPDF draws a few lines of noise, and the rest in one colour."""
 
+_HUGE = ("JBIG2 of gigabytes", "JPEG 2000 of huge size")
+"""It takes seconds until they turn out to be garbage."""
+
 _SILENT = (
     *(
         _case(
             pictures.page_of_picture(kind),
             PAGE_REFUSED if kind not in _NOISE else PAGE_REFUSED | WARNED,
             name=f"page that is a picture: {kind}",
+            is_slow=kind in _HUGE,
         )
         for kind in pictures.GARBAGE
     ),
     *(
-        _case(pictures.picture_beside_text(kind), WARNED, name=f"text beside a picture: {kind}")
+        _case(
+            pictures.picture_beside_text(kind),
+            WARNED if kind not in _HUGE else PAGE_REFUSED | WARNED,
+            name=f"text beside a picture: {kind}",
+            is_slow=kind in _HUGE,
+        )
         for kind in pictures.GARBAGE
     ),
     _case(pictures.broken_font, DRAWN),

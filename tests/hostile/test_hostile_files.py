@@ -18,6 +18,7 @@ from tests.hostile.processes_of_a_run import (
     reset_memory_peak,
 )
 from tests.hostile.sync_with_limits import sync_with_limits
+from tests.patience import HANG_S
 
 from vdr_integrations import DenseEncoder
 from vdr_integrations.index import DenseIndex, Manifest
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     from tests.hostile.hostile_case import HostileCase, Outcome
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc of Linux")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="limits and /proc of Linux"),
+    pytest.mark.timeout(HANG_S),
+]
 
 MOST_GROWTH_BYTES = 400 * 10**6
 SPARE_ADDRESSES = 3 * 2**30
