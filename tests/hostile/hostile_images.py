@@ -167,7 +167,9 @@ def tiff_bomb() -> bytes:
 
 
 def tiff_with_absurd_counts() -> bytes:
-    absurd = dict.fromkeys((258, 270, 273, 279, 320, 700, 34675), (_LONG, 2**32 - 1, 16))
+    absurd: dict[int, tuple[int, int, int]] = dict.fromkeys(
+        (258, 270, 273, 279, 320, 700, 34675), (_LONG, 2**32 - 1, 16)
+    )
     return _tiff(absurd)
 
 

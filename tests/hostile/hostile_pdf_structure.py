@@ -171,13 +171,16 @@ def names_loop() -> bytes:
     return pdf.to_bytes()
 
 
-def page_labels_without_end() -> bytes:
-    """A roman number of 200 million digits, if it is written."""
-    pdf = sound()
-    pdf.catalog = (
-        b"/PageLabels << /Nums [0 << /S /a /St 2147483000 >> 1 << /S /R /St 2147483000 >>] >>"
-    )
-    return pdf.to_bytes()
+def page_label_of(number: int) -> Callable[[], bytes]:
+    """The second page has a roman number: one letter for each thousand."""
+
+    def make() -> bytes:
+        pdf = sound()
+        styles = b"0 << /S /a /St %d >> 1 << /S /R /St %d >>" % (number, number)
+        pdf.catalog = b"/PageLabels << /Nums [%s] >>" % styles
+        return pdf.to_bytes()
+
+    return make
 
 
 def field_loop(parent: str) -> Callable[[], bytes]:

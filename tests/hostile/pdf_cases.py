@@ -106,7 +106,10 @@ _DAMAGED = (
     _case(structure.outline_loop, INDEXED),
     _case(structure.names_loop, INDEXED),
     _case(structure.page_label_loop, DRAWN),
-    _case(structure.page_labels_without_end, DRAWN),
+    *(
+        _case(structure.page_label_of(number), DRAWN, name=f"page label of {number:,}")
+        for number in (2**31 - 1, 3 * 10**12, 2**62)
+    ),
     *(
         _case(
             structure.field_loop(parent), INDEXED, name=f"form field in a loop: parent is {parent}"
