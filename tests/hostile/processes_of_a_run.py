@@ -17,12 +17,13 @@ __all__ = [
     "children_of",
     "few_addresses_left",
     "memory_peak_bytes",
-    "processes_marked",
+    "processes_of_session",
     "reset_memory_peak",
     "wait_for_the_end_of",
 ]
 
 _PROC = Path("/proc")
+_PARENT, _SESSION = 1, 3
 _KIBIBYTE = 1024
 _TRACKER = b"resource_tracker"
 """A helper of multiprocessing and of loky, which ends when the process that started it ends."""
@@ -34,9 +35,9 @@ def children_of(process_id: int) -> set[int]:
     Zombies and resource trackers are not counted.
     """
     parents = {
-        int(entry.name): parent
+        int(entry.name): int(found[_PARENT])
         for entry in _PROC.iterdir()
-        if entry.name.isdigit() and (parent := _parent_of(entry)) is not None
+        if entry.name.isdigit() and (found := _stat(entry))
     }
     found: set[int] = set()
     fresh = {process_id}
@@ -46,16 +47,13 @@ def children_of(process_id: int) -> set[int]:
     return found
 
 
-def processes_marked(mark: str) -> set[int]:
-    """Processes that run with ``NAME=value`` in their environment, which children inherit."""
-    found: set[int] = set()
-    for entry in _PROC.iterdir():
-        with suppress(OSError):  # it has ended meanwhile, or is another user's
-            if entry.name.isdigit() and mark.encode() in (entry / "environ").read_bytes().split(
-                b"\0"
-            ):
-                found.add(int(entry.name))
-    return found
+def processes_of_session(session_id: int) -> set[int]:
+    """Processes that run in a session: what its leader started, also when that has ended."""
+    return {
+        int(entry.name)
+        for entry in _PROC.iterdir()
+        if entry.name.isdigit() and _stat(entry)[_SESSION : _SESSION + 1] == [str(session_id)]
+    }
 
 
 def wait_for_the_end_of(process_ids: Iterable[int], *, patience_s: float) -> set[int]:
@@ -77,14 +75,15 @@ def _ends(process_id: int, until: float) -> bool:
         os.close(descriptor)
 
 
-def _parent_of(entry: Path) -> int | None:
+def _stat(entry: Path) -> list[str]:
+    """State, parent, group, session, ... of a process (proc(5)); empty if it has ended."""
     try:
         status = (entry / "stat").read_text(encoding="utf-8", errors="replace")
         arguments = (entry / "cmdline").read_bytes()
-    except OSError:  # it has ended meanwhile
-        return None
-    state, parent, *_ = status.rpartition(")")[2].split()
-    return None if state == "Z" or _TRACKER in arguments else int(parent)
+    except OSError:
+        return []
+    found = status.rpartition(")")[2].split()
+    return [] if found[0] == "Z" or _TRACKER in arguments else found
 
 
 def reset_memory_peak() -> int:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vdr_integrations.index import DenseIndex, SyncReport, sync_index
+from vdr_integrations.pages.processes.process_pool import close_pools
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -63,6 +64,7 @@ def sync_with_limits(index: DenseIndex, encoder: DenseEncoder, paths: Sequence[P
     """Index files and folders, with a limit of a few seconds for each page."""
     with _warnings() as warned:
         report = sync_index(index, encoder, paths, render_workers=1, page_timeout_s=PAGE_TIMEOUT_S)
+    close_pools()  # else a process waits for more files for a while
     return _seen(report, warned.messages)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.hostile.cases import CASES
 from tests.hostile.hostile_pdf_structure import sound
-from tests.hostile.processes_of_a_run import processes_marked, wait_for_the_end_of
+from tests.hostile.processes_of_a_run import processes_of_session, wait_for_the_end_of
 from tests.patience import HANG_S
 
 from vdr_integrations.index import open_index
@@ -38,7 +38,6 @@ HOSTILE = (
 ENDLESS_S = 10 * HANG_S
 LONGEST_DELAY_S = 3.0
 INTERRUPTED, PARTIAL = 130, 3
-MARK = "VDR_TEST_RUN"
 
 
 class Run:
@@ -62,7 +61,6 @@ class Run:
             case.write(self.folder / f"{number:02} bad{Path(case.file_name).suffix}")
         self._environment = {
             **os.environ,
-            MARK: str(root),
             "TMPDIR": str(self.temporary),
             "VDR_PAGE_STORE": str(root / "store"),
         }
@@ -86,13 +84,9 @@ class Run:
             try:
                 yield process
             finally:
-                for one in self.processes():
+                for one in processes_of_session(process.pid):
                     with suppress(ProcessLookupError):
                         os.kill(one, signal.SIGKILL)
-
-    def processes(self) -> set[int]:
-        """Those that the run started, and itself."""
-        return processes_marked(f"{MARK}={self.index.parent}")
 
     def wait_until_writing(self, process: subprocess.Popen[str]) -> None:
         while not self.index.exists():
@@ -108,7 +102,9 @@ class Run:
         with self.started(page_timeout_s=3.0) as process:
             _, said = process.communicate(timeout=2 * HANG_S)
             assert process.returncode == PARTIAL, said
-            assert wait_for_the_end_of(self.processes(), patience_s=HANG_S) == set()
+            assert (
+                wait_for_the_end_of(processes_of_session(process.pid), patience_s=HANG_S) == set()
+            )
         with open_index(self.index) as index:
             assert list(index.check_files()) == []
             found = {Path(document.source).name for document in index.documents()}
@@ -144,7 +140,7 @@ def test_an_interrupted_run_ends_at_once_and_leaves_nothing_but_finished_documen
         else:
             process.send_signal(signal.SIGINT)
         out, said = process.communicate(timeout=HANG_S)
-        assert wait_for_the_end_of(run.processes(), patience_s=HANG_S) == set()
+        assert wait_for_the_end_of(processes_of_session(process.pid), patience_s=HANG_S) == set()
         assert process.returncode == INTERRUPTED, said
     assert "Traceback" not in out + said
     assert run.temporary_files() == []
@@ -162,5 +158,5 @@ def test_a_killed_run_takes_its_processes_with_it_and_the_next_one_goes_on(
             process.wait(delay_s)
         process.kill()
         process.wait(HANG_S)
-        assert wait_for_the_end_of(run.processes(), patience_s=HANG_S) == set()
+        assert wait_for_the_end_of(processes_of_session(process.pid), patience_s=HANG_S) == set()
     run.ends_well()

@@ -21,6 +21,7 @@ __all__ = [
     "is_shortage",
     "messages_in",
     "mupdf",
+    "says_shortage",
     "smooth_lines",
 ]
 
@@ -116,10 +117,15 @@ def mupdf(
 def is_shortage(problem: BaseException | None) -> bool:
     """Whether an error of MuPDF, or what caused it, says that there is no memory left."""
     while problem is not None:
-        if isinstance(problem, MemoryError) or _SHORTAGE.search(str(problem)):
+        if isinstance(problem, MemoryError) or says_shortage(str(problem)):
             return True
         problem = problem.__cause__ or problem.__context__
     return False
+
+
+def says_shortage(message: str) -> bool:
+    """Whether a message of MuPDF says that there is no memory left."""
+    return _SHORTAGE.search(message) is not None
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from vdr_integrations.pages.pdf.mupdf import (
     is_shortage,
     messages_in,
     mupdf,
+    says_shortage,
     smooth_lines,
 )
 from vdr_integrations.pages.pdf.page_box import box_problem
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MupdfDocument"]
 
+_LONGEST_LABEL = 100
+"""Characters. What is printed on a page is shorter."""
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
 
 
@@ -113,16 +116,14 @@ class MupdfDocument:
         return Size(float(shown.width), float(shown.height), int(rotation))
 
     def label(self, page_number: int) -> str | None:
-        """The document's label of a page, "" without one; None if the labels are damaged.
-
-        Raises:
-            MemoryError: There is too little memory.
-        """
+        """The document's label of a page, "" without one; None if it is damaged or absurd."""
         try:
             with self._mupdf(page_number, doing="read the label of"):
                 page, _ = self._page(page_number)
                 label = page.get_label() or ""
-        except PageRenderError:
+        except (PageRenderError, MemoryError):  # page 4,000,000,000 in Roman numerals
+            return None
+        if len(label) > _LONGEST_LABEL:
             return None
         return label.encode("utf-8", "replace").decode("utf-8")
 
@@ -169,6 +170,8 @@ class MupdfDocument:
                 f"MuPDF drew {found[0]} x {found[1]} pixels instead of {width} x {height}.",
                 page_number,
             )
+        if any(map(says_shortage, said)):
+            raise MemoryError("MuPDF had no memory for a part of a page")
         damage = tuple(dict.fromkeys([*damage, *damage_in(said)]))
         if BAD_PICTURE in damage and is_flat(pixmap.samples_mv, row_bytes=3 * width):
             raise self._page_error(
