@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from vdr_integrations.errors import PageError
+from vdr_integrations.errors import PageError, PageStoreError
 from vdr_integrations.pages.drawing.drawn_page import drawn_page
 from vdr_integrations.retrieval.citation import citation, file_name_of
 
@@ -94,7 +94,7 @@ class PageReading:
         Args:
             pdf: An open PDF.
             source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
-            on_error: Called with the error of a page that cannot be used.
+            on_error: Called with the error of a page that cannot be drawn or stored.
         """
         name = source or f"sha256:{pdf.sha256}"
         for page in pdf:
@@ -107,7 +107,12 @@ class PageReading:
 
     def _read(self, page: PdfPage, source: str) -> ReadPage:
         drawn = drawn_page(page, self.budget)
-        ref = self.store.put(drawn.image)
+        try:
+            ref = self.store.put(drawn.image)
+        except PageStoreError as error:
+            raise PageStoreError(
+                error.reason, source=source, page_number=page.page_number
+            ) from error.__cause__
         return ReadPage(
             source, page.page_number, drawn.page_label, page.total_pages, str(ref), drawn.text
         )

@@ -86,6 +86,7 @@ class PageIngest:
         Raises:
             OptionError: One page with two images.
             PageReferenceError: An image is not in the store.
+            PageStoreError: The store cannot be read.
             EncodingError: The encoder failed; finished documents are in the index.
         """
         documents: dict[str, dict[int, GivenPage]] = {}
@@ -144,6 +145,8 @@ class PageIngest:
     def _stage_new(self, staged: StagedDocument, pages: Sequence[GivenPage]) -> None:
         if not pages:
             return
+        for page in pages:  # before the index names them, nobody may remove them as unneeded
+            self.store.renew(page.record.page_ref)
         images = [self.store.get(page.record.page_ref) for page in pages]
         for page, encoded in zip(pages, self.encoding.encode(images), strict=True):
             record = replace(page.record, grid=encoded.grid)

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
 from vdr_integrations.pages import PageStore, open_pdf
-from vdr_integrations.pages.on_error import OnError, error_handler
+from vdr_integrations.pages.on_error import LoadErrors, OnError
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
@@ -46,7 +46,8 @@ class PDFPageReader(BasePydanticReader):
     ``file_metadata`` without them, or give the embedding an ``embeddings_cache``.
 
     A page or file that cannot be read is left out, logged and added to :attr:`errors`; a call that
-    finds no readable page raises.
+    finds no readable page raises. A page store that cannot be written to is such an error for each
+    page; only the first of a call is logged as a warning.
 
     Attributes:
         max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. The
@@ -111,7 +112,7 @@ class PDFPageReader(BasePydanticReader):
         """
         left_out: list[PageError] = []
         found_pages = False
-        handle = error_handler(self.on_error)
+        handle = LoadErrors(self.on_error)
 
         def leave_out(error: PageError) -> None:
             handle(error)
