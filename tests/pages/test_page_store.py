@@ -307,10 +307,14 @@ def test_a_writer_whose_file_was_taken_for_abandoned_writes_once_more(
 
 def test_a_page_that_is_put_again_counts_as_new(store: PageStore) -> None:
     path = store.path(store.put(page()))
-    for again in (store.put, lambda one: store.renew(one.ref)):
+    uses: list[Callable[[], object]] = [
+        lambda: store.put(page()),
+        lambda: store.renew(page().ref),
+    ]
+    for again in uses:
         grow_old(path, hours=100)
         old = path.stat().st_mtime
-        again(page())
+        again()
         assert path.stat().st_mtime > old
     store.renew(page((9, 9, 9)).ref)
     with pytest.raises(PageReferenceError, match="a text of"):
