@@ -144,12 +144,15 @@ def _lines(file: Path) -> list[str]:
     """The lines that are not blank.
 
     Raises:
-        OptionError: The file is not UTF-8 text.
+        OptionError: The file cannot be read, or is not UTF-8 text.
     """
     try:
         text = sys.stdin.read() if str(file) == _STDIN else file.read_text(encoding="utf-8")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise OptionError(f"--refs {file} cannot be read: {why}.") from error
     except UnicodeDecodeError:
-        raise OptionError(f"{file} is not UTF-8 text; write one reference per line.") from None
+        raise OptionError(f"--refs {file} is not UTF-8 text; write one reference per line.") from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 
