@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PageReading", "ReadPage"]
 
+_logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
@@ -30,6 +33,7 @@ class ReadPage:
         total_pages: Number of pages of the document.
         page_ref: ``vdr-page:<sha256>`` of the image.
         text: The text layer, empty for scans.
+        warnings: What is missing or wrong in the image, one sentence each.
     """
 
     source: str
@@ -38,12 +42,19 @@ class ReadPage:
     total_pages: int
     page_ref: str
     text: str
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, hit: Hit) -> Self:
         """The page of a hit."""
         return cls(
-            hit.source, hit.page_number, hit.page_label, hit.total_pages, hit.page_ref, hit.text
+            source=hit.source,
+            page_number=hit.page_number,
+            page_label=hit.page_label,
+            total_pages=hit.total_pages,
+            page_ref=hit.page_ref,
+            text=hit.text,
+            warnings=hit.warnings,
         )
 
     @property
@@ -53,8 +64,11 @@ class ReadPage:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Metadata that a page has in both frameworks, with the same keys; JSON-able."""
-        return {
+        """Metadata that a page has in both frameworks, with the same keys; JSON-able.
+
+        ``warnings`` is a key only if there are any.
+        """
+        found: dict[str, Any] = {
             "source": self.source,
             "file_name": self.file_name,
             "page_number": self.page_number,
@@ -62,6 +76,9 @@ class ReadPage:
             "total_pages": self.total_pages,
             "page_ref": self.page_ref,
         }
+        if self.warnings:
+            found["warnings"] = list(self.warnings)
+        return found
 
     @property
     def citation(self) -> str:
@@ -113,6 +130,14 @@ class PageReading:
             raise PageStoreError(
                 error.reason, source=source, page_number=page.page_number
             ) from error.__cause__
+        for warning in drawn.warnings:
+            _logger.warning("%s page %d: %s", source, page.page_number, warning)
         return ReadPage(
-            source, page.page_number, drawn.page_label, page.total_pages, str(ref), drawn.text
+            source=source,
+            page_number=page.page_number,
+            page_label=drawn.page_label,
+            total_pages=page.total_pages,
+            page_ref=str(ref),
+            text=drawn.text,
+            warnings=drawn.warnings,
         )

@@ -152,7 +152,9 @@ def _lines(file: Path) -> list[str]:
         why = error.strerror or type(error).__name__
         raise OptionError(f"--refs {file} cannot be read: {why}.") from error
     except UnicodeDecodeError:
-        raise OptionError(f"--refs {file} is not UTF-8 text; write one reference per line.") from None
+        raise OptionError(
+            f"--refs {file} is not UTF-8 text; write one reference per line."
+        ) from None
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

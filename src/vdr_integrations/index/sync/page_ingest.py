@@ -49,8 +49,9 @@ class GivenPage:
         """Whether the stored page is identical, apart from its vectors."""
         record = self.record
         return stored is not None and (
-            (stored.page_ref, stored.page_label, stored.text, stored.total_pages, stored.metadata)
-            == (record.page_ref, record.page_label, record.text, self.total_pages, self.metadata)
+            (stored.page_ref, stored.page_label, stored.text, stored.warnings)
+            == (record.page_ref, record.page_label, record.text, record.warnings)
+            and (stored.total_pages, stored.metadata) == (self.total_pages, self.metadata)
         )
 
 
@@ -162,6 +163,12 @@ def _measured(page: GivenPage, stored: StoredPage | None) -> GivenPage:
 
 def _kept(page: StoredPage, total_pages: int) -> GivenPage:
     record = PageRecord(
-        page.page_number, page.page_label, page.page_ref, page.text, page.grid, page.bias
+        page.page_number,
+        page_label=page.page_label,
+        page_ref=page.page_ref,
+        text=page.text,
+        grid=page.grid,
+        bias=page.bias,
+        warnings=page.warnings,
     )
     return GivenPage(page.source, total_pages, record, page.metadata)

@@ -14,7 +14,12 @@ from vdr_integrations.index.sync.changed_files import read_file_state, surely_un
 from vdr_integrations.index.sync.document_draft import Draft
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
-from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
+from vdr_integrations.index.sync.sync_report import (
+    SyncFailure,
+    SyncProgress,
+    SyncReport,
+    SyncWarning,
+)
 from vdr_integrations.pages import find_documents
 from vdr_integrations.pages.drawing.draw_ahead import PagePrinter, look_ahead
 from vdr_integrations.pages.read_file import refuse_shortage
@@ -69,7 +74,8 @@ def sync_index(
         on_progress: Called after each document and each batch.
 
     Returns:
-        What was done. Bad files and pages are in ``failed``. If a changed file cannot be read as a
+        What was done. Bad files and pages are in ``failed``, and what is missing in the images of
+        other pages in ``warnings``. If a changed file cannot be read as a
         document any more, its document is removed, because the old pages do not exist any more. If
         a file cannot be read at all (no permission, a failing disk), its document stays, because
         nobody knows whether it changed.
@@ -214,6 +220,8 @@ class _Run:
         for page in known.skipped:
             error = PageError(page.reason, source=known.source, page_number=page.page_number)
             self._fail(known.source, error, page_number=page.page_number)
+        for one in known.warnings:
+            self._report.warnings.append(SyncWarning(known.source, one.page_number, one.message))
 
     def _rendered(self, draft: Draft) -> Iterator[Callable[[], None]]:
         self._batches.begin(draft)
@@ -243,6 +251,11 @@ class _Run:
             draft.commit()
             listed = self._report.changed if draft.replaces else self._report.added
             listed.append(draft.source)
+            self._report.warnings += [
+                SyncWarning(draft.source, page_number, message)
+                for page_number, messages in sorted(draft.warnings.items())
+                for message in messages
+            ]
 
     def _lose(self, source: str, error: PageError) -> None:
         self._fail(source, error)

@@ -30,11 +30,14 @@ class DrawnPage:
         image: The page, drawn at the size that fills the pixel budget.
         page_label: The document's label of the page.
         text: The text layer.
+        warnings: What is missing or wrong in the image although it could be drawn, one sentence
+            each.
     """
 
     image: PageImage
     page_label: str
     text: str
+    warnings: tuple[str, ...] = ()
 
 
 class PageAddress(NamedTuple):
