@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -20,13 +21,14 @@ from vdr_integrations.index import (
     QdrantServer,
     open_index,
 )
-from vdr_integrations.types import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
+
+    from vdr_integrations.types import Hit
 
 Index: TypeAlias = DenseIndex | LateInteractionIndex
+Place: TypeAlias = "Path | QdrantServer"
 
 MANIFEST = Manifest("f" * 64, "some/model", None, 4, 16)
 FILE = FileState("0" * 64, 1, 2, 3)
@@ -35,24 +37,23 @@ ROWS = np.eye(3, 4, dtype=np.float32)
 BLANK, FONT = "a picture is blank.", "a font is missing; 'naïve' is not drawn."
 
 
-@pytest.fixture(params=["dense folder", "late folder", "dense server", "late server"])
-def place(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[tuple[Path | QdrantServer, bool]]:
-    kind, where = request.param.split()
-    if where == "folder":
-        yield tmp_path / "ix", kind == "late"
+@pytest.fixture(params=["dense folder", "late folder", "late server"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    if request.param != "late server":
+        yield tmp_path / request.param
         return
     client = QdrantClient(":memory:")
-    yield QdrantServer("pages", client=client), kind == "late"
+    yield QdrantServer("pages", client=client)
     client.close()
 
 
 @pytest.fixture
-def index(place: tuple[Path | QdrantServer, bool]) -> Iterator[Index]:
-    location, is_late = place
-    kind = LateInteractionIndex if is_late else DenseIndex
-    with kind.create(location, manifest=MANIFEST) as made:
+def index(place: Place) -> Iterator[Index]:
+    if isinstance(place, Path) and place.name == "dense folder":
+        made = DenseIndex.create(place, manifest=MANIFEST)
+    else:
+        made = LateInteractionIndex.create(place, manifest=MANIFEST)
+    with made:
         add(made, [(), (BLANK, FONT), (BLANK,)])
         yield made
 
@@ -77,14 +78,12 @@ def test_pages_hits_and_the_document_have_the_warnings(index: Index) -> None:
     assert index.documents() == [replace(DOCUMENT, warnings=expected)]
 
 
-def test_whatever_writes_a_document_again_keeps_them(
-    index: Index, place: tuple[Path | QdrantServer, bool]
-) -> None:
+def test_whatever_writes_a_document_again_keeps_them(index: Index, place: Place) -> None:
     index.update_file_state("a.pdf", replace(FILE, size_bytes=9))
     index.remove_pages([index.page_ids()[2]])
     index.optimize()
     index.clean_up()
-    with open_index(place[0]) as other:
+    with open_index(place) as other:
         assert [page.warnings for page in other.pages()] == [(), (BLANK, FONT)]
         expected = (PageWarning(2, BLANK), PageWarning(2, FONT))
         assert [one.warnings for one in other.documents()] == [expected]

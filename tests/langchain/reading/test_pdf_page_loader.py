@@ -13,6 +13,7 @@ import pymupdf
 import pytest
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents.base import Blob
+from tests.page_warnings import WARNING, warn_of_pages_with
 
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import (
@@ -223,6 +224,19 @@ def test_a_page_that_the_store_does_not_take_can_be_passed_over(
         assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
         assert "report.pdf page 2" in caplog.text
         caplog.clear()
+
+
+def test_warnings_of_a_page_are_metadata_and_logged_once(
+    make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    warn_of_pages_with("pears", monkeypatch)
+    path = make_pdf("a.pdf", ["apples", "pears"])
+    with caplog.at_level(logging.WARNING, logger="vdr_integrations"):
+        whole, partly = PDFPageLoader(path).load()
+    assert "warnings" not in whole.metadata
+    assert partly.metadata["warnings"] == [WARNING]
+    assert json.loads(json.dumps(partly.metadata)) == partly.metadata
+    assert caplog.messages == [f"{path} page 2: {WARNING}"]
 
 
 def test_an_unknown_way_with_errors_is_refused(report: Path) -> None:

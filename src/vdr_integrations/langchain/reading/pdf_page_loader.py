@@ -36,6 +36,7 @@ class PDFPageLoader(BaseLoader):
         total_pages
         page_ref     the same as page_content
         text         the text layer, empty for scans
+        warnings     what is missing in the image, a list of sentences; only if there are any
 
     LangChain puts ``page_content`` into prompts, but a language model cannot read it: give
     ``create_retriever_tool`` a ``document_prompt`` such as ``"{source} page {page_number}:

@@ -39,6 +39,7 @@ class PDFPageReader(BasePydanticReader):
 
     A Document holds the page's reference and the path of its image, never pixels, so any
     docstore, cache and vector store can keep it; its text is the page's citation and text layer.
+    If something is missing in the image, the metadata has a list of sentences, ``warnings``.
     :class:`PDFPageNodeParser` makes the node of it that is embedded. Documents have stable UUIDs,
     made from file path and page number: in an ``IngestionPipeline`` with UPSERTS only changed
     pages are embedded again. ``SimpleDirectoryReader`` adds date and size of the file to the
