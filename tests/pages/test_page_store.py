@@ -17,8 +17,7 @@ from tests.broken_stores import BROKEN
 from tests.patience import HANG_S
 
 from vdr_integrations.errors import ImageTooLargeError, PageReferenceError, PageStoreError
-from vdr_integrations.pages import PageStore
-from vdr_integrations.pages.page_store import StoreContents
+from vdr_integrations.pages import PageStore, StoreContents
 from vdr_integrations.types import PageImage, PageRef
 
 if TYPE_CHECKING:
