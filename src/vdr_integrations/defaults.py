@@ -3,12 +3,17 @@
 __all__ = [
     "DEFAULT_DENSE_MODEL",
     "DEFAULT_HITS",
+    "DEFAULT_KEEP_HOURS",
     "DEFAULT_LATE_MODEL",
     "DEFAULT_VISUAL_TOKENS",
 ]
 
 DEFAULT_HITS = 5
 """Pages that a search finds."""
+
+DEFAULT_KEEP_HOURS = 24.0
+"""Age below which no page is removed from a page store: documents are read and indexed on one
+day."""
 
 DEFAULT_DENSE_MODEL = "llamaindex/vdr-2b-multi-v1"
 """Model of one vector a page."""

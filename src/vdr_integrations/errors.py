@@ -11,7 +11,8 @@
     │   ├── PageRenderError                   the PDF engine gave up on a page
     │   ├── ImageDecodeError (ValueError)     bytes that are not an image we accept
     │   ├── ImageTooLargeError (ValueError)   more pixels than the limit (decompression bombs)
-    │   └── PageReferenceError (LookupError)  a ``vdr-page:`` reference without its image
+    │   ├── PageReferenceError (LookupError)  a ``vdr-page:`` reference without its image
+    │   └── PageStoreError (OSError)          the folder of page images cannot be used
     ├── CheckpointError                       a checkpoint cannot be used
     │   ├── UnknownCheckpointError (ValueError)
     │   └── CheckpointWeightsError            missing, unexpected or misshapen weights
@@ -59,6 +60,7 @@ __all__ = [
     "PageGeometryError",
     "PageReferenceError",
     "PageRenderError",
+    "PageStoreError",
     "QueryTooLongError",
     "ResourceError",
     "UnknownCheckpointError",
@@ -144,6 +146,10 @@ class ImageTooLargeError(PageError, ValueError):
 
 class PageReferenceError(PageError, LookupError):
     """A ``vdr-page:`` reference names a page that is not stored, or whose image was altered."""
+
+
+class PageStoreError(PageError, OSError):
+    """The folder of page images is full, read-only, or cannot be used for another reason."""
 
 
 class CheckpointError(VdrError):

@@ -23,7 +23,6 @@ _OPEN = """
 import logging, pathlib, sys
 from vdr_integrations import open_image, open_pdf
 from vdr_integrations.errors import VdrError
-from vdr_integrations.pages.drawing.drawn_page import drawn_page
 from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
 from vdr_integrations.types import PixelBudget
 import pymupdf
@@ -35,19 +34,18 @@ def say():
 began, budget, path = say(), PixelBudget(max_visual_tokens=16), pathlib.Path(sys.argv[1])
 try:
     if path.suffix in IMAGE_SUFFIXES:
-        open_image(path).render(budget)
+        open_image(path, process_limits=None).render(budget)
         said = "drawn"
     else:
-        with open_pdf(path) as pages:
+        with open_pdf(path, process_limits=None) as pages:
             said = f"{len(pages)} pages;"
             for page in list(pages)[:3]:
                 try:
-                    image = drawn_page(page, budget)
+                    image = page.begin(budget)()
                     colours = " in one colour" if image.image.image.getcolors(1) else ""
-                    said += f" drawn{colours}, text {len(image.text)};"
+                    said += f" drawn{colours}, text {len(image.text)}, {image.warnings};"
                 except VdrError as error:
                     said += f" page {type(error).__name__} {str(error.reason)[:90]};"
-            said += " MuPDF: " + pymupdf.TOOLS.mupdf_warnings()[:200].replace(chr(10), " | ")
 except VdrError as error:
     said = f"{type(error).__name__}: {str(error.reason)[:120]}"
 except MemoryError:

@@ -6,7 +6,7 @@ import os
 import resource
 import select
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,9 +35,9 @@ def children_of(process_id: int) -> set[int]:
     Zombies and resource trackers are not counted.
     """
     parents = {
-        int(entry.name): int(found[_PARENT])
+        int(entry.name): int(status[_PARENT])
         for entry in _PROC.iterdir()
-        if entry.name.isdigit() and (found := _stat(entry))
+        if entry.name.isdigit() and (status := _stat(entry))
     }
     found: set[int] = set()
     fresh = {process_id}

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import re
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +9,7 @@ from vdr_integrations.index import DenseIndex, SyncReport, sync_index
 from vdr_integrations.pages.processes.process_pool import close_pools
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.hostile.hostile_case import Outcome
@@ -62,42 +59,15 @@ class Seen:
 
 def sync_with_limits(index: DenseIndex, encoder: DenseEncoder, paths: Sequence[Path]) -> Seen:
     """Index files and folders, with a limit of a few seconds for each page."""
-    with _warnings() as warned:
-        report = sync_index(index, encoder, paths, render_workers=1, page_timeout_s=PAGE_TIMEOUT_S)
+    report = sync_index(index, encoder, paths, render_workers=1, page_timeout_s=PAGE_TIMEOUT_S)
     close_pools()  # else a process waits for more files for a while
-    return _seen(report, warned.messages)
+    return _seen(report)
 
 
-def _seen(report: SyncReport, warnings: Sequence[str]) -> Seen:
+def _seen(report: SyncReport) -> Seen:
     return Seen(
         frozenset([*report.added, *report.changed, *report.unchanged]),
         tuple(str(failure.error) for failure in report.failed),
         any(failure.page_number is not None for failure in report.failed),
-        tuple(warnings),
+        tuple(f"{warning.source}: {warning.message}" for warning in report.warnings),
     )
-
-
-_OF_A_PAGE = re.compile(r" page \d+: ")
-
-
-class _Kept(logging.Handler):
-    """Keeps the warnings of pages that are logged."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        message = record.getMessage()
-        if _OF_A_PAGE.search(message):
-            self.messages.append(message)
-
-
-@contextmanager
-def _warnings() -> Generator[_Kept]:
-    kept, logger = _Kept(), logging.getLogger("vdr_integrations")
-    logger.addHandler(kept)
-    try:
-        yield kept
-    finally:
-        logger.removeHandler(kept)

@@ -18,6 +18,7 @@ from vdr_integrations.cli.commands.optimize_command import optimize_command
 from vdr_integrations.cli.commands.rm_command import rm_command
 from vdr_integrations.cli.commands.search_command import search_command
 from vdr_integrations.cli.commands.show_command import show_command
+from vdr_integrations.cli.commands.store_command import store_app
 from vdr_integrations.cli.commands.verify_command import verify_command
 
 __all__ = ["app"]
@@ -58,5 +59,6 @@ app.command("info")(info_command)
 app.command("rm")(rm_command)
 app.command("verify")(verify_command)
 app.command("optimize")(optimize_command)
+app.add_typer(store_app, name="store")
 app.command("doctor")(doctor_command)
 app.command("mcp")(mcp_command)

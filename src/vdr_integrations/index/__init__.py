@@ -11,11 +11,22 @@ if TYPE_CHECKING:
     from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.opening import open_index
-    from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
+    from vdr_integrations.index.records import (
+        DocumentRecord,
+        FileState,
+        PageRecord,
+        PageWarning,
+        SkippedPage,
+    )
     from vdr_integrations.index.scoring.maxsim import maxsim_score, maxsim_scores, similarity_grids
     from vdr_integrations.index.server.qdrant_server import QdrantServer
     from vdr_integrations.index.stored_page import StoredPage
-    from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
+    from vdr_integrations.index.sync.sync_report import (
+        SyncFailure,
+        SyncProgress,
+        SyncReport,
+        SyncWarning,
+    )
     from vdr_integrations.index.sync.synchronise import sync_index
 
 __all__ = [
@@ -26,12 +37,14 @@ __all__ = [
     "LateInteractionIndex",
     "Manifest",
     "PageRecord",
+    "PageWarning",
     "QdrantServer",
     "SkippedPage",
     "StoredPage",
     "SyncFailure",
     "SyncProgress",
     "SyncReport",
+    "SyncWarning",
     "maxsim_score",
     "maxsim_scores",
     "open_index",
@@ -47,12 +60,14 @@ _HOMES = {
     "LateInteractionIndex": "late_interaction_index",
     "Manifest": "manifest",
     "PageRecord": "records",
+    "PageWarning": "records",
     "QdrantServer": "server.qdrant_server",
     "SkippedPage": "records",
     "StoredPage": "stored_page",
     "SyncFailure": "sync.sync_report",
     "SyncProgress": "sync.sync_report",
     "SyncReport": "sync.sync_report",
+    "SyncWarning": "sync.sync_report",
     "maxsim_score": "scoring.maxsim",
     "maxsim_scores": "scoring.maxsim",
     "open_index": "opening",

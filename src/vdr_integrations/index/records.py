@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["DocumentRecord", "FileState", "PageRecord", "SkippedPage"]
+__all__ = ["DocumentRecord", "FileState", "PageRecord", "PageWarning", "SkippedPage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,19 @@ class SkippedPage:
 
 
 @dataclass(frozen=True, slots=True)
+class PageWarning:
+    """What is missing or wrong in the image of a page that is in the index.
+
+    Attributes:
+        page_number: 1-based.
+        message: One sentence, which names neither document nor page.
+    """
+
+    page_number: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class DocumentRecord:
     """A document of the index.
 
@@ -50,12 +65,20 @@ class DocumentRecord:
         file: The file's state when it was indexed.
         total_pages: Pages of the document, the skipped ones included.
         skipped: Pages that are not in the index.
+        warnings: Warnings of its pages, by page number. An index takes them from the pages when the
+            document is committed, so a given value does not count.
     """
 
     source: str
     file: FileState
     total_pages: int
     skipped: tuple[SkippedPage, ...] = ()
+    warnings: tuple[PageWarning, ...] = ()
+
+    def with_pages(self, numbers: Container[int]) -> Self:
+        """The document without the warnings of other pages than these."""
+        kept = tuple(one for one in self.warnings if one.page_number in numbers)
+        return replace(self, warnings=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +93,7 @@ class PageRecord:
         grid: Where its visual tokens are; stored by late-interaction indexes.
         bias: How much better than other pages the page matches any question, per query token;
             stored for scoring that subtracts it. 0 if it was not measured.
+        warnings: What is missing or wrong in the image, one sentence each.
     """
 
     page_number: int
@@ -78,3 +102,4 @@ class PageRecord:
     text: str = ""
     grid: PatchGrid | None = None
     bias: float = 0.0
+    warnings: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from vdr_integrations.index.arguments import (
     utf8,
     whole_number,
 )
+from vdr_integrations.index.records import PageWarning
 from vdr_integrations.index.scoring.token_pooling import pool_visual_tokens
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class StagedDocument:
         self._settings = settings
         self._source = source
         self._metadata = json_metadata(source, metadata)
-        self._pages: set[int] = set()
+        self._pages: dict[int, tuple[str, ...]] = {}
+        """The warnings of each page, by page number."""
 
     def add(
         self,
@@ -124,9 +126,10 @@ class StagedDocument:
             text=clean_text(page.text),
             grid=page.grid if self._settings.compression.token_pooling == 1 else None,
             bias=float(page.bias),
+            warnings=tuple(map(clean_text, page.warnings)),
         )
         self._sink.write(PreparedPage(kept, {**self._metadata, **own}, tokens, dense))
-        self._pages.add(number)
+        self._pages[number] = kept.warnings
 
     def commit(self, document: DocumentRecord) -> None:
         """Replace the document with the same source by this one; return when that is durable.
@@ -141,12 +144,17 @@ class StagedDocument:
                 f"{self._source}: a document needs at least one page and the source that it was "
                 f"staged with; found {len(self._pages)} pages and the source {document.source!r}."
             )
-        self._sink.commit(document)
+        warnings = tuple(
+            PageWarning(number, message)
+            for number, messages in sorted(self._pages.items())
+            for message in messages
+        )
+        self._sink.commit(replace(document, warnings=warnings))
 
     def discard(self) -> None:
         """Drop the pages; a version that the index already holds stays."""
         self._sink.discard()
-        self._pages = set()
+        self._pages = {}
 
     def _tokens(
         self, subject: str, page: PageRecord, vectors: NDArray[np.float32]

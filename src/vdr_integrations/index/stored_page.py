@@ -36,6 +36,7 @@ class StoredPage:
             index of dense vectors.
         metadata: The caller's metadata of document and page.
         bias: See ``PageRecord``.
+        warnings: What is missing or wrong in the image, one sentence each.
         vectors: float32 (tokens, dimension) as they are stored; None if they were not requested, or
             if the index has no token vectors.
         dense: float32 (dense dimension,); None if it was not requested, or if the index has no
@@ -52,6 +53,7 @@ class StoredPage:
     grid: PatchGrid | None
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     bias: float = 0.0
+    warnings: tuple[str, ...] = ()
     vectors: NDArray[np.float32] | None = None
     dense: NDArray[np.float32] | None = None
 
@@ -67,6 +69,7 @@ class StoredPage:
             text=self.text,
             page_id=self.page_id,
             metadata=self.metadata,
+            warnings=self.warnings,
         )
 
 

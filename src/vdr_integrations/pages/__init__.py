@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages.file_limits import ImageLimits, RenderLimits
     from vdr_integrations.pages.find_files import find_documents
     from vdr_integrations.pages.images.any_image import ImageSource, open_base64, open_image
-    from vdr_integrations.pages.page_store import PageStore
+    from vdr_integrations.pages.page_store import PageStore, StoreContents
     from vdr_integrations.pages.pdf.pdf_document import PdfDocument, open_pdf
     from vdr_integrations.pages.pdf.pdf_page import PdfPage
     from vdr_integrations.pages.process_limits import ProcessLimits
@@ -26,6 +26,7 @@ __all__ = [
     "PdfPage",
     "ProcessLimits",
     "RenderLimits",
+    "StoreContents",
     "find_documents",
     "open_base64",
     "open_image",
@@ -41,6 +42,7 @@ _HOMES = {
     "PdfPage": "pdf.pdf_page",
     "ProcessLimits": "process_limits",
     "RenderLimits": "file_limits",
+    "StoreContents": "page_store",
     "find_documents": "find_files",
     "open_base64": "images.any_image",
     "open_image": "images.any_image",

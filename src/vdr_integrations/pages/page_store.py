@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
-from contextlib import suppress
+import stat
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from platformdirs import user_cache_path
 
-from vdr_integrations.errors import ImageDecodeError, ImageTooLargeError, PageReferenceError
+from vdr_integrations.errors import (
+    ImageDecodeError,
+    ImageTooLargeError,
+    PageReferenceError,
+    PageStoreError,
+    VdrError,
+)
 from vdr_integrations.pages.file_limits import DEFAULT_IMAGE_LIMITS
 from vdr_integrations.pages.images.decode import check_pixels, decode_image
+from vdr_integrations.pages.read_file import refuse_shortage
+from vdr_integrations.pages.store_files import StoreFiles
 from vdr_integrations.types import PageImage, PageRef
 
-__all__ = ["STORE_VARIABLE", "PageStore"]
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+__all__ = ["STORE_VARIABLE", "PageStore", "StoreContents", "store_trouble"]
 
 STORE_VARIABLE = "VDR_PAGE_STORE"
 """Environment variable with the folder of the default store."""
@@ -25,12 +39,31 @@ _PNG_LEVEL = 2
 level 1."""
 
 
+@dataclass(frozen=True, slots=True)
+class StoreContents:
+    """What a store holds.
+
+    Attributes:
+        pages: Number of pages.
+        size_bytes: Length of their files together.
+        unfinished: Number of files that writers have not finished: they are being written, or a
+            killed writer left them.
+        unfinished_bytes: Length of these files together.
+    """
+
+    pages: int
+    size_bytes: int
+    unfinished: int
+    unfinished_bytes: int
+
+
 class PageStore:
     """A folder of lossless page images, named by content.
 
     A page that is put twice is stored once. A file is written completely or not at all, so many
-    threads and processes can share a folder. The store never deletes anything. You may delete the
-    folder; reading the documents again fills it again. Only their owner can read the files.
+    threads and processes can share a folder. A store removes what killed writers left, and no page:
+    ``unneeded_pages`` of ``vdr_integrations.retrieval`` does that. You may delete the folder;
+    reading the documents again fills it again. Only their owner can read the files.
 
     A store keeps nothing but the name of its folder: it can be pickled, and two stores of one
     folder are equal.
@@ -57,18 +90,32 @@ class PageStore:
     def put(self, page: PageImage) -> PageRef:
         """Store a page and return its reference, with which ``get`` finds it.
 
-        A stored file that was damaged or changed is replaced.
+        A stored file that was damaged or changed is replaced. A page that is stored already counts
+        as new again, so that it is not removed before an index names it.
 
         Raises:
             ImageTooLargeError: The page has more pixels than ``ImageLimits`` allows by default:
                 ``get`` would refuse it.
-            OSError: The folder cannot be written to.
+            PageStoreError: The folder cannot be written to (an OSError).
+            ResourceError: This machine cannot open more files.
         """
         check_pixels(page.width, page.height, source=page.source, limits=DEFAULT_IMAGE_LIMITS)
         ref = page.ref
-        if not self._is_intact(ref):
-            self._write(page.image, self.path(ref))
+        with store_trouble(page.source, f"it cannot be put into page store {self.root}"):
+            self._files.renew(ref.sha256)
+            if not self._is_intact(ref):
+                self._write(page.image, ref)
         return ref
+
+    def renew(self, ref: PageRef | str) -> None:
+        """Make a stored page count as new again; nothing happens if it is not stored.
+
+        A page that is about to be named by an index must not be removed as one that nobody needs.
+
+        Raises:
+            PageReferenceError: ``ref`` is not a reference.
+        """
+        self._files.renew(_parsed(ref).sha256)
 
     def get(self, ref: PageRef | str) -> PageImage:
         """Load the page of a reference and check it against its hash.
@@ -79,21 +126,19 @@ class PageStore:
         Raises:
             PageReferenceError: ``ref`` is not a reference, no page is stored under it, or the file
                 is not the image that was stored.
+            PageStoreError: The file cannot be read (an OSError).
+            ResourceError: This machine cannot open more files.
         """
         ref = _parsed(ref)
-        try:
-            data = self.path(ref).read_bytes()
-        except FileNotFoundError:
-            raise PageReferenceError(
-                f"no page is stored under it in {self.root}. Read the document again, or use the "
-                f"store that the page was put in.",
-                source=str(ref),
-            ) from None
-        except OSError as problem:
-            raise PageReferenceError(
-                f"its file in {self.root} cannot be read ({type(problem).__name__}).",
-                source=str(ref),
-            ) from problem
+        with store_trouble(str(ref), f"it cannot be read from page store {self.root}"):
+            try:
+                data = self.path(ref).read_bytes()
+            except FileNotFoundError:
+                raise PageReferenceError(
+                    f"no page is stored under it in {self.root}. Read the document again, or use "
+                    f"the store that the page was put in.",
+                    source=str(ref),
+                ) from None
         try:
             image = decode_image(data, source=str(ref), limits=DEFAULT_IMAGE_LIMITS)
         except (ImageDecodeError, ImageTooLargeError) as problem:
@@ -109,13 +154,33 @@ class PageStore:
         Raises:
             PageReferenceError: ``ref`` is not a reference.
         """
-        digits = _parsed(ref).sha256
-        return self.root / digits[:2] / f"{digits}.png"
+        return self._files.path(_parsed(ref).sha256)
+
+    def contents(self) -> StoreContents:
+        """Number and size of the pages, and of files that are not finished.
+
+        Raises:
+            PageStoreError: The folder cannot be read.
+        """
+        with store_trouble(f"page store {self.root}", "it cannot be read"):
+            pages = [file.size_bytes for file in self._files.pages()]
+            unfinished = [file.size_bytes for file in self._files.unfinished()]
+        return StoreContents(len(pages), sum(pages), len(unfinished), sum(unfinished))
 
     def __contains__(self, ref: object) -> bool:
-        """Whether a file is stored under a reference or its text; the content is not checked."""
+        """Whether a file is stored under a reference or its text; the content is not checked.
+
+        Raises:
+            PageStoreError: The folder cannot be read.
+        """
         parsed = PageRef.parse(ref) if isinstance(ref, str) else ref
-        return isinstance(parsed, PageRef) and self.path(parsed).is_file()
+        if not isinstance(parsed, PageRef):
+            return False
+        with store_trouble(str(parsed), f"it cannot be read from page store {self.root}"):
+            try:
+                return stat.S_ISREG(self.path(parsed).stat().st_mode)
+            except FileNotFoundError:
+                return False
 
     def __eq__(self, other: object) -> bool:
         """Whether the other store has the same folder."""
@@ -129,32 +194,70 @@ class PageStore:
         """The class and the folder."""
         return f"PageStore({str(self.root)!r})"
 
+    @property
+    def _files(self) -> StoreFiles:
+        return StoreFiles(self.root)
+
     def _is_intact(self, ref: PageRef) -> bool:
         try:
             self.get(ref)
-        except PageReferenceError:
+        except (PageReferenceError, PageStoreError):
             return False
         return True
 
-    @staticmethod
-    def _write(image: Image.Image, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    def _write(self, image: Image.Image, ref: PageRef) -> None:
         # A new image: PIL would also write the profile, the transparency and the text of this one.
         bare = Image.frombytes("RGB", image.size, image.tobytes())
-        with tempfile.NamedTemporaryFile(
-            dir=path.parent, prefix=f".{path.stem}.", suffix=".tmp", delete=False
-        ) as file:
-            try:
-                bare.save(file, format="PNG", compress_level=_PNG_LEVEL)
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                Path(file.name).replace(path)
-            except BaseException:
-                file.close()
-                with suppress(FileNotFoundError):
-                    Path(file.name).unlink()
-                raise
+        self._files.write(
+            ref.sha256, lambda file: bare.save(file, format="PNG", compress_level=_PNG_LEVEL)
+        )
+
+
+@contextmanager
+def store_trouble(source: str, failure: str) -> Generator[None]:
+    """Report errors of the file system for a store as PageStoreError.
+
+    Args:
+        source: The page, or the store as a whole.
+        failure: What cannot be done, as the beginning of a sentence.
+
+    Raises:
+        PageStoreError: Instead of an OSError.
+        ResourceError: This machine is short of memory or open files.
+    """
+    try:
+        yield
+    except VdrError:
+        raise
+    except OSError as problem:
+        refuse_shortage(problem, source_name=source)
+        why = problem.strerror or str(problem) or type(problem).__name__
+        path = problem.filename2 or problem.filename  # where a file was to be moved, or was opened
+        where = "" if path is None else f" ({path})"
+        advice = next((text for numbers, text in _ADVICE if problem.errno in numbers), "")
+        raise PageStoreError(
+            f"{failure}: {why}{where}. {advice} Or name another folder: in the environment "
+            f"variable {STORE_VARIABLE}, or as page_store_path if that was given.",
+            source=source,
+        ) from problem
+
+
+_CHECK = "Check the disk, and the path of the folder."
+_ADVICE = (
+    (
+        {errno.ENOSPC, errno.EDQUOT},
+        "Free space there; vdr store prune removes pages that no index needs.",
+    ),
+    ({errno.EFBIG}, "Raise the limit of file sizes (ulimit -f)."),
+    (
+        {errno.EACCES, errno.EPERM, errno.EROFS},
+        "Make the folder, and all that is in it, readable and writable for this user.",
+    ),
+    (
+        {errno.ENOTDIR, errno.EISDIR, errno.EEXIST},
+        "Something else lies in the place of its files; move that away.",
+    ),
+)
 
 
 def _parsed(ref: PageRef | str) -> PageRef:

@@ -42,8 +42,8 @@ class ProcessLimits:
             )
         if not 0 < self.page_timeout_s <= _LONGEST_CPU_S:  # false for NaN too
             raise OptionError(
-                f"page_timeout_s={self.page_timeout_s} (vdr index: --page-timeout); it must be above 0 and at "
-                f"most {_LONGEST_CPU_S:,} seconds."
+                f"page_timeout_s={self.page_timeout_s} (vdr index: --page-timeout); it must be "
+                f"above 0 and at most {_LONGEST_CPU_S:,} seconds."
             )
 
     @property

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from vdr_integrations.retrieval.regions import Region, strongest_regions
     from vdr_integrations.retrieval.reranking import RankedPage
     from vdr_integrations.retrieval.similarity import SimilarityGrids
+    from vdr_integrations.retrieval.store_pruning import (
+        RemovedPages,
+        UnneededPages,
+        unneeded_pages,
+    )
 
 __all__ = [
     "Box",
@@ -38,8 +43,11 @@ __all__ = [
     "Question",
     "RankedPage",
     "Region",
+    "RemovedPages",
     "SimilarityGrids",
+    "UnneededPages",
     "strongest_regions",
+    "unneeded_pages",
 ]
 
 _HOMES = {
@@ -53,8 +61,11 @@ _HOMES = {
     "Question": "retrieval.question",
     "RankedPage": "retrieval.reranking",
     "Region": "retrieval.regions",
+    "RemovedPages": "retrieval.store_pruning",
     "SimilarityGrids": "retrieval.similarity",
+    "UnneededPages": "retrieval.store_pruning",
     "strongest_regions": "retrieval.regions",
+    "unneeded_pages": "retrieval.store_pruning",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from vdr_integrations.index.document_name import document_path
 from vdr_integrations.index.stored_page import StoredPage, page_id
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types import Page
 
-__all__ = ["AnyPage", "FoundPage", "absolute_source", "page_ref_among"]
+__all__ = ["AnyPage", "FoundPage", "absolute_source", "page_ref_among", "warnings_among"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +133,15 @@ def page_ref_among(metadata: Mapping[str, Any], content: str = "") -> PageRef | 
         if isinstance(text, str) and (ref := PageRef.parse(text)) is not None:
             return ref
     return None
+
+
+def warnings_among(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The warnings of a page in a document's metadata; none if the key means something else."""
+    found = metadata.get("warnings")
+    if not isinstance(found, list):
+        return ()
+    texts = [one for one in cast("list[object]", found) if isinstance(one, str)]
+    return tuple(texts) if len(texts) == len(found) else ()
 
 
 def _ids(given: str | None, source: str, number: int | None) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from vdr_integrations.errors import (
     OptionError,
     PageError,
     PageReferenceError,
+    PageStoreError,
 )
 from vdr_integrations.pages.images.picture import Picture
 from vdr_integrations.pages.open_document import DocumentPage, open_document
@@ -105,16 +106,29 @@ class PagePictures:
 
         Raises:
             PageReferenceError: The image is not stored, and the file is missing or has changed.
+            PageStoreError: The store cannot be read, and the page cannot be drawn either.
             PageError: The file cannot be drawn any more.
             MissingExtraError: The file is a PDF, and PyMuPDF is not installed.
         """
         found = FoundPage.of(page)
         ref = _ref(found)
-        if self.store is not None and (self.budget is None or ref in self.store):
-            return self.store.get(ref)
+        unreadable: PageStoreError | None = None
+        if self.store is not None:
+            try:
+                if self.budget is None or ref in self.store:
+                    return self.store.get(ref)
+            except PageStoreError as error:
+                if self.budget is None:
+                    raise
+                unreadable = error
         assert self.budget is not None  # noqa: S101  # else there is a store
-        with self._as_indexed(found, self.budget) as (_, drawn):
-            return drawn
+        try:
+            with self._as_indexed(found, self.budget) as (_, drawn):
+                return drawn
+        except (PageError, MissingExtraError) as error:
+            if unreadable is not None:
+                raise unreadable from error
+            raise
 
     def zoomed(self, page: AnyPage, box: Box | None, *, max_side_px: int) -> Zoomed:
         """A page or a part of it; if it is drawn again, no side is longer than ``max_side_px``.
@@ -140,7 +154,8 @@ class PagePictures:
         """Put the available images of pages into the store.
 
         A page whose file is missing, encrypted or changed is left out and logged; its image is not
-        available then. Each file is opened once.
+        available then. If the store cannot be used, that is logged once, and no more pages are
+        tried: what was found stays right without images. Each file is opened once.
 
         Raises:
             OptionError: There is no store, or no budget.
@@ -148,25 +163,30 @@ class PagePictures:
         store, budget = self.store, self.budget
         if store is None or budget is None:
             raise OptionError("keeping images needs a store and a pixel budget; give both.")
-        missing: dict[str, dict[int, str]] = {}
-        for page in map(FoundPage.of, pages):
-            ref, number = page.page_ref, page.page_number
-            if ref is not None and number is not None and ref not in store:
-                missing.setdefault(page.source, {})[number] = ref
-        for source, refs in missing.items():
-            try:
-                with self._opened(source) as opened:
-                    for number in list(refs):
-                        drawn = _image_of(opened, number, budget)
-                        if drawn is not None and str(drawn.ref) == refs[number]:
-                            store.put(drawn)
-                            del refs[number]
-            except (PageError, MissingExtraError, OSError) as error:
-                _logger.warning("no images of %s: %s", source, error)
-                continue
-            if refs:
-                numbers = ", ".join(map(str, sorted(refs)))
-                _logger.warning("no images of %s, pages %s: %s", source, numbers, _GONE)
+        try:
+            for source, refs in _missing(pages, store).items():
+                self._keep_document(source, refs, store, budget)
+        except PageStoreError as error:
+            _logger.warning("images of pages are not kept: %s", error)
+
+    def _keep_document(
+        self, source: str, refs: dict[int, str], store: PageStore, budget: PixelBudget
+    ) -> None:
+        try:
+            with self._opened(source) as opened:
+                for number in list(refs):
+                    drawn = _image_of(opened, number, budget)
+                    if drawn is not None and str(drawn.ref) == refs[number]:
+                        store.put(drawn)
+                        del refs[number]
+        except PageStoreError:
+            raise
+        except (PageError, MissingExtraError, OSError) as error:
+            _logger.warning("no images of %s: %s", source, error)
+            return
+        if refs:
+            numbers = ", ".join(map(str, sorted(refs)))
+            _logger.warning("no images of %s, pages %s: %s", source, numbers, _GONE)
 
     @contextmanager
     def _opened(self, source: str) -> Generator[Sequence[DocumentPage]]:
@@ -202,11 +222,21 @@ class PagePictures:
             return None
         try:
             return self.store.get(ref)
-        except PageReferenceError:
+        except (PageReferenceError, PageStoreError):
             return None
 
 
 _GONE = "the file is not here, or does not show what was indexed; index the document again."
+
+
+def _missing(pages: Iterable[AnyPage], store: PageStore) -> dict[str, dict[int, str]]:
+    """References of the pages that are not stored, by page number, of each document."""
+    missing: dict[str, dict[int, str]] = {}
+    for page in map(FoundPage.of, pages):
+        ref, number = page.page_ref, page.page_number
+        if ref is not None and number is not None and ref not in store:
+            missing.setdefault(page.source, {})[number] = ref
+    return missing
 
 
 def _ref(page: FoundPage) -> str:

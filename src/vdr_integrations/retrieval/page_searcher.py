@@ -190,7 +190,7 @@ class PageSearcher:
             OptionError: One page with two images, or ``batch_pages`` below 1.
             IndexMismatchError: Another encoder made the index, or it keeps dense vectors too and
                 there is no ``recall``.
-            PageReferenceError: An image is not in the page store.
+            PageError: An image is not in the page store, or the store cannot be read.
             IndexLockedError: Another writer was still at work after ``wait_s``.
         """
         index = self._parts.late_index()

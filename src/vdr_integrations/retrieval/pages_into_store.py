@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from vdr_integrations.errors import PageError
+from vdr_integrations.errors import PageError, PageStoreError
 from vdr_integrations.pages.drawing.draw_ahead import look_ahead, own_lane
 from vdr_integrations.retrieval.citation import citation, file_name_of
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from vdr_integrations.types import Hit, PixelBudget
 
 __all__ = ["PageReading", "ReadPage"]
+
+_logger = logging.getLogger(__name__)
 
 _AHEAD = 1
 """Pages begun before they are needed: one is drawn while the one before is stored."""
@@ -34,6 +37,7 @@ class ReadPage:
         total_pages: Number of pages of the document.
         page_ref: ``vdr-page:<sha256>`` of the image.
         text: The text layer, empty for scans.
+        warnings: What is missing or wrong in the image, one sentence each.
     """
 
     source: str
@@ -42,12 +46,19 @@ class ReadPage:
     total_pages: int
     page_ref: str
     text: str
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, hit: Hit) -> Self:
         """The page of a hit."""
         return cls(
-            hit.source, hit.page_number, hit.page_label, hit.total_pages, hit.page_ref, hit.text
+            source=hit.source,
+            page_number=hit.page_number,
+            page_label=hit.page_label,
+            total_pages=hit.total_pages,
+            page_ref=hit.page_ref,
+            text=hit.text,
+            warnings=hit.warnings,
         )
 
     @property
@@ -57,8 +68,11 @@ class ReadPage:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Metadata that a page has in both frameworks, with the same keys; JSON-able."""
-        return {
+        """Metadata that a page has in both frameworks, with the same keys; JSON-able.
+
+        ``warnings`` is a key only if there are any.
+        """
+        found: dict[str, Any] = {
             "source": self.source,
             "file_name": self.file_name,
             "page_number": self.page_number,
@@ -66,6 +80,9 @@ class ReadPage:
             "total_pages": self.total_pages,
             "page_ref": self.page_ref,
         }
+        if self.warnings:
+            found["warnings"] = list(self.warnings)
+        return found
 
     @property
     def citation(self) -> str:
@@ -98,7 +115,7 @@ class PageReading:
         Args:
             pdf: An open PDF.
             source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
-            on_error: Called with the error of a page that cannot be used.
+            on_error: Called with the error of a page that cannot be drawn or stored.
         """
         name = source or f"sha256:{pdf.sha256}"
         with own_lane(1) as lane:
@@ -112,7 +129,20 @@ class PageReading:
                     yield read
 
     def _stored(self, page: PdfPage, drawn: DrawnPage, source: str) -> ReadPage:
-        ref = self.store.put(drawn.image)
+        try:
+            ref = self.store.put(drawn.image)
+        except PageStoreError as error:
+            raise PageStoreError(
+                error.reason, source=source, page_number=page.page_number
+            ) from error.__cause__
+        for warning in drawn.warnings:
+            _logger.warning("%s page %d: %s", source, page.page_number, warning)
         return ReadPage(
-            source, page.page_number, drawn.page_label, page.total_pages, str(ref), drawn.text
+            source=source,
+            page_number=page.page_number,
+            page_label=drawn.page_label,
+            total_pages=page.total_pages,
+            page_ref=str(ref),
+            text=drawn.text,
+            warnings=drawn.warnings,
         )

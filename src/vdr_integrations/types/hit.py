@@ -48,6 +48,7 @@ class Hit(_Explainable):
         page_id: Only in a late-interaction index; stays the same when the document is indexed
             again.
         metadata: The caller's metadata, only in a late-interaction index.
+        warnings: What is missing or wrong in the image, one sentence each.
     """
 
     source: str
@@ -59,11 +60,12 @@ class Hit(_Explainable):
     text: str = ""
     page_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
+    warnings: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """The attributes as a dict for JSON, without ``page_id`` and ``metadata`` if empty."""
-        found = asdict(self)
-        for name in ("page_id", "metadata"):
+        """The attributes as a dict for JSON, without those after ``text`` that are empty."""
+        found = {**asdict(self), "warnings": list(self.warnings)}
+        for name in ("page_id", "metadata", "warnings"):
             if not found[name]:
                 del found[name]
         return found

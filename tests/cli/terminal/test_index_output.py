@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.cli.pseudo_terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
+from tests.page_warnings import WARNING, spoil_a_picture
 
+from vdr_integrations.cli.terminal.sync_report_display import show_troubles
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
 from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
+from vdr_integrations.index import SyncReport, SyncWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,8 +81,47 @@ def test_json_names_what_was_done_and_what_failed(
         "changed": [],
         "unchanged": [],
         "removed": [],
+        "warnings": [],
         "pages_encoded": 2,
     }
+
+
+def test_warnings_of_pages_are_lines_and_do_not_fail(
+    vdr: Callable[..., Result],
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+) -> None:
+    path = spoil_a_picture(write_pdf(tmp_path / "a.pdf", ["apples", "pears"]), 2)
+    options = [path, "--index", tmp_path / "ix", *model_options(tiny_checkpoint)]
+    for _ in range(2):
+        done = vdr("index", *options)
+        assert done.exit_code == 0
+        lines = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+        assert lines == [f"warning: {path.as_posix()} page 2: {WARNING}"]
+    found = json.loads(vdr("index", *options, "--json").stdout)
+    shown = {"source": path.as_posix(), "page_number": 2, "message": WARNING}
+    assert found["warnings"] == [shown]
+    hits = json.loads(vdr("search", "pears", "--index", tmp_path / "ix", "--json").stdout)
+    assert [hit.get("warnings") for hit in hits if hit["page_number"] == 2] == [[WARNING]]
+    assert all("warnings" not in hit for hit in hits if hit["page_number"] == 1)
+
+
+def test_warnings_are_a_table_of_their_own_on_a_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    report = SyncReport()
+    show_troubles(report)
+    assert capsys.readouterr().err == ""
+    report.warnings.append(SyncWarning("/docs/\x1b[2Ja.pdf", 2, "a \x1b[2J picture is blank."))
+    show_troubles(report)
+    seen = capsys.readouterr().err
+    assert "Warning" in seen
+    assert "picture is blank." in seen
+    assert "Not indexed" not in seen
+    assert "\x1b[2J" not in seen
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")

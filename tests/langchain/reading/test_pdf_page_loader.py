@@ -13,6 +13,7 @@ import pymupdf
 import pytest
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents.base import Blob
+from tests.page_warnings import WARNING
 
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import (
@@ -21,6 +22,7 @@ from vdr_integrations.errors import (
     OptionError,
     PageError,
     PageGeometryError,
+    PageStoreError,
 )
 from vdr_integrations.langchain import PDFPageBlobParser, PDFPageLoader
 from vdr_integrations.pages import PageStore
@@ -173,6 +175,67 @@ def test_a_page_that_cannot_be_encoded_is_refused_by_default(tmp_path: Path) -> 
     thin = _with_a_page_too_thin_to_encode(tmp_path / "thin.pdf")
     with pytest.raises(PageGeometryError, match=r"thin\.pdf page 2"):
         PDFPageLoader(thin).load()
+
+
+@pytest.fixture
+def broken_store(tmp_path: Path) -> str:
+    (tmp_path / "taken").write_text("a file")
+    return str(tmp_path / "taken")
+
+
+def test_a_store_that_cannot_be_written_is_an_error_of_the_page(
+    report: Path, broken_store: str
+) -> None:
+    with pytest.raises(PageStoreError, match="VDR_PAGE_STORE") as caught:
+        PDFPageLoader(report, page_store_path=broken_store).load()
+    assert (caught.value.source, caught.value.page_number) == (str(report), 1)
+    with pytest.raises(PageStoreError, match=broken_store):
+        PDFPageBlobParser(page_store_path=broken_store).parse(Blob.from_path(report))
+    errors: list[PageError] = []
+    loader = PDFPageLoader(report, page_store_path=broken_store, on_error=errors.append)
+    assert loader.load() == []
+    assert [error.page_number for error in errors] == [1, 2, 3]
+
+
+def test_a_store_that_takes_no_page_is_told_once_and_never_an_empty_result(
+    report: Path, broken_store: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    loader = PDFPageLoader([report] * 9, page_store_path=broken_store, on_error="warn")
+    with (
+        caplog.at_level(logging.WARNING, logger="vdr_integrations"),
+        pytest.raises(PageStoreError, match=broken_store),
+    ):
+        loader.load()
+    [record] = caplog.records
+    assert f"{report} page 1" in record.getMessage()
+
+
+def test_a_page_that_the_store_does_not_take_can_be_passed_over(
+    report: Path, page_store: PageStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second, third = (document.page_content for document in PDFPageLoader(report).load())
+    for ref in (first, second):
+        page_store.path(ref).unlink()
+        page_store.path(ref).mkdir()
+    loader = PDFPageLoader(report, on_error="warn")
+    for _ in range(2):  # each run warns
+        with caplog.at_level(logging.DEBUG, logger="vdr_integrations.pages.on_error"):
+            assert [document.page_content for document in loader.lazy_load()] == [third]
+        assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG"]
+        assert "report.pdf page 2" in caplog.text
+        caplog.clear()
+
+
+def test_warnings_of_a_page_are_metadata_and_logged_once(
+    make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = make_pdf("a.pdf", ["apples", "pears"])
+    with caplog.at_level(logging.WARNING, logger="vdr_integrations"):
+        whole, partly = PDFPageLoader(path).load()
+    assert "warnings" not in whole.metadata
+    assert partly.metadata["warnings"] == [WARNING]
+    assert json.loads(json.dumps(partly.metadata)) == partly.metadata
+    assert caplog.messages == [f"{path} page 2: {WARNING}"]
 
 
 def test_an_unknown_way_with_errors_is_refused(report: Path) -> None:

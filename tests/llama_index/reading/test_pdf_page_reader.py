@@ -16,7 +16,12 @@ from llama_index.core.schema import Document, MetadataMode
 from PIL import Image
 from tests.pdfs import encrypt_pdf, write_pdf
 
-from vdr_integrations.errors import DocumentOpenError, DocumentPasswordError, PageError
+from vdr_integrations.errors import (
+    DocumentOpenError,
+    DocumentPasswordError,
+    PageError,
+    PageStoreError,
+)
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader
 
 if TYPE_CHECKING:
@@ -271,3 +276,29 @@ def test_a_directory_reader_reads_pages_in_worker_processes(
 def test_a_reader_config_takes_the_reader(reader: PDFPageReader, report: Path) -> None:
     config = ReaderConfig(reader=reader, reader_args=[str(report)])
     assert len(config.read()) == 3
+
+
+def test_a_store_that_cannot_be_written_is_an_error_of_each_page(
+    report: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    reader = PDFPageReader(page_store_path=str(tmp_path / "taken"))
+    with (
+        caplog.at_level(logging.WARNING, logger="vdr_integrations"),
+        pytest.raises(PageStoreError, match="VDR_PAGE_STORE") as caught,
+    ):
+        reader.load_data([report] * 3)
+    assert (caught.value.source, caught.value.page_number) == (str(report), 1)
+    assert len(caplog.records) == 1
+    assert [error.page_number for error in reader.errors] == [1, 2, 3] * 3
+
+
+def test_a_page_that_the_store_does_not_take_is_left_out(
+    reader: PDFPageReader, report: Path, page_store: PageStore
+) -> None:
+    ref = reader.load_data(report)[1].metadata["page_ref"]
+    page_store.path(ref).unlink()
+    page_store.path(ref).mkdir()
+    assert [one.metadata["page_number"] for one in reader.load_data(report)] == [1, 3]
+    with pytest.raises(PageStoreError, match=r"report\.pdf page 2"):
+        PDFPageReader(on_error="raise", max_visual_tokens=64).load_data(report)

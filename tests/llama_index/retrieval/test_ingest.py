@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from llama_index.core.node_parser import SentenceSplitter
 from llama_index.core.schema import Document, ImageNode, TextNode
+from tests.page_warnings import WARNING, spoil_a_picture
 from tests.pdfs import write_pdf
 
 from vdr_integrations.errors import OptionError, PageReferenceError
@@ -262,3 +263,39 @@ def test_a_new_index_shows_model_and_prompts(
     assert index.manifest.fingerprint == encoder.fingerprint
     assert index.prompts["page"] == encoder.checkpoint.page_prompt
     assert index.dense_manifest is None
+
+
+def test_warnings_of_pages_go_into_the_index_and_come_back_with_hits(
+    tmp_path: Path,
+    reader: PDFPageReader,
+    encoder: MultiVectorEncoder,
+) -> None:
+    path = spoil_a_picture(write_pdf(tmp_path / "a.pdf", ["apples", "pears"]), 2)
+    pages = reader.load_data(path)
+    assert [page.metadata.get("warnings") for page in pages] == [None, [WARNING]]
+    with ColQwen2Retriever.from_documents(pages, index=tmp_path / "ix", encoder=encoder) as made:
+        (document,) = index_of(made).documents()
+        assert [(one.page_number, one.message) for one in document.warnings] == [(2, WARNING)]
+        assert all("warnings" not in page.metadata for page in index_of(made).pages())
+        found = {hit.metadata["page_number"]: hit.metadata for hit in made.retrieve("pears")}
+        assert "warnings" not in found[1]
+        assert found[2]["warnings"] == [WARNING]
+        # A page that was drawn again without a warning replaces the stored one.
+        del pages[1].metadata["warnings"]
+        made.add_nodes(pages[1:])
+        assert index_of(made).documents()[0].warnings == ()
+        # The page that is not given keeps what it has.
+        pages[1].metadata["warnings"] = [WARNING]
+        made.add_nodes(pages[1:])
+        made.add_nodes([Document(text="x", metadata={**pages[0].metadata, "page_label": "i"})])
+        assert [page.warnings for page in index_of(made).pages()] == [(), (WARNING,)]
+
+
+def test_a_key_warnings_of_the_caller_that_is_no_list_of_texts_stays_metadata(
+    tmp_path: Path, reader: PDFPageReader, encoder: MultiVectorEncoder
+) -> None:
+    path = write_pdf(tmp_path / "a.pdf", ["apples"])
+    pages = reader.load_data(path, extra_info={"warnings": 3})
+    with ColQwen2Retriever.from_documents(pages, index=tmp_path / "ix", encoder=encoder) as made:
+        (page,) = index_of(made).pages()
+        assert (page.metadata["warnings"], page.warnings) == (3, ())

@@ -21,9 +21,9 @@ from vdr_integrations.cli.options.compression_option import COMPRESSION_HELP, pa
 from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
 from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
 from vdr_integrations.cli.terminal.sync_report_display import (
-    show_failures,
     show_report,
     show_report_as_json,
+    show_troubles,
 )
 from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL
 from vdr_integrations.encoders import EncoderOptions
@@ -142,7 +142,7 @@ def index_command(
             page_memory_mb=page_memory,
             wait_s=wait,
         )
-    show_failures(report)
+    show_troubles(report)
     if not (report.indexed or report.removed or report.failed):
         say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
         raise typer.Exit(ExitCode.ERROR)

@@ -16,7 +16,7 @@ from vdr_integrations.errors import VdrError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["ExitCode", "reported", "say_error"]
+__all__ = ["ExitCode", "reported", "say_error", "say_warning"]
 
 
 class ExitCode(IntEnum):
@@ -55,3 +55,8 @@ def reported(*, debug: bool) -> Generator[None]:
 def say_error(message: str) -> None:
     """Write one line to stderr."""
     sys.stderr.write(f"error: {one_line(message)}\n")
+
+
+def say_warning(message: str) -> None:
+    """Write one line to stderr."""
+    sys.stderr.write(f"warning: {one_line(message)}\n")

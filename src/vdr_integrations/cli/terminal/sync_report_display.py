@@ -1,39 +1,49 @@
-"""Result of ``vdr index``: a summary on stdout, and what failed on stderr."""
+"""Result of ``vdr index``: a summary on stdout, failures and warnings on stderr."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.cli.terminal.clean_text import one_line, shortest_path
-from vdr_integrations.cli.terminal.exits import say_error
+from vdr_integrations.cli.terminal.exits import say_error, say_warning
 from vdr_integrations.cli.terminal.json_output import say_json
 
 if TYPE_CHECKING:
     from vdr_integrations.index import SyncReport
 
-__all__ = ["show_failures", "show_report", "show_report_as_json"]
+__all__ = ["show_report", "show_report_as_json", "show_troubles"]
 
 
-def show_failures(report: SyncReport) -> None:
-    """What could not be indexed and why, on stderr: a table on a terminal, else lines."""
-    if not report.failed:
-        return
+def show_troubles(report: SyncReport) -> None:
+    """What could not be indexed, and warnings of pages: tables on a terminal, else lines."""
     if not sys.stderr.isatty():
         for failure in report.failed:
             say_error(str(failure.error))
+        for warning in report.warnings:
+            say_warning(f"{warning.source} page {warning.page_number}: {warning.message}")
+        return
+    failures = [
+        (one.source, "all" if one.page_number is None else str(one.page_number), one.error.reason)
+        for one in report.failed
+    ]
+    warnings = [(one.source, str(one.page_number), one.message) for one in report.warnings]
+    _show_table(("Not indexed", "Page", "Why"), failures)
+    _show_table(("Indexed", "Page", "Warning"), warnings)
+
+
+def _show_table(names: tuple[str, str, str], rows: list[tuple[str, str, str]]) -> None:
+    """A table of documents, pages and texts on stderr; nothing if it has no rows."""
+    if not rows:
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("Not indexed", "Page", "Why")
-    for failure in report.failed:
-        table.add_row(
-            Text(shortest_path(failure.source), overflow="fold"),
-            "all" if failure.page_number is None else str(failure.page_number),
-            Text(one_line(failure.error.reason)),
-        )
+    table = Table(*names)
+    for source, page, text in rows:
+        table.add_row(Text(shortest_path(source), overflow="fold"), page, Text(one_line(text)))
     Console(stderr=True).print(table)
 
 
@@ -58,6 +68,7 @@ def show_report_as_json(report: SyncReport) -> None:
             {"source": one.source, "page_number": one.page_number, "reason": one.error.reason}
             for one in report.failed
         ],
+        "warnings": [asdict(one) for one in report.warnings],
         "pages_encoded": report.pages_encoded,
     }
     say_json(found)

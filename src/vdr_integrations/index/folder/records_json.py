@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.index.folder.vector_places import to_json
-from vdr_integrations.index.records import DocumentRecord, FileState, SkippedPage
+from vdr_integrations.index.records import DocumentRecord, FileState, PageWarning, SkippedPage
 from vdr_integrations.index.stored_page import StoredPage, page_id
 from vdr_integrations.types import PatchGrid
 
@@ -20,14 +20,15 @@ __all__ = ["content_json", "document_of", "metadata_of", "page_of", "record_json
 
 
 def record_json(document: DocumentRecord) -> str:
-    """The JSON of a document, without its name."""
-    return to_json(
-        {
-            "file": asdict(document.file),
-            "total_pages": document.total_pages,
-            "skipped": [asdict(page) for page in document.skipped],
-        }
-    )
+    """The JSON of a document, without its name; the key ``warnings`` only if there are any."""
+    found: dict[str, Any] = {
+        "file": asdict(document.file),
+        "total_pages": document.total_pages,
+        "skipped": [asdict(page) for page in document.skipped],
+    }
+    if document.warnings:
+        found["warnings"] = [asdict(one) for one in document.warnings]
+    return to_json(found)
 
 
 def document_of(source: str, record: str) -> DocumentRecord:
@@ -38,20 +39,22 @@ def document_of(source: str, record: str) -> DocumentRecord:
         file=FileState(**found["file"]),
         total_pages=found["total_pages"],
         skipped=tuple(SkippedPage(**page) for page in found["skipped"]),
+        warnings=tuple(PageWarning(**one) for one in found.get("warnings", [])),
     )
 
 
 def content_json(page: PageRecord, *, grid: PatchGrid | None, metadata: Mapping[str, Any]) -> str:
-    """The JSON of a page, without its vectors and numbers."""
-    return to_json(
-        {
-            "label": page.page_label,
-            "ref": page.page_ref,
-            "text": page.text,
-            "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
-            "metadata": metadata,
-        }
-    )
+    """The JSON of a page, without its vectors and numbers; ``warnings`` only if there are any."""
+    found: dict[str, Any] = {
+        "label": page.page_label,
+        "ref": page.page_ref,
+        "text": page.text,
+        "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
+        "metadata": metadata,
+    }
+    if page.warnings:
+        found["warnings"] = page.warnings
+    return to_json(found)
 
 
 def page_of(
@@ -70,6 +73,7 @@ def page_of(
         grid=None if found["grid"] is None else PatchGrid(*found["grid"]),
         metadata=found["metadata"],
         bias=bias,
+        warnings=tuple(found.get("warnings", [])),
     )
 
 

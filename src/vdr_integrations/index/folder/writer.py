@@ -131,7 +131,11 @@ class FolderWriter:
                 step.forget_rows(places[goes])
                 removed += int(goes.sum())
                 if not goes.all():
-                    step.add(source, record, places[~goes])
+                    left = places[~goes]
+                    document = document_of(source, record).with_pages(
+                        set(left["page_number"].tolist())
+                    )
+                    step.add(source, record_json(document), left)
         return removed
 
 

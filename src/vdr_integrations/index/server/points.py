@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vdr_integrations.index.page_filter import filterable
-from vdr_integrations.index.records import DocumentRecord, FileState, SkippedPage
+from vdr_integrations.index.records import DocumentRecord, FileState, PageWarning, SkippedPage
 from vdr_integrations.index.server.collection import DENSE, TOKENS, Point
 from vdr_integrations.index.server.troubles import altered
 from vdr_integrations.index.stored_page import StoredPage, page_id, stable_id
@@ -161,21 +161,22 @@ def page_point(
     record = page.record
     number, grid = record.page_number, record.grid
     point_id = page_point_id(source, number, version)
-    content = to_json(
-        {
-            "index": index_id,
-            "source": source,
-            "version": version,
-            "number": number,
-            "label": record.page_label,
-            "ref": record.page_ref,
-            "text": record.text,
-            "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
-            "bias": record.bias,
-            "metadata": page.metadata,
-            "vectors": vectors_digest(vectors),
-        }
-    )
+    found: dict[str, Any] = {
+        "index": index_id,
+        "source": source,
+        "version": version,
+        "number": number,
+        "label": record.page_label,
+        "ref": record.page_ref,
+        "text": record.text,
+        "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
+        "bias": record.bias,
+        "metadata": page.metadata,
+        "vectors": vectors_digest(vectors),
+    }
+    if record.warnings:
+        found["warnings"] = record.warnings
+    content = to_json(found)
     payload: dict[str, Any] = {
         "kind": "page",
         "source": source,
@@ -216,6 +217,7 @@ def kept_page(point: Point, *, location: str) -> KeptPage:
             grid=None if found["grid"] is None else PatchGrid(*found["grid"]),
             metadata=metadata,
             bias=found["bias"],
+            warnings=tuple(found.get("warnings", [])),
         ),
         index_id=found["index"],
         version=found["version"],
@@ -240,17 +242,18 @@ def document_point(document: CommittedDocument) -> Point:
     """The point of a document; to write it is to commit the document."""
     record = document.record
     point_id = document_id(record.source)
-    text = to_json(
-        {
-            "index": document.index_id,
-            "source": record.source,
-            "version": document.version,
-            "pages": sorted(document.pages),
-            "total_pages": record.total_pages,
-            "skipped": [asdict(page) for page in record.skipped],
-            "file": asdict(record.file),
-        }
-    )
+    found: dict[str, Any] = {
+        "index": document.index_id,
+        "source": record.source,
+        "version": document.version,
+        "pages": sorted(document.pages),
+        "total_pages": record.total_pages,
+        "skipped": [asdict(page) for page in record.skipped],
+        "file": asdict(record.file),
+    }
+    if record.warnings:
+        found["warnings"] = [asdict(one) for one in record.warnings]
+    text = to_json(found)
     payload = {
         "kind": "document",
         "source": record.source,
@@ -285,6 +288,7 @@ def read_document(point: Point, *, location: str) -> CommittedDocument:
         file=FileState(**found["file"]),
         total_pages=found["total_pages"],
         skipped=tuple(SkippedPage(**page) for page in found["skipped"]),
+        warnings=tuple(PageWarning(**one) for one in found.get("warnings", [])),
     )
     return CommittedDocument(record, found["index"], found["version"], frozenset(found["pages"]))
 

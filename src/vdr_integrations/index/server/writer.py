@@ -167,7 +167,8 @@ class ServerWriter:
             if not left:
                 self.remove_document(source)
                 return len(gone)
-            self._exchange(before, replace(before, pages=left))
+            record = before.record.with_pages(left)
+            self._exchange(before, replace(before, record=record, pages=left))
             after = self.index.documents([source]).get(source)
             if after is not None and after.version == before.version and not after.pages & gone:
                 ids = before.point_ids()

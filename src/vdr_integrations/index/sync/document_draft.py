@@ -35,6 +35,7 @@ class Draft:
         sink: Receives its pages when they are encoded.
         total_pages: Number of pages of the document.
         errors: Why pages are left out, by page number.
+        warnings: Warnings of the pages that were written to the sink, by page number.
         encoded: Numbers of the pages that were written to the sink.
         records: Records of pages that were drawn and are not encoded yet, by page number.
         is_rendered: Whether all pages were handed out for drawing.
@@ -48,6 +49,7 @@ class Draft:
     sink: StagedDocument
     total_pages: int = 0
     errors: dict[int, PageError] = field(default_factory=dict[int, PageError])
+    warnings: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
     encoded: set[int] = field(default_factory=set[int])
     records: dict[int, PageRecord] = field(default_factory=dict[int, PageRecord])
     is_rendered: bool = False
@@ -91,6 +93,7 @@ class Draft:
             page_label=page.page_label,
             page_ref=str(page.image.ref),
             text=page.text,
+            warnings=page.warnings,
         )
         return page.image
 
@@ -98,6 +101,7 @@ class Draft:
         """Write an encoded page to the sink."""
         record = self.records.pop(page_number)
         self.sink.add(replace(record, grid=page.grid), page.vectors, dense=page.dense)
+        self.warnings[page_number] = record.warnings
         self.encoded.add(page_number)
 
     def commit(self) -> None:

@@ -49,8 +49,9 @@ class GivenPage:
         """Whether the stored page is identical, apart from its vectors."""
         record = self.record
         return stored is not None and (
-            (stored.page_ref, stored.page_label, stored.text, stored.total_pages, stored.metadata)
-            == (record.page_ref, record.page_label, record.text, self.total_pages, self.metadata)
+            (stored.page_ref, stored.page_label, stored.text, stored.warnings)
+            == (record.page_ref, record.page_label, record.text, record.warnings)
+            and (stored.total_pages, stored.metadata) == (self.total_pages, self.metadata)
         )
 
 
@@ -86,6 +87,7 @@ class PageIngest:
         Raises:
             OptionError: One page with two images.
             PageReferenceError: An image is not in the store.
+            PageStoreError: The store cannot be read.
             EncodingError: The encoder failed; finished documents are in the index.
         """
         documents: dict[str, dict[int, GivenPage]] = {}
@@ -144,6 +146,8 @@ class PageIngest:
     def _stage_new(self, staged: StagedDocument, pages: Sequence[GivenPage]) -> None:
         if not pages:
             return
+        for page in pages:  # before the index names them, nobody may remove them as unneeded
+            self.store.renew(page.record.page_ref)
         images = [self.store.get(page.record.page_ref) for page in pages]
         for page, encoded in zip(pages, self.encoding.encode(images), strict=True):
             record = replace(page.record, grid=encoded.grid)
@@ -159,6 +163,12 @@ def _measured(page: GivenPage, stored: StoredPage | None) -> GivenPage:
 
 def _kept(page: StoredPage, total_pages: int) -> GivenPage:
     record = PageRecord(
-        page.page_number, page.page_label, page.page_ref, page.text, page.grid, page.bias
+        page.page_number,
+        page_label=page.page_label,
+        page_ref=page.page_ref,
+        text=page.text,
+        grid=page.grid,
+        bias=page.bias,
+        warnings=page.warnings,
     )
     return GivenPage(page.source, total_pages, record, page.metadata)

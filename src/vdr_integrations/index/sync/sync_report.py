@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vdr_integrations.errors import PageError
 
-__all__ = ["SyncFailure", "SyncProgress", "SyncReport"]
+__all__ = ["SyncFailure", "SyncProgress", "SyncReport", "SyncWarning"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,21 @@ class SyncFailure:
     error: PageError
 
 
+@dataclass(frozen=True, slots=True)
+class SyncWarning:
+    """What is missing or wrong in the image of a page that is in the index.
+
+    Attributes:
+        source: Name of the document.
+        page_number: 1-based.
+        message: One sentence, which names neither document nor page.
+    """
+
+    source: str
+    page_number: int
+    message: str
+
+
 @dataclass(slots=True)
 class SyncReport:
     """What :func:`sync_index` did, document by document, in the order of processing.
@@ -38,6 +53,8 @@ class SyncReport:
             document any more.
         failed: Documents and pages that are not in the index. A page that failed in an earlier
             run is listed again as long as its document does not change.
+        warnings: Of pages that are in the index. They are listed again as long as the document does
+            not change.
         pages_encoded: Number of pages that were encoded.
     """
 
@@ -46,6 +63,7 @@ class SyncReport:
     unchanged: list[str] = field(default_factory=list[str])
     removed: list[str] = field(default_factory=list[str])
     failed: list[SyncFailure] = field(default_factory=list[SyncFailure])
+    warnings: list[SyncWarning] = field(default_factory=list[SyncWarning])
     pages_encoded: int = 0
 
     @property

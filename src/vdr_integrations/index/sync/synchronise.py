@@ -18,7 +18,12 @@ from vdr_integrations.index.sync.changed_files import (
 from vdr_integrations.index.sync.document_draft import Draft
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
-from vdr_integrations.index.sync.sync_report import SyncFailure, SyncProgress, SyncReport
+from vdr_integrations.index.sync.sync_report import (
+    SyncFailure,
+    SyncProgress,
+    SyncReport,
+    SyncWarning,
+)
 from vdr_integrations.pages import find_documents
 from vdr_integrations.pages.drawing.draw_ahead import ahead, look_ahead, own_lane
 from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
@@ -70,13 +75,14 @@ def sync_index(
         render_workers: Number of processes that open and draw files, with limits, while the encoder
             works. 0 does that in this process, without limits: for files that you trust. None uses
             one process, and more if the model is on a GPU, which would wait otherwise.
-        page_timeout_s: CPU time that a process may use to open a file, and for each page, in seconds;
-            None allows 60.
+        page_timeout_s: CPU time that a process may use to open a file, and for each page, in
+            seconds; None allows 60.
         page_memory_mb: Address space that a process may have, in MiB; None allows 2,048.
         on_progress: Called after each document and each batch.
 
     Returns:
-        What was done. Bad files and pages are in ``failed``. If a changed file cannot be read as a
+        What was done. Bad files and pages are in ``failed``, and what is missing in the images of
+        other pages in ``warnings``. If a changed file cannot be read as a
         document any more, its document is removed, because the old pages do not exist any more. If
         a file cannot be read at all (no permission, a failing disk), its document stays, because
         nobody knows whether it changed.
@@ -227,6 +233,8 @@ class _Run:
         for page in known.skipped:
             error = PageError(page.reason, source=known.source, page_number=page.page_number)
             self._fail(known.source, error, page_number=page.page_number)
+        for one in known.warnings:
+            self._report.warnings.append(SyncWarning(known.source, one.page_number, one.message))
 
     def _rendered(self, draft: Draft, lane: Lane) -> Iterator[Callable[[], None]]:
         self._batches.begin(draft)
@@ -261,6 +269,11 @@ class _Run:
             draft.commit()
             listed = self._report.changed if draft.replaces else self._report.added
             listed.append(draft.source)
+            self._report.warnings += [
+                SyncWarning(draft.source, page_number, message)
+                for page_number, messages in sorted(draft.warnings.items())
+                for message in messages
+            ]
 
     def _lose(self, source: str, error: PageError) -> None:
         self._fail(source, error)

@@ -50,6 +50,7 @@ class PDFPageBlobParser(BaseBlobParser):
         Raises:
             DocumentOpenError: Not a PDF, truncated, without pages, or encrypted.
             PageError: A page cannot be rendered.
+            PageStoreError: The page store cannot be written to (an OSError).
         """
         content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()
         name = blob.source or "PDF blob"

@@ -10,7 +10,7 @@ from langchain_core.document_loaders import BaseLoader
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, find_documents, open_pdf
-from vdr_integrations.pages.on_error import OnError, error_handler
+from vdr_integrations.pages.on_error import LoadErrors, OnError, error_handler
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
@@ -36,6 +36,7 @@ class PDFPageLoader(BaseLoader):
         total_pages
         page_ref     the same as page_content
         text         the text layer, empty for scans
+        warnings     what is missing in the image, a list of sentences; only if there are any
 
     LangChain puts ``page_content`` into prompts, but a language model cannot read it: give
     ``create_retriever_tool`` a ``document_prompt`` such as ``"{source} page {page_number}:
@@ -57,7 +58,8 @@ class PDFPageLoader(BaseLoader):
         on_error: What to do with files and pages that cannot be used. ``"raise"`` stops at the
             first; ``"warn"`` logs each and leaves it out; a function is called with each
             ``PageError``, and loading continues if it returns. LangChain's ``index()`` deletes
-            pages that were left out.
+            pages that were left out. A page store that cannot be written to is a ``PageStoreError``
+            for each page; ``"warn"`` logs the first, and raises it if no page could be stored.
 
     Raises:
         OptionError: ``max_visual_tokens`` is less than 1, or ``on_error`` is something else.
@@ -76,7 +78,8 @@ class PDFPageLoader(BaseLoader):
         paths = [file_path] if isinstance(file_path, str | Path) else file_path
         self._paths = [Path(path) for path in paths]
         self._password = password
-        self._on_error = error_handler(on_error)
+        error_handler(on_error)  # refuses anything else, before something is read
+        self._on_error: OnError = on_error
         self._include_text = include_text
         self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
@@ -86,24 +89,29 @@ class PDFPageLoader(BaseLoader):
         Raises:
             DocumentOpenError: There is no PDF in a path, or it does not open.
             PageError: A page cannot be rendered.
+            PageStoreError: The page store cannot be written to (an OSError); with ``"warn"``, if it
+                took no page at all.
             MissingExtraError: PyMuPDF is not installed.
         """
-        for path in self._pdf_paths():
+        on_error, found_pages = LoadErrors(self._on_error), False
+        for path in self._pdf_paths(on_error):
             try:
                 pdf = open_pdf(path, password=self._password)
             except PageError as error:
-                self._on_error(error)
+                on_error(error)
                 continue
             with pdf:
-                for page in self._reading.pages(pdf, source=str(path), on_error=self._on_error):
+                for page in self._reading.pages(pdf, source=str(path), on_error=on_error):
+                    found_pages = True
                     yield page_document(page, include_text=self._include_text)
+        on_error.end(found_pages=found_pages)
 
-    def _pdf_paths(self) -> list[Path]:
-        found = find_documents(self._paths, on_error=self._on_error)
+    def _pdf_paths(self, on_error: LoadErrors) -> list[Path]:
+        found = find_documents(self._paths, on_error=on_error)
         # Folders may hold image files too; a path that the caller named is read with any suffix.
         pdfs = [path for path in found if path.suffix.lower() == ".pdf" or path in self._paths]
         if not pdfs:
-            self._on_error(
+            on_error(
                 DocumentOpenError(
                     "found no PDFs; in folders, only files whose names end in .pdf are read.",
                     source=", ".join(map(str, self._paths)) or "an empty list of paths",

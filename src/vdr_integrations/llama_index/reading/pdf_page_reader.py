@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
 from vdr_integrations.pages import PageStore, open_pdf
-from vdr_integrations.pages.on_error import OnError, error_handler
+from vdr_integrations.pages.on_error import LoadErrors, OnError
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
@@ -39,6 +39,7 @@ class PDFPageReader(BasePydanticReader):
 
     A Document holds the page's reference and the path of its image, never pixels, so any
     docstore, cache and vector store can keep it; its text is the page's citation and text layer.
+    If something is missing in the image, the metadata has a list of sentences, ``warnings``.
     :class:`PDFPageNodeParser` makes the node of it that is embedded. Documents have stable UUIDs,
     made from file path and page number: in an ``IngestionPipeline`` with UPSERTS only changed
     pages are embedded again. ``SimpleDirectoryReader`` adds date and size of the file to the
@@ -46,7 +47,8 @@ class PDFPageReader(BasePydanticReader):
     ``file_metadata`` without them, or give the embedding an ``embeddings_cache``.
 
     A page or file that cannot be read is left out, logged and added to :attr:`errors`; a call that
-    finds no readable page raises.
+    finds no readable page raises. A page store that cannot be written to is such an error for each
+    page; only the first of a call is logged as a warning.
 
     Attributes:
         max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. The
@@ -111,7 +113,7 @@ class PDFPageReader(BasePydanticReader):
         """
         left_out: list[PageError] = []
         found_pages = False
-        handle = error_handler(self.on_error)
+        handle = LoadErrors(self.on_error)
 
         def leave_out(error: PageError) -> None:
             handle(error)

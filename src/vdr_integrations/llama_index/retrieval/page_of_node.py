@@ -18,7 +18,7 @@ from vdr_integrations.llama_index.reading.page_nodes import (
     page_document,
 )
 from vdr_integrations.retrieval import FoundPage
-from vdr_integrations.retrieval.found_page import page_ref_among
+from vdr_integrations.retrieval.found_page import page_ref_among, warnings_among
 from vdr_integrations.retrieval.pages_into_store import ReadPage
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def given_page(node: BaseNode) -> GivenPage:
             f"{source} page {number}: the metadata key 'source' must be the document's file_path, "
             f"found another value; rename your key."
         )
-    text = facts.get(TEXT_KEY)
+    text, warnings = facts.get(TEXT_KEY), warnings_among(facts)
+    own = {*_FACTS, "warnings"} if warnings else {*_FACTS}
     return GivenPage(
         source=source,
         total_pages=int(facts.get("total_pages", number)),
@@ -97,6 +98,7 @@ def given_page(node: BaseNode) -> GivenPage:
             page_label=str(facts.get("page_label", number)),
             page_ref=str(ref),
             text=text if isinstance(text, str) else "",
+            warnings=warnings,
         ),
-        metadata={key: value for key, value in facts.items() if key not in _FACTS},
+        metadata={key: value for key, value in facts.items() if key not in own},
     )

@@ -58,10 +58,11 @@ class ColQwen2Retriever(BaseRetriever):
 
     Hits are ``ImageNode`` s: id is the page's stable id in the index, text its citation and text
     layer, metadata ``source``, ``file_name``, ``page_number``, ``page_label``, ``total_pages``,
-    ``page_ref`` and the caller's own. Scores are exact MaxSim sums over the query's tokens; they
-    are not cosines. ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows
-    the pages to the language model: their images come from the page store, or are drawn again
-    from the files and stored there. In a ``QueryFusionRetriever`` with a retriever over another
+    ``page_ref``, ``warnings`` if there are any, and the caller's own. Scores are exact MaxSim sums
+    over the query's tokens; they are not cosines.
+    ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the pages to the
+    language model: their images come from the page store, or are drawn again from the files and
+    stored there. In a ``QueryFusionRetriever`` with a retriever over another
     LlamaIndex index of the same pages, the two hits of a page count as one.
 
     A query is a text, several texts (``custom_embedding_strs``: their scores are added), or an

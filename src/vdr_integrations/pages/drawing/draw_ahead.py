@@ -74,15 +74,13 @@ def ahead(workers: int) -> int:
 
 @contextmanager
 def own_lane(processes: int) -> Generator[Lane]:
-    """A lane whose work ends with the block: if that fails, the processes at work are ended."""
+    """A lane whose work ends with the block; an interrupt ends the processes at work."""
     lane = Lane(processes)
     try:
         yield lane
-    except GeneratorExit:
-        end_work(lane, at_once=False)
-        raise
-    except BaseException:
-        end_work(lane, at_once=True)
+    except BaseException as error:
+        # An interrupt must not wait for a page; after an error a page may end in peace.
+        end_work(lane, at_once=not isinstance(error, Exception | GeneratorExit))
         raise
 
 

@@ -19,7 +19,8 @@ class DrawnPage:
         image: The page, drawn at the size that fills the pixel budget.
         page_label: The document's label of the page.
         text: The text layer.
-        warnings: What is missing on it because the file is damaged, for people to read.
+        warnings: What is missing or wrong in the image although it could be drawn, one sentence
+            each.
     """
 
     image: PageImage

@@ -28,7 +28,8 @@ def why_ended(end: ProcessEndedError, limits: ProcessLimits, *, doing: str) -> s
     if end.by == "CPU time":
         return (
             f"to {doing} takes more than {limits.page_timeout_s:g} s of CPU time. It has too much "
-            f"content, or is made to do harm. Leave it out, or raise page_timeout_s (vdr: --page-timeout)."
+            f"content, or is made to do harm. Leave it out, or raise page_timeout_s (vdr: "
+            f"--page-timeout)."
         )
     if end.by == "wall time":
         return (
