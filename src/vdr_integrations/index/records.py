@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["DocumentRecord", "FileState", "PageRecord", "SkippedPage"]
+__all__ = ["NO_FILE", "DocumentRecord", "FileState", "PageRecord", "SkippedPage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class FileState:
     size_bytes: int
     modified_ns: int
     checked_ns: int
+
+
+NO_FILE = FileState(sha256="0" * 64, size_bytes=0, modified_ns=0, checked_ns=0)
+"""The state of a document that was not made from a file. No file has it, so ``sync_index`` sees
+such a document as out of date if there is a file of its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from vdr_integrations.errors import (
     PageReferenceError,
 )
 from vdr_integrations.pages import open_image, open_pdf
-from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
+from vdr_integrations.pages.document_kind import document_kind
 from vdr_integrations.pages.pdf.pdf_page import PdfPage
 from vdr_integrations.retrieval.found_page import AnyPage, FoundPage
 from vdr_integrations.types import PageImage, PixelBudget
@@ -195,7 +195,7 @@ def _opened(source: str, password: str | None) -> Generator[Sequence[_OpenPage]]
         is_file = False
     if not is_file:
         yield []
-    elif path.suffix.lower() in IMAGE_SUFFIXES:
+    elif document_kind(path) == "image":
         yield [open_image(path, name=source)]
     else:
         with open_pdf(path, name=source, password=password) as document:

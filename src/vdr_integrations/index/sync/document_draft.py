@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from vdr_integrations.errors import PageError
 from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
 from vdr_integrations.pages import open_image, open_pdf
+from vdr_integrations.pages.document_kind import document_kind
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage
-from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
 from vdr_integrations.types import PageImage, PixelBudget
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Draft:
         Raises:
             PageError: The document as a whole is unusable.
         """
-        if self.path.suffix.lower() in IMAGE_SUFFIXES:
+        if document_kind(self.path) == "image":
             self.total_pages = 1
             photo = open_image(self.path, name=self.source)
             picture = PageImage(photo.render(budget), source=self.source)
