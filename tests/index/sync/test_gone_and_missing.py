@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.index.documents import write_pdf
-from tests.index.sync.whole_run import synchronised
 from tests.unprivileged import as_nobody, let_nobody_in
 
 from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.index import DenseIndex, sync_index
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vdr_integrations import DenseEncoder
 
 
@@ -178,41 +176,33 @@ def test_a_fifo_fails_by_itself_and_nothing_waits_for_it(
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 @pytest.mark.parametrize("rights", [0o000, 0o111])
 def test_a_subfolder_that_cannot_be_listed_is_one_failure_and_its_documents_stay(
-    index: DenseIndex,
-    encoder: DenseEncoder,
-    docs: Path,
-    tmp_path: Path,
-    tiny_checkpoint: Path,
-    rights: int,
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, rights: int
 ) -> None:
     sync_index(index, encoder, [docs])
-    index.close()
     write_pdf(docs / "e.pdf", ["e"])
     (docs / "a.pdf").unlink()
-    for folder in (docs, tmp_path / "index", tiny_checkpoint):
-        let_nobody_in(folder)
+    let_nobody_in(docs, Path(index.path))
     (docs / "disk").chmod(rights)
-    run = str(tiny_checkpoint), str(tmp_path / "index")
-    report = as_nobody(synchronised, *run, [str(docs)])
-    (failure,) = report["failed"]
-    assert failure.startswith(f"{docs}/disk: the folder cannot be listed (Permission denied)")
-    assert report["added"] == [f"{docs}/e.pdf"]
-    assert report["unchanged"] == [f"{docs}/b.pdf"]
-    assert report["removed"] == [f"{docs}/a.pdf"]
-    with DenseIndex.open(tmp_path / "index") as after:
-        assert sources(after, docs) == ["b.pdf", "disk/c.pdf", "disk/deep/d.pdf", "e.pdf"]
+    with as_nobody():
+        report = sync_index(index, encoder, [docs])
+    (failure,) = report.failed
+    assert failure.source == f"{docs}/disk"
+    assert "the folder cannot be listed (Permission denied)" in str(failure.error)
+    assert report.added == [f"{docs}/e.pdf"]
+    assert report.unchanged == [f"{docs}/b.pdf"]
+    assert report.removed == [f"{docs}/a.pdf"]
+    assert sources(index, docs) == ["b.pdf", "disk/c.pdf", "disk/deep/d.pdf", "e.pdf"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions")
 def test_a_given_folder_that_cannot_be_listed_drops_only_what_the_caller_wants_dropped(
-    index: DenseIndex, encoder: DenseEncoder, docs: Path, tmp_path: Path, tiny_checkpoint: Path
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
 ) -> None:
     sync_index(index, encoder, [docs])
-    index.close()
-    for folder in (docs, tmp_path / "index", tiny_checkpoint):
-        let_nobody_in(folder)
+    let_nobody_in(docs, Path(index.path))
     docs.chmod(0o000)
-    run = str(tiny_checkpoint), str(tmp_path / "index"), [str(docs)]
-    kept, dropped = as_nobody(synchronised, *run), as_nobody(synchronised, *run, True)
-    assert (len(kept["missing"]), kept["removed"], len(kept["failed"])) == (4, [], 1)
-    assert (dropped["missing"], len(dropped["removed"]), len(dropped["failed"])) == ([], 4, 1)
+    with as_nobody():
+        kept = sync_index(index, encoder, [docs])
+        dropped = sync_index(index, encoder, [docs], drop_missing=True)
+    assert (len(kept.missing), kept.removed, len(kept.failed)) == (4, [], 1)
+    assert (dropped.missing, len(dropped.removed), len(dropped.failed)) == ([], 4, 1)
