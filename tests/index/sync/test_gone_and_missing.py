@@ -25,6 +25,17 @@ def docs(tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.fixture
+def synced(index: DenseIndex, encoder: DenseEncoder, docs: Path) -> DenseIndex:
+    sync_index(index, encoder, [docs])
+    return index
+
+
+@pytest.fixture
+def in_docs(docs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(docs)
+
+
 def sources(index: DenseIndex, folder: Path) -> list[str]:
     return [one.source.removeprefix(f"{folder.as_posix()}/") for one in index.documents()]
 
@@ -117,20 +128,13 @@ def test_a_path_of_which_nothing_is_known_fails_also_with_drop_missing(
         ("*/*.pdf", "a.pdf", []),
     ],
 )
+@pytest.mark.usefixtures("in_docs")
 def test_a_pattern_drops_what_it_would_have_found(
-    index: DenseIndex,
-    encoder: DenseEncoder,
-    docs: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    pattern: str,
-    gone: str,
-    dropped: list[str],
+    synced: DenseIndex, encoder: DenseEncoder, pattern: str, gone: str, dropped: list[str]
 ) -> None:
-    sync_index(index, encoder, [docs])
-    (docs / gone).rename(tmp_path / "gone")
-    monkeypatch.chdir(docs)
-    report = sync_index(index, encoder, [os.path.join("..", "docs", pattern)])  # noqa: PTH118
+    docs = Path.cwd()
+    (docs / gone).rename(docs.with_name("gone"))
+    report = sync_index(synced, encoder, [f"../docs/{pattern}"])
     assert report.removed == [f"{docs.as_posix()}/{name}" for name in dropped]
     assert report.missing == []
 

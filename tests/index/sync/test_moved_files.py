@@ -217,9 +217,10 @@ def test_a_run_that_broke_off_between_copy_and_removal_is_completed_by_the_next(
     def breaks(pages: object) -> None:
         raise EncodingError("closed")
 
-    with monkeypatch.context() as patch, pytest.raises(EncodingError):
+    with monkeypatch.context() as patch:
         patch.setattr(encoder, "encode_pages", breaks)
-        sync_index(index, encoder, [docs])
+        with pytest.raises(EncodingError):
+            sync_index(index, encoder, [docs])
     assert set(texts(index)) == {"a.pdf", "z.pdf", "e.pdf"}
     assert len(index.documents()) == 4
     report = sync_index(index, encoder, [docs])
