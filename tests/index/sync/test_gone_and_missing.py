@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.index.documents import write_pdf
+from tests.index.documents import write_pdf, write_png
 from tests.unprivileged import as_nobody, let_nobody_in
 
 from vdr_integrations.errors import DocumentOpenError
@@ -210,3 +210,18 @@ def test_a_given_folder_that_cannot_be_listed_drops_only_what_the_caller_wants_d
         dropped = sync_index(index, encoder, [docs], drop_missing=True)
     assert (len(kept.missing), kept.removed, len(kept.failed)) == (4, [], 1)
     assert (dropped.missing, len(dropped.removed), len(dropped.failed)) == ([], 4, 1)
+
+
+def test_files_without_a_suffix_are_indexed_and_followed(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    write_pdf(docs / "x.pdf", ["scan"]).rename(docs / "scan")
+    write_png(docs / "x.png", "navy").rename(docs / "photo")
+    sync_index(index, encoder, [docs])
+    assert {"photo", "scan"} <= set(sources(index, docs))
+    assert len(sync_index(index, encoder, [docs]).unchanged) == 6
+    (docs / "scan").write_text("no document any more")
+    report = sync_index(index, encoder, [docs])
+    assert report.removed == [f"{docs.as_posix()}/scan"]
+    assert [failure.source for failure in report.failed] == report.removed
+    assert sync_index(index, encoder, [docs]).failed == []
