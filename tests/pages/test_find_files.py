@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from PIL import Image
+from tests.machine import files_left
 from tests.pages.pdfs import make_pdf
+from tests.unprivileged import as_nobody, let_nobody_in
 
-from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.errors import DocumentOpenError, PageError, ResourceError
 from vdr_integrations.pages import find_documents
 
 if TYPE_CHECKING:
@@ -80,3 +82,77 @@ def test_a_path_that_names_nothing_is_an_error_and_the_others_go_on(
     found = find_documents([folder / missing, folder / "a.PDF"], on_error=problems.append)
     assert names(found, folder) == ["a.PDF"]
     assert [problem.source for problem in problems] == [str(folder / missing)]
+
+
+def test_pictures_of_cameras_and_browsers_are_found_by_all_their_suffixes(tmp_path: Path) -> None:
+    suffixes = ["jfif", "jif", "JPE", "jpeg", "jpg", "tif", "webp"]
+    for suffix in suffixes:
+        (tmp_path / f"x.{suffix}").touch()
+    (tmp_path / "x.heic").touch()
+    assert [path.suffix[1:] for path in find_documents(tmp_path)] == sorted(suffixes)
+
+
+def test_a_file_without_a_suffix_is_what_its_first_bytes_say(tmp_path: Path) -> None:
+    (tmp_path / "scan").write_bytes(b"\xef\xbb\xbf" + make_pdf())
+    (tmp_path / "README").write_text("BM is how a text may begin", encoding="utf-8")
+    (tmp_path / "empty").touch()
+    (tmp_path / "late").write_bytes(bytes(1024) + make_pdf())
+    (tmp_path / "scan.old").write_bytes(make_pdf())
+    for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF", "BMP"):
+        Image.new("RGB", (60, 40)).save(tmp_path / kind, format=kind)
+    assert names(find_documents(tmp_path), tmp_path) == [
+        "BMP",
+        "GIF",
+        "JPEG",
+        "PNG",
+        "TIFF",
+        "WEBP",
+        "scan",
+    ]
+    assert names(find_documents(tmp_path / "*"), tmp_path)[-1] == "scan"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs")
+def test_nothing_waits_for_a_fifo_without_a_suffix(folder: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    os.mkfifo(folder / "pipe.pdf")
+    assert names(find_documents(folder), folder) == [
+        "a.PDF",
+        "b.pdf",
+        "deep/er/c.jpeg",
+        "pipe.pdf",
+    ]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links")
+def test_a_file_with_several_names_is_listed_once_under_one_that_is_no_link(folder: Path) -> None:
+    (folder / "a link.pdf").symlink_to(folder / "b.pdf")
+    os.link(folder / "b.pdf", folder / "deep" / "hard.pdf")
+    (folder / "nothing.pdf").symlink_to(folder / "nowhere.pdf")
+    assert names(find_documents(folder), folder) == ["b.pdf", "a.PDF", "deep/er/c.jpeg"]
+    assert find_documents(folder / "a link.pdf") == [folder / "a link.pdf"]
+    with pytest.raises(DocumentOpenError, match="no such file or folder"):
+        find_documents(folder / "nothing.pdf")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_a_folder_that_cannot_be_listed_is_one_error_and_all_beside_it_is_found(
+    folder: Path,
+) -> None:
+    let_nobody_in(folder)
+    (folder / "deep").chmod(0o000)
+    problems: list[PageError] = []
+    with as_nobody():
+        found = find_documents([folder, folder / "deep" / "x.pdf"], on_error=problems.append)
+        with pytest.raises(DocumentOpenError, match="cannot be listed"):
+            find_documents(folder)
+    assert names(found, folder) == ["a.PDF", "b.pdf"]
+    assert [str(problem).removeprefix(str(folder)) for problem in problems] == [
+        "/deep: the folder cannot be listed (Permission denied).",
+        "/deep/x.pdf: it cannot be looked at (Permission denied).",
+    ]
+
+
+def test_a_machine_that_opens_no_more_files_is_not_taken_for_an_empty_folder(folder: Path) -> None:
+    with files_left(0), pytest.raises(ResourceError, match="Too many open files"):
+        find_documents(folder, on_error=lambda _: None)

@@ -10,6 +10,7 @@ from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.arguments import listed_ids, utf8
 from vdr_integrations.index.async_twins import in_thread
+from vdr_integrations.index.document_copy import copy_document
 from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.qdrant_server import QdrantServer
@@ -249,6 +250,23 @@ class PageIndex(ABC):
         except BaseException:
             staged.discard()
             raise
+
+    def copy_document(self, source: str, document: DocumentRecord) -> None:
+        """Make a document of the pages of another one, with its vectors and metadata as they are.
+
+        Args:
+            source: Name of the document whose pages are copied; it stays.
+            document: What the index stores about the copy; it replaces a document with the same
+                source.
+
+        Raises:
+            OptionError: There is no document ``source``, or a name that cannot be UTF-8.
+            IndexFormatError: A page is not what was written; nothing is copied.
+            IndexLockedError: Another writer was still at work after ``wait_s``.
+        """
+        utf8("the name of a document", document.source)
+        with self.writing():
+            copy_document(self._engine, utf8("source", source), document)
 
     def update_file_state(self, source: str, file: FileState) -> None:
         """Record that a document's file was checked and still has the same content.

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["DocumentRecord", "FileState", "PageRecord", "PageWarning", "SkippedPage"]
+__all__ = ["NO_FILE", "DocumentRecord", "FileState", "PageRecord", "PageWarning", "SkippedPage"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,11 @@ class FileState:
     size_bytes: int
     modified_ns: int
     checked_ns: int
+
+
+NO_FILE = FileState(sha256="0" * 64, size_bytes=0, modified_ns=0, checked_ns=0)
+"""The state of a document that was not made from a file. No file has it, so ``sync_index`` sees
+such a document as out of date if there is a file of its name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from vdr_integrations.errors import DocumentOpenError
+from vdr_integrations.index.records import NO_FILE
 from vdr_integrations.index.sync.changed_files import (
     UnreadableFileError,
     read_file_state,
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from vdr_integrations.index.records import DocumentRecord
 
 __all__ = ["ChangedFile", "Verification", "verify_index"]
-
-_NO_FILE = "0" * 64
-"""The hash of a document that was not a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ def verify_index(
 
 def _file_state(document: DocumentRecord) -> Literal["changed", "gone", "unreadable"] | None:
     path, known = Path(document.source), document.file
-    if known.sha256 == _NO_FILE or not path.is_absolute():
+    if known.sha256 == NO_FILE.sha256 or not path.is_absolute():
         return None
     try:
         if surely_unchanged(path, known) or read_file_state(path).sha256 == known.sha256:

@@ -1,31 +1,35 @@
-"""What a file is, told by its first bytes. Pure."""
+"""What kind of file some bytes begin. Pure."""
 
 from __future__ import annotations
 
 import re
-from typing import Literal
+from typing import Literal, TypeAlias
 
 __all__ = ["FIRST_BYTES", "FileKind", "kind_of"]
 
-FileKind = Literal["pdf", "image"]
+FileKind: TypeAlias = Literal["pdf", "image"]
 
 FIRST_BYTES = 1024
-"""PDF readers look for the header in this many bytes (ISO 32000-1, annex H, note 13)."""
+"""How many bytes of a file decide its kind. The header of a PDF may follow other bytes."""
 
-_IMAGE = re.compile(
-    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|RIFF....WEBP|II[*+]\0|MM\0[*+]|GIF8[79]a"
-    rb"|BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0",  # a BMP: the sizes of its headers
-    re.DOTALL,
+_PDF = re.compile(rb"%PDF-")
+_IMAGES = (
+    re.compile(rb"\x89PNG\r\n\x1a\n"),
+    re.compile(rb"\xff\xd8\xff"),  # JPEG
+    re.compile(rb"RIFF....WEBP", re.DOTALL),
+    re.compile(rb"II[*+]\0|MM\0[*+]"),  # TIFF
+    re.compile(rb"GIF8[79]a"),
+    # BMP: many texts begin with "BM"; the length of the second header is one of these.
+    re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
 )
-_PDF = b"%PDF-"
 
 
 def kind_of(first_bytes: bytes) -> FileKind | None:
-    """What a file is that begins with these bytes; None if it is neither a PDF nor an image.
+    """The kind of a file; None for a file that is neither a PDF nor an image that is read.
 
     Args:
-        first_bytes: The first 1,024 bytes, or all if the file is shorter.
+        first_bytes: The first :data:`FIRST_BYTES` bytes of the file, or more; or the whole file.
     """
-    if _IMAGE.match(first_bytes):
+    if any(image.match(first_bytes) for image in _IMAGES):
         return "image"
-    return "pdf" if _PDF in first_bytes[:FIRST_BYTES] else None
+    return "pdf" if _PDF.search(first_bytes, 0, FIRST_BYTES) else None

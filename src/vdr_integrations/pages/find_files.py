@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.pages.document_kind import document_kind
+from vdr_integrations.pages.file_names import FileName, FoundFile, key_of, preferred_name
+from vdr_integrations.pages.read_file import refuse_shortage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["IMAGE_SUFFIXES", "PDF_SUFFIX", "find_documents"]
+    from vdr_integrations.pages.file_names import FileKey
 
-PDF_SUFFIX = ".pdf"
-IMAGE_SUFFIXES = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"},
-)
+    OnError = Callable[[PageError], object]
+
+__all__ = ["find_documents", "find_files", "is_absent"]
+
+_ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
 
 def find_documents(
@@ -29,55 +34,97 @@ def find_documents(
 
     - A file is listed, with any suffix.
     - A folder lists the PDFs and images in it and in its subfolders, sorted. The suffix decides,
-      ignoring case. Hidden files and folders are left out; linked folders are not entered.
+      ignoring case; a file without any suffix is listed if its first bytes are those of a PDF or
+      an image. Hidden files and folders are left out, and links to files that are gone; linked
+      folders are not entered.
     - Anything else is a pattern; ``**`` enters folders. A folder that matches lists its documents.
-      A file that matches is listed if it is a PDF or an image by its suffix, and not hidden.
+      A file that matches is listed if a folder would list it.
 
-    A file that is found twice is listed once, at its first place.
+    A file that is found under several names is listed once, at the place of the first name. Names
+    of one file are different spellings of its path, symbolic links, and hard links. It is listed
+    under its first name that is no symbolic link, if it has such a name.
 
     Args:
         paths: One path or several.
-        on_error: Called with the error of a path that names nothing; the other paths are still
-            searched. None raises the error.
+        on_error: Called with the error of a path that names nothing, and of each folder that
+            cannot be listed; everything beside it is still listed. None raises the error.
 
     Returns:
         Paths as they were spelled, in the order of ``paths``.
 
     Raises:
         DocumentOpenError: There is nothing at a path, or a folder cannot be listed.
+        ResourceError: This machine cannot open more files.
     """
-    found: dict[str, Path] = {}
+    found = find_files(paths, on_error=on_error)
+    return [preferred_name(file.names).path for file in found]
+
+
+def find_files(
+    paths: str | Path | Iterable[str | Path],
+    *,
+    on_error: Callable[[PageError], object] | None = None,
+) -> list[FoundFile]:
+    """The files of :func:`find_documents`, each with all names by which it was found."""
+
+    def report(problem: PageError) -> None:
+        if on_error is None:
+            raise problem
+        on_error(problem)
+
+    found: dict[FileKey, FoundFile] = {}
     for path in [paths] if isinstance(paths, str | Path) else paths:
-        try:
-            for document in _expand(Path(path)):
-                found.setdefault(os.path.realpath(document), document)
-        except DocumentOpenError as problem:
-            if on_error is None:
-                raise
-            on_error(problem)
+        for document in _expand(Path(path), report):
+            key = _key(document)
+            if key is not None:
+                name = FileName(document, os.path.islink(document))  # noqa: PTH114  # never raises
+                found.setdefault(key, FoundFile(key, [])).names.append(name)
     return list(found.values())
 
 
-def _expand(path: Path) -> Iterator[Path]:
-    if os.path.exists(path):  # noqa: PTH110  # Path.exists raises on names that are too long
-        yield from _walk(path) if path.is_dir() else [path]
+def is_absent(problem: OSError | ValueError) -> bool:
+    """Whether an error says that nothing is at a path, and not that it cannot be looked at."""
+    return isinstance(problem, ValueError) or problem.errno in _ABSENT
+
+
+def _key(document: Path) -> FileKey | None:
+    """What a file is known by; None for a link to nothing."""
+    try:
+        return key_of(document, document.stat())
+    except (OSError, ValueError) as problem:
+        # Any other trouble is that of who reads the file, and reports it.
+        return None if is_absent(problem) else os.path.abspath(document)  # noqa: PTH100
+
+
+def _expand(path: Path, report: OnError) -> Iterator[Path]:
+    try:
+        path.stat()
+    except (OSError, ValueError) as problem:
+        if not is_absent(problem):
+            reason = getattr(problem, "strerror", None) or type(problem).__name__
+            report(DocumentOpenError(f"it cannot be looked at ({reason}).", source=_shown(path)))
+            return
+    else:
+        yield from _walk(path, report) if path.is_dir() else [path]
         return
-    matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # accepts absolute patterns too
+    matches: list[str] = []
+    if glob.has_magic(str(path)):
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # accepts absolute patterns too
     if not matches:
-        raise DocumentOpenError("there is no such file or folder.", source=str(path))
+        report(DocumentOpenError("there is no such file or folder.", source=_shown(path)))
     for match in map(Path, matches):
         if match.is_dir():
-            yield from _walk(match)
+            yield from _walk(match, report)
         elif _is_document(match):
             yield match
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path, report: OnError) -> Iterator[Path]:
     def refuse(problem: OSError) -> None:
-        raise DocumentOpenError(
-            f"the folder cannot be listed ({type(problem).__name__}).",
-            source=str(problem.filename or folder),
-        ) from problem
+        name = _shown(problem.filename or folder)
+        refuse_shortage(problem, source_name=name)
+        reason = problem.strerror or type(problem).__name__
+        report(DocumentOpenError(f"the folder cannot be listed ({reason}).", source=name))
 
     documents: list[Path] = []
     for parent, folders, files in os.walk(folder, onerror=refuse):
@@ -87,5 +134,9 @@ def _walk(folder: Path) -> Iterator[Path]:
 
 
 def _is_document(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    return not path.name.startswith(".") and (suffix == PDF_SUFFIX or suffix in IMAGE_SUFFIXES)
+    return not path.name.startswith(".") and document_kind(path) is not None
+
+
+def _shown(path: str | Path) -> str:
+    """The path as a message can show it, also if it is not UTF-8."""
+    return os.fspath(path).encode(errors="backslashreplace").decode()

@@ -5,15 +5,13 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeAlias
 
-from vdr_integrations.errors import DocumentOpenError
-from vdr_integrations.pages.file_kind import FIRST_BYTES, FileKind, kind_of
-from vdr_integrations.pages.file_limits import DEFAULT_IMAGE_LIMITS, DEFAULT_RENDER_LIMITS
-from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
+from vdr_integrations.pages.document_kind import first_bytes, named_kind
+from vdr_integrations.pages.file_kind import kind_of
+from vdr_integrations.pages.file_limits import DEFAULT_IMAGE_LIMITS
 from vdr_integrations.pages.images.picture import Picture
 from vdr_integrations.pages.pdf.pdf_document import open_pdf
 from vdr_integrations.pages.pdf.pdf_page import PdfPage
 from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
-from vdr_integrations.pages.read_file import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -46,7 +44,9 @@ def open_document(
         MissingExtraError: A PDF, and PyMuPDF is not installed.
         ResourceError: This machine cannot open more files, or start a process.
     """
-    if _kind(path, name) == "image":
+    # What is neither is refused by the one that its name stands for.
+    kind = kind_of(first_bytes(path, source_name=name)) or named_kind(path)
+    if kind == "image":
         yield [
             Picture(
                 path.absolute(),
@@ -58,15 +58,3 @@ def open_document(
         return
     with open_pdf(path, name=name, password=password, process_limits=process_limits) as document:
         yield document
-
-
-def _kind(path: Path, name: str) -> FileKind:
-    with open_regular(
-        path,
-        source_name=name,
-        max_file_bytes=DEFAULT_RENDER_LIMITS.max_file_bytes,
-        error=DocumentOpenError,
-    ) as (file, _):
-        found = kind_of(file.read(FIRST_BYTES))
-    # What is neither is refused by the one that its name stands for.
-    return found or ("image" if path.suffix.lower() in IMAGE_SUFFIXES else "pdf")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from vdr_integrations.index.document_name import document_path
+from vdr_integrations.index.document_name import document_names
 from vdr_integrations.index.stored_page import StoredPage, page_id
 from vdr_integrations.retrieval.citation import citation, file_name_of
 from vdr_integrations.types import Hit, PageRef
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types import Page
 
-__all__ = ["AnyPage", "FoundPage", "absolute_source", "page_ref_among", "warnings_among"]
+__all__ = ["AnyPage", "FoundPage", "absolute_sources", "page_ref_among", "warnings_among"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,17 +147,20 @@ def warnings_among(metadata: Mapping[str, Any]) -> tuple[str, ...]:
 def _ids(given: str | None, source: str, number: int | None) -> tuple[str, ...]:
     ids = [given] if given else []
     if source and number is not None:
-        names = [source, absolute_source(source)]
+        names = [source, *absolute_sources(source)]
         ids += [page_id(name, number) for name in names]
     return tuple(dict.fromkeys(ids))
 
 
-def absolute_source(source: str) -> str:
-    """The absolute POSIX path of a document, as indexes name it; or the name as it is."""
+def absolute_sources(source: str) -> list[str]:
+    """The absolute POSIX paths by which an index may name a document; or the name as it is.
+
+    There are two if the source is a symbolic link: its own path, and that of the file.
+    """
     try:
-        return document_path(source).as_posix()
+        return document_names(source)
     except (OSError, ValueError, RuntimeError):  # not the path of a file
-        return source
+        return [source]
 
 
 def _whole_number(found: object) -> int | None:

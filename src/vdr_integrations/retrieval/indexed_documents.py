@@ -6,8 +6,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.document_name import other_name_of
 from vdr_integrations.index.stored_page import page_id
-from vdr_integrations.retrieval.found_page import FoundPage, absolute_source
+from vdr_integrations.retrieval.found_page import FoundPage, absolute_sources
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
@@ -18,15 +19,16 @@ __all__ = ["document_named", "page_of_document", "pages_of_ref"]
 
 
 def document_named(index: PageIndex, name: str) -> DocumentRecord:
-    """The only document with this source, path or file name.
+    """The only document with this source, path or file name; links lead to their file.
 
     Raises:
         OptionError: No document has the name, or several have it.
     """
     found: DocumentRecord | None = None
     if _is_utf8(name):  # an index stores names as UTF-8, so no document has another name
-        found = index.document(name) or index.document(absolute_source(name))
-        found = found or _document_of_file_name(index, name)
+        names = dict.fromkeys([name, *absolute_sources(name)])
+        found = next(filter(None, map(index.document, names)), None)
+        found = found or _document_of_file_name(index, name) or _document_of_link(index, name)
     if found is None:
         raise OptionError(
             f"the index has no document {name!r}; copy the name from a search result or from the "
@@ -43,6 +45,12 @@ def _document_of_file_name(index: PageIndex, name: str) -> DocumentRecord | None
             f"{', '.join(one.source for one in same[:5])}."
         )
     return same[0] if same else None
+
+
+def _document_of_link(index: PageIndex, name: str) -> DocumentRecord | None:
+    """The document whose file has this name too, as a hard link."""
+    other = other_name_of(name, (one.source for one in index.documents()))
+    return None if other is None else index.document(other)
 
 
 def _is_utf8(text: str) -> bool:

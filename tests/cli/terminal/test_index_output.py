@@ -81,6 +81,7 @@ def test_json_names_what_was_done_and_what_failed(
         "changed": [],
         "unchanged": [],
         "removed": [],
+        "missing": [],
         "warnings": [],
         "pages_encoded": 2,
     }

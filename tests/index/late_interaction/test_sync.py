@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from PIL import Image
 from tests.index.documents import write_pdf, write_png
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
     from tests.index.late_interaction.conftest import Location
 
@@ -189,6 +189,23 @@ def test_a_pair_of_encoders_keeps_a_vector_of_each_page_beside_those_of_its_toke
     query = pair.multi_vector.encode_queries(["apples"])[0]
     assert recalling.search(query, dense_query=vectors[1]) == recalling.search(query)
     assert sync_index(recalling, pair, [docs]).pages_encoded == 0
+
+
+def test_a_moved_file_keeps_both_kinds_of_vectors_and_nothing_is_encoded(
+    recalling: LateInteractionIndex, pair: PairedEncoder, docs: Path
+) -> None:
+    sync_index(recalling, pair, [docs])
+    before = recalling.get(recalling.page_ids(), with_vectors=True)
+    moved = docs.rename(docs.with_name("moved"))
+    report = sync_index(recalling, pair, [moved])
+    assert (len(report.added), len(report.removed), report.pages_encoded) == (2, 2, 0)
+    after = recalling.get(recalling.page_ids(), with_vectors=True)
+    for old, new in zip(before, after, strict=True):
+        assert new.source == old.source.replace("/docs/", "/moved/")
+        assert (new.page_ref, new.grid, new.text) == (old.page_ref, old.grid, old.text)
+        assert np.array_equal(np.asarray(new.vectors), np.asarray(old.vectors))
+        assert np.array_equal(np.asarray(new.dense), np.asarray(old.dense))
+    assert recalling.clean_up() == 0
 
 
 def test_token_vectors_alone_do_not_go_into_an_index_with_dense_ones(

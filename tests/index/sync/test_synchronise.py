@@ -164,6 +164,7 @@ def test_documents_gone_from_a_given_folder_are_dropped_and_others_stay(
     elsewhere = write_pdf(tmp_path / "elsewhere" / "e.pdf", ["elsewhere"])
     sync_index(index, encoder, [docs, elsewhere])
     (docs / "deep" / "b.pdf").unlink()
+    (docs / "deep").rmdir()
     elsewhere.unlink()
     report = sync_index(index, encoder, [docs])
     assert report.removed == [f"{docs.as_posix()}/deep/b.pdf"]

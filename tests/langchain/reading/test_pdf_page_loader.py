@@ -14,6 +14,7 @@ import pytest
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents.base import Blob
 from tests.page_warnings import WARNING
+from tests.unprivileged import as_nobody, let_nobody_in
 
 from vdr_integrations import open_pdf
 from vdr_integrations.errors import (
@@ -123,6 +124,32 @@ def test_a_folder_gives_the_pdfs_below_it_by_name(make_pdf: MakePdf) -> None:
     (first.parent / "notes.txt").write_text("no PDF")
     sources = [d.metadata["source"] for d in PDFPageLoader(first.parent).load()]
     assert sources == [str(first), str(second)]
+
+
+def test_a_pdf_without_a_suffix_is_read_and_a_file_is_read_under_one_name(
+    make_pdf: MakePdf,
+) -> None:
+    scan = make_pdf("in/scan", ["one"])
+    (scan.parent / "LICENSE").write_text("no PDF")
+    (scan.parent / "a link.pdf").symlink_to(scan)
+    sources = [d.metadata["source"] for d in PDFPageLoader(scan.parent).load()]
+    assert sources == [str(scan)]
+
+
+def test_a_folder_that_cannot_be_listed_is_left_out_and_the_rest_is_read(
+    make_pdf: MakePdf, page_store: PageStore
+) -> None:
+    report, locked = make_pdf("in/a.pdf", ["one"]), make_pdf("in/sub/b.pdf", ["two"])
+    PDFPageLoader(report).load()
+    let_nobody_in(report.parent, page_store.root)
+    locked.parent.chmod(0o000)
+    errors: list[PageError] = []
+    with as_nobody():
+        documents = PDFPageLoader(report.parent, on_error=errors.append).load()
+        with pytest.raises(DocumentOpenError, match="the folder cannot be listed"):
+            PDFPageLoader(report.parent).load()
+    assert [document.metadata["source"] for document in documents] == [str(report)]
+    assert [error.source for error in errors] == [str(locked.parent)]
 
 
 def test_a_folder_without_pdfs_is_refused(tmp_path: Path) -> None:

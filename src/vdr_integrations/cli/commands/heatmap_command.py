@@ -120,10 +120,10 @@ def _ranked(searcher: PageSearcher, question: str, rank: int) -> Hit:
 
 
 def _named(searcher: PageSearcher, question: str, source: Path, page_number: int) -> Hit:
-    from vdr_integrations.index.document_name import document_path
+    from vdr_integrations.index.document_name import document_names
     from vdr_integrations.index.stored_page import page_id
 
-    names = dict.fromkeys([document_path(source).as_posix(), str(source)])
+    names = dict.fromkeys([*document_names(source), str(source)])
     index = searcher.index
     pages = index.get([page_id(name, page_number) for name in names])
     if not pages:

@@ -21,6 +21,7 @@ from vdr_integrations.cli.options.compression_option import COMPRESSION_HELP, pa
 from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
 from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
 from vdr_integrations.cli.terminal.sync_report_display import (
+    show_missing,
     show_report,
     show_report_as_json,
     show_troubles,
@@ -106,6 +107,14 @@ def index_command(
             metavar="MIB", help="Memory that each of these processes may have. (default: 2048)"
         ),
     ] = None,
+    drop_missing: Annotated[
+        bool,
+        typer.Option(
+            "--drop-missing",
+            help="Also remove documents whose files cannot be found, although perhaps only a disk "
+            "is not mounted: the folder is empty, or does not exist.",
+        ),
+    ] = False,
     password_env: PasswordOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -113,7 +122,10 @@ def index_command(
 ) -> None:
     """Index documents, or update an index. Unchanged documents are skipped, gone ones removed.
 
-    Exit codes: 0 done, 1 error, 2 wrong usage, 3 some files or pages could not be indexed.
+    Moved files are not encoded again.
+
+    Exit codes: 0 done, 1 error, 2 wrong usage, 3 some files or pages could not be indexed, or
+    files of indexed documents cannot be found.
     """
     settings = EncoderOptions(
         model=model,
@@ -140,17 +152,19 @@ def index_command(
             workers=workers,
             page_timeout_s=page_timeout,
             page_memory_mb=page_memory,
+            drop_missing=drop_missing,
             wait_s=wait,
         )
     show_troubles(report)
-    if not (report.indexed or report.removed or report.failed):
+    show_missing(report)
+    if not (report.indexed or report.removed or report.failed or report.missing):
         say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
         raise typer.Exit(ExitCode.ERROR)
     if as_json:
         show_report_as_json(report)
     else:
         show_report(report)
-    if report.failed:
+    if report.failed or report.missing:
         raise typer.Exit(ExitCode.PARTIAL if report.indexed else ExitCode.ERROR)
 
 
@@ -164,6 +178,7 @@ def _update(
     workers: int | None,
     page_timeout_s: float | None,
     page_memory_mb: int | None,
+    drop_missing: bool,
     wait_s: float,
 ) -> SyncReport:
     from vdr_integrations.cli.options.indexes import searcher_to_write
@@ -181,6 +196,7 @@ def _update(
                 render_workers=workers,
                 page_timeout_s=page_timeout_s,
                 page_memory_mb=page_memory_mb,
+                drop_missing=drop_missing,
                 on_progress=on_progress,
             )
         if report.changed or report.removed:

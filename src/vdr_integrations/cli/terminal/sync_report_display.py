@@ -1,4 +1,4 @@
-"""Result of ``vdr index``: a summary on stdout, failures and warnings on stderr."""
+"""Result of ``vdr index``: a summary on stdout, and all that is wrong on stderr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from vdr_integrations.cli.terminal.json_output import say_json
 if TYPE_CHECKING:
     from vdr_integrations.index import SyncReport
 
-__all__ = ["show_report", "show_report_as_json", "show_troubles"]
+__all__ = ["show_missing", "show_report", "show_report_as_json", "show_troubles"]
+
+_SHOWN = 10
+"""How many missing documents are named at most; a disk may hold a hundred thousand."""
 
 
 def show_troubles(report: SyncReport) -> None:
@@ -47,12 +50,32 @@ def _show_table(names: tuple[str, str, str], rows: list[tuple[str, str, str]]) -
     Console(stderr=True).print(table)
 
 
+def show_missing(report: SyncReport) -> None:
+    """The documents whose files cannot be found, and what to do, on stderr."""
+    count = len(report.missing)
+    if not count:
+        return
+    for source in report.missing[:_SHOWN]:
+        sys.stderr.write(f"missing: {one_line(source)}\n")
+    if count > _SHOWN:
+        sys.stderr.write(f"missing: and {count - _SHOWN} more (--json lists all)\n")
+    documents, they = (
+        ("1 document", "It stays") if count == 1 else (f"{count} documents", "They stay")
+    )
+    say_error(
+        f"the files of {documents} cannot be found, but perhaps only a disk is not mounted: the "
+        f"folder is empty, or cannot be listed. {they} in the index. Mount the disk and run this "
+        f"again; if the files are gone, add --drop-missing."
+    )
+
+
 def show_report(report: SyncReport) -> None:
     """The summary of an indexing run, as one line on stdout."""
+    missing = f", {len(report.missing)} missing" if report.missing else ""
     failures = f", {len(report.failed)} failed" if report.failed else ""
     sys.stdout.write(
         f"{len(report.added)} added, {len(report.changed)} changed, "
-        f"{len(report.unchanged)} unchanged, {len(report.removed)} removed{failures}; "
+        f"{len(report.unchanged)} unchanged, {len(report.removed)} removed{missing}{failures}; "
         f"{report.pages_encoded} pages encoded\n"
     )
 
@@ -64,6 +87,7 @@ def show_report_as_json(report: SyncReport) -> None:
         "changed": report.changed,
         "unchanged": report.unchanged,
         "removed": report.removed,
+        "missing": report.missing,
         "failed": [
             {"source": one.source, "page_number": one.page_number, "reason": one.error.reason}
             for one in report.failed

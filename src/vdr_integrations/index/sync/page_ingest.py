@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
+from vdr_integrations.index.records import NO_FILE, DocumentRecord, PageRecord
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
 
 __all__ = ["GivenPage", "PageIngest"]
-
-# No file has this state, so sync_index, which reads the file, sees these pages as out of date.
-_NO_FILE = FileState(sha256="0" * 64, size_bytes=0, modified_ns=0, checked_ns=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +118,7 @@ class PageIngest:
             try:
                 for start in range(0, len(pages), self.batch_pages):
                     self._stage(staged, pages[start : start + self.batch_pages])
-                staged.commit(DocumentRecord(source, file=_NO_FILE, total_pages=total))
+                staged.commit(DocumentRecord(source, file=NO_FILE, total_pages=total))
             except BaseException:
                 staged.discard()
                 raise

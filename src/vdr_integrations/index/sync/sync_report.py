@@ -46,22 +46,27 @@ class SyncReport:
     """What :func:`sync_index` did, document by document, in the order of processing.
 
     Attributes:
-        added: Documents that were new.
-        changed: Documents that were encoded again.
+        added: Documents that were new. A file that was moved or renamed is new under its new name,
+            but its pages are copied and not encoded again.
+        changed: Documents whose file has other bytes than before.
         unchanged: Documents that were left as they are.
-        removed: Documents that were removed, because the file is gone or cannot be read as a
-            document any more.
+        removed: Documents that were removed, because the file is gone, was found under another
+            name, or cannot be read as a document any more.
+        missing: Documents whose file cannot be found, and that stay, because the file may be back
+            later: the folder above it is empty, or a given path does not exist or cannot be listed.
+            Perhaps a disk is not mounted. ``sync_index(drop_missing=True)`` removes them.
         failed: Documents and pages that are not in the index. A page that failed in an earlier
             run is listed again as long as its document does not change.
         warnings: Of pages that are in the index. They are listed again as long as the document does
             not change.
-        pages_encoded: Number of pages that were encoded.
+        pages_encoded: Number of pages that were encoded; copied pages do not count.
     """
 
     added: list[str] = field(default_factory=list[str])
     changed: list[str] = field(default_factory=list[str])
     unchanged: list[str] = field(default_factory=list[str])
     removed: list[str] = field(default_factory=list[str])
+    missing: list[str] = field(default_factory=list[str])
     failed: list[SyncFailure] = field(default_factory=list[SyncFailure])
     warnings: list[SyncWarning] = field(default_factory=list[SyncWarning])
     pages_encoded: int = 0

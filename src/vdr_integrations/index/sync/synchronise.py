@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
+import stat
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.torch_threads import core_count
-from vdr_integrations.errors import DocumentOpenError, PageError
-from vdr_integrations.index.document_name import document_path
+from vdr_integrations.errors import DocumentOpenError, IndexFormatError, OptionError, PageError
+from vdr_integrations.index.records import NO_FILE
 from vdr_integrations.index.sync.changed_files import (
     UnreadableFileError,
     read_file_state,
     surely_unchanged,
 )
 from vdr_integrations.index.sync.document_draft import Draft
+from vdr_integrations.index.sync.moved_files import find_moved
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
+from vdr_integrations.index.sync.survey import Absence, survey_files
 from vdr_integrations.index.sync.sync_report import (
     SyncFailure,
     SyncProgress,
     SyncReport,
     SyncWarning,
 )
-from vdr_integrations.pages import find_documents
 from vdr_integrations.pages.drawing.draw_ahead import ahead, look_ahead, own_lane
 from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.pages.read_file import refuse_shortage
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.sync.page_encoding import SyncEncoder
+    from vdr_integrations.index.sync.survey import Survey
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.processes.process_pool import Lane
 
@@ -55,20 +59,36 @@ def sync_index(
     render_workers: int | None = None,
     page_timeout_s: float | None = None,
     page_memory_mb: int | None = None,
+    drop_missing: bool = False,
     on_progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Index new and changed files under ``paths``, and remove documents whose files are gone.
 
     Files that did not change are skipped: by size and modification time, or by their SHA-256 if
-    these cannot decide. Documents outside ``paths`` stay. Each document is committed when its last
-    page is encoded, so the next run continues a run that was interrupted. At most ``batch_pages``
-    page images are in memory at a time.
+    these cannot decide. Each document is committed when its last page is encoded, so the next run
+    continues a run that was interrupted. At most ``batch_pages`` page images are in memory at a
+    time.
+
+    A file is gone if the nearest folder above it that exists holds other files. Its document is
+    removed if it is in one of the folders, or fits one of the patterns. If that folder is empty,
+    perhaps a disk is not mounted: the document stays, and ``missing`` names it. The same is true
+    of all documents of a path that does not exist, or of a folder that cannot be listed; that path
+    is in ``failed`` too.
+
+    A file that was moved or renamed is recognised by its SHA-256. Its pages are copied with their
+    metadata, and not encoded again; then the document of the old name is removed, wherever it was.
+    Other documents outside ``paths`` stay.
+
+    A file with several names (symbolic and hard links) is one document. Its name is a name under
+    which it is known and which is no symbolic link; else one that is no link; else a known one.
+    The documents of its other names are removed.
 
     Args:
         index: A dense or late-interaction index. Other writers are locked out meanwhile.
         encoder: The encoder that made the index; for an index with dense vectors beside token
             vectors, a ``PairedEncoder`` of the two encoders that made it.
-        paths: PDFs, images and folders; folders are searched recursively.
+        paths: PDFs, images, folders and patterns, see ``find_documents``; folders are searched
+            recursively.
         password: Password of encrypted PDFs.
         batch_pages: Number of pages that the encoder gets at once, at least 1; None uses what it
             accepts in one batch, and at least 32.
@@ -78,6 +98,8 @@ def sync_index(
         page_timeout_s: CPU time that a process may use to open a file, and for each page, in
             seconds; None allows 60.
         page_memory_mb: Address space that a process may have, in MiB; None allows 2,048.
+        drop_missing: Also remove the documents that would be in ``missing``. A path that does not
+            exist is then no failure, if documents of it were known.
         on_progress: Called after each document and each batch.
 
     Returns:
@@ -112,7 +134,7 @@ def sync_index(
             process_limits=limits,
             on_progress=on_progress,
         )
-        return run.over([Path(path) for path in paths])
+        return run.over([Path(path) for path in paths], drop_missing=drop_missing)
 
 
 class _Run:
@@ -139,13 +161,18 @@ class _Run:
         self._report = SyncReport()
         # A document whose record was altered is indexed again as if it were new.
         self._known = {one.source: one for one in index.documents(skip_altered=True)}
+        self._sha256 = {source: one.file.sha256 for source, one in self._known.items()}
+        self._unread: set[str] = set()
         self._done = 0
         self._total = 0
 
-    def over(self, paths: list[Path]) -> SyncReport:
-        self._drop_gone(paths)
-        found = self._find(paths)
-        self._total = len(found)
+    def over(self, paths: list[Path], *, drop_missing: bool) -> SyncReport:
+        survey = survey_files(paths, self._known, drop_missing=drop_missing)
+        for error in survey.errors:
+            self._fail(error.source, error)
+        self._total = len(survey.found)
+        copied = self._copy_moved(survey)
+        found = [path for path in survey.found if path.as_posix() not in copied]
         try:
             with own_lane(max(self._workers, 1)) as lane:
                 for step in look_ahead(self._steps(found, lane), ahead(self._workers)):
@@ -155,23 +182,44 @@ class _Run:
         except BaseException:
             self._batches.abandon()
             raise
+        # Only now: pages of these documents were needed for copies.
+        self._drop(survey)
         self._report.pages_encoded = self._batches.pages_encoded
         self._notify("")
         return self._report
 
-    def _drop_gone(self, paths: list[Path]) -> None:
-        # A given path that does not exist removes nothing: it may be an unmounted disk or a typo.
-        folders = [path.resolve() for path in paths if path.is_dir()]
+    def _copy_moved(self, survey: Survey) -> set[str]:
+        """Copy the pages of files that are known under another name; returns their new names."""
+        copied: set[str] = set()
+        for moved in find_moved(survey, self._known):
+            self._notify(moved.source)
+            document = replace(moved.holder, source=moved.source, file=moved.file)
+            try:
+                self._index.copy_document(moved.holder.source, document)
+            except (IndexFormatError, OptionError):  # its pages were altered: it is encoded
+                continue
+            self._sha256[moved.source] = moved.file.sha256
+            copied.add(moved.source)
+            is_new = moved.source not in self._known
+            (self._report.added if is_new else self._report.changed).append(moved.source)
+            self._fail_skipped(document)
+            self._done += 1
+        return copied
+
+    def _drop(self, survey: Survey) -> None:
+        found = {self._sha256.get(path.as_posix()) for path in survey.found}
+        found -= {None, NO_FILE.sha256}
         for source in self._known:
-            path = Path(source)
-            if _is_gone(path) and any(path.is_relative_to(folder) for folder in folders):
+            absence = survey.absent.get(source)
+            if source in survey.superseded:
+                if survey.superseded[source] not in self._unread:
+                    self._remove(source)
+            elif absence is Absence.DROPPED or (
+                source in survey.movable and self._sha256.get(source) in found
+            ):
                 self._remove(source)
-
-    def _find(self, paths: list[Path]) -> list[Path]:
-        def note(error: PageError) -> None:
-            self._fail(error.source, error)
-
-        return list(dict.fromkeys(map(document_path, find_documents(paths, on_error=note))))
+            elif absence is Absence.LISTED:
+                self._report.missing.append(source)
 
     def _steps(self, found: list[Path], lane: Lane) -> Iterator[Callable[[], None]]:
         """Everything to do, in order. Drawing of a page begins when its step is yielded."""
@@ -189,13 +237,16 @@ class _Run:
         known = self._known.get(source)
         try:
             source.encode()
-            state = self._new_state(path, known)
+            is_file = _is_file(path)
+            state = self._new_state(path, known) if is_file else None
         except UnicodeEncodeError:
             shown = source.encode(errors="backslashreplace").decode()
             error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
+            self._unread.add(source)
             self._fail(shown, error)
             return
         except UnreadableFileError as error:
+            self._unread.add(source)
             self._fail(source, error)
             return
         except DocumentOpenError as error:
@@ -230,6 +281,9 @@ class _Run:
 
     def _keep(self, known: DocumentRecord) -> None:
         self._report.unchanged.append(known.source)
+        self._fail_skipped(known)
+
+    def _fail_skipped(self, known: DocumentRecord) -> None:
         for page in known.skipped:
             error = PageError(page.reason, source=known.source, page_number=page.page_number)
             self._fail(known.source, error, page_number=page.page_number)
@@ -267,6 +321,7 @@ class _Run:
                 self._remove_if_known(draft.source)
                 continue
             draft.commit()
+            self._sha256[draft.source] = draft.file.sha256
             listed = self._report.changed if draft.replaces else self._report.added
             listed.append(draft.source)
             self._report.warnings += [
@@ -285,6 +340,7 @@ class _Run:
             self._remove(source)
 
     def _remove(self, source: str) -> None:
+        self._sha256.pop(source, None)
         if self._index.remove_document(source):
             self._report.removed.append(source)
 
@@ -301,6 +357,11 @@ class _Run:
                     source=source,
                 )
             )
+
+
+def _is_file(path: Path) -> bool:
+    with _reading(path.as_posix()):
+        return stat.S_ISREG(path.stat().st_mode)
 
 
 def _workers(encoding: PageEncoding) -> int:
@@ -321,13 +382,3 @@ def _reading(source: str) -> Generator[None]:
         refuse_shortage(error, source_name=source)
         reason = f"it cannot be read ({error.strerror or type(error).__name__})."
         raise UnreadableFileError(reason, source=source) from error
-
-
-def _is_gone(path: Path) -> bool:
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False

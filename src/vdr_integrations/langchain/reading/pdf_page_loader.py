@@ -10,6 +10,7 @@ from langchain_core.document_loaders import BaseLoader
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, find_documents, open_pdf
+from vdr_integrations.pages.document_kind import document_kind
 from vdr_integrations.pages.on_error import LoadErrors, OnError, error_handler
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
@@ -109,11 +110,12 @@ class PDFPageLoader(BaseLoader):
     def _pdf_paths(self, on_error: LoadErrors) -> list[Path]:
         found = find_documents(self._paths, on_error=on_error)
         # Folders may hold image files too; a path that the caller named is read with any suffix.
-        pdfs = [path for path in found if path.suffix.lower() == ".pdf" or path in self._paths]
+        pdfs = [path for path in found if path in self._paths or document_kind(path) == "pdf"]
         if not pdfs:
             on_error(
                 DocumentOpenError(
-                    "found no PDFs; in folders, only files whose names end in .pdf are read.",
+                    "found no PDFs; in folders, only files that end in .pdf are read, and PDFs "
+                    "without any suffix.",
                     source=", ".join(map(str, self._paths)) or "an empty list of paths",
                 )
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
 from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.pages.on_error import LoadErrors, OnError
+from vdr_integrations.retrieval.found_page import absolute_sources
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
@@ -159,5 +159,4 @@ def _source_of(file: PdfFile, *, remote: bool) -> str | None:
     """The name of a document; None for bytes, whose digest becomes their name."""
     if isinstance(file, bytes | bytearray | BytesIO):
         return None
-    # Links are not followed: two links to one file are two documents.
-    return str(file) if remote else os.path.abspath(file)  # noqa: PTH100
+    return str(file) if remote else absolute_sources(str(file))[0]
