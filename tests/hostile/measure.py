@@ -23,7 +23,7 @@ _OPEN = """
 import logging, pathlib, sys
 from vdr_integrations import open_image, open_pdf
 from vdr_integrations.errors import VdrError
-from vdr_integrations.pages.find_files import IMAGE_SUFFIXES
+from vdr_integrations.pages.document_kind import named_kind
 from vdr_integrations.types import PixelBudget
 import pymupdf
 
@@ -33,7 +33,7 @@ def say():
 
 began, budget, path = say(), PixelBudget(max_visual_tokens=16), pathlib.Path(sys.argv[1])
 try:
-    if path.suffix in IMAGE_SUFFIXES:
+    if named_kind(path) == "image":
         open_image(path, process_limits=None).render(budget)
         said = "drawn"
     else:

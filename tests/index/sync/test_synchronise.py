@@ -4,14 +4,14 @@ import errno
 import os
 import sys
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
 from PIL import Image
 from tests.index.documents import PageCounter, write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.index.other_writer import writing_elsewhere
-from tests.machine import files_left
+from tests.machine import end_processes_at_once, files_left
 from tests.pdfs import count_loads, hang_on_page
 
 from vdr_integrations import load_encoder, open_pdf
@@ -203,15 +203,15 @@ def test_a_document_is_closed_before_the_next_one_is_opened(
 ) -> None:
     opened: list[PdfDocument] = []
 
-    def open_next(path: Path, *, password: str | None, name: str) -> PdfDocument:
+    def open_next(path: Path, **options: Any) -> PdfDocument:
         for earlier in opened:
             with pytest.raises(DocumentOpenError, match="the document is closed"):
                 earlier[0].text  # noqa: B018  # reading it raises
-        opened.append(open_pdf(path, password=password, name=name))
+        opened.append(open_pdf(path, **options))
         return opened[-1]
 
-    monkeypatch.setattr("vdr_integrations.index.sync.document_draft.open_pdf", open_next)
-    sync_index(index, encoder, [docs])
+    monkeypatch.setattr("vdr_integrations.pages.open_document.open_pdf", open_next)
+    sync_index(index, encoder, [docs], render_workers=0)
     assert len(opened) == 2
 
 
@@ -286,12 +286,13 @@ def test_a_page_that_hangs_mupdf_is_named_and_the_rest_of_its_document_is_indexe
 
 
 def test_a_machine_that_starts_no_process_stops_the_run_and_old_pages_stay(
-    index: DenseIndex, encoder: DenseEncoder, docs: Path
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sync_index(index, encoder, [docs])
     before = sources(index)
     write_pdf(docs / "a.pdf", ["plums", "pears"])
-    with files_left(12), pytest.raises(ResourceError, match="render_workers=0"):
+    end_processes_at_once(monkeypatch)
+    with pytest.raises(ResourceError, match="render_workers=0"):
         sync_index(index, encoder, [docs], render_workers=1)
     assert (sources(index), index.count_pages()) == (before, 4)
     report = sync_index(index, encoder, [docs], render_workers=0)
@@ -310,7 +311,7 @@ def test_a_machine_that_opens_no_more_files_stops_the_run_and_old_pages_stay(
                 machine.enter_context(files_left(0))
 
         with pytest.raises(ResourceError, match=r"a\.pdf: .*Too many open files.*ulimit -n"):
-            sync_index(index, encoder, [docs], on_progress=run_short)
+            sync_index(index, encoder, [docs], on_progress=run_short, render_workers=0)
     assert (len(sources(index)), index.count_pages()) == (3, 4)
 
 

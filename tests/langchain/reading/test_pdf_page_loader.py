@@ -13,7 +13,7 @@ import pymupdf
 import pytest
 from langchain_core.document_loaders import BaseBlobParser, BaseLoader
 from langchain_core.documents.base import Blob
-from tests.page_warnings import WARNING
+from tests.page_warnings import WARNING, spoil_a_picture
 from tests.unprivileged import as_nobody, let_nobody_in
 
 from vdr_integrations import open_pdf
@@ -254,9 +254,9 @@ def test_a_page_that_the_store_does_not_take_can_be_passed_over(
 
 
 def test_warnings_of_a_page_are_metadata_and_logged_once(
-    make_pdf: MakePdf, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    make_pdf: MakePdf, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = make_pdf("a.pdf", ["apples", "pears"])
+    path = spoil_a_picture(make_pdf("a.pdf", ["apples", "pears"]), 2)
     with caplog.at_level(logging.WARNING, logger="vdr_integrations"):
         whole, partly = PDFPageLoader(path).load()
     assert "warnings" not in whole.metadata

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import stat
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -237,8 +236,7 @@ class _Run:
         known = self._known.get(source)
         try:
             source.encode()
-            is_file = _is_file(path)
-            state = self._new_state(path, known) if is_file else None
+            state = self._new_state(path, known)
         except UnicodeEncodeError:
             shown = source.encode(errors="backslashreplace").decode()
             error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
@@ -357,11 +355,6 @@ class _Run:
                     source=source,
                 )
             )
-
-
-def _is_file(path: Path) -> bool:
-    with _reading(path.as_posix()):
-        return stat.S_ISREG(path.stat().st_mode)
 
 
 def _workers(encoding: PageEncoding) -> int:

@@ -279,7 +279,8 @@ class ProcessPool:
 
     def _to_close(self, server: _Server) -> list[int]:
         held = () if server.child is None else server.child.open_keys
-        return [key for key in held if key in self._closed_keys]
+        needed = {job.key for job in self._jobs}  # pages that were begun before it was closed
+        return [key for key in held if key in self._closed_keys and key not in needed]
 
     def _start_servers(self) -> None:
         waiting = sum(server.job is None for server in self._servers)
