@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.defaults import DEFAULT_HITS
@@ -12,6 +13,7 @@ from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.page_ingest import PageIngest
 from vdr_integrations.pages import PageStore
 from vdr_integrations.pages.page_inputs import open_page
+from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
 from vdr_integrations.retrieval.explaining import prompt_of, question_grids
 from vdr_integrations.retrieval.found_page import FoundPage
 from vdr_integrations.retrieval.heatmap import HeatMap
@@ -62,6 +64,7 @@ class PageSearcher:
     Attributes:
         page_store: Where images of pages are kept.
         password: Password of encrypted PDFs whose pages are drawn again.
+        process_limits: Limits of the process that draws them; None draws in this process.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class PageSearcher:
         recall: DenseEncoder | EncoderOptions | None = None,
         page_store: PageStore | str | Path | None = None,
         password: str | None = None,
+        process_limits: ProcessLimits | None = DEFAULT_PROCESS_LIMITS,
         late_only: bool = False,
     ) -> None:
         """Open and load nothing yet.
@@ -85,15 +89,17 @@ class PageSearcher:
                 load it with: use these vectors to select candidates first.
             page_store: Store or folder; None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
             password: Password of encrypted PDFs.
+            process_limits: Limits of the process that draws pages again; None draws in this one.
             late_only: Refuse an index of one vector a page.
 
         Raises:
             OptionError: ``index`` is something else.
         """
-        self._made_of = (encoder, recall, late_only)
+        self._made_of = {"encoder": encoder, "recall": recall, "late_only": late_only}
         self._parts = IndexAndEncoders(index, encoder, recall, late_only=late_only)
         self.page_store = page_store if isinstance(page_store, PageStore) else PageStore(page_store)
         self.password = password
+        self.process_limits = process_limits
 
     @property
     def index(self) -> PageIndex:
@@ -135,7 +141,8 @@ class PageSearcher:
 
         They come from the page store, or are drawn again at the size that the index was made with.
         """
-        return PagePictures(self.page_store, self._parts.pixel_budget(), self.password)
+        budget = self._parts.pixel_budget()
+        return PagePictures(self.page_store, budget, self.password, self.process_limits)
 
     def create(
         self,
@@ -481,20 +488,10 @@ class PageSearcher:
         if shared is not None:
             shared.__reduce__()  # refuses what cannot be pickled
         index = None if shared is None else shared.location
-        return _made_again, (index, *self._made_of, self.page_store)
+        kept = {"page_store": self.page_store, "process_limits": self.process_limits}
+        made_again = partial(PageSearcher, index, **self._made_of, **kept)
+        return made_again, ()
 
     def __repr__(self) -> str:
         """The place of the index."""
         return f"PageSearcher({self._parts.shared})"
-
-
-def _made_again(
-    index: IndexLocation | None,
-    encoder: MultiVectorEncoder | DenseEncoder | EncoderOptions | None,
-    recall: DenseEncoder | EncoderOptions | None,
-    late_only: bool,  # noqa: FBT001  # of this module
-    page_store: PageStore,
-) -> PageSearcher:
-    return PageSearcher(
-        index, encoder=encoder, recall=recall, page_store=page_store, late_only=late_only
-    )

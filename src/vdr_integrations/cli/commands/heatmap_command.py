@@ -14,6 +14,7 @@ from vdr_integrations.cli.options.common_options import (
     DtypeOption,
     ModelPlaceOption,
     PasswordOption,
+    WorkersOption,
     password_in,
 )
 from vdr_integrations.cli.options.questions import asked_questions
@@ -23,6 +24,7 @@ from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
+from vdr_integrations.pages.process_limits import process_limits
 
 if TYPE_CHECKING:
     from vdr_integrations.retrieval import HeatMap, PageSearcher
@@ -79,6 +81,7 @@ def heatmap_command(
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     password_env: PasswordOption = None,
+    workers: WorkersOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Draw where on a page the words of a question match."""
@@ -88,6 +91,7 @@ def heatmap_command(
         from vdr_integrations.retrieval import PageSearcher
 
         asked, password = asked_questions(question), password_in(password_env)
+        limits = process_limits(render_workers=workers)
         if len(asked) > 1:
             raise OptionError(f"a heat map shows one question, and stdin has {len(asked)}.")
         if out == STDOUT and as_json:
@@ -95,7 +99,9 @@ def heatmap_command(
         if (source is None) != (page is None) or (hit is not None and source is not None):
             raise OptionError("name the page by --hit, or by --source and --page together.")
         with opened_index(index) as opened:
-            searcher = PageSearcher(opened, encoder=settings, password=password, late_only=True)
+            searcher = PageSearcher(
+                opened, encoder=settings, password=password, process_limits=limits, late_only=True
+            )
             found = (
                 _ranked(searcher, asked[0], 1 if hit is None else hit)
                 if source is None or page is None

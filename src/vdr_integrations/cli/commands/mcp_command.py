@@ -12,10 +12,12 @@ from vdr_integrations.cli.options.common_options import (  # typer reads them
     IndexOption,
     ModelPlaceOption,
     PasswordOption,
+    WorkersOption,
     password_in,
 )
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.pages.process_limits import process_limits
 
 if TYPE_CHECKING:
     from vdr_integrations.agents.page_service import PageService
@@ -30,6 +32,7 @@ def mcp_command(
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
     password_env: PasswordOption = None,
+    workers: WorkersOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve an index to agents (Model Context Protocol over stdin and stdout), read-only."""
@@ -38,6 +41,7 @@ def mcp_command(
         from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
 
         password = password_in(password_env)
+        limits = process_limits(render_workers=workers)
 
         def open_service() -> PageService:
             from vdr_integrations.agents.page_service import PageService
@@ -45,7 +49,9 @@ def mcp_command(
             from vdr_integrations.retrieval import PageSearcher
 
             opened = stack.enter_context(opened_index(index))
-            searcher = PageSearcher(opened, encoder=settings, password=password)
+            searcher = PageSearcher(
+                opened, encoder=settings, password=password, process_limits=limits
+            )
             return PageService(searcher, limits=MCP_LIMITS)
 
         serve_stdio(open_service)

@@ -15,6 +15,7 @@ from vdr_integrations.cli.options.common_options import (
     IndexOption,
     ModelPlaceOption,
     PasswordOption,
+    WorkersOption,
     password_in,
 )
 from vdr_integrations.cli.options.questions import STDIN, asked_questions
@@ -24,6 +25,7 @@ from vdr_integrations.cli.terminal.output_files import STDOUT
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
+from vdr_integrations.pages.process_limits import process_limits
 
 __all__ = ["search_command"]
 
@@ -75,6 +77,7 @@ def search_command(
         typer.Option("--thumbnails", help="Draw small images of the pages in the terminal."),
     ] = False,
     password_env: PasswordOption = None,
+    workers: WorkersOption = None,
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
@@ -103,6 +106,7 @@ def search_command(
                 encoder=settings,
                 recall=replace(settings, model=recall_model) if by_recall else None,
                 password=password,
+                process_limits=process_limits(render_workers=workers),
             )
             drawn = None if protocol is None else thumbnail_text(searcher.pictures, protocol)
             found = searcher.search_many(questions, k=k, exhaustive=exhaustive)

@@ -15,18 +15,21 @@ from vdr_integrations.cli.options.common_options import (
     IndexOption,
     JsonOption,
     PasswordOption,
+    WorkersOption,
     password_in,
 )
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
 from vdr_integrations.errors import OptionError
+from vdr_integrations.pages.process_limits import process_limits
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.retrieval import FoundPage
+    from vdr_integrations.retrieval.page_pictures import PagePictures
 
 __all__ = ["show_command"]
 
@@ -60,12 +63,14 @@ def show_command(
     ] = None,
     text: Annotated[bool, typer.Option("--text", help="Print the text layer.")] = False,
     password_env: PasswordOption = None,
+    workers: WorkersOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Show a page of the index. It is an error if its file has changed since it was indexed."""
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
+        from vdr_integrations.retrieval import PageSearcher
 
         is_seen = not (text or as_json) and out is None
         _check(source, page, ref, out, text=text, as_json=as_json, is_seen=is_seen)
@@ -74,7 +79,9 @@ def show_command(
             found = _page(opened, source, page, ref)
             picture = None
             if out is not None or is_seen:
-                picture = _picture(opened, found, max_side_px=max_side_px, password=password)
+                limits = process_limits(render_workers=workers)
+                searcher = PageSearcher(opened, password=password, process_limits=limits)
+                picture = _picture(searcher.pictures, found, max_side_px)
         if picture is not None:
             _deliver(picture, out)
         if as_json:
@@ -115,12 +122,7 @@ def _page(index: PageIndex, source: str | None, number: int | None, ref: str | N
     return page_of_document(index, document_named(index, source), number)
 
 
-def _picture(
-    index: PageIndex, page: FoundPage, *, max_side_px: int | None, password: str | None
-) -> Image.Image:
-    from vdr_integrations.retrieval import PageSearcher
-
-    pictures = PageSearcher(index, password=password).pictures
+def _picture(pictures: PagePictures, page: FoundPage, max_side_px: int | None) -> Image.Image:
     if max_side_px is None:
         return pictures.indexed(page).image
     image = pictures.zoomed(page, None, max_side_px=max_side_px).image

@@ -19,6 +19,7 @@ __all__ = [
     "ModelPlaceOption",
     "PasswordOption",
     "WaitOption",
+    "WorkersOption",
     "password_in",
 ]
 
@@ -35,6 +36,15 @@ PasswordOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME", help="Environment variable that has the password of encrypted PDFs."
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=0,
+        help="0: draw pages again in this process, without limits of time and memory, for files "
+        "that you trust. (default: another process does it, with limits)",
     ),
 ]
 DeviceOption = Annotated[

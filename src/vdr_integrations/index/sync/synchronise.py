@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.torch_threads import core_count
-from vdr_integrations.errors import DocumentOpenError, IndexFormatError, OptionError, PageError
+from vdr_integrations.errors import (
+    DocumentOpenError,
+    IndexFormatError,
+    OptionError,
+    PageError,
+    ResourceError,
+)
 from vdr_integrations.index.records import NO_FILE
 from vdr_integrations.index.sync.changed_files import (
     UnreadableFileError,
@@ -313,8 +319,8 @@ class _Run:
 
     def _commit(self) -> None:
         for draft in self._batches.finished():
-            for page_number, error in sorted(draft.errors.items()):
-                self._fail(draft.source, error, page_number=page_number)
+            for _, error in sorted(draft.errors.items()):
+                self._fail(draft.source, error, page_number=error.page_number)
             if not draft.encoded:
                 self._remove_if_known(draft.source)
                 continue
@@ -371,6 +377,8 @@ def _reading(source: str) -> Generator[None]:
     """
     try:
         yield
+    except ResourceError:
+        raise
     except OSError as error:
         refuse_shortage(error, source_name=source)
         reason = f"it cannot be read ({error.strerror or type(error).__name__})."

@@ -10,6 +10,7 @@ from langchain_core.document_loaders import BaseBlobParser
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.pages.on_error import raise_error
+from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
@@ -29,7 +30,7 @@ class PDFPageBlobParser(BaseBlobParser):
     ``source`` is that of the blob, or ``sha256:`` and the digest of bytes that have no source.
 
     Raises:
-        OptionError: ``max_visual_tokens`` is less than 1.
+        OptionError: ``max_visual_tokens`` is less than 1, or a limit is out of range.
     """
 
     def __init__(
@@ -39,8 +40,16 @@ class PDFPageBlobParser(BaseBlobParser):
         max_visual_tokens: int = 768,
         page_store_path: str | None = None,
         include_text: bool = True,
+        render_workers: int | None = None,
+        page_timeout_s: float | None = None,
+        page_memory_mb: int | None = None,
     ) -> None:
         self._password = password
+        self._process_limits = process_limits(
+            render_workers=render_workers,
+            page_timeout_s=page_timeout_s,
+            page_memory_mb=page_memory_mb,
+        )
         self._include_text = include_text
         self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
@@ -54,6 +63,8 @@ class PDFPageBlobParser(BaseBlobParser):
         """
         content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()
         name = blob.source or "PDF blob"
-        with open_pdf(content, password=self._password, name=name) as pdf:
+        with open_pdf(
+            content, password=self._password, name=name, process_limits=self._process_limits
+        ) as pdf:
             for page in self._reading.pages(pdf, source=blob.source, on_error=raise_error):
                 yield page_document(page, include_text=self._include_text, metadata=blob.metadata)

@@ -12,6 +12,7 @@ from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import PageStore, find_documents, open_pdf
 from vdr_integrations.pages.document_kind import document_kind
 from vdr_integrations.pages.on_error import LoadErrors, OnError, error_handler
+from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
 
@@ -61,9 +62,14 @@ class PDFPageLoader(BaseLoader):
             ``PageError``, and loading continues if it returns. LangChain's ``index()`` deletes
             pages that were left out. A page store that cannot be written to is a ``PageStoreError``
             for each page; ``"warn"`` logs the first, and raises it if no page could be stored.
+        render_workers: None opens and draws files in another process, with limits. 0 does it in
+            this process, without limits: for files that you trust.
+        page_timeout_s: CPU time for opening a file, and for each page, in seconds; None allows 60.
+        page_memory_mb: Address space of that process, in MiB; None allows 2,048.
 
     Raises:
-        OptionError: ``max_visual_tokens`` is less than 1, or ``on_error`` is something else.
+        OptionError: ``max_visual_tokens`` is less than 1, ``on_error`` is something else, or a
+            limit is out of range.
     """
 
     def __init__(
@@ -75,10 +81,18 @@ class PDFPageLoader(BaseLoader):
         page_store_path: str | None = None,
         include_text: bool = True,
         on_error: OnError = "raise",
+        render_workers: int | None = None,
+        page_timeout_s: float | None = None,
+        page_memory_mb: int | None = None,
     ) -> None:
         paths = [file_path] if isinstance(file_path, str | Path) else file_path
         self._paths = [Path(path) for path in paths]
         self._password = password
+        self._process_limits = process_limits(
+            render_workers=render_workers,
+            page_timeout_s=page_timeout_s,
+            page_memory_mb=page_memory_mb,
+        )
         error_handler(on_error)  # refuses anything else, before something is read
         self._on_error: OnError = on_error
         self._include_text = include_text
@@ -97,7 +111,7 @@ class PDFPageLoader(BaseLoader):
         on_error, found_pages = LoadErrors(self._on_error), False
         for path in self._pdf_paths(on_error):
             try:
-                pdf = open_pdf(path, password=self._password)
+                pdf = open_pdf(path, password=self._password, process_limits=self._process_limits)
             except PageError as error:
                 on_error(error)
                 continue

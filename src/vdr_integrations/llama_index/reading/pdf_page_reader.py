@@ -13,6 +13,7 @@ from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
 from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.pages.on_error import LoadErrors, OnError
+from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.retrieval.found_page import absolute_sources
 from vdr_integrations.retrieval.pages_into_store import PageReading
 from vdr_integrations.types import PixelBudget
@@ -58,6 +59,10 @@ class PDFPageReader(BasePydanticReader):
             cache folder. The embedding must use the same folder.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
             stops at the first such page or file; a function is called with each ``PageError``.
+        render_workers: None opens and draws files in another process, with limits. 0 does it in
+            this process, without limits: for files that you trust.
+        page_timeout_s: CPU time for opening a file, and for each page, in seconds; None allows 60.
+        page_memory_mb: Address space of that process, in MiB; None allows 2,048.
 
     Example:
         >>> documents = PDFPageReader().load_data("report.pdf")  # doctest: +SKIP
@@ -71,6 +76,9 @@ class PDFPageReader(BasePydanticReader):
     password: SecretStr | None = Field(default=None, exclude=True, repr=False)
     page_store_path: str | None = None
     on_error: OnError = Field(default="warn", exclude=True)
+    render_workers: int | None = Field(default=None, ge=0)
+    page_timeout_s: float | None = None
+    page_memory_mb: int | None = None
 
     _errors: list[PageError] = PrivateAttr(default_factory=list)
 
@@ -139,7 +147,7 @@ class PDFPageReader(BasePydanticReader):
         password = self.password.get_secret_value() if self.password else None
         if fs is None or isinstance(file, bytes | bytearray | BytesIO):
             source = Path(file) if isinstance(file, PurePath) else file
-            return open_pdf(source, password=password)
+            return open_pdf(source, password=password, process_limits=self._process_limits)
         try:
             content = fs.cat_file(str(file))
         except OSError as problem:
@@ -147,7 +155,17 @@ class PDFPageReader(BasePydanticReader):
                 f"it cannot be read from {type(fs).__name__} ({type(problem).__name__}).",
                 source=str(file),
             ) from problem
-        return open_pdf(content, password=password, name=str(file))
+        return open_pdf(
+            content, password=password, name=str(file), process_limits=self._process_limits
+        )
+
+    @property
+    def _process_limits(self) -> ProcessLimits | None:
+        return process_limits(
+            render_workers=self.render_workers,
+            page_timeout_s=self.page_timeout_s,
+            page_memory_mb=self.page_memory_mb,
+        )
 
     @property
     def _reading(self) -> PageReading:

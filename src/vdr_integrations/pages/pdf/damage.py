@@ -9,9 +9,9 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-__all__ = ["BAD_ANNOTATIONS", "BAD_PICTURE", "damage_in", "is_flat"]
+__all__ = ["BAD_ANNOTATIONS", "BAD_PICTURE", "damage_in", "nothing_left"]
 
 BAD_PICTURE = "a picture on it could not be decoded; all or a part of the picture is missing"
 BAD_ANNOTATIONS = "its annotations and form fields are damaged, and were not drawn"
@@ -40,14 +40,15 @@ _MEANINGS = (
             r"is not a stream|cannot find object|object out of range|not found in xref|"
             r"page may not be correct|premature end|cannot load content|zlib error|flate|"
             r"\blzw|run length|unknown filter|read error|nested too|too deep|recursion|cycle|"
-            r"out of range code|unknown keyword|syntax error in content",
+            r"out of range code|unknown keyword|syntax error in content|ignoring error|"
+            r"cannot find \w+ resource|limit error|argument error|too many indirections",
             re.IGNORECASE,
         ),
         _BAD_PART,
     ),
 )
 _MOST_MESSAGES = 1000
-_FEWEST_ROWS = 9
+_MOST_ROWS_OF_BOXES = 8
 """A white page with a grey box has at most 8 kinds of pixel rows, edges included; with one line of
 letters it has more."""
 
@@ -70,16 +71,31 @@ def damage_in(messages: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def is_flat(samples: bytes | memoryview, *, row_bytes: int) -> bool:
-    """Whether a drawn page shows nothing, or nothing but a few boxes.
+def nothing_left(
+    damage: Collection[str], samples: bytes | memoryview, *, row_bytes: int
+) -> str | None:
+    """Why a damaged page shows nothing of what was on it; None if it shows something.
+
+    Where a picture could not be decoded, MuPDF may draw a grey or black box. So a page of nothing
+    but a few boxes shows nothing then; else it is a page of one colour.
 
     Args:
-        samples: The pixels, row by row.
+        damage: What is missing on it, from :func:`damage_in`.
+        samples: Its pixels, RGB, row by row.
         row_bytes: Length of a row.
     """
+    if BAD_PICTURE in damage:
+        most = _MOST_ROWS_OF_BOXES
+        reason = "its picture could not be decoded, and it shows nothing else"
+    else:
+        most = 1
+        reason = "its content could not be read, and it shows nothing"
     kinds: set[bytes] = set()
     for start in range(0, len(samples), row_bytes):
         kinds.add(bytes(samples[start : start + row_bytes]))
-        if len(kinds) >= _FEWEST_ROWS:
-            return False
-    return True
+        if len(kinds) > most:
+            return None
+    row = next(iter(kinds), b"")
+    if most == 1 and row != row[:3] * (len(row) // 3):
+        return None
+    return f"{reason}. Make the PDF again from the original, or leave the page out."

@@ -17,9 +17,8 @@ from vdr_integrations.errors import (
 from vdr_integrations.pages.file_kind import FIRST_BYTES, kind_of
 from vdr_integrations.pages.pdf.damage import (
     BAD_ANNOTATIONS,
-    BAD_PICTURE,
     damage_in,
-    is_flat,
+    nothing_left,
 )
 from vdr_integrations.pages.pdf.mupdf import (
     MUPDF_LOCK,
@@ -173,12 +172,10 @@ class MupdfDocument:
         if any(map(says_shortage, said)):
             raise MemoryError("MuPDF had no memory for a part of a page")
         damage = tuple(dict.fromkeys([*damage, *damage_in(said)]))
-        if BAD_PICTURE in damage and is_flat(pixmap.samples_mv, row_bytes=3 * width):
-            raise self._page_error(
-                "its picture could not be decoded, and it shows nothing else. Make the PDF again "
-                "from the original, or leave the page out.",
-                page_number,
-            )
+        if damage:
+            reason = nothing_left(damage, pixmap.samples_mv, row_bytes=3 * width)
+            if reason is not None:
+                raise self._page_error(reason, page_number)
         return Pixels(width, height, pixmap.samples_mv, damage, keeps=pixmap)
 
     def close(self) -> None:
