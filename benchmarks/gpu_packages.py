@@ -47,7 +47,6 @@ PACKAGES = (
     "httpx2",
     "platformdirs",
     "pymupdf<2",
-    "loky",
 )
 """What the benchmark imports, beside torch."""
 

@@ -110,6 +110,11 @@ class ChildProcess:
             )
 
     @property
+    def process_id(self) -> int:
+        """Its number in the system."""
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
         """Whether it can be asked."""
         return self._ended_by is None
