@@ -483,7 +483,7 @@ def test_pages_are_found_without_their_pictures_if_pymupdf_is_missing(
             missing()
         return Box(0.1, 0.2, 0.15, 0.25)
 
-    monkeypatch.setattr("vdr_integrations.retrieval.page_pictures.open_pdf", missing)
+    monkeypatch.setattr("vdr_integrations.pages.open_document.open_pdf", missing)
     views = AgentViews(PagePictures(page_store, BUDGET))
     reply = views.search_reply("x", pages[:2], include_region=True, regions=region)
     assert "Its picture cannot be shown: reading PDFs needs pymupdf" in str(reply.parts[0])

@@ -8,15 +8,20 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.errors import PageError, PageStoreError
 from vdr_integrations.pages.drawing.draw_ahead import look_ahead, own_lane
+from vdr_integrations.pages.page_store import PageStore
+from vdr_integrations.pages.pdf.pdf_document import open_pdf
+from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.retrieval.citation import citation, file_name_of
+from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from vdr_integrations.pages import PageStore, PdfDocument, PdfPage
+    from vdr_integrations.pages import PdfDocument, PdfPage
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.on_error import ErrorHandler
-    from vdr_integrations.types import Hit, PixelBudget
+    from vdr_integrations.pages.read_file import FileSource
+    from vdr_integrations.types import Hit
 
 __all__ = ["PageReading", "ReadPage"]
 
@@ -97,15 +102,73 @@ class ReadPage:
 
 @dataclass(frozen=True, slots=True)
 class PageReading:
-    """Reads pages of open PDFs.
+    """Opens PDFs and reads their pages.
 
     Attributes:
         store: The store that images are put into.
         budget: Size that pages are drawn at.
+        process_limits: Limits of the process that opens and draws files; None does it in this one.
     """
 
     store: PageStore
     budget: PixelBudget
+    process_limits: ProcessLimits | None
+
+    @classmethod
+    def of(
+        cls,
+        page_store_path: str | None,
+        *,
+        max_visual_tokens: int,
+        render_workers: int | None,
+        page_timeout_s: float | None,
+        page_memory_mb: int | None,
+    ) -> Self:
+        """The reading that the options of a reader or loader ask for.
+
+        Raises:
+            OptionError: ``max_visual_tokens`` is less than 1, or a limit is out of range.
+        """
+        limits = process_limits(
+            render_workers=render_workers,
+            page_timeout_s=page_timeout_s,
+            page_memory_mb=page_memory_mb,
+        )
+        return cls(PageStore(page_store_path), PixelBudget(max_visual_tokens), limits)
+
+    def open(
+        self, source: FileSource, *, password: str | None, name: str | None = None
+    ) -> PdfDocument:
+        """Open a PDF; see ``open_pdf``."""
+        return open_pdf(source, password=password, name=name, process_limits=self.process_limits)
+
+    def read(
+        self,
+        content: FileSource | Callable[[], FileSource],
+        *,
+        password: str | None,
+        name: str | None = None,
+        source: str | None,
+        on_error: ErrorHandler,
+    ) -> Iterator[ReadPage]:
+        """Open a PDF and read its pages; see :meth:`open` and :meth:`pages`.
+
+        Args:
+            content: Path or content of the PDF, or a function that gets it or raises PageError.
+            password: Its password, if it needs one.
+            name: Its name in errors.
+            source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
+            on_error: Called with the error of a file that does not open, and of each page that
+                cannot be drawn or stored.
+        """
+        try:
+            file = content() if callable(content) else content
+            pdf = self.open(file, password=password, name=name)
+        except PageError as error:
+            on_error(error)
+            return
+        with pdf:
+            yield from self.pages(pdf, source=source, on_error=on_error)
 
     def pages(
         self, pdf: PdfDocument, *, source: str | None, on_error: ErrorHandler

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING
 from langchain_core.document_loaders import BaseBlobParser
 
 from vdr_integrations.langchain.reading.page_documents import page_document
-from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.pages.on_error import raise_error
-from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.retrieval.pages_into_store import PageReading
-from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,13 +42,14 @@ class PDFPageBlobParser(BaseBlobParser):
         page_memory_mb: int | None = None,
     ) -> None:
         self._password = password
-        self._process_limits = process_limits(
+        self._include_text = include_text
+        self._reading = PageReading.of(
+            page_store_path,
+            max_visual_tokens=max_visual_tokens,
             render_workers=render_workers,
             page_timeout_s=page_timeout_s,
             page_memory_mb=page_memory_mb,
         )
-        self._include_text = include_text
-        self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """One document per page, each rendered when it is requested.
@@ -63,8 +61,6 @@ class PDFPageBlobParser(BaseBlobParser):
         """
         content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()
         name = blob.source or "PDF blob"
-        with open_pdf(
-            content, password=self._password, name=name, process_limits=self._process_limits
-        ) as pdf:
+        with self._reading.open(content, password=self._password, name=name) as pdf:
             for page in self._reading.pages(pdf, source=blob.source, on_error=raise_error):
                 yield page_document(page, include_text=self._include_text, metadata=blob.metadata)

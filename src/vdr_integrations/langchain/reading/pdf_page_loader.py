@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from langchain_core.document_loaders import BaseLoader
 
-from vdr_integrations.errors import DocumentOpenError, PageError
+from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.langchain.reading.page_documents import page_document
-from vdr_integrations.pages import PageStore, find_documents, open_pdf
+from vdr_integrations.pages import find_documents
 from vdr_integrations.pages.document_kind import document_kind
 from vdr_integrations.pages.on_error import LoadErrors, OnError, error_handler
-from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.retrieval.pages_into_store import PageReading
-from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,10 +60,9 @@ class PDFPageLoader(BaseLoader):
             ``PageError``, and loading continues if it returns. LangChain's ``index()`` deletes
             pages that were left out. A page store that cannot be written to is a ``PageStoreError``
             for each page; ``"warn"`` logs the first, and raises it if no page could be stored.
-        render_workers: None opens and draws files in another process, with limits. 0 does it in
-            this process, without limits: for files that you trust.
-        page_timeout_s: CPU time for opening a file, and for each page, in seconds; None allows 60.
-        page_memory_mb: Address space of that process, in MiB; None allows 2,048.
+        render_workers: 0 opens files in this process, without limits: for files that you trust.
+        page_timeout_s: CPU seconds for a file, and for each page (60), in a process of its own.
+        page_memory_mb: Address space of that process, in MiB (2,048).
 
     Raises:
         OptionError: ``max_visual_tokens`` is less than 1, ``on_error`` is something else, or a
@@ -88,15 +85,16 @@ class PDFPageLoader(BaseLoader):
         paths = [file_path] if isinstance(file_path, str | Path) else file_path
         self._paths = [Path(path) for path in paths]
         self._password = password
-        self._process_limits = process_limits(
+        error_handler(on_error)  # refuses anything else, before something is read
+        self._on_error: OnError = on_error
+        self._include_text = include_text
+        self._reading = PageReading.of(
+            page_store_path,
+            max_visual_tokens=max_visual_tokens,
             render_workers=render_workers,
             page_timeout_s=page_timeout_s,
             page_memory_mb=page_memory_mb,
         )
-        error_handler(on_error)  # refuses anything else, before something is read
-        self._on_error: OnError = on_error
-        self._include_text = include_text
-        self._reading = PageReading(PageStore(page_store_path), PixelBudget(max_visual_tokens))
 
     def lazy_load(self) -> Iterator[Document]:
         """The documents in order, each page rendered and stored when its document is requested.
@@ -104,21 +102,15 @@ class PDFPageLoader(BaseLoader):
         Raises:
             DocumentOpenError: There is no PDF in a path, or it does not open.
             PageError: A page cannot be rendered.
-            PageStoreError: The page store cannot be written to (an OSError); with ``"warn"``, if it
-                took no page at all.
+            PageStoreError: No page can be stored (an OSError); at the first with ``"raise"``.
             MissingExtraError: PyMuPDF is not installed.
         """
         on_error, found_pages = LoadErrors(self._on_error), False
         for path in self._pdf_paths(on_error):
-            try:
-                pdf = open_pdf(path, password=self._password, process_limits=self._process_limits)
-            except PageError as error:
-                on_error(error)
-                continue
-            with pdf:
-                for page in self._reading.pages(pdf, source=str(path), on_error=on_error):
-                    found_pages = True
-                    yield page_document(page, include_text=self._include_text)
+            options = {"password": self._password, "source": str(path)}
+            for page in self._reading.read(path, **options, on_error=on_error):
+                found_pages = True
+                yield page_document(page, include_text=self._include_text)
         on_error.end(found_pages=found_pages)
 
     def _pdf_paths(self, on_error: LoadErrors) -> list[Path]:

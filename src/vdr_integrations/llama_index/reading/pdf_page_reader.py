@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from io import BytesIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,9 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
-from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.pages.on_error import LoadErrors, OnError
-from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.retrieval.found_page import absolute_sources
 from vdr_integrations.retrieval.pages_into_store import PageReading
-from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
     from llama_index.core.schema import Document
 
-    from vdr_integrations.pages import PdfDocument
+    from vdr_integrations.pages.read_file import FileSource
 
 __all__ = ["PDFPageReader"]
 
@@ -59,10 +57,9 @@ class PDFPageReader(BasePydanticReader):
             cache folder. The embedding must use the same folder.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
             stops at the first such page or file; a function is called with each ``PageError``.
-        render_workers: None opens and draws files in another process, with limits. 0 does it in
-            this process, without limits: for files that you trust.
-        page_timeout_s: CPU time for opening a file, and for each page, in seconds; None allows 60.
-        page_memory_mb: Address space of that process, in MiB; None allows 2,048.
+        render_workers: 0 opens files in this process, without limits: for files that you trust.
+        page_timeout_s: CPU seconds for a file, and for each page (60), in a process of its own.
+        page_memory_mb: Address space of that process, in MiB (2,048).
 
     Example:
         >>> documents = PDFPageReader().load_data("report.pdf")  # doctest: +SKIP
@@ -77,8 +74,8 @@ class PDFPageReader(BasePydanticReader):
     page_store_path: str | None = None
     on_error: OnError = Field(default="warn", exclude=True)
     render_workers: int | None = Field(default=None, ge=0)
-    page_timeout_s: float | None = None
-    page_memory_mb: int | None = None
+    page_timeout_s: float | None = Field(default=None, gt=0, le=86_400)
+    page_memory_mb: int | None = Field(default=None, ge=256)
 
     _errors: list[PageError] = PrivateAttr(default_factory=list)
 
@@ -129,48 +126,41 @@ class PDFPageReader(BasePydanticReader):
             self._errors.append(error)
 
         for one in file if isinstance(file, list | tuple) else [file]:
-            try:
-                pdf = self._open(one, fs)
-            except PageError as error:
-                leave_out(error)
-                continue
-            with pdf:
-                source = _source_of(one, remote=fs is not None)
-                for page in self._reading.pages(pdf, source=source, on_error=leave_out):
-                    found_pages = True
-                    image_path = self._reading.store.path(page.page_ref).absolute()
-                    yield page_document(page, image_path=image_path, extra_info=extra_info)
+            source = _source_of(one, remote=fs is not None)
+            for page in self._reading.read(
+                partial(_content, one, fs),
+                password=self.password.get_secret_value() if self.password else None,
+                name=None if fs is None else source,
+                source=source,
+                on_error=leave_out,
+            ):
+                found_pages = True
+                image_path = self._reading.store.path(page.page_ref).absolute()
+                yield page_document(page, image_path=image_path, extra_info=extra_info)
         if left_out and not found_pages:
             raise left_out[0]
 
-    def _open(self, file: PdfFile, fs: AbstractFileSystem | None) -> PdfDocument:
-        password = self.password.get_secret_value() if self.password else None
-        if fs is None or isinstance(file, bytes | bytearray | BytesIO):
-            source = Path(file) if isinstance(file, PurePath) else file
-            return open_pdf(source, password=password, process_limits=self._process_limits)
-        try:
-            content = fs.cat_file(str(file))
-        except OSError as problem:
-            raise DocumentOpenError(
-                f"it cannot be read from {type(fs).__name__} ({type(problem).__name__}).",
-                source=str(file),
-            ) from problem
-        return open_pdf(
-            content, password=password, name=str(file), process_limits=self._process_limits
-        )
-
     @property
-    def _process_limits(self) -> ProcessLimits | None:
-        return process_limits(
+    def _reading(self) -> PageReading:
+        return PageReading.of(
+            self.page_store_path,
+            max_visual_tokens=self.max_visual_tokens,
             render_workers=self.render_workers,
             page_timeout_s=self.page_timeout_s,
             page_memory_mb=self.page_memory_mb,
         )
 
-    @property
-    def _reading(self) -> PageReading:
-        budget = PixelBudget(max_visual_tokens=self.max_visual_tokens)
-        return PageReading(PageStore(self.page_store_path), budget)
+
+def _content(file: PdfFile, fs: AbstractFileSystem | None) -> FileSource:
+    if fs is None or isinstance(file, bytes | bytearray | BytesIO):
+        return Path(file) if isinstance(file, PurePath) else file
+    try:
+        return fs.cat_file(str(file))
+    except OSError as problem:
+        raise DocumentOpenError(
+            f"it cannot be read from {type(fs).__name__} ({type(problem).__name__}).",
+            source=str(file),
+        ) from problem
 
 
 def _source_of(file: PdfFile, *, remote: bool) -> str | None:

@@ -44,6 +44,9 @@ main(start)
 """
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR")
 """Variables that the process gets. Others may hold keys and tokens."""
+_BY_CODE: dict[int, EndedBy] = {MEMORY_CODE: "memory"}
+if hasattr(signal, "SIGPROF"):
+    _BY_CODE[-signal.SIGPROF] = "CPU time"  # the end of child_limits.begin_page
 _SET = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -272,12 +275,10 @@ class ChildProcess:
         by, is_first = self._ended_by, self._jobs <= 1
         self.end()
         code = self._process.returncode
-        if by is None and code == -getattr(signal, "SIGPROF", 0):
-            by = "CPU time"
-        if by is None and code == MEMORY_CODE:
-            by = "memory"
+        if by is None:
+            by = _BY_CODE.get(code, "crash")
         detail = f"signal {-code}" if code < 0 else f"code {code}"
-        return ProcessEndedError(by or "crash", detail=detail, is_first=is_first)
+        return ProcessEndedError(by, detail=detail, is_first=is_first)
 
     def _kill(self, by: EndedBy) -> None:
         if self._ended_by is None:
