@@ -9,6 +9,7 @@
     │   │   └── EmptyDocumentError            a PDF without pages
     │   ├── PageGeometryError (ValueError)    zero, absurd or too elongated page boxes
     │   ├── PageRenderError                   the PDF engine gave up on a page
+    │   │   └── PageLimitError                needs more time or memory than a page may have
     │   ├── ImageDecodeError (ValueError)     bytes that are not an image we accept
     │   ├── ImageTooLargeError (ValueError)   more pixels than the limit (decompression bombs)
     │   ├── PageReferenceError (LookupError)  a ``vdr-page:`` reference without its image
@@ -58,6 +59,7 @@ __all__ = [
     "OptionError",
     "PageError",
     "PageGeometryError",
+    "PageLimitError",
     "PageReferenceError",
     "PageRenderError",
     "PageStoreError",
@@ -134,6 +136,10 @@ class PageGeometryError(PageError, ValueError):
 
 class PageRenderError(PageError):
     """The PDF engine failed on a page."""
+
+
+class PageLimitError(PageRenderError):
+    """A page needs more time or memory than the process that draws it may have, or ends it."""
 
 
 class ImageDecodeError(PageError, ValueError):

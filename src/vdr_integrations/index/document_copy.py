@@ -51,6 +51,12 @@ def copy_document(engine: Engine, source: str, document: DocumentRecord) -> None
 
 def _prepared(page: StoredPage) -> PreparedPage:
     record = PageRecord(
-        page.page_number, page.page_label, page.page_ref, page.text, page.grid, page.bias
+        page_number=page.page_number,
+        page_label=page.page_label,
+        page_ref=page.page_ref,
+        text=page.text,
+        grid=page.grid,
+        bias=page.bias,
+        warnings=page.warnings,
     )
     return PreparedPage(record, page.metadata, page.vectors, page.dense)

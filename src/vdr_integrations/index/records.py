@@ -42,10 +42,15 @@ class SkippedPage:
     Attributes:
         page_number: 1-based.
         reason: The error message, naming document and page.
+        memory_mb: Limit of memory that it was tried with, if it did not keep the limits of a page;
+            else 0.
+        page_timeout_s: Limit of CPU time that it was tried with, likewise.
     """
 
     page_number: int
     reason: str
+    memory_mb: int = 0
+    page_timeout_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

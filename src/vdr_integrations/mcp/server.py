@@ -84,7 +84,7 @@ def build_server(service: PageService) -> Server[Any, Any]:
     ) -> list[types.ContentBlock]:
         with _one_line_errors():
             return await anyio.to_thread.run_sync(
-                _answer, service, name, arguments, limiter=limiter
+                _answer, service, name, arguments, limiter=limiter, abandon_on_cancel=True
             )
 
     @server.list_resource_templates()
@@ -101,7 +101,9 @@ def build_server(service: PageService) -> Server[Any, Any]:
     @server.read_resource()
     async def read_resource(uri: AnyUrl) -> Iterable[ReadResourceContents]:  # pyright: ignore[reportUnusedFunction]
         with _one_line_errors():
-            picture = await anyio.to_thread.run_sync(service.picture, str(uri), limiter=limiter)
+            picture = await anyio.to_thread.run_sync(
+                service.picture, str(uri), limiter=limiter, abandon_on_cancel=True
+            )
         return [ReadResourceContents(picture.data, picture.mime_type)]
 
     return server

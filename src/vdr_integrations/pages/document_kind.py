@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["document_kind", "first_bytes", "named_kind"]
 
 _PDF_SUFFIX = ".pdf"
+_BLANKS = b"\xef\xbb\xbf\0 \t\r\n"
 _IMAGE_SUFFIXES = frozenset(
     {
         ".png",
@@ -41,9 +42,13 @@ def document_kind(path: Path) -> FileKind | None:
     if path.suffix:
         return named_kind(path)
     try:
-        return kind_of(first_bytes(path, source_name=str(path)))
+        beginning = first_bytes(path, source_name=str(path))
     except DocumentOpenError:
         return None
+    kind = kind_of(beginning)
+    if kind == "pdf" and not beginning.lstrip(_BLANKS).startswith(b"%PDF-"):
+        return None  # a text about PDFs
+    return kind
 
 
 def named_kind(path: Path) -> FileKind | None:

@@ -234,10 +234,10 @@ def store_trouble(source: str, failure: str) -> Generator[None]:
         why = problem.strerror or str(problem) or type(problem).__name__
         path = problem.filename2 or problem.filename  # where a file was to be moved, or was opened
         where = "" if path is None else f" ({path})"
-        advice = next((text for numbers, text in _ADVICE if problem.errno in numbers), "")
+        advice = next((f"{text} " for numbers, text in _ADVICE if problem.errno in numbers), "")
         raise PageStoreError(
-            f"{failure}: {why}{where}. {advice} Or name another folder: in the environment "
-            f"variable {STORE_VARIABLE}, or as page_store_path if that was given.",
+            f"{failure}: {why}{where}. {advice}To use another folder, name it in the environment "
+            f"variable {STORE_VARIABLE}, or as page_store_path or --store if that was given.",
             source=source,
         ) from problem
 

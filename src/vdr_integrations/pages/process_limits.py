@@ -81,8 +81,8 @@ def process_limits(
         for name, value in given.items():
             if value is not None:
                 raise OptionError(
-                    f"{name}={value:g} with render_workers=0: files are opened in this process, "
-                    f"which has no limits. Leave one of the two out."
+                    f"{name}={value:g} with render_workers=0 (vdr: --workers 0): files are opened "
+                    f"in this process, which has no limits. Leave one of the two out."
                 )
         return None
     default = DEFAULT_PROCESS_LIMITS

@@ -8,6 +8,7 @@ and the age of a page is read once more when it is removed: what anybody puts me
 from __future__ import annotations
 
 import math
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -133,6 +134,8 @@ def unneeded_pages(
             now_ns = files.now_ns()
         except FileNotFoundError:
             now_ns = 0
+        except PermissionError:
+            now_ns = time.time_ns()  # nothing can be removed there, but it can be looked at
     needed = _listed(refs) | _of_indexes(indexes)
     if not needed:
         raise OptionError(

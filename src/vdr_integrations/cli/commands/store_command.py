@@ -147,7 +147,7 @@ def _lines(file: Path) -> list[str]:
         OptionError: The file cannot be read, or is not UTF-8 text.
     """
     try:
-        text = sys.stdin.read() if str(file) == _STDIN else file.read_text(encoding="utf-8")
+        text = sys.stdin.read() if str(file) == _STDIN else file.read_text(encoding="utf-8-sig")
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise OptionError(f"--refs {file} cannot be read: {why}.") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -67,4 +68,6 @@ def surely_unchanged(path: Path, known: FileState) -> bool:
         status.st_size == known.size_bytes
         and status.st_mtime_ns == known.modified_ns
         and known.modified_ns + _RACE_NS < known.checked_ns
+        # Another file may have been moved to its place; Windows keeps the time of creation there.
+        and (os.name == "nt" or status.st_ctime_ns + _RACE_NS < known.checked_ns)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import PageError
+from vdr_integrations.errors import PageError, PageLimitError
 from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
 from vdr_integrations.pages.open_document import open_document
 
@@ -32,6 +32,7 @@ class Draft:
         path: Path of the file.
         file: The file's state, read before the document was opened.
         replaces: Whether the index holds an older version.
+        process_limits: Limits of the processes that open and draw it; None draws it in this one.
         sink: Receives its pages when they are encoded.
         total_pages: Number of pages of the document.
         errors: Why pages are left out, by page number.
@@ -46,6 +47,7 @@ class Draft:
     path: Path
     file: FileState
     replaces: bool
+    process_limits: ProcessLimits | None
     sink: StagedDocument
     total_pages: int = 0
     errors: dict[int, PageError] = field(default_factory=dict[int, PageError])
@@ -65,7 +67,6 @@ class Draft:
         budget: PixelBudget,
         *,
         password: str | None,
-        process_limits: ProcessLimits | None,
         lane: Lane,
     ) -> Iterator[tuple[int, Callable[[], DrawnPage]]]:
         """Page numbers, each with a function that returns the page or raises PageError.
@@ -74,7 +75,7 @@ class Draft:
             PageError: The document as a whole is unusable.
         """
         with open_document(
-            self.path, name=self.source, password=password, process_limits=process_limits
+            self.path, name=self.source, password=password, process_limits=self.process_limits
         ) as pages:
             self.total_pages = len(pages)
             for page_number, page in enumerate(pages, start=1):
@@ -111,8 +112,15 @@ class Draft:
             file=self.file,
             total_pages=self.total_pages,
             skipped=tuple(
-                SkippedPage(page_number=number, reason=error.reason)
+                _skipped(number, error, self.process_limits)
                 for number, error in sorted(self.errors.items())
             ),
         )
         self.sink.commit(document)
+
+
+def _skipped(number: int, error: PageError, limits: ProcessLimits | None) -> SkippedPage:
+    """The record of a page that is left out; with the limits, if it did not keep them."""
+    if limits is None or not isinstance(error, PageLimitError):
+        return SkippedPage(number, error.reason)
+    return SkippedPage(number, error.reason, limits.memory_mb, limits.page_timeout_s)

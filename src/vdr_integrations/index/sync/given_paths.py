@@ -77,6 +77,11 @@ class GivenPaths:
         self._out_of_reach.update(dict.fromkeys(names, path))
         if glob.has_magic(str(path)):
             self._patterns.append(_absolute_pattern(path))
+            # Documents of linked folders are named by where the links lead to.
+            for folder in glob.glob(str(path.parent), recursive=True):  # noqa: PTH207
+                real = os.path.realpath(folder)
+                if real != os.path.abspath(folder):  # noqa: PTH100
+                    self._patterns.append((*Path(real).parts, path.name))
 
     def _names(self, source: str) -> list[str]:
         """The name of a document, and the name that its path would have now."""

@@ -88,7 +88,7 @@ def survey_files(
             _note_absent(survey, given, source, file.presence)
         elif file.key in names:
             survey.superseded[source] = names[file.key]
-        elif _was_taken_for_its_content(known[source]) and given.covers(source):
+        elif _may_be_listed_no_more(known[source], naming) and given.covers(source):
             survey.found.append(Path(source))
     if drop_missing:
         _drop_missing(survey, given)
@@ -134,6 +134,12 @@ def _document_of(
     return chosen.path
 
 
-def _was_taken_for_its_content(record: DocumentRecord) -> bool:
-    """Whether a folder listed the file for its first bytes, which may be others now."""
-    return not Path(record.source).suffix and record.file.sha256 != NO_FILE.sha256
+def _may_be_listed_no_more(record: DocumentRecord, naming: DocumentNaming) -> bool:
+    """Whether no folder lists the file although it is there, and it may have changed.
+
+    It was listed for its first bytes, which may be others now; or a folder on its way has become a
+    link, which is not entered.
+    """
+    if record.file.sha256 == NO_FILE.sha256:
+        return False
+    return not Path(record.source).suffix or naming.path(record.source).as_posix() != record.source

@@ -56,7 +56,8 @@ class SyncReport:
             later: the folder above it is empty, or a given path does not exist or cannot be listed.
             Perhaps a disk is not mounted. ``sync_index(drop_missing=True)`` removes them.
         failed: Documents and pages that are not in the index. A page that failed in an earlier
-            run is listed again as long as its document does not change.
+            run is listed again as long as its document does not change. One that exceeded a limit
+            is tried again when the limits are higher.
         warnings: Of pages that are in the index. They are listed again as long as the document does
             not change.
         pages_encoded: Number of pages that were encoded; copied pages do not count.

@@ -264,6 +264,7 @@ class _Run:
                 path=path,
                 file=state,
                 replaces=known is not None,
+                process_limits=self._process_limits,
                 sink=self._index.stage_document(source),
             )
             yield from self._rendered(draft, lane)
@@ -271,7 +272,9 @@ class _Run:
             self._lose(source, error)
 
     def _new_state(self, path: Path, known: DocumentRecord | None) -> FileState | None:
-        """The state of a file that is new or changed; otherwise None, and the document is kept."""
+        """The state of a file to index; None if it has not changed, and its document is kept."""
+        if known is not None and self._allows_more(known):
+            return read_file_state(path)
         with _reading(path.as_posix()):
             if known is not None and surely_unchanged(path, known.file):
                 self._keep(known)
@@ -282,6 +285,19 @@ class _Run:
         self._index.update_file_state(known.source, state)
         self._keep(known)
         return None
+
+    def _allows_more(self, known: DocumentRecord) -> bool:
+        """Whether pages of a document exceeded lower limits than they have now."""
+        now = self._process_limits
+        return any(
+            page.memory_mb
+            and (
+                now is None
+                or now.memory_mb > page.memory_mb
+                or now.page_timeout_s > page.page_timeout_s
+            )
+            for page in known.skipped
+        )
 
     def _keep(self, known: DocumentRecord) -> None:
         self._report.unchanged.append(known.source)
@@ -299,7 +315,6 @@ class _Run:
         pages = draft.render(
             self._budget,
             password=self._password,
-            process_limits=self._process_limits,
             lane=lane,
         )
         try:

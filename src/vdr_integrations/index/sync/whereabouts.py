@@ -73,7 +73,7 @@ class WhereaboutsOfFiles:
     def _look_into(self, folder: str) -> bool:
         try:
             with os.scandir(folder) as entries:
-                return any(True for _ in entries)
+                return any(not entry.name.startswith(".") for entry in entries)
         except (OSError, ValueError) as problem:
             above = os.path.dirname(folder)  # noqa: PTH120
             return is_absent(problem) and above != folder and self._holds(above)

@@ -152,7 +152,7 @@ class PDFPageReader(BasePydanticReader):
 
 
 def _content(file: PdfFile, fs: AbstractFileSystem | None) -> FileSource:
-    if fs is None or isinstance(file, bytes | bytearray | BytesIO):
+    if fs is None or "file" in fs.protocol or isinstance(file, bytes | bytearray | BytesIO):
         return Path(file) if isinstance(file, PurePath) else file
     try:
         return fs.cat_file(str(file))

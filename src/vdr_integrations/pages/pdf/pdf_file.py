@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from PIL import Image
 
-from vdr_integrations.errors import DocumentOpenError, PageRenderError
+from vdr_integrations.errors import DocumentOpenError, PageLimitError, PageRenderError
 from vdr_integrations.pages.pdf.mupdf import MUPDF_LOCK
 from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument
 from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
@@ -159,9 +159,9 @@ class PdfElsewhere:
         def begun(child: ChildProcess) -> Result:
             return work(_ContentElsewhere(child, self._opening))
 
-        def failure(end: ProcessEndedError) -> PageRenderError:
+        def failure(end: ProcessEndedError) -> PageLimitError:
             reason = why_ended(end, self._process_limits, doing="draw it")
-            return PageRenderError(reason, source=self.source, page_number=page_number)
+            return PageLimitError(reason, source=self.source, page_number=page_number)
 
         if not self._close.alive:
             closed: Future[Result] = Future()

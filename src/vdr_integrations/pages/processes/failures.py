@@ -34,8 +34,8 @@ def why_ended(end: ProcessEndedError, limits: ProcessLimits, *, doing: str) -> s
     if end.by == "wall time":
         return (
             f"to {doing} was not done after {limits.wall_s:g} s, and had not used "
-            f"{limits.page_timeout_s:g} s of CPU time. This machine or its disk is too busy: try "
-            f"again, or raise page_timeout_s (vdr: --page-timeout)."
+            f"{limits.page_timeout_s:g} s of CPU time. This machine or its disk is too busy: raise "
+            f"page_timeout_s (vdr: --page-timeout), and do it again when it is not."
         )
     return (
         f"its process ended ({end.detail}) when it should {doing}. It is damaged, or made to do "

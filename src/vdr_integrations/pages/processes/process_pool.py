@@ -346,6 +346,7 @@ def _after_fork() -> None:
     _pools.clear()
 
 
-atexit.register(close_pools)
+# Before threads are joined that wait for a page; concurrent.futures ends its threads in this way.
+getattr(threading, "_register_atexit", atexit.register)(close_pools)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
