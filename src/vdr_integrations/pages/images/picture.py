@@ -11,7 +11,7 @@ from vdr_integrations.errors import ImageDecodeError
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage
 from vdr_integrations.pages.images.decode import check_pixels, decode_image
 from vdr_integrations.pages.processes.failures import why_ended
-from vdr_integrations.pages.processes.process_pool import Lane, default_lane, shared_pool
+from vdr_integrations.pages.processes.process_pool import Lane, default_lane, result_of, shared_pool
 from vdr_integrations.pages.read_file import whole_file
 from vdr_integrations.types import PageImage
 
@@ -68,7 +68,8 @@ class Picture:
             ImageTooLargeError: More pixels than ``ImageLimits`` allows.
             ResourceError: This machine cannot open more files, or start a process.
         """
-        return PageImage(self._begin(None, None).result(), source=self.source)
+        lane = default_lane()
+        return PageImage(result_of(self._begin(None, lane), lane), source=self.source)
 
     def render(self, budget: PixelBudget) -> Image.Image:
         """The picture, resized to what ``budget`` asks for; errors as :meth:`opened`.
@@ -76,7 +77,8 @@ class Picture:
         Raises:
             PageGeometryError: It is too elongated for the budget.
         """
-        return self._begin(budget, None).result()
+        lane = default_lane()
+        return result_of(self._begin(budget, lane), lane)
 
     def begin(self, budget: PixelBudget, *, lane: Lane | None = None) -> Callable[[], DrawnPage]:
         """Begin to draw it.
@@ -88,12 +90,13 @@ class Picture:
         Returns:
             A function that waits for the page. It raises what :meth:`render` raises.
         """
+        lane = default_lane() if lane is None else lane
         future = self._begin(budget, lane)
         return lambda: DrawnPage(
-            PageImage(future.result(), source=self.source), page_label="1", text=""
+            PageImage(result_of(future, lane), source=self.source), page_label="1", text=""
         )
 
-    def _begin(self, budget: PixelBudget | None, lane: Lane | None) -> Future[Image.Image]:
+    def _begin(self, budget: PixelBudget | None, lane: Lane) -> Future[Image.Image]:
         limits = self._process_limits
         if limits is None:
             return self._decoded_here(budget)
@@ -102,7 +105,7 @@ class Picture:
             failure=lambda end: ImageDecodeError(
                 why_ended(end, limits, doing="decode it"), source=self.source
             ),
-            lane=lane or default_lane(),
+            lane=lane,
         )
 
     def _decoded_here(self, budget: PixelBudget | None) -> Future[Image.Image]:
@@ -144,7 +147,8 @@ class Picture:
             payload=content if isinstance(content, bytes) else None,
             source=self.source,
         )
-        width, height = int(reply["width"]), int(reply["height"])
+        with child.believed():
+            width, height = int(reply["width"]), int(reply["height"])
         check_pixels(width, height, source=self.source, limits=limits)
         if budget is not None:
             height, width = budget.fit(height=height, width=width, source=self.source)

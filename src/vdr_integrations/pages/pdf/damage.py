@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["BAD_ANNOTATIONS", "BAD_PICTURE", "damage_in", "nothing_left"]
+__all__ = ["BAD_ANNOTATIONS", "BAD_PICTURE", "ENDS_EARLY", "damage_in", "nothing_left"]
 
 BAD_PICTURE = "a picture on it could not be decoded; all or a part of the picture is missing"
 BAD_ANNOTATIONS = "its annotations and form fields are damaged, and were not drawn"
+ENDS_EARLY = "the data of a picture or of its content ends early; the end of it may be missing"
 _BAD_FONT = "a font of it could not be read; letters may be missing, or drawn with another font"
 _BAD_PART = "a part of its content could not be read; something may be missing"
+
+_HARMLESS = re.compile(
+    r"incorrect data check|ignoring color key masking|bogus font|ascent/descent|builtin cmap|"
+    r"system cmap|ExtGState resource|ICC|openjpeg warning|jbig2dec warning",
+    re.IGNORECASE,
+)
+"""All of the page is drawn."""
+_ENDS_EARLY = re.compile(r"premature end of data in flate", re.IGNORECASE)
+"""The end of the data lacks its checksum, or more: nobody knows which."""
 
 # MuPDF has no list of its messages; these are those of damaged files (tests/hostile).
 _MEANINGS = (
@@ -41,7 +51,8 @@ _MEANINGS = (
             r"page may not be correct|premature end|cannot load content|zlib error|flate|"
             r"\blzw|run length|unknown filter|read error|nested too|too deep|recursion|cycle|"
             r"out of range code|unknown keyword|syntax error in content|ignoring error|"
-            r"cannot find \w+ resource|limit error|argument error|too many indirections",
+            r"cannot find \w+ resource|limit error|argument error|too many indirections|"
+            r"non-page object|page tree load failed",
             re.IGNORECASE,
         ),
         _BAD_PART,
@@ -61,6 +72,11 @@ def damage_in(messages: Iterable[str]) -> tuple[str, ...]:
     """
     found: dict[str, None] = {}
     for message, _ in zip(messages, range(_MOST_MESSAGES), strict=False):
+        if _HARMLESS.search(message):
+            continue
+        if _ENDS_EARLY.search(message):
+            found[ENDS_EARLY] = None
+            continue
         for pattern, meaning in _MEANINGS:
             if pattern.search(message):
                 found[meaning] = None
@@ -68,6 +84,8 @@ def damage_in(messages: Iterable[str]) -> tuple[str, ...]:
     if BAD_PICTURE in found:
         # Filters are also those of pictures: one fault, said once.
         found.pop(_BAD_PART, None)
+    if len(found) > 1:
+        found.pop(ENDS_EARLY, None)
     return tuple(found)
 
 
@@ -84,6 +102,8 @@ def nothing_left(
         samples: Its pixels, RGB, row by row.
         row_bytes: Length of a row.
     """
+    if not {*damage} - {ENDS_EARLY}:
+        return None  # a blank page, perhaps
     if BAD_PICTURE in damage:
         most = _MOST_ROWS_OF_BOXES
         reason = "its picture could not be decoded, and it shows nothing else"

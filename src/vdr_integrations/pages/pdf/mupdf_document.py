@@ -22,6 +22,7 @@ from vdr_integrations.pages.pdf.damage import (
 )
 from vdr_integrations.pages.pdf.mupdf import (
     MUPDF_LOCK,
+    import_mupdf,
     is_shortage,
     messages_in,
     mupdf,
@@ -171,6 +172,12 @@ class MupdfDocument:
             )
         if any(map(says_shortage, said)):
             raise MemoryError("MuPDF had no memory for a part of a page")
+        if said:
+            # MuPDF keeps pictures and fonts, also damaged ones, and says nothing the next time.
+            del page
+            with self._mupdf(page_number, doing="render") as engine:
+                self._loaded = None
+                engine.TOOLS.store_shrink(100)
         damage = tuple(dict.fromkeys([*damage, *damage_in(said)]))
         if damage:
             reason = nothing_left(damage, pixmap.samples_mv, row_bytes=3 * width)
@@ -196,8 +203,9 @@ class MupdfDocument:
         """The page, and what is missing of it."""
         if self._loaded is None or self._loaded[0] != page_number:
             self._loaded = None
-            page, damage = _load(self._document, page_number - 1)
-            self._loaded = (page_number, page, damage)
+            with messages_in(import_mupdf()) as said:
+                page, damage = _load(self._document, page_number - 1)
+            self._loaded = (page_number, page, (*damage, *damage_in(said)))
         return self._loaded[1:]
 
     def _page_error(self, reason: str, page_number: int) -> PageRenderError:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import Self, overload
 
-from vdr_integrations.errors import DocumentOpenError
+from vdr_integrations.errors import DocumentOpenError, OptionError
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS, RenderLimits
 from vdr_integrations.pages.pdf.mupdf import check_mupdf
 from vdr_integrations.pages.pdf.pdf_file import PdfElsewhere, PdfFile, PdfHere
@@ -17,6 +17,9 @@ from vdr_integrations.pages.read_file import FileSource, file_content, source_na
 __all__ = ["PdfDocument", "open_pdf"]
 
 _logger = logging.getLogger(__name__)
+
+_LONGEST_PASSWORD = 1000
+"""PDFs use 127 bytes of a password (ISO 32000-2, 7.6.4.3.3)."""
 
 
 def open_pdf(
@@ -50,9 +53,10 @@ def open_pdf(
         EmptyDocumentError: The document has no pages.
         MissingExtraError: PyMuPDF is not installed.
         ResourceError: This machine cannot open more files, or start a process.
-        OptionError: ``source`` has another type.
+        OptionError: ``source`` or ``password`` has another type.
     """
     label = source_name(source, name=name, fallback="document")
+    _check_password(password)
     check_mupdf()
     content = file_content(
         source,
@@ -83,6 +87,19 @@ def open_pdf(
     if file.is_repaired:
         _logger.warning("%s: damaged, and repaired while opening; parts may be missing", label)
     return PdfDocument(file)
+
+
+def _check_password(password: object) -> None:
+    if password is None or (isinstance(password, str) and len(password) <= _LONGEST_PASSWORD):
+        return
+    found = (
+        f"a text of {len(password):,} characters"
+        if isinstance(password, str)
+        else type(password).__name__
+    )
+    raise OptionError(
+        f"password must be a text of at most {_LONGEST_PASSWORD:,} characters, found {found}."
+    )
 
 
 class PdfDocument(Sequence[PdfPage]):

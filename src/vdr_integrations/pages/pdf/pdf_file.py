@@ -15,7 +15,13 @@ from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument
 from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
 from vdr_integrations.pages.pdf.page_text import PageText
 from vdr_integrations.pages.processes.failures import why_ended
-from vdr_integrations.pages.processes.process_pool import Lane, default_lane, shared_pool
+from vdr_integrations.pages.processes.process_pool import (
+    Lane,
+    close_document,
+    default_lane,
+    result_of,
+    shared_pool,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -136,14 +142,15 @@ class PdfElsewhere:
         self.limits = limits
         self._opening = _Opening(content, source, password, limits)
         self._process_limits = process_limits
+        lane = default_lane()
         future = shared_pool(process_limits).submit(
             self._opening.first,
             failure=lambda end: DocumentOpenError(
                 why_ended(end, process_limits, doing="open it"), source=source
             ),
-            lane=default_lane(),
+            lane=lane,
         )
-        self.sha256, self.page_count, self.is_repaired = future.result()
+        self.sha256, self.page_count, self.is_repaired = result_of(future, lane)
         self._close = weakref.finalize(self, _close, self._opening, process_limits)
         self._close.atexit = False
 
@@ -208,15 +215,19 @@ class _Opening:
     def first(self, child: ChildProcess) -> tuple[str, int, bool]:
         """Open it: digest, number of pages, whether it was repaired."""
         reply = self._open(child)
-        self._sha256 = str(reply["sha256"])
-        return self._sha256, int(reply["page_count"]), bool(reply["is_repaired"])
+        with child.believed():
+            self._sha256 = str(reply["sha256"])
+            page_count = int(reply["page_count"])
+            if not 1 <= page_count <= self.limits.max_pages:
+                raise ValueError("such a document would have been refused")
+            return self._sha256, page_count, bool(reply["is_repaired"])
 
     def ensure(self, child: ChildProcess) -> None:
         """Open it if the process does not hold it open."""
         if self.key in child.open_keys:
             child.open_keys[self.key] = child.open_keys.pop(self.key)
             return
-        if str(self._open(child)["sha256"]) != self._sha256:
+        if self._open(child).get("sha256") != self._sha256:
             child.close_pdf(self.key)
             raise DocumentOpenError(
                 "it changed while it was read; read it again.", source=self.source
@@ -273,26 +284,34 @@ class _ContentElsewhere:
         self._opening = opening
 
     def size(self, page_number: int) -> Size:
-        return _size(self._ask(page_number, ["size"]))
+        reply = self._ask(page_number, ["size"])
+        with self._child.believed():
+            return _size(reply)
 
     def label(self, page_number: int) -> str | None:
-        return _label(self._ask(page_number, ["label"]))
+        reply = self._ask(page_number, ["label"])
+        with self._child.believed():
+            return _label(reply)
 
     def text(self, page_number: int) -> PageText:
-        return self._text(self._ask(page_number, ["text"]))
+        reply = self._ask(page_number, ["text"])
+        with self._child.believed():
+            return self._text(reply)
 
     def draw(self, page_number: int, fit: Fit) -> Drawing:
         return self._drawn(page_number, ["image"], fit)[0]
 
     def whole(self, page_number: int, fit: Fit) -> WholePage:
         drawing, reply = self._drawn(page_number, ["image", "label", "text"], fit)
-        return WholePage(drawing, _label(reply), self._text(reply))
+        with self._child.believed():
+            return WholePage(drawing, _label(reply), self._text(reply))
 
     def _drawn(self, page_number: int, wanted: list[str], fit: Fit) -> tuple[Drawing, Message]:
         # Most pages are as large as the one before, and are drawn without asking how large.
         size = self._opening.last_size or self.size(page_number)
         reply = self._ask_for_image(page_number, wanted, fit, size)
-        found = _size(reply)
+        with self._child.believed():
+            found = _size(reply)
         if found != size:
             size = found
             reply = self._ask_for_image(page_number, wanted, fit, size)
@@ -300,7 +319,8 @@ class _ContentElsewhere:
         height, width = fit(size)
         with self._child.pixels(reply, 3 * height * width) as samples:
             image = Image.frombytes("RGB", (width, height), samples)  # pyright: ignore[reportArgumentType]  # any buffer
-        return Drawing(image, tuple(map(str, reply["warnings"]))), reply
+        with self._child.believed():
+            return Drawing(image, tuple(map(str, reply["warnings"]))), reply
 
     def _ask_for_image(self, page_number: int, wanted: list[str], fit: Fit, size: Size) -> Message:
         height, width = fit(size)
@@ -337,4 +357,4 @@ def _label(reply: Message) -> str | None:
 
 
 def _close(opening: _Opening, process_limits: ProcessLimits) -> None:
-    shared_pool(process_limits).close_document(opening.key)
+    close_document(opening.key, process_limits)

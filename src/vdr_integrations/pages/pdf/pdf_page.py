@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from vdr_integrations.errors import OptionError, PageGeometryError
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage
 from vdr_integrations.pages.pdf.page_content import Drawing, PageContent, Size, WholePage
+from vdr_integrations.pages.processes.process_pool import Lane, default_lane, result_of
 from vdr_integrations.types import PageImage
 from vdr_integrations.types.computed_once import computed_once
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages.pdf.page_text import PageText
     from vdr_integrations.pages.pdf.pdf_file import PdfFile
-    from vdr_integrations.pages.processes.process_pool import Lane
     from vdr_integrations.types import PixelBudget
 
 __all__ = ["PdfPage"]
@@ -154,10 +154,11 @@ class PdfPage:
         def work(content: PageContent) -> WholePage:
             return content.whole(self._page_number, lambda size: self._fit(size, budget))
 
+        lane = default_lane() if lane is None else lane
         future = self._file.begin(work, page_number=self._page_number, lane=lane)
 
         def wait() -> DrawnPage:
-            drawn, label, text = future.result()
+            drawn, label, text = result_of(future, lane)
             return DrawnPage(
                 PageImage(drawn.image, source=str(self)),
                 page_label=self._label(label),
@@ -176,7 +177,8 @@ class PdfPage:
         return f"PdfPage({self.source!r}, page_number={self._page_number})"
 
     def _do(self, work: Callable[[PageContent], Result]) -> Result:
-        return self._file.begin(work, page_number=self._page_number).result()
+        lane = default_lane()
+        return result_of(self._file.begin(work, page_number=self._page_number, lane=lane), lane)
 
     def _draw(self, content: PageContent, budget: PixelBudget, oversampling: int) -> Drawing:
         def larger(size: Size) -> tuple[int, int]:

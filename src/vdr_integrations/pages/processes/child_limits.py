@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from vdr_integrations.pages.processes.file_rights import forbid_writing
 from vdr_integrations.pages.processes.system_calls import forbid_network_and_programs
 
 __all__ = ["address_space_bytes", "begin_page", "confine"]
@@ -21,7 +22,7 @@ def confine(*, memory_bytes: int | None, parent_id: int) -> None:
     """Limit this process for good, as far as its system can.
 
     It writes no file and no core dump, opens few files, ends with its parent, and has neither
-    network nor other programs (Linux).
+    network nor other programs nor other processes (Linux).
 
     Args:
         memory_bytes: Address space; None leaves it to the parent, which watches memory.
@@ -38,6 +39,7 @@ def confine(*, memory_bytes: int | None, parent_id: int) -> None:
     _limit(resource.RLIMIT_NOFILE, _MOST_FILES)
     if memory_bytes is not None:
         _limit(resource.RLIMIT_AS, memory_bytes)
+    forbid_writing()
     forbid_network_and_programs()
 
 

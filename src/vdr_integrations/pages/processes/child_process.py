@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from vdr_integrations import errors
-from vdr_integrations.errors import MissingExtraError, PageError, ResourceError
+from vdr_integrations.errors import MissingExtraError, PageError, ResourceError, VdrError
 from vdr_integrations.pages.processes.child_program import MEMORY_CODE
 from vdr_integrations.pages.processes.messages import (
     PAYLOAD_BYTES,
@@ -24,6 +24,8 @@ from vdr_integrations.pages.processes.shared_pixels import SharedPixels
 from vdr_integrations.pages.processes.watch import watched
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from vdr_integrations.pages.process_limits import ProcessLimits
 
 __all__ = ["ChildProcess", "EndedBy", "ProcessEndedError"]
@@ -32,12 +34,13 @@ EndedBy = Literal["memory", "CPU time", "wall time", "crash"]
 
 _START_S = 120.0
 """A process is ready in half a second; whatever takes this long hangs."""
+_END_S = 0.5
 _LONGEST_REPLY_BYTES = 8 * 1024**2
 _BYTES_PER_CHARACTER = 12
 """The longest way in which JSON writes a character."""
 _CODE = """
 import json, sys
-start = json.loads(sys.argv[1])
+start = json.loads(sys.stdin.buffer.readline())
 sys.path[:] = start["path"]
 from vdr_integrations.pages.processes.child_program import main
 main(start)
@@ -98,7 +101,7 @@ class ChildProcess:
         try:
             self._pixels = SharedPixels.made()
             self._process = self._started()
-        except (OSError, ValueError, subprocess.SubprocessError) as problem:
+        except (OSError, TypeError, ValueError, subprocess.SubprocessError) as problem:
             if self._pixels is not None:
                 self._pixels.close()
             raise _not_started(f"{type(problem).__name__}: {problem}") from problem
@@ -179,6 +182,21 @@ class ChildProcess:
         self._used_bytes = int(reply.get("used_bytes", self._used_bytes))
         return _checked(reply, source)
 
+    @contextmanager
+    def believed(self) -> Generator[None]:
+        """Read an answer in the block. One that makes no sense ends the process.
+
+        Raises:
+            ProcessEndedError: What the block reads is not what was asked for.
+        """
+        try:
+            yield
+        except VdrError:
+            raise
+        except (AttributeError, LookupError, TypeError, ValueError, OverflowError) as problem:
+            self.end()
+            raise ProcessEndedError("crash", detail="it gave a wrong answer") from problem
+
     def close_pdf(self, key: int) -> None:
         """Let it close a PDF.
 
@@ -251,14 +269,14 @@ class ChildProcess:
         self._process.returncode = 0
 
     def _started(self) -> subprocess.Popen[bytes]:
-        start = {
-            "path": [os.path.abspath(entry or os.curdir) for entry in sys.path],  # noqa: PTH100
+        start: Message = {
+            "path": _import_path(),
             "parent_id": os.getpid(),
             "memory_bytes": None if self._is_watched else self.limits.memory_mb * 1024**2,
             "pixels": None if self._pixels is None else self._pixels.descriptor,
         }
-        return subprocess.Popen(  # noqa: S603  # this interpreter
-            [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CODE, json.dumps(start)],
+        process = subprocess.Popen(  # noqa: S603  # this interpreter
+            [sys.executable, "-I", "-B", "-X", "utf8", "-c", _CODE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -266,12 +284,17 @@ class ChildProcess:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _SET,
             pass_fds=() if self._pixels is None else (self._pixels.descriptor,),
         )
+        with suppress(BrokenPipeError):  # it has ended; that is seen later
+            write_message(cast("BinaryIO", process.stdin), start)
+        return process
 
     def _reply(self, longest_bytes: int = _LONGEST_REPLY_BYTES) -> Message | None:
         return read_message(self._replies, longest_bytes=longest_bytes)
 
     def _end_of_work(self) -> ProcessEndedError:
-        self._process.poll()
+        if self._ended_by is None:
+            with suppress(subprocess.TimeoutExpired):  # it ends by itself, and says how
+                self._process.wait(_END_S)
         by, is_first = self._ended_by, self._jobs <= 1
         self.end()
         code = self._process.returncode
@@ -303,6 +326,16 @@ class ChildProcess:
         return float(times.user + times.system)
 
 
+def _import_path() -> list[str]:
+    """Where the process imports from: the same files as this one, from anywhere."""
+    package = Path(errors.__file__).absolute().parents[1]
+    found = [str(package)]
+    for entry in sys.path:
+        with suppress(OSError, TypeError):  # the current folder is gone; not a text
+            found.append(os.path.abspath(os.fsdecode(entry) or os.curdir))  # noqa: PTH100
+    return found
+
+
 def _checked(reply: Message, source: str) -> Message:
     """The reply, or the error that it stands for."""
     if "error" in reply:
@@ -313,7 +346,10 @@ def _checked(reply: Message, source: str) -> Message:
     if "missing" in reply:
         raise MissingExtraError(**{name: str(value) for name, value in reply["missing"].items()})
     if "resource" in reply:
-        raise ResourceError(str(reply["resource"]))
+        raise ResourceError(
+            f"{source}: the process that opens it is short of open files or memory. Close other "
+            f"programs, or raise the limits of this machine (ulimit -n)."
+        )
     return reply
 
 

@@ -50,8 +50,8 @@ def main(start: Message) -> None:
 
 
 def _answer_all(start: Message) -> None:
-    confine(memory_bytes=start["memory_bytes"], parent_id=start["parent_id"])
     requests, replies = _pipes()
+    confine(memory_bytes=start["memory_bytes"], parent_id=start["parent_id"])
     pixels = None if start["pixels"] is None else SharedPixels(start["pixels"])
     opener = _Opener(requests, pixels, limits_itself=start["memory_bytes"] is not None)
     write_message(replies, {"is_ready": True})
@@ -102,8 +102,8 @@ class _Opener:
         except MissingExtraError as error:
             missing = {"package": error.package, "extra": error.extra, "purpose": error.purpose}
             return {"missing": missing}, None
-        except ResourceError as error:
-            return {"resource": str(error)}, None
+        except ResourceError:
+            return {"resource": True}, None
 
     def _open_pdf(self, request: Message) -> _Answer:
         from vdr_integrations.errors import DocumentOpenError

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from vdr_integrations.errors import ResourceError
 from vdr_integrations.pages.processes import watch
 from vdr_integrations.pages.processes.child_process import ChildProcess, ProcessEndedError
 
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages.process_limits import ProcessLimits
 
-__all__ = ["Lane", "ProcessPool", "close_pools", "default_lane", "end_work", "shared_pool"]
+__all__ = [
+    "Lane",
+    "ProcessPool",
+    "close_document",
+    "close_pools",
+    "default_lane",
+    "end_work",
+    "result_of",
+    "shared_pool",
+]
 
 Result = TypeVar("Result")
 
@@ -88,7 +98,8 @@ class _Server:
         self.thread = threading.Thread(target=self._serve, name="vdr-open-files", daemon=True)
 
     def holds(self, key: int | None) -> bool:
-        return key is not None and self.child is not None and key in self.child.open_keys
+        child = self.child  # its thread may let it go at any moment
+        return key is not None and child is not None and key in child.open_keys
 
     def ready(self) -> ChildProcess:
         """A process that can be asked, with the limits of a page before it."""
@@ -149,6 +160,7 @@ class ProcessPool:
         self._changed = threading.Condition()
         self._jobs: deque[_Job[Any]] = deque()
         self._servers: list[_Server] = []
+        self._closing: deque[int] = deque()
         self._closed_keys: set[int] = set()
 
     def submit(
@@ -197,13 +209,16 @@ class ProcessPool:
                         server.child.stop()
 
     def close_document(self, key: int) -> None:
-        """Let processes close a PDF, when they have time."""
-        with self._changed:
-            keys = self._closed_keys | {key}
-            self._closed_keys = {
-                key for key in keys if any(server.holds(key) for server in self._servers)
-            }
-            self._changed.notify_all()
+        """Let processes close a PDF, when they have time.
+
+        Garbage collection calls this, in any thread and at any line: it waits for no lock.
+        """
+        self._closing.append(key)
+        if self._changed.acquire(blocking=False):
+            try:
+                self._changed.notify_all()
+            finally:
+                self._changed.release()
 
     def close(self) -> None:
         """End all processes, and wait until they have ended."""
@@ -278,6 +293,11 @@ class ProcessPool:
         return None
 
     def _to_close(self, server: _Server) -> list[int]:
+        while self._closing:
+            self._closed_keys.add(self._closing.popleft())
+        self._closed_keys = {
+            key for key in self._closed_keys if any(one.holds(key) for one in self._servers)
+        }
         held = () if server.child is None else server.child.open_keys
         needed = {job.key for job in self._jobs}  # pages that were begun before it was closed
         return [key for key in held if key in self._closed_keys and key not in needed]
@@ -295,13 +315,22 @@ class ProcessPool:
         most = max([_MOST_PROCESSES, *(lane.processes for lane in lanes)])
         while waiting < wanted and len(self._servers) < most:
             server = _Server(self)
+            try:
+                server.thread.start()  # waits for the lock that is held here
+            except RuntimeError as problem:  # no more threads, or the interpreter ends
+                if self._servers:
+                    return  # those that run do the work, one after the other
+                self._jobs.pop().future.cancel()
+                raise ResourceError(
+                    f"no thread can be started that asks the processes that open files "
+                    f"({problem}). Raise the limit of this machine (ulimit -u)."
+                ) from problem
             self._servers.append(server)
-            server.thread.start()
             waiting += 1
 
 
 _pools: dict[ProcessLimits, ProcessPool] = {}
-_pools_lock = threading.RLock()  # a document that is garbage-collected meanwhile is closed
+_pools_lock = threading.Lock()
 _MOST_PROCESSES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
 """Processes for callers who do not say how many they want."""
 
@@ -324,6 +353,23 @@ def close_pools() -> None:
         pool.close()
 
 
+def close_document(key: int, limits: ProcessLimits) -> None:
+    """Let processes close a PDF; see :meth:`ProcessPool.close_document`."""
+    pool = _pools.get(limits)
+    if pool is not None:
+        pool.close_document(key)
+
+
+def result_of(future: Future[Result], lane: Lane) -> Result:
+    """Wait for a result. If the waiting is interrupted, the work ends too."""
+    try:
+        return future.result()
+    except BaseException:
+        if not future.done():
+            end_work(lane, at_once=True)
+        raise
+
+
 def end_work(lane: Lane, *, at_once: bool) -> None:
     """Drop the work of a caller; see :meth:`ProcessPool.end_work`."""
     with _pools_lock:
@@ -339,7 +385,7 @@ def default_lane() -> Lane:
 
 def _after_fork() -> None:
     global _pools_lock  # noqa: PLW0603  # one for each process
-    _pools_lock = threading.RLock()
+    _pools_lock = threading.Lock()
     watch.forget_after_fork()
     for pool in _pools.values():
         pool.forget()

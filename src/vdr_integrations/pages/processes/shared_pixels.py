@@ -32,7 +32,16 @@ class SharedPixels:
         """
         if not hasattr(os, "memfd_create"):
             return None
-        return cls(os.memfd_create("vdr-pixels", os.MFD_CLOEXEC))
+        import fcntl
+
+        made = os.memfd_create("vdr-pixels", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:  # above 0, 1 and 2, which are the other process's pipes, also if this one has none
+            descriptor = fcntl.fcntl(made, fcntl.F_DUPFD_CLOEXEC, 3)
+            # Whoever takes the other process over must not take memory away that is read here.
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK)
+        finally:
+            os.close(made)
+        return cls(descriptor)
 
     def view(self, size: int) -> memoryview:
         """The first ``size`` bytes. Release the view before you ask for another one.

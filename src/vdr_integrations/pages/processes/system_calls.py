@@ -1,7 +1,7 @@
 """Forbid a process system calls that opening a file needs none of. Linux, x86-64 and ARM 64.
 
 A filter of ``seccomp`` (its manual page, seccomp(2)): no network, no other programs, no new
-processes, no hand in other processes. A forbidden call fails with EPERM.
+processes, no signals to others, no rights or sizes of files. A forbidden call fails with EPERM.
 """
 
 from __future__ import annotations
@@ -25,11 +25,22 @@ _FORBIDDEN = {
         "socket": 41, "connect": 42, "accept": 43, "bind": 49, "listen": 50, "accept4": 288,
         "fork": 57, "vfork": 58, "execve": 59, "execveat": 322, "ptrace": 101,
         "process_vm_readv": 310, "process_vm_writev": 311, "io_uring_setup": 425,
+        "tkill": 200, "rt_sigqueueinfo": 129, "rt_tgsigqueueinfo": 297, "pidfd_send_signal": 424,
+        "pidfd_getfd": 438, "chmod": 90, "fchmod": 91, "fchmodat": 268, "fchmodat2": 452,
+        "chown": 92, "fchown": 93, "lchown": 94, "fchownat": 260, "utimensat": 280, "utimes": 235,
+        "utime": 132, "futimesat": 261, "setxattr": 188, "lsetxattr": 189, "fsetxattr": 190,
+        "removexattr": 197, "lremovexattr": 198, "fremovexattr": 199, "truncate": 76,
+        "ftruncate": 77, "kill": 62,
     },
     "aarch64": {
         "socket": 198, "bind": 200, "listen": 201, "accept": 202, "connect": 203, "accept4": 242,
         "execve": 221, "execveat": 281, "ptrace": 117,
         "process_vm_readv": 270, "process_vm_writev": 271, "io_uring_setup": 425,
+        "kill": 129, "tkill": 130, "rt_sigqueueinfo": 138, "rt_tgsigqueueinfo": 240,
+        "pidfd_send_signal": 424, "pidfd_getfd": 438, "fchmod": 52, "fchmodat": 53,
+        "fchmodat2": 452, "fchownat": 54, "fchown": 55, "utimensat": 88, "setxattr": 5,
+        "lsetxattr": 6, "fsetxattr": 7, "removexattr": 14, "lremovexattr": 15,
+        "fremovexattr": 16, "truncate": 45, "ftruncate": 46,
     },
 }  # fmt: skip
 _CLONE = {"x86_64": 56, "aarch64": 220}

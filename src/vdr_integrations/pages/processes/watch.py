@@ -34,8 +34,13 @@ class _Watch:
         with self._changed:
             self._working.add(process)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._look, name="vdr-watch", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._look, name="vdr-watch", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError:
+                    self._working.discard(process)
+                    raise
+                self._thread = thread
             if self._is_asleep:
                 self._changed.notify()
 
