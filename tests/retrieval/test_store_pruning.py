@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from qdrant_client import QdrantClient
 from tests.broken_stores import BROKEN
+from tests.unprivileged import as_nobody, let_nobody_in
 
 from vdr_integrations.errors import (
     IndexFormatError,
@@ -236,3 +237,22 @@ def test_a_store_that_cannot_be_read_is_an_error(tmp_path: Path, kind: str) -> N
     store = PageStore(BROKEN[kind](tmp_path))
     with pytest.raises(PageStoreError, match="VDR_PAGE_STORE"):
         unneeded_pages(store, refs=[str(page(1).ref)])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions")
+def test_a_store_that_cannot_be_changed_can_be_looked_at(tmp_path: Path) -> None:
+    store = PageStore(tmp_path / "store")
+    kept, unneeded = put_long_ago(store, 1, 2)
+    let_nobody_in(store.root)
+    folders = [store.root, *(path for path in store.root.iterdir() if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        with as_nobody():
+            found = unneeded_pages(store, refs=[str(kept)])
+            assert found.refs == (unneeded,)
+            with pytest.raises(PageStoreError, match="Permission denied"):
+                found.remove()
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)

@@ -7,6 +7,7 @@ and the age of a page is read once more when it is removed: what anybody puts me
 
 from __future__ import annotations
 
+import errno
 import math
 import time
 from contextlib import ExitStack
@@ -134,7 +135,9 @@ def unneeded_pages(
             now_ns = files.now_ns()
         except FileNotFoundError:
             now_ns = 0
-        except PermissionError:
+        except OSError as problem:
+            if problem.errno not in {errno.EACCES, errno.EPERM, errno.EROFS}:
+                raise
             now_ns = time.time_ns()  # nothing can be removed there, but it can be looked at
     needed = _listed(refs) | _of_indexes(indexes)
     if not needed:

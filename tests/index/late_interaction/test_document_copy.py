@@ -52,7 +52,10 @@ def test_a_copy_has_the_same_numbers_texts_and_metadata(
     ) as index:
         index.add_document(
             document("old", total_pages=PAGES + 1),
-            [replace(one, bias=0.25) for one in page_records(*range(1, PAGES + 1))],
+            [
+                replace(one, bias=0.25, warnings=("a warning",))
+                for one in page_records(*range(1, PAGES + 1))
+            ],
             [unit_rows(9 + number % 3, seed=number) for number in range(PAGES)],
             dense=unit_rows(PAGES, dimension=8) if dense_manifest else None,
             metadata={"author": "me"},
@@ -79,6 +82,7 @@ def test_a_copy_has_the_same_numbers_texts_and_metadata(
                 "grid",
                 "metadata",
                 "bias",
+                "warnings",
             ):
                 assert getattr(one, name) == getattr(other, name)
         query = unit_rows(4, seed=77)

@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
@@ -150,12 +151,50 @@ def test_a_file_whose_old_size_and_time_match_is_not_even_read(
     for path in docs.rglob("*.*"):
         age(path)
     sync_index(index, encoder, [docs])
+    for document in index.documents():  # as if it was read an hour later
+        later = replace(document.file, checked_ns=document.file.checked_ns + 3600 * 10**9)
+        index.update_file_state(document.source, later)
 
     def refuse(path: Path) -> None:
         raise AssertionError(path)
 
     monkeypatch.setattr("vdr_integrations.index.sync.synchronise.read_file_state", refuse)
     assert len(sync_index(index, encoder, [docs]).unchanged) == 3
+
+
+def test_a_file_moved_over_another_of_the_same_size_and_time_is_noticed(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    one, other = docs / "a.pdf", docs / "deep" / "b.pdf"
+    write_pdf(one, ["boars"])
+    assert one.stat().st_size == other.stat().st_size
+    for path in (one, other):
+        age(path)
+    sync_index(index, encoder, [docs])
+    other.replace(one)
+    sync_index(index, encoder, [docs])
+    (page,) = index.pages({"source": one.as_posix()})
+    assert page.text.strip() == "boats"
+
+
+def test_a_page_that_exceeded_a_limit_is_tried_again_with_a_higher_one(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    hang_on_page(docs / "a.pdf", 2)
+    for limit_s in (0.25, 0.25, 0.5):
+        report = sync_index(index, encoder, [docs], page_timeout_s=limit_s)
+        (failure,) = report.failed
+        assert f"{limit_s:g} s of CPU time" in str(failure.error)
+        assert len(report.changed) == (limit_s == 0.5)
+
+
+def test_texts_about_pdfs_are_no_documents(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path
+) -> None:
+    (docs / "magic").write_text("0 string %PDF- PDF document\n")
+    (docs / "scan").write_bytes(b"\n" + (docs / "a.pdf").read_bytes())
+    report = sync_index(index, encoder, [docs])
+    assert (report.failed, len(report.added)) == ([], 4)
 
 
 def test_documents_gone_from_a_given_folder_are_dropped_and_others_stay(

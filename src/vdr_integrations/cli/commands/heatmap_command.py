@@ -13,6 +13,8 @@ from vdr_integrations.cli.options.common_options import (
     DeviceOption,
     DtypeOption,
     ModelPlaceOption,
+    PageMemoryOption,
+    PageTimeoutOption,
     PasswordOption,
     WorkersOption,
     password_in,
@@ -82,6 +84,8 @@ def heatmap_command(
     dtype: DtypeOption = "auto",
     password_env: PasswordOption = None,
     workers: WorkersOption = None,
+    page_timeout: PageTimeoutOption = None,
+    page_memory: PageMemoryOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Draw where on a page the words of a question match."""
@@ -91,7 +95,9 @@ def heatmap_command(
         from vdr_integrations.retrieval import PageSearcher
 
         asked, password = asked_questions(question), password_in(password_env)
-        limits = process_limits(render_workers=workers)
+        limits = process_limits(
+            render_workers=workers, page_timeout_s=page_timeout, page_memory_mb=page_memory
+        )
         if len(asked) > 1:
             raise OptionError(f"a heat map shows one question, and stdin has {len(asked)}.")
         if out == STDOUT and as_json:

@@ -13,6 +13,8 @@ from vdr_integrations.cli.options.common_options import (
     DtypeOption,
     IndexOption,
     JsonOption,
+    PageMemoryOption,
+    PageTimeoutOption,
     PasswordOption,
     WaitOption,
     password_in,
@@ -93,20 +95,8 @@ def index_command(
             "1; with a GPU, as many as it needs)",
         ),
     ] = None,
-    page_timeout: Annotated[
-        float | None,
-        typer.Option(
-            metavar="SECONDS",
-            help="CPU time in which a process must have opened a file or drawn a page; else it "
-            "fails. (default: 60)",
-        ),
-    ] = None,
-    page_memory: Annotated[
-        int | None,
-        typer.Option(
-            metavar="MIB", help="Memory that each of these processes may have. (default: 2048)"
-        ),
-    ] = None,
+    page_timeout: PageTimeoutOption = None,
+    page_memory: PageMemoryOption = None,
     drop_missing: Annotated[
         bool,
         typer.Option(

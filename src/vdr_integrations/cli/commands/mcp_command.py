@@ -11,6 +11,8 @@ from vdr_integrations.cli.options.common_options import (  # typer reads them
     DtypeOption,
     IndexOption,
     ModelPlaceOption,
+    PageMemoryOption,
+    PageTimeoutOption,
     PasswordOption,
     WorkersOption,
     password_in,
@@ -33,6 +35,8 @@ def mcp_command(
     dtype: DtypeOption = "auto",
     password_env: PasswordOption = None,
     workers: WorkersOption = None,
+    page_timeout: PageTimeoutOption = None,
+    page_memory: PageMemoryOption = None,
     debug: DebugOption = False,
 ) -> None:
     """Serve an index to agents (Model Context Protocol over stdin and stdout), read-only."""
@@ -41,7 +45,9 @@ def mcp_command(
         from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
 
         password = password_in(password_env)
-        limits = process_limits(render_workers=workers)
+        limits = process_limits(
+            render_workers=workers, page_timeout_s=page_timeout, page_memory_mb=page_memory
+        )
 
         def open_service() -> PageService:
             from vdr_integrations.agents.page_service import PageService

@@ -14,6 +14,8 @@ from vdr_integrations.cli.options.common_options import (
     DtypeOption,
     IndexOption,
     ModelPlaceOption,
+    PageMemoryOption,
+    PageTimeoutOption,
     PasswordOption,
     WorkersOption,
     password_in,
@@ -78,6 +80,8 @@ def search_command(
     ] = False,
     password_env: PasswordOption = None,
     workers: WorkersOption = None,
+    page_timeout: PageTimeoutOption = None,
+    page_memory: PageMemoryOption = None,
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
@@ -106,7 +110,9 @@ def search_command(
                 encoder=settings,
                 recall=replace(settings, model=recall_model) if by_recall else None,
                 password=password,
-                process_limits=process_limits(render_workers=workers),
+                process_limits=process_limits(
+                    render_workers=workers, page_timeout_s=page_timeout, page_memory_mb=page_memory
+                ),
             )
             drawn = None if protocol is None else thumbnail_text(searcher.pictures, protocol)
             found = searcher.search_many(questions, k=k, exhaustive=exhaustive)

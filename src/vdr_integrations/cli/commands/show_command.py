@@ -14,6 +14,8 @@ from vdr_integrations.cli.options.common_options import (
     DebugOption,
     IndexOption,
     JsonOption,
+    PageMemoryOption,
+    PageTimeoutOption,
     PasswordOption,
     WorkersOption,
     password_in,
@@ -64,6 +66,8 @@ def show_command(
     text: Annotated[bool, typer.Option("--text", help="Print the text layer.")] = False,
     password_env: PasswordOption = None,
     workers: WorkersOption = None,
+    page_timeout: PageTimeoutOption = None,
+    page_memory: PageMemoryOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -79,7 +83,9 @@ def show_command(
             found = _page(opened, source, page, ref)
             picture = None
             if out is not None or is_seen:
-                limits = process_limits(render_workers=workers)
+                limits = process_limits(
+                    render_workers=workers, page_timeout_s=page_timeout, page_memory_mb=page_memory
+                )
                 searcher = PageSearcher(opened, password=password, process_limits=limits)
                 picture = _picture(searcher.pictures, found, max_side_px)
         if picture is not None:

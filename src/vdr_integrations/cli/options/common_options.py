@@ -17,6 +17,8 @@ __all__ = [
     "IndexOption",
     "JsonOption",
     "ModelPlaceOption",
+    "PageMemoryOption",
+    "PageTimeoutOption",
     "PasswordOption",
     "WaitOption",
     "WorkersOption",
@@ -45,6 +47,21 @@ WorkersOption = Annotated[
         min=0,
         help="0: draw pages again in this process, without limits of time and memory, for files "
         "that you trust. (default: another process does it, with limits)",
+    ),
+]
+PageTimeoutOption = Annotated[
+    float | None,
+    typer.Option(
+        "--page-timeout",
+        metavar="SECONDS",
+        help="CPU time in which that process must have opened a file or drawn a page; else it "
+        "fails. (default: 60)",
+    ),
+]
+PageMemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--page-memory", metavar="MIB", help="Memory that this process may have. (default: 2048)"
     ),
 ]
 DeviceOption = Annotated[
