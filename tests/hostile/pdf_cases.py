@@ -112,7 +112,9 @@ _DAMAGED = (
     ),
     *(
         _case(
-            structure.field_loop(parent), INDEXED, name=f"form field in a loop: parent is {parent}"
+            structure.field_loop(parent),
+            INDEXED if parent == "nobody" else WARNED,
+            name=f"form field in a loop: parent is {parent}",
         )
         for parent in ("itself", "its kid's kid", "nobody")
     ),

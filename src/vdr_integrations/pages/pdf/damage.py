@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-__all__ = ["BAD_ANNOTATIONS", "BAD_PICTURE", "ENDS_EARLY", "damage_in", "nothing_left"]
+__all__ = [
+    "BAD_ANNOTATIONS",
+    "BAD_PICTURE",
+    "ENDS_EARLY",
+    "all_damage",
+    "damage_in",
+    "nothing_left",
+]
 
 BAD_PICTURE = "a picture on it could not be decoded; all or a part of the picture is missing"
 BAD_ANNOTATIONS = "its annotations and form fields are damaged, and were not drawn"
@@ -81,12 +88,17 @@ def damage_in(messages: Iterable[str]) -> tuple[str, ...]:
             if pattern.search(message):
                 found[meaning] = None
                 break
-    if BAD_PICTURE in found:
-        # Filters are also those of pictures: one fault, said once.
-        found.pop(_BAD_PART, None)
-    if len(found) > 1:
-        found.pop(ENDS_EARLY, None)
-    return tuple(found)
+    return all_damage(found)
+
+
+def all_damage(*found: Iterable[str]) -> tuple[str, ...]:
+    """Kinds of damage from several looks at a page, each once; one fault is said once."""
+    kinds = dict.fromkeys(kind for some in found for kind in some)
+    if BAD_PICTURE in kinds or BAD_ANNOTATIONS in kinds:  # they have filters and parts, too
+        kinds.pop(_BAD_PART, None)
+    if len(kinds) > 1:
+        kinds.pop(ENDS_EARLY, None)
+    return tuple(kinds)
 
 
 def nothing_left(

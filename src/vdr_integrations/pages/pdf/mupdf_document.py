@@ -17,6 +17,7 @@ from vdr_integrations.errors import (
 from vdr_integrations.pages.file_kind import FIRST_BYTES, kind_of
 from vdr_integrations.pages.pdf.damage import (
     BAD_ANNOTATIONS,
+    all_damage,
     damage_in,
     nothing_left,
 )
@@ -178,7 +179,7 @@ class MupdfDocument:
             with self._mupdf(page_number, doing="render") as engine:
                 self._loaded = None
                 engine.TOOLS.store_shrink(100)
-        damage = tuple(dict.fromkeys([*damage, *damage_in(said)]))
+        damage = all_damage(damage, damage_in(said))
         if damage:
             reason = nothing_left(damage, pixmap.samples_mv, row_bytes=3 * width)
             if reason is not None:
@@ -205,7 +206,7 @@ class MupdfDocument:
             self._loaded = None
             with messages_in(import_mupdf()) as said:
                 page, damage = _load(self._document, page_number - 1)
-            self._loaded = (page_number, page, (*damage, *damage_in(said)))
+            self._loaded = (page_number, page, all_damage(damage, damage_in(said)))
         return self._loaded[1:]
 
     def _page_error(self, reason: str, page_number: int) -> PageRenderError:
