@@ -11,7 +11,7 @@ from tests.transcripts import Command, difference
 if TYPE_CHECKING:
     from pathlib import Path
 
-COMMANDS = {"index", "search", "show", "heatmap", "info", "rm", "verify", "doctor"}
+COMMANDS = {"index", "search", "show", "store", "heatmap", "info", "rm", "verify", "doctor"}
 CLI, AGENTS = transcripts.DOCUMENTS
 
 
