@@ -7,7 +7,7 @@ import mmap
 import os
 import signal
 import sys
-from pathlib import Path
+from functools import cache
 
 from vdr_integrations.pages.processes.file_rights import forbid_writing
 from vdr_integrations.pages.processes.system_calls import forbid_network_and_programs
@@ -32,6 +32,7 @@ def confine(*, memory_bytes: int | None, parent_id: int) -> None:
         return
     _end_with_parent(parent_id)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; its parent ends it
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
     import resource
 
     _limit(resource.RLIMIT_CORE, 0)
@@ -46,17 +47,24 @@ def confine(*, memory_bytes: int | None, parent_id: int) -> None:
 def begin_page(cpu_s: float) -> None:
     """Let this process end when it has used this much CPU time from now on."""
     if sys.platform != "win32":
-        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_PROF, cpu_s)
 
 
 def address_space_bytes() -> int:
     """The address space that this process takes; 0 where the system does not tell. Linux."""
-    try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
-    except OSError:
+    descriptor = _statm()
+    if descriptor is None:
         return 0
-    return int(pages) * mmap.PAGESIZE
+    return int(os.pread(descriptor, 64, 0).split()[0]) * mmap.PAGESIZE
+
+
+@cache
+def _statm() -> int | None:
+    """A file that is asked for each page: it stays open."""
+    try:
+        return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def _end_with_parent(parent_id: int) -> None:

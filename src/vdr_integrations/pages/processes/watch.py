@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from typing import Protocol
 
 __all__ = ["forget_after_fork", "watched"]
 
@@ -65,15 +61,21 @@ class _Watch:
 _watch = _Watch()
 
 
-@contextmanager
-def watched(process: _Watched) -> Generator[None]:
-    """Look at a process while it works in the block."""
-    watch = _watch
-    watch.add(process)
-    try:
-        yield
-    finally:
-        watch.remove(process)
+class watched:  # noqa: N801  # a context manager; contextlib's take longer than what they guard
+    """Looks at a process while it works in the block."""
+
+    def __init__(self, process: _Watched) -> None:
+        """Look at this process."""
+        self._process = process
+        self._watch = _watch
+
+    def __enter__(self) -> None:
+        """Begin to look."""
+        self._watch.add(self._process)
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        self._watch.remove(self._process)
 
 
 def forget_after_fork() -> None:
