@@ -111,7 +111,9 @@ def test_a_batch_of_two_callers_keeps_to_the_smaller_of_their_budgets(
     with Batches(small) as ran:
         small.encode_pages(pages(9))
         large.encode_pages(pages(9))
-    assert ran.of_pages == [3, 3, 3, 9]
+    # On a busy machine three pages may come in two pieces.
+    *of_small, of_large = ran.of_pages
+    assert (sum(of_small), max(of_small), of_large) == (9, 3, 9)
 
 
 def test_on_a_cpu_a_page_goes_alone_unless_a_budget_is_asked_for(tiny_checkpoint: Path) -> None:
