@@ -15,19 +15,10 @@ import tempfile
 import time
 from pathlib import Path
 
-import psutil
-
 from benchmarks.sample_pages import DOCUMENTS
-from benchmarks.timing import machine
+from benchmarks.timing import cpu_s_of_all, machine
 from vdr_integrations import DenseEncoder, load_encoder
 from vdr_integrations.index import DenseIndex, Manifest, sync_index
-
-
-def cpu_s() -> float:
-    """CPU time of this process and of its children that run."""
-    me = psutil.Process()
-    times = [process.cpu_times() for process in (me, *me.children())]
-    return sum(one.user + one.system for one in times)
 
 
 def pages_and_seconds(
@@ -38,9 +29,9 @@ def pages_and_seconds(
         tempfile.TemporaryDirectory() as folder,
         DenseIndex.create(Path(folder) / "index", manifest=Manifest.of(encoder)) as index,
     ):
-        cpu, wall = cpu_s(), time.perf_counter()
+        cpu, wall = cpu_s_of_all(), time.perf_counter()
         report = sync_index(index, encoder, [DOCUMENTS], render_workers=render_workers)
-        return report.pages_encoded, time.perf_counter() - wall, cpu_s() - cpu
+        return report.pages_encoded, time.perf_counter() - wall, cpu_s_of_all() - cpu
 
 
 def main() -> None:

@@ -15,10 +15,8 @@ import time
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-import psutil
-
 from benchmarks.sample_pages import DOCUMENTS
-from benchmarks.timing import machine
+from benchmarks.timing import cpu_s_of_all, machine
 from vdr_integrations import open_pdf
 from vdr_integrations.pages.drawing.draw_ahead import ahead, look_ahead, own_lane
 from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
@@ -28,13 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from vdr_integrations.pages import PdfPage
-
-
-def cpu_s() -> float:
-    """CPU time of this process and of its children that run."""
-    me = psutil.Process()
-    times = [process.cpu_times() for process in (me, *me.children())]
-    return sum(one.user + one.system for one in times)
 
 
 def draw(pages: int, workers: int, limits: ProcessLimits | None, documents: str) -> None:
@@ -62,9 +53,9 @@ def seconds(
 ) -> tuple[float, float]:
     """CPU and wall time of drawing; processes are started before."""
     draw(4 * max(workers, 1), workers, limits, documents)
-    cpu, wall = cpu_s(), time.perf_counter()
+    cpu, wall = cpu_s_of_all(), time.perf_counter()
     draw(pages, workers, limits, documents)
-    return cpu_s() - cpu, time.perf_counter() - wall
+    return cpu_s_of_all() - cpu, time.perf_counter() - wall
 
 
 def main() -> None:

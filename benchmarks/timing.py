@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Comparison", "compare", "machine"]
+__all__ = ["Comparison", "compare", "cpu_s_of_all", "machine"]
 
 
 class Comparison:
@@ -63,3 +63,12 @@ def machine() -> str:
         f"({torch.backends.cpu.get_cpu_capability()}), {accelerator}; "
         f"Python {platform.python_version()}, {packages}"
     )
+
+
+def cpu_s_of_all() -> float:
+    """CPU time of this process and of its children that run, in seconds."""
+    import psutil
+
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children())]
+    return sum(one.user + one.system for one in times)

@@ -136,12 +136,6 @@ class PageReading:
         )
         return cls(PageStore(page_store_path), PixelBudget(max_visual_tokens), limits)
 
-    def open(
-        self, source: FileSource, *, password: str | None, name: str | None = None
-    ) -> PdfDocument:
-        """Open a PDF; see ``open_pdf``."""
-        return open_pdf(source, password=password, name=name, process_limits=self.process_limits)
-
     def read(
         self,
         content: FileSource | Callable[[], FileSource],
@@ -151,7 +145,7 @@ class PageReading:
         source: str | None,
         on_error: ErrorHandler,
     ) -> Iterator[ReadPage]:
-        """Open a PDF and read its pages; see :meth:`open` and :meth:`pages`.
+        """Open a PDF and read its pages; see ``open_pdf`` and :meth:`pages`.
 
         Args:
             content: Path or content of the PDF, or a function that gets it or raises PageError.
@@ -163,7 +157,7 @@ class PageReading:
         """
         try:
             file = content() if callable(content) else content
-            pdf = self.open(file, password=password, name=name)
+            pdf = open_pdf(file, password=password, name=name, process_limits=self.process_limits)
         except PageError as error:
             on_error(error)
             return

@@ -217,7 +217,7 @@ def test_too_much_memory_is_called_memory(tmp_path: Path, *, is_watched: bool) -
 
     def read(child: ChildProcess) -> None:
         child.ask(opening(path), source=path.name)
-        child.make_room(3 * 90 * 90)
+        child.make_room(height=90, width=90)
         child.begin_page()
         size = child.ask(TEXT_OF_PAGE_1 | {"wanted": ["size"]}, source=path.name)["size"]
         image = {"wanted": ["image"], "height": 90, "width": 90, "if_size": size}

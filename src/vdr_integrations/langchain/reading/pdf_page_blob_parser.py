@@ -61,6 +61,6 @@ class PDFPageBlobParser(BaseBlobParser):
         """
         content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()
         name = blob.source or "PDF blob"
-        with self._reading.open(content, password=self._password, name=name) as pdf:
-            for page in self._reading.pages(pdf, source=blob.source, on_error=raise_error):
-                yield page_document(page, include_text=self._include_text, metadata=blob.metadata)
+        options = {"password": self._password, "name": name, "source": blob.source}
+        for page in self._reading.read(content, **options, on_error=raise_error):
+            yield page_document(page, include_text=self._include_text, metadata=blob.metadata)

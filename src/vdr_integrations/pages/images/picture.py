@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from typing import TYPE_CHECKING
-
-from PIL import Image
 
 from vdr_integrations.errors import ImageDecodeError
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage
 from vdr_integrations.pages.images.decode import check_pixels, decode_image
 from vdr_integrations.pages.processes.failures import why_ended
-from vdr_integrations.pages.processes.process_pool import Lane, default_lane, result_of, shared_pool
+from vdr_integrations.pages.processes.process_pool import (
+    Lane,
+    default_lane,
+    done_here,
+    result_of,
+    shared_pool,
+)
 from vdr_integrations.pages.read_file import whole_file
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
+
+    from PIL import Image
 
     from vdr_integrations.pages.file_limits import ImageLimits
     from vdr_integrations.pages.process_limits import ProcessLimits
@@ -99,7 +105,14 @@ class Picture:
     def _begin(self, budget: PixelBudget | None, lane: Lane) -> Future[Image.Image]:
         limits = self._process_limits
         if limits is None:
-            return self._decoded_here(budget)
+            return done_here(
+                lambda: self._decoded_here(budget),
+                shortage=lambda: ImageDecodeError(
+                    "there was not enough memory to decode it. Close other programs, or leave it "
+                    "out.",
+                    source=self.source,
+                ),
+            )
         return shared_pool(limits).submit(
             lambda child: self._decoded_by(child, budget),
             failure=lambda end: ImageDecodeError(
@@ -108,54 +121,28 @@ class Picture:
             lane=lane,
         )
 
-    def _decoded_here(self, budget: PixelBudget | None) -> Future[Image.Image]:
-        future: Future[Image.Image] = Future()
-        try:
-            data = self.content
-            if not isinstance(data, bytes):
-                data = whole_file(
-                    data,
-                    source_name=self.source,
-                    max_file_bytes=self._limits.max_file_bytes,
-                    error=ImageDecodeError,
-                )
-            page = PageImage(
-                decode_image(data, source=self.source, limits=self._limits), source=self.source
+    def _decoded_here(self, budget: PixelBudget | None) -> Image.Image:
+        data = self.content
+        if not isinstance(data, bytes):
+            data = whole_file(
+                data,
+                source_name=self.source,
+                max_file_bytes=self._limits.max_file_bytes,
+                error=ImageDecodeError,
             )
-            future.set_result(page.image if budget is None else page.render(budget))
-        except MemoryError as problem:
-            error = ImageDecodeError(
-                "there was not enough memory to decode it. Close other programs, or leave it out.",
-                source=self.source,
-            )
-            error.__cause__ = problem
-            future.set_exception(error)
-        except Exception as error:  # noqa: BLE001  # as from another process: for who waits
-            future.set_exception(error)
-        return future
+        image = decode_image(data, source=self.source, limits=self._limits)
+        page = PageImage(image, source=self.source)
+        return page.image if budget is None else page.render(budget)
 
     def _decoded_by(self, child: ChildProcess, budget: PixelBudget | None) -> Image.Image:
-        limits = self._limits
-        content = self.content
-        reply = child.ask(
-            {
-                "do": "open_image",
-                "path": None if isinstance(content, bytes) else str(content),
-                "source": self.source,
-                "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
-            },
-            payload=content if isinstance(content, bytes) else None,
-            source=self.source,
-        )
+        reply = child.open_file("open_image", self.content, source=self.source, limits=self._limits)
         with child.believed():
             width, height = int(reply["width"]), int(reply["height"])
-        check_pixels(width, height, source=self.source, limits=limits)
+        check_pixels(width, height, source=self.source, limits=self._limits)
         if budget is not None:
             height, width = budget.fit(height=height, width=width, source=self.source)
-        size = 3 * height * width
-        child.make_room(size)
+        child.make_room(height=height, width=width)
         reply = child.ask(
             {"do": "image_pixels", "height": height, "width": width}, source=self.source
         )
-        with child.pixels(reply, size) as samples:
-            return Image.frombytes("RGB", (width, height), samples)  # pyright: ignore[reportArgumentType]  # any buffer
+        return child.image(reply, height=height, width=width)

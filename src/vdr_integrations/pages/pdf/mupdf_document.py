@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages.file_limits import RenderLimits
 
-__all__ = ["MupdfDocument"]
+__all__ = ["MupdfDocument", "is_closed"]
 
 _LONGEST_LABEL = 100
 """Characters. What is printed on a page is shorter."""
@@ -52,7 +52,6 @@ class MupdfDocument:
     Attributes:
         sha256: SHA-256 of the file's bytes.
         page_count: Number of pages.
-        is_locked: Whether it opens only with a password.
         is_repaired: Whether it is damaged, and MuPDF has repaired it.
     """
 
@@ -78,14 +77,12 @@ class MupdfDocument:
             MemoryError: There is too little memory.
         """
         # MuPDF would also open HTML, SVG, EPUB or an image.
-        if kind_of(data[:FIRST_BYTES]) == "image" or not (
-            kind_of(data[:FIRST_BYTES]) == "pdf" or _OBJECT.search(data)
-        ):
+        kind = kind_of(data[:FIRST_BYTES])
+        if kind == "image" or not (kind == "pdf" or _OBJECT.search(data)):
             raise _not_a_pdf(source)
         with mupdf(DocumentOpenError, source=source, doing="open") as engine:
             document = engine.open(stream=data, filetype="pdf")
             try:
-                self.is_locked = bool(document.is_pdf and document.needs_pass)
                 self.page_count = _check(document, password, source, limits)
                 self.is_repaired = bool(document.is_repaired)
             except BaseException:
@@ -193,11 +190,7 @@ class MupdfDocument:
 
     def _mupdf(self, page_number: int, *, doing: str) -> Any:  # noqa: ANN401  # a context manager
         if not self._close.alive:
-            raise DocumentOpenError(
-                "the document is closed; use its pages before closing it.",
-                source=self._source,
-                page_number=page_number,
-            )
+            raise is_closed(self._source, page_number)
         return mupdf(PageRenderError, source=self._source, doing=doing, page_number=page_number)
 
     def _page(self, page_number: int) -> tuple[pymupdf.Page, tuple[str, ...]]:
@@ -211,6 +204,15 @@ class MupdfDocument:
 
     def _page_error(self, reason: str, page_number: int) -> PageRenderError:
         return PageRenderError(reason, source=self._source, page_number=page_number)
+
+
+def is_closed(source: str, page_number: int) -> DocumentOpenError:
+    """The error of a page whose document was closed."""
+    return DocumentOpenError(
+        "the document is closed; use its pages before closing it.",
+        source=source,
+        page_number=page_number,
+    )
 
 
 def _load(document: pymupdf.Document, position: int) -> tuple[pymupdf.Page, tuple[str, ...]]:

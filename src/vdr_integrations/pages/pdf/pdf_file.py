@@ -11,7 +11,7 @@ from PIL import Image
 
 from vdr_integrations.errors import DocumentOpenError, PageLimitError, PageRenderError
 from vdr_integrations.pages.pdf.mupdf import MUPDF_LOCK
-from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument
+from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument, is_closed
 from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
 from vdr_integrations.pages.pdf.page_text import PageText
 from vdr_integrations.pages.processes.failures import why_ended
@@ -19,6 +19,7 @@ from vdr_integrations.pages.processes.process_pool import (
     Lane,
     close_document,
     default_lane,
+    done_here,
     result_of,
     shared_pool,
 )
@@ -61,7 +62,7 @@ class PdfFile(Protocol):
         work: Callable[[PageContent], Result],
         *,
         page_number: int,
-        lane: Lane | None = None,
+        lane: Lane,
     ) -> Future[Result]:
         """Begin work for a page: a function that asks for its parts, one after the other.
 
@@ -99,21 +100,21 @@ class PdfHere:
         work: Callable[[PageContent], Result],
         *,
         page_number: int,
-        lane: Lane | None = None,
+        lane: Lane,
     ) -> Future[Result]:
         """Do the work at once; see :meth:`PdfFile.begin`."""
         del lane
-        future: Future[Result] = Future()
-        try:
+
+        def here() -> Result:
             with MUPDF_LOCK:
-                future.set_result(work(_ContentHere(self._document)))
-        except MemoryError as problem:
-            error = PageRenderError(_TOO_LARGE, source=self.source, page_number=page_number)
-            error.__cause__ = problem
-            future.set_exception(error)
-        except Exception as error:  # noqa: BLE001  # as from another process: for who waits
-            future.set_exception(error)
-        return future
+                return work(_ContentHere(self._document))
+
+        return done_here(
+            here,
+            shortage=lambda: PageRenderError(
+                _TOO_LARGE, source=self.source, page_number=page_number
+            ),
+        )
 
     def close(self) -> None:
         """Free the memory of the file. A second call does nothing."""
@@ -159,7 +160,7 @@ class PdfElsewhere:
         work: Callable[[PageContent], Result],
         *,
         page_number: int,
-        lane: Lane | None = None,
+        lane: Lane,
     ) -> Future[Result]:
         """Let a process do the work; see :meth:`PdfFile.begin`."""
 
@@ -172,16 +173,10 @@ class PdfElsewhere:
 
         if not self._close.alive:
             closed: Future[Result] = Future()
-            closed.set_exception(
-                DocumentOpenError(
-                    "the document is closed; use its pages before closing it.",
-                    source=self.source,
-                    page_number=page_number,
-                )
-            )
+            closed.set_exception(is_closed(self.source, page_number))
             return closed
         return shared_pool(self._process_limits).submit(
-            begun, failure=failure, lane=lane or default_lane(), key=self._opening.key
+            begun, failure=failure, lane=lane, key=self._opening.key
         )
 
     def close(self) -> None:
@@ -237,19 +232,13 @@ class _Opening:
     def _open(self, child: ChildProcess) -> Message:
         while len(child.open_keys) >= self._MOST_OPEN:
             child.close_pdf(next(iter(child.open_keys)))
-        path = None if isinstance(self._content, bytes) else str(self._content)
-        limits = self.limits
-        reply = child.ask(
-            {
-                "do": "open_pdf",
-                "key": self.key,
-                "path": path,
-                "source": self.source,
-                "password": self._password,
-                "limits": {name: getattr(limits, name) for name in limits.__dataclass_fields__},
-            },
-            payload=self._content if isinstance(self._content, bytes) else None,
+        reply = child.open_file(
+            "open_pdf",
+            self._content,
             source=self.source,
+            limits=self.limits,
+            key=self.key,
+            password=self._password,
         )
         child.open_keys[self.key] = None
         return reply
@@ -317,14 +306,13 @@ class _ContentElsewhere:
             reply = self._ask_for_image(page_number, wanted, fit, size)
         self._opening.last_size = size
         height, width = fit(size)
-        with self._child.pixels(reply, 3 * height * width) as samples:
-            image = Image.frombytes("RGB", (width, height), samples)  # pyright: ignore[reportArgumentType]  # any buffer
+        image = self._child.image(reply, height=height, width=width)
         with self._child.believed():
             return Drawing(image, tuple(map(str, reply["warnings"]))), reply
 
     def _ask_for_image(self, page_number: int, wanted: list[str], fit: Fit, size: Size) -> Message:
         height, width = fit(size)
-        self._child.make_room(3 * height * width)
+        self._child.make_room(height=height, width=width)
         return self._ask(page_number, wanted, height=height, width=width, if_size=size)
 
     def _text(self, reply: Message) -> PageText:

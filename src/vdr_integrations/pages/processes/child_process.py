@@ -8,8 +8,11 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
+
+from PIL import Image
 
 from vdr_integrations import errors
 from vdr_integrations.errors import MissingExtraError, PageError, ResourceError, VdrError
@@ -26,6 +29,7 @@ from vdr_integrations.pages.processes.watch import watched
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from vdr_integrations.pages.file_limits import ImageLimits, RenderLimits
     from vdr_integrations.pages.process_limits import ProcessLimits
 
 __all__ = ["ChildProcess", "EndedBy", "ProcessEndedError"]
@@ -197,6 +201,34 @@ class ChildProcess:
             self.end()
             raise ProcessEndedError("crash", detail="it gave a wrong answer") from problem
 
+    def open_file(
+        self,
+        what: str,
+        content: Path | bytes,
+        *,
+        source: str,
+        limits: RenderLimits | ImageLimits,
+        **options: object,
+    ) -> Message:
+        """The answer to a request that opens a file; errors as in :meth:`ask`.
+
+        Args:
+            what: "open_pdf" or "open_image".
+            content: Path of the file, or its bytes.
+            source: Its name in errors.
+            limits: Limits of the file.
+            options: The rest of the request.
+        """
+        data = content if isinstance(content, bytes) else None
+        request = {
+            "do": what,
+            "path": None if data is not None else str(content),
+            "source": source,
+            "limits": asdict(limits),
+            **options,
+        }
+        return self.ask(request, payload=data, source=source)
+
     def close_pdf(self, key: int) -> None:
         """Let it close a PDF.
 
@@ -206,12 +238,16 @@ class ChildProcess:
         self.open_keys.pop(key, None)
         self.ask({"do": "close_pdf", "key": key}, source="a PDF")
 
-    def pixels(self, reply: Message, size: int) -> memoryview:
-        """The pixels that belong to an answer. Release them before the next request.
+    def image(self, reply: Message, *, height: int, width: int) -> Image.Image:
+        """The RGB image of this size that belongs to an answer.
 
         Raises:
-            ProcessEndedError: They are not there.
+            ProcessEndedError: It is not there.
         """
+        with self._pixels_of(reply, 3 * height * width) as samples:
+            return Image.frombytes("RGB", (width, height), samples)  # pyright: ignore[reportArgumentType]  # any buffer
+
+    def _pixels_of(self, reply: Message, size: int) -> memoryview:
         if PAYLOAD_BYTES not in reply and self._pixels is not None:
             return self._pixels.view(size)
         with watched(self):
@@ -220,12 +256,13 @@ class ChildProcess:
             raise self._end_of_work()
         return memoryview(data)
 
-    def make_room(self, size: int) -> None:
-        """Make the shared memory large enough for an image of this many bytes.
+    def make_room(self, *, height: int, width: int) -> None:
+        """Make the shared memory large enough for an RGB image of this size.
 
         Raises:
             ResourceError: This machine is short of memory.
         """
+        size = 3 * height * width
         if self._pixels is not None:
             try:
                 self._pixels.grow(size)

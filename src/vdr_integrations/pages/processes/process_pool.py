@@ -28,6 +28,7 @@ __all__ = [
     "close_document",
     "close_pools",
     "default_lane",
+    "done_here",
     "end_work",
     "result_of",
     "shared_pool",
@@ -358,6 +359,25 @@ def close_document(key: int, limits: ProcessLimits) -> None:
     pool = _pools.get(limits)
     if pool is not None:
         pool.close_document(key)
+
+
+def done_here(work: Callable[[], Result], *, shortage: Callable[[], Exception]) -> Future[Result]:
+    """Do work in this process at once; the future is as that of :meth:`ProcessPool.submit`.
+
+    Args:
+        work: What to do.
+        shortage: The error that stands for a want of memory.
+    """
+    future: Future[Result] = Future()
+    try:
+        future.set_result(work())
+    except MemoryError as problem:
+        error = shortage()
+        error.__cause__ = problem
+        future.set_exception(error)
+    except Exception as error:  # noqa: BLE001  # it belongs to who waits for the result
+        future.set_exception(error)
+    return future
 
 
 def result_of(future: Future[Result], lane: Lane) -> Result:
