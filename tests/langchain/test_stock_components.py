@@ -125,7 +125,7 @@ def test_indexing_again_embeds_only_what_changed(
             PDFPageLoader([path, other], max_visual_tokens=64),
             records,
             store,
-            cleanup="incremental",
+            cleanup="scoped_full",
             source_id_key="source",
             key_encoder=page_key,
         )
@@ -140,12 +140,12 @@ def test_indexing_again_embeds_only_what_changed(
     assert run(["Revenue", "Costs", "Outlook"]) == numbers(skipped=4)
     assert counting.asked == []
     assert run(["Revenue", "Prices", "Outlook"]) == numbers(added=1, skipped=3, deleted=1)
-    texts = sorted(entry["metadata"]["text"].strip() for entry in store.store.values())
+    texts = sorted(entry["metadata"]["page_text"].strip() for entry in store.store.values())
     assert texts == ["Blue", "Outlook", "Prices", "Revenue"]
     assert counting.asked == [
         entry["text"]
         for entry in store.store.values()
-        if entry["metadata"]["text"].strip() == "Prices"
+        if entry["metadata"]["page_text"].strip() == "Prices"
     ]
 
 
@@ -224,7 +224,7 @@ def test_the_retriever_tool_can_show_the_text_layer(store: InMemoryVectorStore) 
         store.as_retriever(search_kwargs={"k": 3}),
         "search_pages",
         "Search the pages of the report.",
-        document_prompt=PromptTemplate.from_template("page {page_number}: {text}"),
+        document_prompt=PromptTemplate.from_template("page {page_number}: {page_text}"),
     )
     answer = tool.invoke({"query": "costs"})
     assert "page 2: Costs fell" in answer

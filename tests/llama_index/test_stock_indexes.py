@@ -86,17 +86,18 @@ def test_page_documents_in_a_text_splitter_still_give_the_vectors_of_their_pages
 
 def test_content_is_right_in_every_mode(reader: PDFPageReader, report: Path) -> None:
     documents = reader.load_data(report)
-    assert documents[2].text.endswith("Outlook is calm")
     for document in documents:
         (node,) = PDFPageNodeParser()([document])
         ref = document.metadata["page_ref"]
-        text = document.text
-        assert text.startswith(f"report.pdf, page {document.metadata['page_label']} of 3\n\n")
-        for holder in (document, node):
-            assert holder.get_content(metadata_mode=MetadataMode.EMBED) == ref
-            assert holder.get_content(metadata_mode=MetadataMode.LLM) == text
-            assert holder.get_content(metadata_mode=MetadataMode.NONE) == text
-            assert ref in holder.get_content(metadata_mode=MetadataMode.ALL)
+        citation = f"report.pdf, page {document.metadata['page_label']} of 3"
+        text = f"{citation}\n\n{document.metadata['page_text'].strip()}"
+        assert document.text == document.get_content(metadata_mode=MetadataMode.LLM) == citation
+        assert document.get_content(metadata_mode=MetadataMode.EMBED) == ref
+        assert ref in document.get_content(metadata_mode=MetadataMode.ALL)
+        assert node.get_content(metadata_mode=MetadataMode.EMBED) == ref
+        assert node.get_content(metadata_mode=MetadataMode.LLM) == text
+        assert node.get_content(metadata_mode=MetadataMode.NONE) == text
+        assert ref in node.get_content(metadata_mode=MetadataMode.ALL)
 
 
 # --- 7 to 10: pixels in stores ----------------------------------------------------------------

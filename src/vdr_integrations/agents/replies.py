@@ -11,7 +11,7 @@ from vdr_integrations.agents.excerpt import excerpt
 from vdr_integrations.agents.untrusted_text import error_line, fenced, new_boundary, one_line
 from vdr_integrations.agents.view_limits import ViewLimits
 from vdr_integrations.errors import MissingExtraError, PageError
-from vdr_integrations.retrieval.citation import citation, file_name_of
+from vdr_integrations.retrieval.citation import citation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ _REGION_HEIGHT = 0.2
 def cited(page: FoundPage) -> str:
     """The citation of a page, cleaned, because names and labels are content of documents."""
     return citation(
-        one_line(file_name_of(page.source)),
+        one_line(page.file_name),
         page_number=page.page_number,
         page_label=one_line(page.page_label, max_characters=20),
         total_pages=page.total_pages,

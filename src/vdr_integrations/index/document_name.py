@@ -1,9 +1,9 @@
-"""What an index calls the document of a file."""
+"""What an index calls the document of a file, and the file name in such a name."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from vdr_integrations.pages.file_names import key_of
@@ -11,7 +11,7 @@ from vdr_integrations.pages.file_names import key_of
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["DocumentNaming", "document_names", "document_path", "other_name_of"]
+__all__ = ["DocumentNaming", "document_names", "document_path", "file_name_of", "other_name_of"]
 
 
 class DocumentNaming:
@@ -52,6 +52,18 @@ def document_names(path: str | Path) -> list[str]:
     if os.path.islink(own):  # noqa: PTH114  # never raises
         names.append(Path(os.path.realpath(own)).as_posix())
     return names
+
+
+def file_name_of(source: str) -> str:
+    """The file name of a document; of bytes without a name, the first digits of their digest.
+
+    Args:
+        source: A path, a URL, another name, or ``sha256:<digest>``.
+    """
+    scheme, _, digest = source.partition(":")
+    if scheme == "sha256":
+        return digest[:12]
+    return PurePath(source).name or source
 
 
 def other_name_of(path: str | Path, sources: Iterable[str]) -> str | None:

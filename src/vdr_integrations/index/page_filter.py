@@ -13,11 +13,13 @@ import numpy as np
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.arguments import utf8
+from vdr_integrations.index.document_name import file_name_of
 
 __all__ = ["Condition", "PageFilter", "Where", "filterable", "parse_filter"]
 
 PageFilter: TypeAlias = Mapping[str, Any]
-"""``{"source": ..., "page_number": ..., "metadata": {key: ...}}``: all given keys must match.
+"""``{"source": ..., "file_name": ..., "page_number": ..., "metadata": {key: ...}}``: all given keys
+must match.
 A value matches if it is equal; a list matches if one of its items is equal; bounds, as in ``{"gte":
 2020, "lt": 2024}``, match numbers by gt, gte, lt and lte. Metadata that is a list matches if one of
 its items matches.
@@ -80,25 +82,29 @@ def parse_filter(given: PageFilter | None) -> Where:
                 _metadata_group(name, wanted)
                 for name, wanted in _mapping("filter 'metadata'", value).items()
             ]
+        elif key == "file_name":
+            groups.append(_metadata_group(key, value))
         elif key == "source":
             groups.append((_text_condition(key, value),))
         elif key == "page_number":
             groups.append((_number_condition(key, value),))
         else:
             raise OptionError(
-                f"a filter may have source, page_number and metadata, found {key!r}; "
+                f"a filter may have source, file_name, page_number and metadata, found {key!r}; "
                 f'write {{"metadata": {{{key!r}: ...}}}} for a field of your own.'
             )
     return Where(tuple(groups))
 
 
-def filterable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+def filterable(metadata: Mapping[str, Any], *, source: str) -> dict[str, Any]:
     """What engines filter by: strings, numbers and booleans of the metadata, under safe keys.
 
-    Booleans are 0 and 1 under keys of their own, because engines would take them for numbers.
+    ``file_name`` and ``file_path`` are those of the document, if the metadata has none. Booleans
+    are 0 and 1 under keys of their own, because engines would take them for numbers.
     """
     fields: dict[str, Any] = {}
-    for key, value in metadata.items():
+    names = {"file_name": file_name_of(source), "file_path": source}
+    for key, value in {**names, **metadata}.items():
         items = value if isinstance(value, list) else [value]
         texts = [item for item in items if isinstance(item, str)]
         truths = [int(item) for item in items if isinstance(item, bool)]

@@ -9,7 +9,8 @@
 
 A page becomes a ``Document`` whose ``page_content`` is a page reference, so every vector store,
 ``index()`` and retriever of LangChain embeds the image of the page. :func:`page_blocks` turns
-documents into content blocks of a message, to show the pages to a chat model. For late interaction
+documents into content blocks of a message, to show the pages to a chat model; :func:`page_texts`
+into documents with the text layer, for what reads text. For late interaction
 (one vector per token), use :class:`ColQwen2Retriever` over an index that ``vdr index
 --late-interaction`` or ``sync_index`` made, and :class:`ColQwen2Compressor` to rerank:
 
@@ -34,7 +35,7 @@ except ModuleNotFoundError as error:
 
 from vdr_integrations.langchain.agent.content_blocks import page_blocks, page_image_block
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
-from vdr_integrations.langchain.reading.page_documents import page_key
+from vdr_integrations.langchain.reading.page_documents import page_key, page_texts
 from vdr_integrations.langchain.reading.pdf_page_blob_parser import PDFPageBlobParser
 from vdr_integrations.langchain.reading.pdf_page_loader import PDFPageLoader
 from vdr_integrations.langchain.retrieval.reranker import ColQwen2Compressor
@@ -53,6 +54,7 @@ __all__ = [
     "page_blocks",
     "page_image_block",
     "page_key",
+    "page_texts",
 ]
 
 

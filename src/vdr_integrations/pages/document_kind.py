@@ -10,11 +10,11 @@ from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
 from vdr_integrations.pages.read_file import open_regular
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from pathlib import Path, PurePath
 
     from vdr_integrations.pages.file_kind import FileKind
 
-__all__ = ["document_kind", "first_bytes", "named_kind"]
+__all__ = ["DOCUMENT_SUFFIXES", "document_kind", "first_bytes", "named_kind"]
 
 _PDF_SUFFIX = ".pdf"
 _BLANKS = b"\xef\xbb\xbf\0 \t\r\n"
@@ -28,6 +28,10 @@ _IMAGE_SUFFIXES = frozenset(
         ".gif",
     },
 )
+
+
+DOCUMENT_SUFFIXES = frozenset({_PDF_SUFFIX, *_IMAGE_SUFFIXES})
+"""Suffixes of the files that folders list, in lower case."""
 
 
 def document_kind(path: Path) -> FileKind | None:
@@ -51,7 +55,7 @@ def document_kind(path: Path) -> FileKind | None:
     return kind
 
 
-def named_kind(path: Path) -> FileKind | None:
+def named_kind(path: PurePath) -> FileKind | None:
     """The kind of document that a suffix stands for, ignoring case; None for any other suffix."""
     suffix = path.suffix.lower()
     if suffix == _PDF_SUFFIX:

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
-
-__all__ = ["citation", "file_name_of"]
-
-
-def file_name_of(source: str) -> str:
-    """The name of a document in a citation: its file name, or the first digits of a digest.
-
-    Args:
-        source: A path, a URL, another name, or ``sha256:<digest>`` for bytes without a name.
-    """
-    scheme, _, digest = source.partition(":")
-    if scheme == "sha256":
-        return f"{digest[:12]}.pdf"
-    return PurePath(source).name or source
+__all__ = ["citation"]
 
 
 def citation(
@@ -29,7 +15,7 @@ def citation(
     """The citation of a page.
 
     Args:
-        name: Name of the document, see :func:`file_name_of`.
+        name: Name of the document, see ``document_name.file_name_of``.
         page_number: 1-based; None if it is not known.
         page_label: What is printed on the page; shown if it differs from the number.
         total_pages: Number of pages of the document; None if it is not known.

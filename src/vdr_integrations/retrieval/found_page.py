@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vdr_integrations.index.document_name import document_names
+from vdr_integrations.index.document_name import document_names, file_name_of
 from vdr_integrations.index.stored_page import StoredPage, page_id
-from vdr_integrations.retrieval.citation import citation, file_name_of
-from vdr_integrations.types import Hit, PageRef
+from vdr_integrations.retrieval.citation import citation
+from vdr_integrations.retrieval.page_metadata import TEXT_KEY, file_name_among, page_ref_among
+from vdr_integrations.types import Hit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from vdr_integrations.types import Page
 
-__all__ = ["AnyPage", "FoundPage", "absolute_sources", "page_ref_among", "warnings_among"]
+__all__ = ["AnyPage", "FoundPage", "absolute_sources"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class FoundPage:
         score: Higher is better; None if the search returned none.
         ids: Ids that the page may have in an index; ``page_ref`` decides if it is the same page.
         image: Image of a page that has no reference.
+        name: File name to show; empty for that of ``source``.
     """
 
     source: str
@@ -43,6 +45,7 @@ class FoundPage:
     score: float | None = None
     ids: tuple[str, ...] = ()
     image: Page | None = None
+    name: str = ""
 
     @classmethod
     def of(cls, page: AnyPage) -> FoundPage:
@@ -58,6 +61,7 @@ class FoundPage:
             text=page.text,
             score=page.score if isinstance(page, Hit) else None,
             ids=_ids(page.page_id, page.source, page.page_number),
+            name=file_name_among(page.metadata),
         )
 
     @classmethod
@@ -74,10 +78,10 @@ class FoundPage:
         """The page of a framework's document; metadata of a wrong type counts as unknown.
 
         Args:
-            metadata: Metadata with ``source`` or ``file_path``, ``page_number``, ``page_label``,
-                ``total_pages`` and ``page_ref``.
-            content: Content of the document, which may be the page's reference.
-            text: The text layer.
+            metadata: Metadata with ``source`` or ``file_path``, ``file_name``, ``page_number``,
+                ``page_label``, ``total_pages``, ``page_ref`` and ``page_text``.
+            content: Content of the document, if it may be the page's reference.
+            text: The text layer, if the metadata has none.
             score: Higher is better.
             document_id: Id of the framework's document.
             image: Image of a page without a reference.
@@ -85,7 +89,7 @@ class FoundPage:
         names = (metadata.get(key) for key in ("source", "file_path", "file_name"))
         sources = [name for name in names if isinstance(name, str) and name]
         number = _whole_number(metadata.get("page_number"))
-        label = metadata.get("page_label")
+        label, own = metadata.get("page_label"), metadata.get(TEXT_KEY)
         ref = page_ref_among(metadata, content)
         ids: dict[str, None] = {}
         for source in sources:
@@ -96,23 +100,29 @@ class FoundPage:
             page_label="" if label is None else str(label),
             total_pages=_whole_number(metadata.get("total_pages")),
             page_ref=None if ref is None else str(ref),
-            text=text,
+            text=own if isinstance(own, str) else text,
             score=score,
             ids=tuple(ids) or _ids(document_id, "", None),
             image=image,
+            name=file_name_among(metadata),
         )
 
     @property
-    def name(self) -> str:
+    def file_name(self) -> str:
+        """The name of the document in the citation."""
+        return self.name or file_name_of(self.source)
+
+    @property
+    def title(self) -> str:
         """``report.pdf page 4``: for messages and labels."""
         number = "" if self.page_number is None else f" page {self.page_number}"
-        return f"{file_name_of(self.source)}{number}"
+        return f"{self.file_name}{number}"
 
     @property
     def citation(self) -> str:
         """``report.pdf, page iv (4 of 12)``."""
         return citation(
-            file_name_of(self.source),
+            self.file_name,
             page_number=self.page_number,
             page_label=self.page_label,
             total_pages=self.total_pages,
@@ -121,27 +131,6 @@ class FoundPage:
 
 AnyPage: TypeAlias = FoundPage | Hit | StoredPage
 """Any object that names a page."""
-
-
-def page_ref_among(metadata: Mapping[str, Any], content: str = "") -> PageRef | None:
-    """The page reference in a document's metadata; else its content, if that is a reference.
-
-    The pipeline wrote the metadata. The content may be the text layer of a page, which the author
-    of the page wrote; it counts only if there is no reference in the metadata.
-    """
-    for text in (metadata.get("page_ref"), content):
-        if isinstance(text, str) and (ref := PageRef.parse(text)) is not None:
-            return ref
-    return None
-
-
-def warnings_among(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """The warnings of a page in a document's metadata; none if the key means something else."""
-    found = metadata.get("warnings")
-    if not isinstance(found, list):
-        return ()
-    texts = [one for one in cast("list[object]", found) if isinstance(one, str)]
-    return tuple(texts) if len(texts) == len(found) else ()
 
 
 def _ids(given: str | None, source: str, number: int | None) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.images.picture import Picture
 from vdr_integrations.pages.page_inputs import (
     PageInStore,
@@ -13,7 +14,7 @@ from vdr_integrations.pages.page_inputs import (
     open_page,
     stored_page,
 )
-from vdr_integrations.types import Page, PageImage
+from vdr_integrations.types import Page, PageImage, PageRef
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,9 +59,14 @@ def page_or_text(text: str, *, store: PageStore) -> MixedInput:
     """The stored page, if ``text`` is exactly its reference; else the text itself.
 
     Raises:
+        OptionError: It begins like a reference and is none: a text splitter has cut it, or there is
+            more text. Or one of its lines is the reference of a stored page.
         PageReferenceError: A reference to a page that is not in the store.
     """
-    return stored_page(text, store=store) or text
+    page = stored_page(text, store=store)
+    if page is None and PageRef.SCHEME in text:
+        _refuse_piece(text, store)
+    return page or text
 
 
 def shrunk_page(image: ImageInput, *, store: PageStore, budget: PixelBudget) -> Page:
@@ -120,6 +126,25 @@ async def aencode_mixed(
         found = await encoder.aencode_pages(pages.values(), show_progress=show_progress)
         vectors |= _by_place(pages, found)
     return [vectors[place] for place in range(len(items))]
+
+
+def _refuse_piece(text: str, store: PageStore) -> None:
+    """Refuse a reference that was cut, or that stands beside other text."""
+    lines = [line.strip() for line in text.splitlines()]
+    ref = next((ref for line in lines if (ref := PageRef.parse(line)) and ref in store), None)
+    if ref is not None:
+        raise OptionError(
+            f"{ref} stands beside other text, found {len(text):,} characters; a page is embedded "
+            f"as its image, so its content must be the reference alone. In LlamaIndex, add "
+            f"metadata keys that were set after parsing to the node's "
+            f"excluded_embed_metadata_keys; in LangChain, leave page_content as it is."
+        )
+    if text.lstrip().startswith(PageRef.SCHEME):
+        raise OptionError(
+            f"found {len(text):,} characters that begin with {PageRef.SCHEME} and are no page "
+            f"reference, which has {len(PageRef.SCHEME) + 64}. If a text splitter has cut it, use "
+            f"none for pages: a page is one document. A question may begin so."
+        )
 
 
 def _split(items: Sequence[MixedInput]) -> tuple[dict[int, str], dict[int, Page]]:

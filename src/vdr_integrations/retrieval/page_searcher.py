@@ -427,7 +427,7 @@ class PageSearcher:
         asked, found = Question.of(question), FoundPage.of(page)
         grids = self.grids(asked, found)
         drawn = self.pictures.indexed(found) if image is None else image
-        return HeatMap(grids, drawn, prompt=prompt_of(asked, self._parts), label=found.name)
+        return HeatMap(grids, drawn, prompt=prompt_of(asked, self._parts), label=found.title)
 
     def regions(self, question: AnyQuestion, page: AnyPage, *, count: int = 1) -> list[Region]:
         """The parts of a page that the words of a question match, strongest first.

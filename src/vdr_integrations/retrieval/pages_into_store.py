@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.errors import PageError, PageStoreError
@@ -11,93 +12,24 @@ from vdr_integrations.pages.drawing.draw_ahead import look_ahead, own_lane
 from vdr_integrations.pages.page_store import PageStore
 from vdr_integrations.pages.pdf.pdf_document import open_pdf
 from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
-from vdr_integrations.retrieval.citation import citation, file_name_of
+from vdr_integrations.retrieval.document_source import check_storable, file_source
+from vdr_integrations.retrieval.page_metadata import ReadPage
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     from vdr_integrations.pages import PdfDocument, PdfPage
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.on_error import ErrorHandler
     from vdr_integrations.pages.read_file import FileSource
-    from vdr_integrations.types import Hit
 
-__all__ = ["PageReading", "ReadPage"]
+__all__ = ["PageReading"]
 
 _logger = logging.getLogger(__name__)
 
 _AHEAD = 1
 """Pages begun before they are needed: one is drawn while the one before is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadPage:
-    """A page whose image is in the store.
-
-    Attributes:
-        source: The document.
-        page_number: 1-based.
-        page_label: What is printed on the page ("iv"), or the page number as text.
-        total_pages: Number of pages of the document.
-        page_ref: ``vdr-page:<sha256>`` of the image.
-        text: The text layer, empty for scans.
-        warnings: What is missing or wrong in the image, one sentence each.
-    """
-
-    source: str
-    page_number: int
-    page_label: str
-    total_pages: int
-    page_ref: str
-    text: str
-    warnings: tuple[str, ...] = ()
-
-    @classmethod
-    def of(cls, hit: Hit) -> Self:
-        """The page of a hit."""
-        return cls(
-            source=hit.source,
-            page_number=hit.page_number,
-            page_label=hit.page_label,
-            total_pages=hit.total_pages,
-            page_ref=hit.page_ref,
-            text=hit.text,
-            warnings=hit.warnings,
-        )
-
-    @property
-    def file_name(self) -> str:
-        """The name of the document in the citation."""
-        return file_name_of(self.source)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """Metadata that a page has in both frameworks, with the same keys; JSON-able.
-
-        ``warnings`` is a key only if there are any.
-        """
-        found: dict[str, Any] = {
-            "source": self.source,
-            "file_name": self.file_name,
-            "page_number": self.page_number,
-            "page_label": self.page_label,
-            "total_pages": self.total_pages,
-            "page_ref": self.page_ref,
-        }
-        if self.warnings:
-            found["warnings"] = list(self.warnings)
-        return found
-
-    @property
-    def citation(self) -> str:
-        """``report.pdf, page iv (4 of 12)``."""
-        return citation(
-            self.file_name,
-            page_number=self.page_number,
-            page_label=self.page_label,
-            total_pages=self.total_pages,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +52,9 @@ class PageReading:
         page_store_path: str | None,
         *,
         max_visual_tokens: int,
-        render_workers: int | None,
-        page_timeout_s: float | None,
-        page_memory_mb: int | None,
+        render_workers: int | None = None,
+        page_timeout_s: float | None = None,
+        page_memory_mb: int | None = None,
     ) -> Self:
         """The reading that the options of a reader or loader ask for.
 
@@ -140,9 +72,11 @@ class PageReading:
         self,
         content: FileSource | Callable[[], FileSource],
         *,
-        password: str | None,
+        password: str | None = None,
         name: str | None = None,
-        source: str | None,
+        source: Path | str | None,
+        file_name: str = "",
+        metadata: Mapping[str, Any] | None = None,
         on_error: ErrorHandler,
     ) -> Iterator[ReadPage]:
         """Open a PDF and read its pages; see ``open_pdf`` and :meth:`pages`.
@@ -151,27 +85,39 @@ class PageReading:
             content: Path or content of the PDF, or a function that gets it or raises PageError.
             password: Its password, if it needs one.
             name: Its name in errors.
-            source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
+            source: Path of the file, whose absolute path is the name of the document; or that name
+                itself; None uses ``sha256:`` and the digest of its bytes.
+            file_name: File name to show; empty for that of the document's name.
+            metadata: What will be stored beside each page; it is checked before a page is read.
             on_error: Called with the error of a file that does not open, and of each page that
                 cannot be drawn or stored.
         """
         try:
+            if isinstance(source, Path):
+                source = file_source(source)
+            check_storable(file_name or source or name or "", metadata)
             file = content() if callable(content) else content
             pdf = open_pdf(file, password=password, name=name, process_limits=self.process_limits)
         except PageError as error:
             on_error(error)
             return
         with pdf:
-            yield from self.pages(pdf, source=source, on_error=on_error)
+            yield from self.pages(pdf, source=source, file_name=file_name, on_error=on_error)
 
     def pages(
-        self, pdf: PdfDocument, *, source: str | None, on_error: ErrorHandler
+        self,
+        pdf: PdfDocument,
+        *,
+        source: str | None,
+        file_name: str = "",
+        on_error: ErrorHandler,
     ) -> Iterator[ReadPage]:
         """All pages, in order, each drawn and stored when it is requested.
 
         Args:
             pdf: An open PDF.
             source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
+            file_name: File name to show; empty for that of the document's name.
             on_error: Called with the error of a page that cannot be drawn or stored.
         """
         name = source or f"sha256:{pdf.sha256}"
@@ -179,13 +125,13 @@ class PageReading:
             begun = ((page, page.begin(self.budget, lane=lane)) for page in pdf)
             for page, drawn in look_ahead(begun, _AHEAD if pdf.is_elsewhere else 0):
                 try:
-                    read = self._stored(page, drawn(), name)
+                    read = self._stored(page, drawn(), name, file_name)
                 except PageError as error:
                     on_error(error)
                 else:
                     yield read
 
-    def _stored(self, page: PdfPage, drawn: DrawnPage, source: str) -> ReadPage:
+    def _stored(self, page: PdfPage, drawn: DrawnPage, source: str, file_name: str) -> ReadPage:
         try:
             ref = self.store.put(drawn.image)
         except PageStoreError as error:
@@ -202,4 +148,5 @@ class PageReading:
             page_ref=str(ref),
             text=drawn.text,
             warnings=drawn.warnings,
+            name=file_name,
         )

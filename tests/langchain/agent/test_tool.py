@@ -175,7 +175,8 @@ async def test_hits_are_texts_and_pictures_in_the_order_of_the_retriever(
     kind: str, request: pytest.FixtureRequest
 ) -> None:
     tool: VisualDocumentSearchTool = request.getfixturevalue(kind)
-    documents = tool.retriever.invoke("Costs fell")
+    scores = {"with_scores": True} if kind == "late" else {}
+    documents = tool.retriever.invoke("Costs fell", **scores)
     call = {"type": "tool_call", "id": "1", "name": tool.name, "args": {"question": "Costs fell"}}
     for message in (tool.invoke(call), await tool.ainvoke(call)):
         assert message.status == "success"

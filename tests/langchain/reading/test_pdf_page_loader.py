@@ -57,15 +57,17 @@ def test_metadata_says_where_the_page_is_and_what_it_says(report: Path) -> None:
         "page_label": "2",
         "total_pages": 3,
         "page_ref": document.page_content,
-        "text": document.metadata["text"],
+        "page_id": document.id,
+        "citation": "report.pdf, page 2 of 3",
+        "page_text": document.metadata["page_text"],
     }
-    assert document.metadata["text"].strip() == "Costs fell"
+    assert document.metadata["page_text"].strip() == "Costs fell"
     assert json.loads(json.dumps(document.metadata)) == document.metadata
 
 
 def test_the_text_layer_can_be_left_out(report: Path) -> None:
     documents = PDFPageLoader(report, include_text=False).load()
-    assert not [document for document in documents if "text" in document.metadata]
+    assert not [document for document in documents if "page_text" in document.metadata]
 
 
 def test_printed_labels_are_kept(report: Path, tmp_path: Path) -> None:
@@ -260,7 +262,7 @@ def test_warnings_of_a_page_are_metadata_and_logged_once(
     with caplog.at_level(logging.WARNING, logger="vdr_integrations"):
         whole, partly = PDFPageLoader(path).load()
     assert "warnings" not in whole.metadata
-    assert partly.metadata["warnings"] == [WARNING]
+    assert partly.metadata["warnings"] == WARNING
     assert json.loads(json.dumps(partly.metadata)) == partly.metadata
     assert caplog.messages == [f"{path} page 2: {WARNING}"]
 
@@ -308,10 +310,12 @@ def test_a_blob_of_a_file_gives_what_the_loader_gives(report: Path) -> None:
     assert parser.parse(Blob.from_path(report)) == PDFPageLoader(report).load()
 
 
-def test_a_blob_in_memory_is_known_by_its_path(report: Path) -> None:
-    blob = Blob.from_data(report.read_bytes(), path="somewhere/report.pdf")
-    documents = PDFPageBlobParser().parse(blob)
-    assert {d.metadata["source"] for d in documents} == {"somewhere/report.pdf"}
+def test_a_blob_in_memory_is_known_by_its_absolute_path_or_url(report: Path) -> None:
+    for path in ("/somewhere/report.pdf", "s3://bucket/report.pdf"):
+        blob = Blob.from_data(report.read_bytes(), path=path)
+        documents = PDFPageBlobParser().parse(blob)
+        assert {d.metadata["source"] for d in documents} == {path}
+        assert {d.metadata["file_name"] for d in documents} == {"report.pdf"}
     assert [d.page_content for d in documents] == [
         d.page_content for d in PDFPageLoader(report).load()
     ]

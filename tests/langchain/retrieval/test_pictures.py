@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from langchain_core.documents import Document
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import (
@@ -44,10 +45,12 @@ def test_an_image_finds_the_page_that_it_is(
 ) -> None:
     with open_pdf(docs / "report.pdf") as pdf:
         for page in pdf:
-            [best] = retriever.search_image(page.to_image(encoder.pixel_budget), k=1)
+            [best] = retriever.search_image(
+                page.to_image(encoder.pixel_budget), k=1, with_scores=True
+            )
             tokens = len(encoder.encode_pages([page])[0])
             assert numbers([best]) == [("report.pdf", page.page_number)]
-            assert best.metadata["score"] == pytest.approx(tokens, rel=1e-3)
+            assert best.metadata["relevance_score"] == pytest.approx(tokens, rel=1e-3)
 
 
 async def test_an_image_is_taken_in_any_form_sync_and_async(
@@ -77,6 +80,9 @@ def test_grids_say_where_each_token_of_the_question_matches(
     np.testing.assert_allclose(grids[:, row, column], query @ vectors[place], atol=2e-3)
 
 
+NO_PAGE = Document(page_content="text")
+
+
 async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
     retriever: ColQwen2Retriever,
 ) -> None:
@@ -90,7 +96,7 @@ async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
     assert drawn.label == f"{page.metadata['file_name']} page {page.metadata['page_number']}"
     assert (await retriever.aheatmap(QUESTION, page)).png() == drawn.png()
     with pytest.raises(OptionError, match="not a page"):
-        retriever.heatmap(QUESTION, page.model_copy(update={"metadata": {}}))
+        retriever.heatmap(QUESTION, NO_PAGE)
 
 
 async def test_grids_of_a_pooled_index_come_from_the_picture(
@@ -109,7 +115,7 @@ async def test_grids_of_a_pooled_index_come_from_the_picture(
         assert tokens == whole.tokens
         np.testing.assert_allclose(grids, whole.grids, atol=2e-3)
     with pytest.raises(OptionError, match="not a page"):
-        retriever.similarity_grids(QUESTION, page.model_copy(update={"metadata": {}}))
+        retriever.similarity_grids(QUESTION, NO_PAGE)
 
 
 def test_pages_that_were_indexed_elsewhere_are_shown_to_a_chat_model(

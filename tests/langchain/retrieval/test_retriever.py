@@ -28,6 +28,7 @@ from vdr_integrations.langchain import (
     ColQwen2Compressor,
     ColQwen2Retriever,
     VDREmbeddings,
+    page_texts,
 )
 from vdr_integrations.pages import PageStore, open_pdf
 
@@ -48,9 +49,9 @@ def test_documents_come_best_first_with_their_exact_maxsim_scores(
         vectors = encoder.encode_pages([*report, *blank])
     direct = maxsim_scores(encoder.encode_queries([QUESTION])[0], vectors)
     names = [("report.pdf", 1), ("report.pdf", 2), ("report.pdf", 3), ("blank.pdf", 1)]
-    found = retriever.invoke(QUESTION)
+    found = retriever.invoke(QUESTION, with_scores=True)
     assert numbers(found) == [names[place] for place in np.argsort(-direct)]
-    scores = [document.metadata["score"] for document in found]
+    scores = [document.metadata["relevance_score"] for document in found]
     assert scores == pytest.approx(sorted(direct, reverse=True), rel=1e-3)
     assert len(set(scores)) == 4
 
@@ -61,7 +62,7 @@ def test_a_document_says_what_the_page_is_and_what_it_says(
     by_place = dict(zip(numbers(found := retriever.invoke(QUESTION)), found, strict=True))
     page = by_place["report.pdf", 2]
     [stored] = index.get([str(page.id)])
-    assert page.page_content == "Costs fell\n"
+    assert page.page_content == stored.page_ref
     assert page.metadata == {
         "year": 2023,
         "tags": ["finance"],
@@ -72,12 +73,15 @@ def test_a_document_says_what_the_page_is_and_what_it_says(
         "page_label": "2",
         "total_pages": 3,
         "page_ref": stored.page_ref,
-        "score": page.metadata["score"],
+        "page_id": page.id,
+        "citation": "report.pdf, page 2 of 3",
+        "page_text": "Costs fell\n",
     }
     scan = by_place["blank.pdf", 1]
-    assert scan.page_content == (
-        f"Page 1 of 1 of {(docs / 'blank.pdf').as_posix()}: an image without a text layer."
-    )
+    assert [text.page_content for text in page_texts([page, scan])] == [
+        "report.pdf, page 2 of 3\n\nCosts fell",
+        "blank.pdf, page 1 of 1",
+    ]
 
 
 async def test_async_gives_the_same_and_leaves_the_loop_free(

@@ -61,7 +61,10 @@ def test_secrets_are_in_no_dictionary_and_no_representation() -> None:
     pickled = pickle.dumps(embedding)
     assert b"hf_secret" not in pickled
     assert pickle.loads(pickled).token is None
-    assert pickle.loads(pickle.dumps(reader)).password == password
+    assert copy.deepcopy(reader).password == password
+    pickled = pickle.dumps(reader)
+    assert b"pa55word" not in pickled
+    assert pickle.loads(pickled).password is None
 
 
 @pytest.mark.parametrize("loaded", [False, True])

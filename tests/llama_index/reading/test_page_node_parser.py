@@ -15,6 +15,7 @@ from llama_index.core.schema import (
     MetadataMode,
     TextNode,
 )
+from pydantic import AnyUrl
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader
@@ -49,7 +50,10 @@ def test_a_parsed_page_passes_the_parser_again_unchanged(
         (Document(text="x"), "own node parser"),
         (TextNode(text="x", metadata={"page_ref": "vdr-page:" + "0" * 64}), "text splitter"),
         (Document(text="x", metadata={"page_ref": "vdr-page:" + "0" * 64}), "no image path"),
-        (Document(image_resource=MediaResource(path=Path("a.png"))), "own node parser"),
+        (
+            Document(image_resource=MediaResource(url=AnyUrl("https://a/b.png"))),
+            "image URL",
+        ),
     ],
 )
 def test_what_is_no_page_is_refused_with_advice(document: BaseNode, advice: str) -> None:

@@ -400,5 +400,5 @@ def test_metadata_that_name_another_document_do_not_replace_that_of_a_hit(
     metadata = {"source": "x", "file_path": "y", "page_number": 9, "year": 2024}
     hit = Hit("/a/r.pdf", 2, 1.0, "2", 3, f"vdr-page:{'0' * 64}", metadata=metadata)
     node = hit_node(hit, page_store).node
-    assert node.metadata["source"] == node.metadata["file_path"] == "/a/r.pdf"
+    assert (node.metadata["source"], node.metadata["file_name"]) == ("/a/r.pdf", "r.pdf")
     assert (node.metadata["page_number"], node.metadata["year"]) == (2, 2024)

@@ -250,7 +250,8 @@ class FolderReader:
             return kept[1]
         contents = self._contents(snapshot, range(len(snapshot)))
         table = FieldTable(
-            (index, filterable(metadata_of(content))) for index, content in contents.items()
+            (index, filterable(metadata_of(content), source=snapshot.source_of(index)))
+            for index, content in contents.items()
         )
         self._fields = (snapshot, table)
         return table

@@ -184,7 +184,7 @@ def page_point(
         "page_number": number,
         "page_id": page_id(source, number),
         "page_ref": record.page_ref,
-        "fields": filterable(page.metadata),
+        "fields": filterable(page.metadata, source=source),
         "content": content,
         "sha256": text_digest(point_id, content),
         "listed": "",
@@ -233,7 +233,7 @@ def kept_page(point: Point, *, location: str) -> KeptPage:
     }
     if any(payload.get(name) != value for name, value in searched_by.items()):
         raise altered(location, kept.where, "a field for searches was altered")
-    if not _is_alike(payload.get("fields"), filterable(metadata)):
+    if not _is_alike(payload.get("fields"), filterable(metadata, source=source)):
         raise altered(location, kept.where, "metadata for searches was altered")
     return kept
 

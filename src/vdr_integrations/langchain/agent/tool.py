@@ -144,6 +144,8 @@ class VisualDocumentSearchTool(BaseTool):
                 options["k"] = call.k
             if self._late is not None and self._late.candidates is not None:
                 options["candidates"] = max(self._late.candidates, call.k)
+        if self._late is not None:
+            options["with_scores"] = True
         return options
 
     @property

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.document_loaders import BaseBlobParser
 
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages.on_error import raise_error
+from vdr_integrations.retrieval.document_source import source_of_name
 from vdr_integrations.retrieval.pages_into_store import PageReading
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ class PDFPageBlobParser(BaseBlobParser):
     """Documents of the pages of a PDF that is a blob: a file, or bytes from any place.
 
     Options and documents are those of :class:`PDFPageLoader`; the metadata of the blob is added.
-    ``source`` is that of the blob, or ``sha256:`` and the digest of bytes that have no source.
+    ``source`` is the absolute path of a file. Of bytes it is the blob's source, if that is a URL or
+    an absolute path; otherwise ``sha256:`` and their digest, because two uploads may have the same
+    name. ``file_name`` is the name in both cases. Pickles do not hold the password.
 
     Raises:
         OptionError: ``max_visual_tokens`` is less than 1, or a limit is out of range.
@@ -51,6 +54,10 @@ class PDFPageBlobParser(BaseBlobParser):
             page_memory_mb=page_memory_mb,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The options without the password."""
+        return {**self.__dict__, "_password": None}
+
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         """One document per page, each rendered when it is requested.
 
@@ -59,8 +66,16 @@ class PDFPageBlobParser(BaseBlobParser):
             PageError: A page cannot be rendered.
             PageStoreError: The page store cannot be written to (an OSError).
         """
-        content = Path(blob.path) if blob.data is None and blob.path else blob.as_bytes()
-        name = blob.source or "PDF blob"
-        options = {"password": self._password, "name": name, "source": blob.source}
-        for page in self._reading.read(content, **options, on_error=raise_error):
+        path = Path(blob.path) if blob.data is None and blob.path else None
+        for page in self._reading.read(
+            path or blob.as_bytes,
+            password=self._password,
+            name=blob.source or "blob",
+            source=source_of_name(blob.metadata.get("source"))
+            or path
+            or source_of_name(blob.source),
+            file_name=PurePath(blob.source or "").name,
+            metadata=blob.metadata,
+            on_error=raise_error,
+        ):
             yield page_document(page, include_text=self._include_text, metadata=blob.metadata)

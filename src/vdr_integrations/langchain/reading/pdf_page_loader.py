@@ -1,16 +1,15 @@
-"""LangChain loader that reads PDFs page by page."""
+"""LangChain loader that reads PDFs and pictures page by page."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.document_loaders import BaseLoader
 
 from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.pages import find_documents
-from vdr_integrations.pages.document_kind import document_kind
 from vdr_integrations.pages.on_error import LoadErrors, OnError, error_handler
 from vdr_integrations.retrieval.pages_into_store import PageReading
 
@@ -28,33 +27,38 @@ class PDFPageLoader(BaseLoader):
     ``page_content`` is only ``vdr-page:<sha256>``: :class:`VDREmbeddings` embeds the image that it
     names wherever LangChain passes on that string. ``metadata`` is JSON-able:
 
-        source       the path, as it was given
+        source       the absolute path
         file_name
         page         0-based, as in LangChain's own PDF loaders
         page_number  1-based
         page_label   what is printed on the page ("iv"), or the number as text
         total_pages
         page_ref     the same as page_content
-        text         the text layer, empty for scans
-        warnings     what is missing in the image, a list of sentences; only if there are any
+        page_id      the same as id
+        citation     "report.pdf, page iv (4 of 12)"
+        page_text    the text layer, empty for scans
+        warnings     what is missing in the image, one sentence a line; only if there are any
 
-    LangChain puts ``page_content`` into prompts, but a language model cannot read it: give
-    ``create_retriever_tool`` a ``document_prompt`` such as ``"{source} page {page_number}:
-    {text}"``, or show the image itself with :func:`page_blocks`.
+    LangChain puts ``page_content`` into prompts, but a language model cannot read a reference: put
+    :func:`page_texts` between retriever and prompt, give ``create_retriever_tool`` a
+    ``document_prompt`` such as ``"{citation}: {page_text}"``, or show the image itself with
+    :func:`page_blocks`.
 
-    ``id`` is a UUID of source and page number: a changed page replaces the old one.
+    ``id`` is a UUID of source and page number, the same for every spelling of a path: a changed
+    page replaces the old one.
 
     Example:
         >>> PDFPageLoader("reports/").load()  # doctest: +SKIP
 
     Args:
-        file_path: A PDF, a folder (the PDFs below it, sorted), a pattern, or a list of these.
-        password: Password of encrypted PDFs.
+        file_path: A PDF or picture, a folder (those below it, sorted, as ``vdr index`` finds them),
+            a pattern, or a list of these. A TIFF of several pages has several documents.
+        password: Password of encrypted PDFs; not in pickles.
         max_visual_tokens: Size that pages are rendered at; at least that of the embeddings, which
             do not enlarge pages.
         page_store_path: Folder of the page store, the same as that of the embeddings; None uses
             ``$VDR_PAGE_STORE``, or the user's cache folder.
-        include_text: Put the text layer into ``metadata["text"]``.
+        include_text: Put the text layer into ``metadata["page_text"]``.
         on_error: What to do with files and pages that cannot be used. ``"raise"`` stops at the
             first; ``"warn"`` logs each and leaves it out; a function is called with each
             ``PageError``, and loading continues if it returns. LangChain's ``index()`` deletes
@@ -96,33 +100,36 @@ class PDFPageLoader(BaseLoader):
             page_memory_mb=page_memory_mb,
         )
 
+    def __getstate__(self) -> dict[str, Any]:
+        """The options without the password."""
+        return {**self.__dict__, "_password": None}
+
     def lazy_load(self) -> Iterator[Document]:
         """The documents in order, each page rendered and stored when its document is requested.
 
         Raises:
-            DocumentOpenError: There is no PDF in a path, or it does not open.
+            DocumentOpenError: There is no document in a path, or it does not open.
             PageError: A page cannot be rendered.
             PageStoreError: No page can be stored (an OSError); at the first with ``"raise"``.
             MissingExtraError: PyMuPDF is not installed.
         """
         on_error, found_pages = LoadErrors(self._on_error), False
-        for path in self._pdf_paths(on_error):
-            options = {"password": self._password, "source": str(path)}
-            for page in self._reading.read(path, **options, on_error=on_error):
+        for path in self._found(on_error):
+            for page in self._reading.read(
+                path, password=self._password, source=path, on_error=on_error
+            ):
                 found_pages = True
                 yield page_document(page, include_text=self._include_text)
         on_error.end(found_pages=found_pages)
 
-    def _pdf_paths(self, on_error: LoadErrors) -> list[Path]:
+    def _found(self, on_error: LoadErrors) -> list[Path]:
         found = find_documents(self._paths, on_error=on_error)
-        # Folders may hold image files too; a path that the caller named is read with any suffix.
-        pdfs = [path for path in found if path in self._paths or document_kind(path) == "pdf"]
-        if not pdfs:
+        if not found:
             on_error(
                 DocumentOpenError(
-                    "found no PDFs; in folders, only files that end in .pdf are read, and PDFs "
-                    "without any suffix.",
+                    "found no PDFs and no pictures; in folders, only files with a suffix of these "
+                    "are read, such as .pdf and .png, and files without any suffix.",
                     source=", ".join(map(str, self._paths)) or "an empty list of paths",
                 )
             )
-        return pdfs
+        return found

@@ -4,43 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from langchain_core.documents import Document
-
 from vdr_integrations.errors import OptionError
+from vdr_integrations.langchain.reading.page_documents import page_document
 from vdr_integrations.retrieval import FoundPage
-from vdr_integrations.retrieval.pages_into_store import ReadPage
+from vdr_integrations.retrieval.page_metadata import ReadPage
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
+    from langchain_core.documents import Document
+
     from vdr_integrations.types import Hit
 
-__all__ = ["checked_page", "found_page", "hit_document"]
+__all__ = ["SCORE_KEY", "checked_page", "found_page", "hit_document"]
+
+SCORE_KEY = "relevance_score"
+"""Metadata key of scores, where LangChain's rerankers put them."""
 
 
-def hit_document(hit: Hit) -> Document:
-    """The document of a found page.
-
-    ``page_content`` is what a language model can read: the text layer, or a sentence that names
-    the page if there is none. ``metadata["page_ref"]`` is the reference of the image.
-    """
-    # LangChain's own PDF loaders count "page" from 0.
-    own = {**ReadPage.of(hit).facts, "page": hit.page_number - 1, "score": hit.score}
-    # A text layer that is exactly a reference would be embedded as the image of another page.
-    has_text = hit.text.strip() and PageRef.parse(hit.text.strip()) is None
-    place = f"Page {hit.page_number} of {hit.total_pages} of {hit.source}"
-    content = hit.text if has_text else f"{place}: an image without a text layer."
-    return Document(id=hit.page_id, page_content=content, metadata={**hit.metadata, **own})
+def hit_document(hit: Hit, *, with_score: bool = False) -> Document:
+    """The document of a found page, as the loader makes it; with its score if that is wanted."""
+    score = {SCORE_KEY: hit.score} if with_score else {}
+    return page_document(ReadPage.of(hit), metadata={**hit.metadata, **score})
 
 
 def found_page(document: Document) -> FoundPage:
     """The page of a document; ``page_ref`` is None if the document is not a page."""
-    metadata, content = document.metadata, document.page_content
-    text = metadata.get("text") if PageRef.parse(content) is not None else content
-    score = metadata.get("score")
+    score, content = document.metadata.get(SCORE_KEY), document.page_content
     return FoundPage.of_metadata(
-        metadata,
+        document.metadata,
         content=content,
-        text=text if isinstance(text, str) else "",
+        text="" if PageRef.parse(content) else content,
         score=float(score) if isinstance(score, int | float) else None,
         document_id=document.id,
     )

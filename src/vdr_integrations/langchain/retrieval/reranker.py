@@ -9,7 +9,7 @@ from pydantic import Field
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.langchain.encoder_model import STRICT_CONFIG
-from vdr_integrations.langchain.retrieval.hit_documents import checked_page
+from vdr_integrations.langchain.retrieval.hit_documents import SCORE_KEY, checked_page
 from vdr_integrations.langchain.retrieval.late_interaction import IndexPlace, LateInteraction
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ColQwen2Compressor(LateInteraction, BaseDocumentCompressor):
 def _reranked(documents: Sequence[Document], ranked: Sequence[RankedPage]) -> list[Document]:
     return [
         documents[place].model_copy(
-            update={"metadata": {**documents[place].metadata, "relevance_score": score}}
+            update={"metadata": {**documents[place].metadata, SCORE_KEY: score}}
         )
         for place, score in ranked
     ]

@@ -41,6 +41,7 @@ class SearchOptions(TypedDict, total=False):
     filter: dict[str, Any] | None
     exhaustive: bool | None
     candidates: int | None
+    with_scores: bool | None
 
 
 def _checked_recall(found: object) -> object:
@@ -56,18 +57,18 @@ else:  # checked only if one is given, because importing the class imports torch
 class ColQwen2Retriever(LateInteraction, BaseRetriever):
     """Finds pages by late interaction: each token of a question is compared with all of a page.
 
-    ``page_content`` is text that a language model can read: the text layer of the page, or a
-    sentence that names the page if it has none. ``id`` is the page's stable id in the index.
-    ``metadata`` is that of the index and that of :class:`PDFPageLoader`, without ``text`` and with
-    ``score``: the MaxSim score, at most the number of query tokens; higher is better.
-    :func:`page_blocks` shows the images to a chat model.
+    Documents are those of :class:`PDFPageLoader`, with the metadata of the index beside theirs: the
+    same page, found here or in a vector store, is an equal document. Its ``page_content`` is the
+    reference of its image. :func:`page_texts` puts the text layer there, for what reads text;
+    :func:`page_blocks` shows the images to a chat model. To let ``EnsembleRetriever`` tell pages
+    with equal images apart, give it ``id_key="page_id"``.
 
     Images that the page store does not hold are drawn again from the indexed files, if these have
     not changed. Index and model are opened and loaded on first use.
 
-    ``k``, ``filter``, ``exhaustive`` and ``candidates`` may also be given to ``invoke``, instead of
-    those of the retriever; other options there are an error. Any number of threads and tasks may
-    call one object.
+    ``k``, ``filter``, ``exhaustive``, ``candidates`` and ``with_scores`` may also be given to
+    ``invoke``, instead of those of the retriever; other options there are an error. Any number of
+    threads and tasks may call one object.
 
     Example:
         >>> retriever = ColQwen2Retriever(index="my-index", k=3)  # doctest: +SKIP
@@ -83,8 +84,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     """Maximum number of documents."""
 
     filter: dict[str, Any] | None = None
-    """Only pages that fit: ``{"source": ..., "page_number": ..., "metadata": {...}}``, see
-    ``vdr_integrations.index.late_interaction_index.PageFilter``."""
+    """Only pages that fit: ``{"source": ..., "file_name": ..., "page_number": ..., "metadata":
+    {...}}``, see ``vdr_integrations.index.late_interaction_index.PageFilter``."""
 
     exhaustive: bool = False
     """Compare all pages one by one."""
@@ -92,6 +93,10 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     candidates: int | None = Field(default=None, ge=1)
     """Number of pages that the first stage of a search selects, at least ``k``; None selects a
     number."""
+
+    with_scores: bool = False
+    """Put the MaxSim score into ``metadata["relevance_score"]``: at most the number of query
+    tokens, higher is better. Pages that several questions find are then not equal any more."""
 
     recall: RecallArgument | None = None
     """Use the dense vectors of the index to select candidates first: the ``VDREmbeddings`` or
@@ -118,7 +123,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002
         **options: Unpack[SearchOptions],
     ) -> list[Document]:
-        return self._documents(self.searcher.search(query, **self._search_options(**options)))
+        hits = self.searcher.search(query, **self._search_options(**options))
+        return self._documents(hits, **options)
 
     async def _aget_relevant_documents(
         self,
@@ -128,19 +134,19 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         **options: Unpack[SearchOptions],
     ) -> list[Document]:
         hits = await self.searcher.asearch(query, **self._search_options(**options))
-        return await asyncio.to_thread(self._documents, hits)
+        return await asyncio.to_thread(self._documents, hits, **options)
 
     def search_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Document]:
         """The pages most similar to an image; see ``PageSearcher.search_image``."""
         hits = self.searcher.search_image(image, **self._search_options(**options))
-        return self._documents(hits)
+        return self._documents(hits, **options)
 
     async def asearch_image(
         self, image: ImageInput, **options: Unpack[SearchOptions]
     ) -> list[Document]:
         """:meth:`search_image` without blocking the event loop."""
         hits = await self.searcher.asearch_image(image, **self._search_options(**options))
-        return await asyncio.to_thread(self._documents, hits)
+        return await asyncio.to_thread(self._documents, hits, **options)
 
     def similarity_grids(self, query: str, document: Document) -> SimilarityGrids:
         """Where on a page each token of a question matches; see ``PageSearcher.grids``."""
@@ -165,9 +171,11 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         chosen = recall.encoder_options if isinstance(recall, VDREmbeddings) else recall
         return self._searcher_over(self.index, self.model, chosen)
 
-    def _documents(self, hits: Sequence[Hit]) -> list[Document]:
+    def _documents(self, hits: Sequence[Hit], **options: Unpack[SearchOptions]) -> list[Document]:
         self.searcher.pictures.keep(hits)
-        return [hit_document(hit) for hit in hits]
+        chosen = options.get("with_scores")
+        with_score = self.with_scores if chosen is None else chosen
+        return [hit_document(hit, with_score=with_score) for hit in hits]
 
     def _search_options(
         self,
@@ -176,6 +184,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         filter: dict[str, Any] | None = None,  # noqa: A002  # LangChain's name
         exhaustive: bool | None = None,
         candidates: int | None = None,
+        with_scores: bool | None = None,  # noqa: ARG002  # of documents, not of the search
     ) -> dict[str, Any]:
         chosen = self.exhaustive if exhaustive is None else exhaustive
         if candidates is None and not chosen:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
 
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.errors import OptionError
-from vdr_integrations.pages import open_base64, open_image
-from vdr_integrations.retrieval.found_page import page_ref_among
+from vdr_integrations.llama_index.reading.node_content import picture_of
+from vdr_integrations.pages import open_image
+from vdr_integrations.pages.document_kind import named_kind
 from vdr_integrations.retrieval.mixed_inputs import MixedInput, page_or_text, shrunk_page
+from vdr_integrations.retrieval.page_metadata import page_ref_among
 from vdr_integrations.types import PageRef
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from vdr_integrations.llama_index.embedding.batch_embedder import BatchEmbedder
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.types import PageImage
@@ -42,23 +44,18 @@ def text_item(text: str, embedder: BatchEmbedder) -> MixedInput:
     """The page, if ``text`` is exactly its reference; else the text itself.
 
     Raises:
-        OptionError: Only white space, or the reference of a stored page followed by more text.
+        OptionError: Only white space; or the name of a picture or PDF in place of what it shows; or
+            a piece of a reference, see ``page_or_text``.
         PageReferenceError: A reference to a page that is not in the store.
     """
     if not text.strip():
         raise OptionError(
             "found an empty text to embed; all empty texts would share one vector. LlamaIndex "
-            "sends one for image nodes without text: read PDFs with PDFPageReader and "
-            "PDFPageNodeParser, or put the embedding into the transformations, where it gets "
-            "the images of nodes."
+            "sends one for image nodes without text: make PDFPageNodeParser the first "
+            "transformation, or put the embedding into the transformations, where it gets the "
+            "images of nodes."
         )
-    first_line, separator, _ = text.partition("\n")
-    if separator and (ref := PageRef.parse(first_line)) is not None and ref in embedder.store:
-        raise OptionError(
-            f"{ref} is followed by other text, found {len(text)} characters; the EMBED content of "
-            f"a page node must be its reference alone. Add the metadata keys that were set after "
-            f"parsing to the node's excluded_embed_metadata_keys."
-        )
+    _refuse_name_of_file(text)
     return page_or_text(text, store=embedder.store)
 
 
@@ -92,22 +89,27 @@ def node_image(node: BaseNode) -> PageImage | None:
         OptionError: An image node without an image, or with only a URL.
         PageError: The image cannot be opened.
     """
-    data: str | None = None
-    path: str | Path | None = None
-    has_url = False
-    if isinstance(node, ImageNode):
-        data, path, has_url = node.image, node.image_path, node.image_url is not None
-    elif isinstance(node, Node) and (resource := node.image_resource) is not None:
-        data = resource.data.decode("ascii") if resource.data else None
-        path, has_url = resource.path, resource.url is not None
-    else:
-        return None
-    if data:
-        return open_base64(data, name=f"image of node {node.node_id}")
-    if path:
-        return open_image(path)
-    found = "only an image URL, which is never fetched" if has_url else "no image"
+    found = picture_of(node)
+    name = f"image of node {node.node_id}" if isinstance(found, bytes) else None
+    return None if found is None else open_image(found, name=name)
+
+
+_METADATA_LINE = re.compile(r"[A-Za-z][\w ]*: .*")
+_FILE_LINE = re.compile(r"(?:file_path|file_name|image_path): (.+)")
+
+
+def _refuse_name_of_file(text: str) -> None:
+    """Refuse what LlamaIndex sends for a picture: the metadata of its file, and no content."""
+    metadata, _, content = text.partition("\n\n")
+    lines = metadata.splitlines()
+    if not all(_METADATA_LINE.fullmatch(line) for line in lines):
+        return
+    names = [found[1] for line in lines if (found := _FILE_LINE.fullmatch(line))]
+    named = next((name for name in names if named_kind(PurePath(name))), None)
+    if named is None or (content.strip() and "\0" not in content and "%PDF-" not in content[:9]):
+        return
     raise OptionError(
-        f"{type(node).__name__} {node.node_id} has {found}; give it image_path, or the bytes as "
-        f"base64. LlamaIndex does not store the bytes in image_resource with a node: use a path."
+        f"{named}: found only its name or bytes to embed as text, and not what it shows. Read it "
+        f"with SimpleDirectoryReader(..., file_extractor=PDFPageReader().by_suffix()), or make "
+        f"PDFPageNodeParser the first transformation, which takes pictures too."
     )

@@ -1,7 +1,9 @@
-"""Turns page Documents into the image nodes that indexes embed."""
+"""Turns page Documents and pictures into the image nodes that indexes embed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.node_parser import NodeParser
@@ -10,9 +12,19 @@ from llama_index.core.schema import BaseNode, Document, ImageNode
 from llama_index.core.utils import get_tqdm_iterable
 from pydantic import ConfigDict, Field, field_validator
 
+from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.reading.page_nodes import image_node, page_node_id
-from vdr_integrations.retrieval.found_page import page_ref_among
+from vdr_integrations.llama_index.reading.node_content import picture_of
+from vdr_integrations.llama_index.reading.page_nodes import (
+    image_node,
+    page_document,
+    page_node_id,
+)
+from vdr_integrations.pages.document_kind import named_kind
+from vdr_integrations.pages.on_error import raise_error
+from vdr_integrations.retrieval.document_source import source_of_name
+from vdr_integrations.retrieval.page_metadata import file_name_among, page_ref_among
+from vdr_integrations.retrieval.pages_into_store import PageReading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,23 +33,37 @@ __all__ = ["PDFPageNodeParser"]
 
 
 class PDFPageNodeParser(NodeParser):
-    """One ``ImageNode`` for each page Document of :class:`PDFPageReader`.
+    """One ``ImageNode`` for each page: of Documents of :class:`PDFPageReader`, and of pictures.
 
     The EMBED content of the node is only its page reference, which :class:`VDREmbedding` embeds as
     the page's image; so LlamaIndex's own indexes, pipelines and caches work with pages. A language
     model gets the citation and the text layer, and the image too if it accepts images. Nodes keep
     the metadata of their Documents.
 
-    Make it the first transformation, and do not use a text splitter.
+    ``ImageDocument`` s and ``ImageNode`` s with a path or bytes, as ``SimpleDirectoryReader`` makes
+    them of picture files, become pages too: the picture goes into the page store, each page of a
+    TIFF for itself, and the text that they have is their text layer.
+
+    Make it the first transformation, and do not use a text splitter. Without it, LlamaIndex's own
+    splitters make image nodes of page Documents, with the same vectors, random ids and no text
+    layer; of pictures they make nodes without pictures, which ``VDREmbedding`` refuses.
+    ``load_index_from_storage(..., transformations=[PDFPageNodeParser()])`` gives it to a stored
+    index, for ``insert`` and ``refresh_ref_docs``.
 
     Attributes:
-        id_func: Makes the id of a node from its position and its Document. The default makes the
-            same UUIDs in every run, so that a page that is inserted again replaces the old one.
+        id_func: Makes the id of a node from its position and its Document. The default is the id
+            that the page has in every index, so that a page that is inserted again replaces the
+            old one.
+        max_visual_tokens: Size at which pictures are stored.
+        page_store_path: Folder of the page store for pictures; None uses ``$VDR_PAGE_STORE``, or
+            the user's data folder.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     id_func: IdFuncCallable = Field(default=page_node_id)
+    max_visual_tokens: int = Field(default=DEFAULT_VISUAL_TOKENS, ge=1)
+    page_store_path: str | None = None
 
     @classmethod
     def class_name(cls) -> str:
@@ -55,34 +81,54 @@ class PDFPageNodeParser(NodeParser):
         show_progress: bool = False,  # noqa: FBT001, FBT002  # LlamaIndex's signature
         **kwargs: Any,  # noqa: ANN401, ARG002  # what indexes hand to every transformation
     ) -> list[BaseNode]:
-        return [
-            self._parse(node) for node in get_tqdm_iterable(nodes, show_progress, "Parsing pages")
-        ]
+        with_progress = get_tqdm_iterable(nodes, show_progress, "Parsing pages")
+        return [page for node in with_progress for page in self._parse(node)]
 
-    def _parse(self, node: BaseNode) -> BaseNode:
-        is_page = page_ref_among(node.metadata) is not None
-        if is_page and isinstance(node, Document):
-            return image_node(node, node_id=self.id_func(0, node))
-        if is_page and isinstance(node, ImageNode):
-            return node
-        raise _not_a_page(node, is_page=is_page)
+    def _parse(self, node: BaseNode) -> list[BaseNode]:
+        if page_ref_among(node.metadata) is None:
+            return self._pages_of_picture(node)
+        if isinstance(node, Document):
+            return [image_node(node, node_id=self.id_func(0, node))]
+        if isinstance(node, ImageNode):
+            return [node]
+        raise OptionError(
+            f"{type(node).__name__} {node.node_id} is a piece of a page; make PDFPageNodeParser "
+            f"the first transformation, and use no text splitter."
+        )
+
+    def _pages_of_picture(self, node: BaseNode) -> list[BaseNode]:
+        picture, facts = picture_of(node), node.metadata
+        if picture is None:
+            raise _not_a_page(node)
+        text = node.get_content()
+        reading = PageReading.of(self.page_store_path, max_visual_tokens=self.max_visual_tokens)
+        found: list[BaseNode] = []
+        for page in reading.read(
+            picture,
+            source=picture if isinstance(picture, Path) else source_of_name(facts.get("file_path")),
+            file_name=file_name_among(facts),
+            metadata=facts,
+            on_error=raise_error,
+        ):
+            read = replace(page, text=page.text or text)
+            path = reading.store.path(page.page_ref).absolute()
+            document = page_document(read, image_path=path, extra_info=facts)
+            node_id = self.id_func(page.page_number - 1, document)
+            found.append(image_node(document, node_id=node_id, made_from=node))
+        return found
 
 
 _DEFAULT_ID_FUNC = {"id_func_name": page_node_id.__name__}
 
 
-def _not_a_page(node: BaseNode, *, is_page: bool) -> OptionError:
+def _not_a_page(node: BaseNode) -> OptionError:
     what = f"{type(node).__name__} {node.node_id}"
-    if is_page:
-        return OptionError(
-            f"{what} is a piece of a page; make PDFPageNodeParser the first transformation, and "
-            f"use no text splitter."
-        )
     file_path = str(node.metadata.get("file_path") or node.metadata.get("file_name") or "")
-    if file_path.lower().endswith(".pdf"):
+    if named_kind(PurePath(file_path)) is not None:
         return OptionError(
-            f"{what} holds text of {file_path}, not pages; read PDFs with PDFPageReader, or "
-            f'SimpleDirectoryReader(file_extractor={{".pdf": PDFPageReader()}}).'
+            f"{what} holds text of {file_path}, not pages; read PDFs and pictures with "
+            f"PDFPageReader, or SimpleDirectoryReader(..., "
+            f"file_extractor=PDFPageReader().by_suffix())."
         )
     return OptionError(
         f"{what} ({file_path or 'no file'}) is not a page of PDFPageReader; parse other documents "

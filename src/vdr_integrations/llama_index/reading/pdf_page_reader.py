@@ -1,4 +1,4 @@
-"""LlamaIndex reader that reads PDFs page by page."""
+"""LlamaIndex reader that reads PDFs and pictures page by page."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from io import BytesIO
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
-from llama_index.core.readers.base import BasePydanticReader
+from llama_index.core.readers.base import BasePydanticReader, BaseReader
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr
 
 from vdr_integrations.errors import DocumentOpenError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import page_document
+from vdr_integrations.pages.document_kind import DOCUMENT_SUFFIXES
 from vdr_integrations.pages.on_error import LoadErrors, OnError
-from vdr_integrations.retrieval.found_page import absolute_sources
+from vdr_integrations.retrieval.document_source import source_of_name
+from vdr_integrations.retrieval.page_metadata import file_name_among
 from vdr_integrations.retrieval.pages_into_store import PageReading
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["PDFPageReader"]
 
 PdfFile = str | PurePath | bytes | bytearray | BytesIO
-"""A path, or the content of a PDF."""
+"""A path, or the content of a PDF or picture."""
 
 PdfFiles = list[PdfFile] | list[str] | list[Path] | tuple[PdfFile, ...]
 """Several paths or contents."""
@@ -36,14 +38,19 @@ PdfFiles = list[PdfFile] | list[str] | list[Path] | tuple[PdfFile, ...]
 class PDFPageReader(BasePydanticReader):
     """Reads each page of a PDF as one ``Document``, and keeps its image in the page store.
 
-    A Document holds the page's reference and the path of its image, never pixels, so any
-    docstore, cache and vector store can keep it; its text is the page's citation and text layer.
-    If something is missing in the image, the metadata has a list of sentences, ``warnings``.
-    :class:`PDFPageNodeParser` makes the node of it that is embedded. Documents have stable UUIDs,
-    made from file path and page number: in an ``IngestionPipeline`` with UPSERTS only changed
-    pages are embedded again. ``SimpleDirectoryReader`` adds date and size of the file to the
-    metadata of each page, so that LlamaIndex sees all pages of a changed file as changed: give it
-    ``file_metadata`` without them, or give the embedding an ``embeddings_cache``.
+    A picture is a document of one page, a TIFF may have several. A Document holds the page's
+    reference and the path of its image, never pixels, so any docstore, cache and vector store can
+    keep it. Its text is the page's citation; the text layer is ``metadata["page_text"]``. If
+    something is missing in the image, the metadata has ``warnings``, one sentence a line.
+    :class:`PDFPageNodeParser` makes the node of it that is embedded.
+
+    ``metadata["source"]`` is ``extra_info["file_path"]``, if that is a URL or an absolute path.
+    Else it is the absolute path of the file, whatever its spelling; its URL on another file system;
+    and ``sha256:`` and the digest for bytes. Documents have stable UUIDs, made from source and page
+    number: in an ``IngestionPipeline`` with UPSERTS only changed pages are embedded again.
+    ``SimpleDirectoryReader`` adds date and size of the file to the metadata of each page, so that
+    LlamaIndex sees all pages of a changed file as changed: give it ``file_metadata`` without them,
+    or give the embedding an ``embeddings_cache``.
 
     A page or file that cannot be read is left out, logged and added to :attr:`errors`; a call that
     finds no readable page raises. A page store that cannot be written to is such an error for each
@@ -52,7 +59,7 @@ class PDFPageReader(BasePydanticReader):
     Attributes:
         max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. The
             embedding shrinks larger pages to its own limit.
-        password: Password of encrypted PDFs. Never in ``to_dict``.
+        password: Password of encrypted PDFs. Never in ``to_dict`` and pickles.
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
             cache folder. The embedding must use the same folder.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
@@ -107,8 +114,8 @@ class PDFPageReader(BasePydanticReader):
         """The Documents of all pages, in order, each rendered when it is requested.
 
         Args:
-            file: Path or content of a PDF, or a list of these. To read folders, use
-                ``SimpleDirectoryReader(file_extractor={".pdf": PDFPageReader()})``.
+            file: Path or content of a PDF or picture, or a list of these. To read folders, use
+                ``SimpleDirectoryReader(folder, file_extractor=PDFPageReader().by_suffix())``.
             extra_info: More metadata for every page.
             fs: File system of the paths; the local one by default.
 
@@ -125,20 +132,32 @@ class PDFPageReader(BasePydanticReader):
             left_out.append(error)
             self._errors.append(error)
 
+        reading, extra = self._reading, extra_info or {}
         for one in file if isinstance(file, list | tuple) else [file]:
-            source = _source_of(one, remote=fs is not None)
-            for page in self._reading.read(
+            source = _source_of(one, extra, fs)
+            for page in reading.read(
                 partial(_content, one, fs),
                 password=self.password.get_secret_value() if self.password else None,
-                name=None if fs is None else source,
+                name=source if isinstance(source, str) else None,
                 source=source,
+                file_name=file_name_among(extra),
+                metadata=extra,
                 on_error=leave_out,
             ):
                 found_pages = True
-                image_path = self._reading.store.path(page.page_ref).absolute()
-                yield page_document(page, image_path=image_path, extra_info=extra_info)
-        if left_out and not found_pages:
+                image_path = reading.store.path(page.page_ref).absolute()
+                yield page_document(page, image_path=image_path, extra_info=extra)
+        if left_out and not found_pages and _is_sayable(file):
             raise left_out[0]
+
+    def by_suffix(self) -> dict[str, BaseReader]:
+        """This reader for the suffix of each kind of file that it reads: a ``file_extractor``."""
+        return dict.fromkeys(sorted(DOCUMENT_SUFFIXES), self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The options without the password."""
+        state = super().__getstate__()
+        return {**state, "__dict__": {**state["__dict__"], "password": None}}
 
     @property
     def _reading(self) -> PageReading:
@@ -152,8 +171,9 @@ class PDFPageReader(BasePydanticReader):
 
 
 def _content(file: PdfFile, fs: AbstractFileSystem | None) -> FileSource:
-    if fs is None or "file" in fs.protocol or isinstance(file, bytes | bytearray | BytesIO):
+    if not _is_remote(file, fs):
         return Path(file) if isinstance(file, PurePath) else file
+    assert fs is not None  # noqa: S101  # else the file is local
     try:
         return fs.cat_file(str(file))
     except OSError as problem:
@@ -163,8 +183,35 @@ def _content(file: PdfFile, fs: AbstractFileSystem | None) -> FileSource:
         ) from problem
 
 
-def _source_of(file: PdfFile, *, remote: bool) -> str | None:
+def _source_of(
+    file: PdfFile, extra: dict[str, Any], fs: AbstractFileSystem | None
+) -> Path | str | None:
     """The name of a document; None for bytes, whose digest becomes their name."""
+    named = source_of_name(extra.get("file_path"))
     if isinstance(file, bytes | bytearray | BytesIO):
-        return None
-    return str(file) if remote else absolute_sources(str(file))[0]
+        return named
+    if _is_remote(file, fs):
+        assert fs is not None  # noqa: S101
+        return named if named and "://" in named else fs.unstrip_protocol(str(file))
+    return named or Path(file)
+
+
+def _is_remote(file: PdfFile, fs: AbstractFileSystem | None) -> bool:
+    is_path = not isinstance(file, bytes | bytearray | BytesIO)
+    return is_path and fs is not None and "file" not in fs.protocol
+
+
+def _is_sayable(file: PdfFile | PdfFiles) -> bool:
+    """Whether the error may be raised: ``SimpleDirectoryReader`` prints it beside the path.
+
+    A path that is not UTF-8 cannot be printed, and all other files would be lost; it is logged.
+    """
+    return not isinstance(file, str | PurePath) or _is_utf8(str(file))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

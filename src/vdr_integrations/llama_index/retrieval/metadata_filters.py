@@ -12,7 +12,12 @@ from llama_index.core.vector_stores import (
 )
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index.reading.page_nodes import CITATION_KEY, PAGE_KEY, TEXT_KEY
+from vdr_integrations.retrieval.page_metadata import (
+    CITATION_KEY,
+    PAGE_ID_KEY,
+    PAGE_KEY,
+    TEXT_KEY,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,18 +34,17 @@ _BOUNDS = {
 }
 _ONE = (FilterOperator.EQ, FilterOperator.CONTAINS)
 _ONE_OF = (FilterOperator.IN, FilterOperator.ANY)
-_SOURCE_KEYS = ("source", "file_path")
 # Every node has these keys, but an index cannot filter by them: no page would fit.
-_SHOWN_ONLY = ("file_name", "page_label", "total_pages", PAGE_KEY, CITATION_KEY, TEXT_KEY)
+_SHOWN_ONLY = ("page_label", "total_pages", PAGE_KEY, PAGE_ID_KEY, CITATION_KEY, TEXT_KEY)
 
 
 def page_filter(filters: MetadataFilters | None) -> PageFilter | None:
     """The filter of the index that finds the same pages.
 
-    ``source`` and ``file_path`` name the document, ``page_number`` the page, and other keys the
-    caller's own metadata. ``==``, ``in``, ``any``, ``contains``, ``>``, ``>=``, ``<`` and ``<=``
-    are allowed, and all of them must hold; ``or`` joins values of one key. A list in the metadata
-    fits if any of its items does, and text is compared as a whole.
+    ``source``, ``file_path`` and ``file_name`` name documents, ``page_number`` pages, and other
+    keys the caller's own metadata. ``==``, ``in``, ``any``, ``contains``, ``>``, ``>=``, ``<`` and
+    ``<=`` are allowed, and all of them must hold; ``or`` joins values of one key. A list in the
+    metadata fits if any of its items does, and text is compared as a whole.
 
     Raises:
         OptionError: What the index cannot do: ``!=``, ``nin``, ``all``, ``is_empty``, text
@@ -51,8 +55,7 @@ def page_filter(filters: MetadataFilters | None) -> PageFilter | None:
         return None
     fields: dict[str, Any] = {}
     for key, wanted in _all_of(filters):
-        name = "source" if key in _SOURCE_KEYS else key
-        fields[name] = _merged(key, fields[name], wanted) if name in fields else wanted
+        fields[key] = _merged(key, fields[key], wanted) if key in fields else wanted
     places = {name: fields.pop(name) for name in ("source", "page_number") if name in fields}
     found = {**places, "metadata": fields} if fields else places
     return found or None
@@ -109,7 +112,7 @@ def _merged(key: str, first: object, second: object) -> object:
 
 def _refused(found: str) -> OptionError:
     return OptionError(
-        f"filters of a late-interaction index do not support {found}. Allowed are source (or "
-        f"file_path), page_number and metadata of your own, with ==, in, any, contains, >, >=, < "
-        f"and <=, all of which must hold, and 'or' over values of one key."
+        f"filters of a late-interaction index do not support {found}. Allowed are source, "
+        f"file_path, file_name, page_number and metadata of your own, with ==, in, any, contains, "
+        f">, >=, < and <=, all of which must hold, and 'or' over values of one key."
     )

@@ -8,18 +8,20 @@ from llama_index.core.schema import BaseNode, Document, ImageNode, NodeWithScore
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import PageRecord
+from vdr_integrations.index.stored_page import page_id
 from vdr_integrations.index.sync.page_ingest import GivenPage
 from vdr_integrations.llama_index.embedding.node_items import node_image
-from vdr_integrations.llama_index.reading.page_nodes import (
-    CITATION_KEY,
-    PAGE_KEY,
-    TEXT_KEY,
-    image_node,
-    page_document,
-)
+from vdr_integrations.llama_index.reading.page_nodes import image_node, page_document
 from vdr_integrations.retrieval import FoundPage
-from vdr_integrations.retrieval.found_page import page_ref_among, warnings_among
-from vdr_integrations.retrieval.pages_into_store import ReadPage
+from vdr_integrations.retrieval.page_metadata import (
+    FACT_KEYS,
+    FILE_NAME_KEY,
+    PAGE_ID_KEY,
+    TEXT_KEY,
+    ReadPage,
+    page_ref_among,
+    warnings_among,
+)
 
 if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
@@ -27,20 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["found_page", "given_page", "hit_node"]
 
-# The index stores these itself; all other keys are the caller's metadata.
-_FACTS = (PAGE_KEY, CITATION_KEY, TEXT_KEY, "source", "page_label", "page_number", "total_pages")
+# The index stores these itself; all other keys are the caller's metadata. A document of bytes has
+# no other place for its file name.
+_FACTS = frozenset(FACT_KEYS) - {FILE_NAME_KEY}
 
 
 def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
-    """The node that ``PDFPageReader`` and ``PDFPageNodeParser`` make of a page, with another id.
+    """The node that ``PDFPageReader`` and ``PDFPageNodeParser`` make of a page, with its score.
 
-    Text, image path and Document id are the same, so LlamaIndex sees this node and the node of its
-    own index as one page. The id is ``Hit.page_id``.
+    LlamaIndex sees this node and the node of its own index as one page.
     """
-    image_path = store.path(hit.page_ref).absolute()
-    extra = {**hit.metadata, "file_path": hit.source}
-    document = page_document(ReadPage.of(hit), image_path=image_path, extra_info=extra)
-    return NodeWithScore(node=image_node(document, node_id=hit.page_id), score=hit.score)
+    page, image_path = ReadPage.of(hit), store.path(hit.page_ref).absolute()
+    document = page_document(page, image_path=image_path, extra_info=hit.metadata)
+    return NodeWithScore(node=image_node(document, node_id=page.page_id), score=hit.score)
 
 
 def found_page(
@@ -57,11 +58,10 @@ def found_page(
         OptionError: ``with_image``, and an image node has no image or only a URL.
         PageError: The image cannot be opened.
     """
-    text = node.metadata.get(TEXT_KEY)
     image = node_image(node) if with_image and page_ref_among(node.metadata) is None else None
     return FoundPage.of_metadata(
         node.metadata,
-        text=text if isinstance(text, str) else node.get_content(),
+        text=node.get_content(),
         score=score,
         document_id=node.node_id,
         image=image,
@@ -72,24 +72,24 @@ def given_page(node: BaseNode) -> GivenPage:
     """The page of a page Document or page node, to be put into an index.
 
     Raises:
-        OptionError: The node is not a page, or its metadata names another document.
+        OptionError: The node is not a page, or its metadata names another page.
     """
     facts = node.metadata
     ref = page_ref_among(facts)
-    number, source = facts.get("page_number"), facts.get("file_path")
+    number, source = facts.get("page_number"), facts.get("source")
     is_page = isinstance(node, Document | ImageNode) and ref is not None
     if not is_page or not isinstance(number, int) or not isinstance(source, str):
         raise OptionError(
             f"{type(node).__name__} {node.node_id} is not a page; give Documents of PDFPageReader "
-            f"or nodes of PDFPageNodeParser, with their file_path and page_number."
+            f"or nodes of PDFPageNodeParser, with their source and page_number."
         )
-    if facts.get("source", source) != source:
+    if facts.get(PAGE_ID_KEY) != page_id(source, number):
         raise OptionError(
-            f"{source} page {number}: the metadata key 'source' must be the document's file_path, "
-            f"found another value; rename your key."
+            f"{source} page {number}: its metadata keys 'source', 'page_number' and 'page_id' do "
+            f"not belong together, so two pages may be taken for one; rename your own key."
         )
     text, warnings = facts.get(TEXT_KEY), warnings_among(facts)
-    own = {*_FACTS, "warnings"} if warnings else {*_FACTS}
+    own = {*_FACTS, "warnings"} if warnings else _FACTS
     return GivenPage(
         source=source,
         total_pages=int(facts.get("total_pages", number)),

@@ -20,7 +20,7 @@ from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, Proces
 from vdr_integrations.pages.read_file import FileSource, file_content, source_name
 from vdr_integrations.types import PageImage
 
-__all__ = ["ImageSource", "open_base64", "open_image", "unopened_image"]
+__all__ = ["ImageSource", "decoded_base64", "open_base64", "open_image", "unopened_image"]
 
 ImageSource = FileSource | Image.Image | np.ndarray
 """A ``str`` is a path, unless it starts with ``data:``."""
@@ -117,9 +117,14 @@ def open_base64(
     return _of_base64(text, name, limits, process_limits).opened()
 
 
-def _of_base64(
-    text: str, name: str | None, limits: ImageLimits, process_limits: ProcessLimits | None
-) -> Picture:
+def decoded_base64(
+    text: str, *, name: str | None = None, limits: ImageLimits = DEFAULT_IMAGE_LIMITS
+) -> bytes:
+    """The bytes of an image in base64, with or without ``data:image/...;base64,`` before it.
+
+    Raises:
+        ImageDecodeError: The text is not base64, or has too many bytes.
+    """
     label = name if name is not None else "base64 image"
     prefix = _DATA_URI.match(text)
     if prefix is None and text[:5].lower() == "data:":
@@ -138,10 +143,18 @@ def _of_base64(
             f"found a text of {len(text):,} characters that is not base64 ({detail}).",
             source=label,
         ) from None
-    content = file_content(
+    file_content(
         data, source_name=label, max_file_bytes=limits.max_file_bytes, error=ImageDecodeError
     )
-    return Picture(content, source=label, limits=limits, process_limits=process_limits)
+    return data
+
+
+def _of_base64(
+    text: str, name: str | None, limits: ImageLimits, process_limits: ProcessLimits | None
+) -> Picture:
+    label = name if name is not None else "base64 image"
+    data = decoded_base64(text, name=label, limits=limits)
+    return Picture(data, source=label, limits=limits, process_limits=process_limits)
 
 
 def _from_pixels(source: Image.Image | np.ndarray, label: str, limits: ImageLimits) -> Image.Image:
