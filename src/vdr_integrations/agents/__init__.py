@@ -3,10 +3,18 @@
 from vdr_integrations.agents.encoded_picture import EncodedPicture, encode_picture
 from vdr_integrations.agents.excerpt import excerpt
 from vdr_integrations.agents.found_pages import FoundPages
-from vdr_integrations.agents.replies import AgentViews, PictureLink, Reply, ReplyPart, cited
+from vdr_integrations.agents.replies import (
+    OLD_PICTURE,
+    AgentViews,
+    PictureLink,
+    Reply,
+    ReplyPart,
+    cited,
+)
 from vdr_integrations.agents.view_limits import ViewLimits
 
 __all__ = [
+    "OLD_PICTURE",
     "AgentViews",
     "EncodedPicture",
     "FoundPages",

@@ -24,12 +24,17 @@ if TYPE_CHECKING:
 
     RegionFinder: TypeAlias = Callable[[FoundPage], Box | None]
 
-__all__ = ["AgentViews", "PictureLink", "Reply", "ReplyPart", "cited"]
+__all__ = ["OLD_PICTURE", "AgentViews", "PictureLink", "Reply", "ReplyPart", "cited"]
 
 _NO_REGIONS = (
     "Regions are not known: this search compares whole pages, and only late interaction knows the "
     "parts of a page that match."
 )
+
+_BY_REFERENCE = "because this tool shows only pages that are opened"
+
+OLD_PICTURE = "(A picture was here. To see it again, open the page by its page_ref.)"
+"""In the place of the pictures of a tool result that is no longer new."""
 
 _REGION_WIDTH = 0.4
 _REGION_HEIGHT = 0.2
@@ -48,20 +53,22 @@ def cited(page: FoundPage) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PictureLink:
-    """A link to the image of a page that did not fit into the limits of a call.
+    """A link to the image of a page that is not shown.
 
     Attributes:
         page: The page.
+        reason: Why it is not shown.
     """
 
     page: FoundPage
+    reason: str = "because the limits of one call are reached"
 
     @property
     def text(self) -> str:
         """The text in place of the link, if links are not supported."""
         return (
-            f"The picture of {cited(self.page)} is left out, because the limits of one call are "
-            f"reached; open the page by its page_ref."
+            f"The picture of {cited(self.page)} is left out, {self.reason}; open the page by its "
+            f"page_ref."
         )
 
 
@@ -212,6 +219,9 @@ class AgentViews:
             lines.append("The page has no text layer.")
         if page.page_ref is None or not self.limits.max_images:
             return ["\n".join(lines)]
+        if self.limits.images == "reference":
+            where = [] if box is None else [f"region that matched best: {box}"]
+            return ["\n".join([*lines, *where]), PictureLink(page, _BY_REFERENCE)]
         try:
             picture = call.encode(self.pictures.indexed(page).image)
         except (PageError, MissingExtraError) as error:

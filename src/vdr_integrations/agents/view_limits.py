@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from vdr_integrations.errors import OptionError
 
@@ -26,6 +27,9 @@ class ViewLimits:
     """Limits of one call of an agent's tool.
 
     Attributes:
+        images: ``"picture"`` shows the pages that a search found. ``"reference"`` shows only their
+            texts and references, and pictures of the pages that the model opens: little for
+            traces, memories and prompts.
         max_pages: Maximum number of hits.
         max_images: Maximum number of images, of pages and regions together; 0 for text only.
         max_side_px: Longer side, in pixels, of an image in a search result.
@@ -38,17 +42,22 @@ class ViewLimits:
         max_text_characters: Characters of the text layer of a page that is opened.
     """
 
+    images: Literal["picture", "reference"] = "picture"
     max_pages: int = 10
-    max_images: int = 6
-    max_side_px: int = 1024
+    max_images: int = 3
+    max_side_px: int = 896
     max_zoom_side_px: int = 1568
-    max_image_bytes: int = 180_000
-    max_total_bytes: int = 480_000
+    max_image_bytes: int = 100_000
+    max_total_bytes: int = 300_000
     max_excerpt_characters: int = 700
     max_text_characters: int = 4000
 
     def __post_init__(self) -> None:
-        """Refuse limits that are too small."""
+        """Refuse limits that are too small, and another word for ``images``."""
+        if self.images not in {"picture", "reference"}:
+            raise OptionError(
+                f"ViewLimits.images must be 'picture' or 'reference', found {self.images!r}."
+            )
         for name, least in _LEAST.items():
             found = getattr(self, name)
             if found < least:

@@ -34,6 +34,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from vdr_integrations.langchain.agent.content_blocks import page_blocks, page_image_block
+from vdr_integrations.langchain.agent.old_pictures import without_old_pictures
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
 from vdr_integrations.langchain.reading.page_documents import page_key, page_texts
 from vdr_integrations.langchain.reading.pdf_page_blob_parser import PDFPageBlobParser
@@ -55,6 +56,7 @@ __all__ = [
     "page_image_block",
     "page_key",
     "page_texts",
+    "without_old_pictures",
 ]
 
 

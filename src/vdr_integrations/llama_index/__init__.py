@@ -13,7 +13,8 @@
 A page becomes an ``ImageNode`` whose EMBED content is a page reference, so that indexes, ingestion
 pipelines and their caches embed the image of the page. A query engine made with
 ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the images of the
-pages to the language model.
+pages to the language model; on another machine than the one that read them, give it a
+:class:`PagePicturePostprocessor`. Parts that read text need :func:`page_texts`.
 """
 
 from __future__ import annotations
@@ -32,10 +33,17 @@ except ModuleNotFoundError as error:
         package="llama-index-core", extra="llama-index", purpose="vdr_integrations.llama_index"
     ) from error
 
+from vdr_integrations.llama_index.agent.old_pictures import without_old_pictures
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
 from vdr_integrations.llama_index.reading.page_node_parser import PDFPageNodeParser
 from vdr_integrations.llama_index.reading.pdf_page_reader import PDFPageReader
-from vdr_integrations.llama_index.retrieval import ColQwen2Rerank, ColQwen2Retriever
+from vdr_integrations.llama_index.retrieval import (
+    ColQwen2Rerank,
+    ColQwen2Retriever,
+    PagePicturePostprocessor,
+    PageTextPostprocessor,
+    page_texts,
+)
 
 if TYPE_CHECKING:
     from vdr_integrations.llama_index.agent.tool import VisualDocumentSearchTool
@@ -45,8 +53,12 @@ __all__ = [
     "ColQwen2Retriever",
     "PDFPageNodeParser",
     "PDFPageReader",
+    "PagePicturePostprocessor",
+    "PageTextPostprocessor",
     "VDREmbedding",
     "VisualDocumentSearchTool",
+    "page_texts",
+    "without_old_pictures",
 ]
 
 

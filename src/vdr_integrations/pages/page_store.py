@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
-from platformdirs import user_cache_path
+from platformdirs import user_data_path
 
 from vdr_integrations.errors import (
     ImageDecodeError,
@@ -62,8 +62,12 @@ class PageStore:
 
     A page that is put twice is stored once. A file is written completely or not at all, so many
     threads and processes can share a folder. A store removes what killed writers left, and no page:
-    ``unneeded_pages`` of ``vdr_integrations.retrieval`` does that. You may delete the folder;
-    reading the documents again fills it again. Only their owner can read the files.
+    ``unneeded_pages`` of ``vdr_integrations.retrieval`` does that. Only their owner can read the
+    files.
+
+    The store is data, not a cache: vector stores and indexes keep references, and only the store
+    has the images. Carry it along with them. Without it, images come back only if the very files
+    that were indexed are read again.
 
     A store keeps nothing but the name of its folder: it can be pickled, and two stores of one
     folder are equal.
@@ -74,7 +78,7 @@ class PageStore:
 
         Args:
             root: The folder. None uses ``$VDR_PAGE_STORE`` or, if that is not set,
-                ``vdr-integrations/pages`` in the user's cache folder; both are looked up each time
+                ``vdr-integrations/pages`` in the user's data folder; both are looked up each time
                 the store is used.
         """
         self._root = None if root is None else Path(root)
@@ -85,7 +89,7 @@ class PageStore:
         if self._root is not None:
             return self._root
         named = os.environ.get(STORE_VARIABLE)
-        return Path(named) if named else user_cache_path("vdr-integrations") / "pages"
+        return Path(named) if named else user_data_path("vdr-integrations") / "pages"
 
     def put(self, page: PageImage) -> PageRef:
         """Store a page and return its reference, with which ``get`` finds it.

@@ -113,7 +113,7 @@ def unneeded_pages(
     the pages that their ``page_ref`` names: list these as ``refs``.
 
     Args:
-        store: None: the store in ``$VDR_PAGE_STORE`` or in the user's cache folder.
+        store: None: the store in ``$VDR_PAGE_STORE`` or in the user's data folder.
         indexes: Open indexes, folders, ``QdrantServer``, or ``"http://host:6333/collection"``.
         refs: References ``vdr-page:<sha256>``.
         keep_hours: Pages that were put in the last so many hours are kept; at least 0.

@@ -176,7 +176,7 @@ async def test_hits_are_texts_and_pictures_in_the_order_of_the_retriever(
 ) -> None:
     tool: VisualDocumentSearchTool = request.getfixturevalue(kind)
     scores = {"with_scores": True} if kind == "late" else {}
-    documents = tool.retriever.invoke("Costs fell", **scores)
+    documents = tool.retriever.invoke("Costs fell", None, **scores)
     call = {"type": "tool_call", "id": "1", "name": tool.name, "args": {"question": "Costs fell"}}
     for message in (tool.invoke(call), await tool.ainvoke(call)):
         assert message.status == "success"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from llama_index.core import (
@@ -19,6 +19,9 @@ from pydantic import AnyUrl
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index import PDFPageNodeParser, PDFPageReader
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_metadata_added_to_documents_reaches_the_nodes_and_not_their_vectors(

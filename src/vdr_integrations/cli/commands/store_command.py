@@ -28,7 +28,7 @@ FolderOption = Annotated[
     Path | None,
     typer.Option(
         "--store",
-        help="Folder of the page store. (default: VDR_PAGE_STORE, or in the user's cache folder)",
+        help="Folder of the page store. (default: VDR_PAGE_STORE, or in the user's data folder)",
     ),
 ]
 

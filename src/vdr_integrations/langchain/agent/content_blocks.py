@@ -28,7 +28,7 @@ def page_image_block(
     Args:
         document: A page that a vector store or retriever returned.
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
-            cache folder.
+            data folder.
 
     Raises:
         OptionError: The document is not a page.

@@ -78,7 +78,7 @@ class VisualDocumentSearchTool(BaseTool):
 
     page_store_path: str | None = None
     """Folder of the page store; None uses that of a ``ColQwen2Retriever``, ``$VDR_PAGE_STORE``, or
-    the user's cache folder."""
+    the user's data folder."""
 
     name: str = TOOL_NAME
     """Name of the tool for the model."""

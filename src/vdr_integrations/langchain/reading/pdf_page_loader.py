@@ -57,7 +57,7 @@ class PDFPageLoader(BaseLoader):
         max_visual_tokens: Size that pages are rendered at; at least that of the embeddings, which
             do not enlarge pages.
         page_store_path: Folder of the page store, the same as that of the embeddings; None uses
-            ``$VDR_PAGE_STORE``, or the user's cache folder.
+            ``$VDR_PAGE_STORE``, or the user's data folder.
         include_text: Put the text layer into ``metadata["page_text"]``.
         on_error: What to do with files and pages that cannot be used. ``"raise"`` stops at the
             first; ``"warn"`` logs each and leaves it out; a function is called with each

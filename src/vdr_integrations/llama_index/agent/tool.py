@@ -70,7 +70,7 @@ class VisualDocumentSearchTool(AsyncBaseTool):
             description: Text that the model reads; say what the documents are about.
             limits: Limits of one call.
             page_store_path: Folder of the page store; None uses that of a ``ColQwen2Retriever``,
-                ``$VDR_PAGE_STORE``, or the user's cache folder.
+                ``$VDR_PAGE_STORE``, or the user's data folder.
         """
         if page_store_path is None and isinstance(retriever, ColQwen2Retriever):
             page_store_path = retriever.page_store_path

@@ -61,7 +61,7 @@ class PDFPageReader(BasePydanticReader):
             embedding shrinks larger pages to its own limit.
         password: Password of encrypted PDFs. Never in ``to_dict`` and pickles.
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
-            cache folder. The embedding must use the same folder.
+            data folder. The embedding must use the same folder.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
             stops at the first such page or file; a function is called with each ``PageError``.
         render_workers: 0 opens files in this process, without limits: for files that you trust.

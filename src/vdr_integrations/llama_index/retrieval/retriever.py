@@ -107,7 +107,7 @@ class ColQwen2Retriever(BaseRetriever):
             recall: The model of the dense vectors in the index: use them to select candidates.
             encoder: The encoder that made the index, instead of the options below.
             model_name: As in :class:`VDREmbedding`; None uses that of the index.
-            page_store_path: None uses ``$VDR_PAGE_STORE``, or the user's cache folder.
+            page_store_path: None uses ``$VDR_PAGE_STORE``, or the user's data folder.
             callback_manager: LlamaIndex's callback manager.
             **options: ``device``, ``dtype``, ``revision`` ..., see ``load_encoder``.
 
