@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.pdfs import write_pdf
+from tests.tiny_colqwen2 import write_base
 
-from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
+from vdr_integrations.index import sync_index
+from vdr_integrations.langchain import ColQwen2Retriever, PDFPageLoader, VDREmbeddings
 from vdr_integrations.pages import PageStore
+
+if TYPE_CHECKING:
+    from vdr_integrations import PageSearcher
 
 MakePdf = Callable[[str, Sequence[str]], Path]
 
@@ -40,3 +46,20 @@ def load(page_store: PageStore) -> Callable[[Path], list[str]]:
     return lambda path: [
         document.page_content for document in PDFPageLoader(path, max_visual_tokens=64).load()
     ]
+
+
+@pytest.fixture
+def late_report(
+    report: Path, page_store: PageStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ColQwen2Retriever]:
+    """A retriever over a late-interaction index of the report."""
+    assert page_store == PageStore()
+    base = tmp_path_factory.mktemp("base") / "colqwen2-base"
+    write_base(base)
+    retriever = ColQwen2Retriever(
+        index=tmp_path / "late", model=str(base), device="cpu", max_visual_tokens=64
+    )
+    searcher: PageSearcher = retriever.searcher
+    sync_index(searcher.create(), searcher.encoder, [report])
+    yield retriever
+    retriever.close()

@@ -10,8 +10,9 @@ from llama_index.core import instrumentation
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 from tests.pdfs import write_pdf
+from tests.tiny_colqwen2 import write_base
 
-from vdr_integrations import DenseEncoder, PageStore
+from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageStore
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
 
 if TYPE_CHECKING:
@@ -33,6 +34,14 @@ def embedding(
     """An embedding over a page store of this test's own."""
     model = str(tiny_checkpoint) if request.param == "tiny" else str(request.param)
     return VDREmbedding(model_name=model, device="cpu", dtype="float32", max_visual_tokens=64)
+
+
+@pytest.fixture(scope="session")
+def late_encoder(tmp_path_factory: pytest.TempPathFactory) -> MultiVectorEncoder:
+    """A tiny random ColQwen2 encoder."""
+    folder = tmp_path_factory.mktemp("late") / "colqwen2-base"
+    write_base(folder)
+    return MultiVectorEncoder.load(str(folder), device="cpu", max_visual_tokens=64)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def without_old_pictures(messages: Iterable[ChatMessage], *, keep: int = 1) -> l
     page again. Messages are copied where they change.
 
     Example:
-        >>> class SmallMemory(Memory):  # doctest: +SKIP
+        >>> class SmallMemory(ChatMemoryBuffer):  # doctest: +SKIP
         ...     async def aput_messages(self, messages):
         ...         await super().aput_messages(without_old_pictures(messages, keep=0))
     """

@@ -134,7 +134,11 @@ class PDFPageReader(BasePydanticReader):
 
         reading, extra = self._reading, extra_info or {}
         for one in file if isinstance(file, list | tuple) else [file]:
-            source = _source_of(one, extra, fs)
+            try:
+                source = _source_of(one, extra, fs)
+            except PageError as error:
+                leave_out(error)
+                continue
             for page in reading.read(
                 partial(_content, one, fs),
                 password=self.password.get_secret_value() if self.password else None,

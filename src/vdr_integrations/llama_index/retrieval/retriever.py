@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders.encoder_on_demand import EncoderArguments, EncoderOptions
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
 from vdr_integrations.llama_index.retrieval.metadata_filters import page_filter
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page, given_page, hit_node
@@ -126,7 +127,7 @@ class ColQwen2Retriever(BaseRetriever):
             raise OptionError(
                 "an exhaustive search has no first stage; leave candidates and recall out."
             )
-        page_filter(filters)  # refuses what the index cannot do
+        parse_filter(page_filter(filters))  # refuses what the index cannot do
         self.similarity_top_k = similarity_top_k
         self.filters = filters
         self.exhaustive = exhaustive

@@ -1,0 +1,172 @@
+"""Pictures of found pages on another machine, and pages for parts of LlamaIndex that read text."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from llama_index.core import VectorStoreIndex
+from llama_index.core.base.llms.types import ImageBlock
+from llama_index.core.llms.mock import MockLLM
+from llama_index.core.query_engine import RetrieverQueryEngine
+from llama_index.core.response_synthesizers import ResponseMode
+from llama_index.core.schema import ImageNode, MetadataMode, NodeWithScore, TextNode
+from pydantic import ValidationError
+from tests.llama_index.indexes import page_index
+from tests.pdfs import write_pdf
+
+from vdr_integrations import PageStore
+from vdr_integrations.errors import PageError, PageReferenceError
+from vdr_integrations.llama_index import (
+    PagePicturePostprocessor,
+    PageTextPostprocessor,
+    PDFPageNodeParser,
+    page_texts,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
+
+
+@pytest.fixture
+def hits(embedding: VDREmbedding, reader: PDFPageReader, report: Path) -> list[NodeWithScore]:
+    """What a stock retriever found."""
+    index = page_index(list(reader.load_data(report)), embedding)
+    return index.as_retriever(similarity_top_k=3).retrieve("costs")
+
+
+@pytest.fixture
+def moved(
+    hits: list[NodeWithScore], page_store: PageStore, monkeypatch: pytest.MonkeyPatch
+) -> PageStore:
+    """The page store in another place; the nodes name the old one."""
+    assert hits
+    place = page_store.root.with_name("moved")
+    shutil.move(page_store.root, place)
+    monkeypatch.setenv("VDR_PAGE_STORE", str(place))
+    return PageStore(place)
+
+
+def image_paths(hits: list[NodeWithScore]) -> list[str]:
+    nodes = [hit.node for hit in hits]
+    assert all(isinstance(node, ImageNode) for node in nodes)
+    return [str(node.image_path) for node in nodes]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+async def test_a_picture_is_found_where_the_store_is_now(
+    hits: list[NodeWithScore], moved: PageStore
+) -> None:
+    with pytest.raises((ValidationError, OSError)):
+        hits[0].node.get_content_blocks(MetadataMode.LLM)  # pyright: ignore[reportAttributeAccessIssue]
+    postprocessor = PagePicturePostprocessor(max_visual_tokens=64)
+    found = postprocessor.postprocess_nodes(hits)
+    assert found == await postprocessor.apostprocess_nodes(hits)
+    assert image_paths(found) == [str(moved.path(hit.metadata["page_ref"])) for hit in hits]
+    for old, new in zip(hits, found, strict=True):
+        assert (old.score, old.node_id, old.metadata) == (new.score, new.node_id, new.metadata)
+        for mode in (MetadataMode.EMBED, MetadataMode.LLM, MetadataMode.NONE):
+            assert old.node.get_content(mode) == new.node.get_content(mode)  # pyright: ignore[reportArgumentType]
+        assert any(
+            isinstance(block, ImageBlock)
+            for block in new.node.get_content_blocks(MetadataMode.LLM)  # pyright: ignore[reportAttributeAccessIssue]
+        )
+    assert not any(str(moved.root) in path for path in image_paths(hits))  # copies
+
+
+def test_a_picture_that_no_store_has_is_drawn_again(
+    hits: list[NodeWithScore], tmp_path: Path
+) -> None:
+    other = PageStore(tmp_path / "other")
+    postprocessor = PagePicturePostprocessor(page_store_path=str(other.root), max_visual_tokens=64)
+    found = postprocessor.postprocess_nodes(hits)
+    assert all(path.startswith(str(other.root)) for path in image_paths(found))
+    assert all(hit.metadata["page_ref"] in other for hit in hits)
+
+
+def test_a_picture_that_is_gone_leaves_a_text_and_a_warning(
+    hits: list[NodeWithScore], report: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_pdf(report, ["Something else"])
+    options: dict[str, Any] = {
+        "page_store_path": str(tmp_path / "other"),
+        "max_visual_tokens": 64,
+    }
+    found = PagePicturePostprocessor(**options).postprocess_nodes(hits)
+    assert [type(hit.node) for hit in found] == [TextNode] * 3
+    assert [hit.node.get_content(MetadataMode.LLM) for hit in found] == [
+        hit.node.get_content(MetadataMode.LLM) for hit in hits
+    ]
+    assert caplog.text.count("report.pdf page") >= 3
+    with pytest.raises(PageReferenceError, match=r"report\.pdf page"):
+        PagePicturePostprocessor(**options, on_error="raise").postprocess_nodes(hits)
+    errors: list[PageError] = []
+    PagePicturePostprocessor(**options, on_error=errors.append).postprocess_nodes(hits)
+    assert len(errors) == 3
+
+
+def test_a_multimodal_query_works_with_a_moved_store(
+    embedding: VDREmbedding,
+    reader: PDFPageReader,
+    report: Path,
+    page_store: PageStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    index = page_index(list(reader.load_data(report)), embedding)
+    place = page_store.root.with_name("moved")
+    shutil.move(page_store.root, place)
+    monkeypatch.setenv("VDR_PAGE_STORE", str(place))
+    engine = RetrieverQueryEngine.from_args(
+        index.as_retriever(),
+        llm=MockLLM(is_chat_model=True, max_tokens=8),
+        multimodal=True,
+        response_mode=ResponseMode.COMPACT,
+        node_postprocessors=[PagePicturePostprocessor(max_visual_tokens=64)],
+    )
+    answer = engine.query("How did costs change?")
+    assert [node.metadata["file_name"] for node in answer.source_nodes] == ["report.pdf"] * 2
+
+
+def test_other_nodes_stay_as_they_are(page_store: PageStore) -> None:
+    given = [
+        NodeWithScore(node=TextNode(text="a note"), score=0.5),
+        NodeWithScore(node=ImageNode(image_path="a.png")),
+    ]
+    for postprocessor in (PagePicturePostprocessor(), PageTextPostprocessor()):
+        assert postprocessor.postprocess_nodes(list(given)) == given
+        again = pickle.loads(pickle.dumps(postprocessor))
+        assert again.to_dict() == postprocessor.to_dict()
+
+
+def test_a_store_that_returns_text_nodes_gets_its_pictures_back(
+    hits: list[NodeWithScore],
+) -> None:
+    node = hits[0].node
+    bare = TextNode(id_=node.node_id, text="report", metadata=node.metadata)
+    [found] = PagePicturePostprocessor().postprocess_nodes([NodeWithScore(node=bare)])
+    assert isinstance(found.node, ImageNode)
+    assert (found.node_id, found.metadata) == (node.node_id, node.metadata)
+
+
+def test_what_reads_embed_content_gets_the_text_of_a_page(
+    embedding: VDREmbedding, reader: PDFPageReader, report: Path
+) -> None:
+    nodes = PDFPageNodeParser()(reader.load_data(report))
+    texts = page_texts(nodes)
+    assert [text.get_content(MetadataMode.EMBED) for text in texts] == [  # pyright: ignore[reportCallIssue]
+        "report.pdf, page 1 of 3\n\nRevenue grew",
+        "report.pdf, page 2 of 3\n\nCosts fell",
+        "report.pdf, page 3 of 3\n\nOutlook is calm",
+    ]
+    for node, text in zip(nodes, texts, strict=True):
+        assert node.get_content(MetadataMode.EMBED) == node.metadata["page_ref"]  # pyright: ignore[reportCallIssue]
+        assert (text.hash, text.node_id, text.metadata) == (node.hash, node.node_id, node.metadata)
+        assert text.get_content(MetadataMode.LLM) == node.get_content(MetadataMode.LLM)  # pyright: ignore[reportCallIssue]
+    index = VectorStoreIndex(nodes, embed_model=embedding)
+    hits = index.as_retriever(similarity_top_k=3).retrieve("costs")
+    seen = PageTextPostprocessor().postprocess_nodes(hits)
+    assert [hit.score for hit in seen] == [hit.score for hit in hits]
+    assert all("vdr-page" not in hit.node.get_content(MetadataMode.EMBED) for hit in seen)
