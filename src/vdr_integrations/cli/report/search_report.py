@@ -54,7 +54,13 @@ def reporting(
     when = datetime.now().astimezone()
     name = index.path.name if isinstance(index.path, Path) else index.path
     path.write_text(
-        report_html(asked, index_name=name, model=index.manifest.model, when=when),
+        report_html(
+            asked,
+            is_maxsim=index.late is not None,
+            index_name=name,
+            model=index.manifest.model,
+            when=when,
+        ),
         encoding="utf-8",
     )
 
@@ -62,10 +68,9 @@ def reporting(
 def _found(question: str, hit: Hit, searcher: PageSearcher) -> ReportPage:
     picture: PageImage | None = None
     heat: HeatMap | None = None
-    is_late = searcher.index.late is not None
     try:
         picture = searcher.pictures.indexed(hit)
-        if is_late:
+        if searcher.index.late is not None:
             heat = searcher.heatmap(question, hit, image=picture)
     except (PageError, MissingExtraError, OSError) as error:
         say_error(str(error))
@@ -73,4 +78,4 @@ def _found(question: str, hit: Hit, searcher: PageSearcher) -> ReportPage:
     source, here = Path(hit.source), Path.cwd()
     place = str(source.relative_to(here)) if source.is_relative_to(here) else hit.source
     image = None if picture is None else picture.image
-    return ReportPage(hit, place, said, image, heat, is_maxsim=is_late)
+    return ReportPage(hit, place, said, image, heat)
