@@ -13,7 +13,7 @@ from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval.heat_colours import is_dark, over_page, overlay
 from vdr_integrations.retrieval.query_words import QueryWord, query_words, tokens_of_word
 from vdr_integrations.retrieval.regions import Region, relevance, strongest_regions
-from vdr_integrations.retrieval.word_match import strength_of, word_match
+from vdr_integrations.retrieval.word_match import strength_of, weights_of, word_match
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
@@ -103,9 +103,7 @@ class HeatMap:
             OptionError: There is no such token or word.
         """
         words = self._chosen(token)
-        stands_out = np.array([relevance(self.grids, tokens=[word]).max() for word in words])
-        most = stands_out.max()
-        weights = np.sqrt(stands_out / most) if most > 0 else np.zeros_like(stands_out)
+        weights = weights_of(np.array([self._outstanding(word) for word in words]))
         matches = np.stack([word_match(self.grids, word) for word in words])
         return (strength_of(matches) * weights[:, None, None]).max(axis=0).astype(np.float32)
 
@@ -115,6 +113,16 @@ class HeatMap:
         The scale is the same for all pages, see ``docs/pictures.md``.
         """
         return float(word_match(self.grids, word.tokens).max())
+
+    def outstanding(self, word: QueryWord) -> float:
+        """How far a word stands out from the page where it does most; 0 if it does nowhere.
+
+        It is the relevance of that cell. Compare it only between words of one question.
+        """
+        return self._outstanding(word.tokens)
+
+    def _outstanding(self, tokens: tuple[int, ...]) -> float:
+        return float(relevance(self.grids, tokens=[tokens]).max())
 
     def image(self, token: Chosen = None, *, boxes: int = 0) -> Image.Image:
         """The page under its heat map, RGB.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vdr_integrations.retrieval.word_match import strength_of
+from vdr_integrations.retrieval.word_match import strength_of, weights_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,8 @@ _SHARE_OF_WIDEST = 0.5
 def main_words(heat_maps: Sequence[HeatMap]) -> tuple[QueryWord, ...]:
     """The words whose match differs most between pages: at least half as much as the widest.
 
-    Words such as "how" and "and" match all pages about equally, in any language.
+    Words such as "how" and "and" match all pages about equally, in any language, and stand out
+    little from a page; a difference counts less for a word that stands out less.
 
     Args:
         heat_maps: Of one question, one for each page; at least one.
@@ -33,6 +34,7 @@ def main_words(heat_maps: Sequence[HeatMap]) -> tuple[QueryWord, ...]:
     """
     words = heat_maps[0].words
     peaks = np.array([[heat.peak(word) for word in words] for heat in heat_maps], np.float32)
-    difference = np.ptp(strength_of(peaks), axis=0)
+    outstanding = np.array([max(heat.outstanding(word) for heat in heat_maps) for word in words])
+    difference = np.ptp(strength_of(peaks), axis=0) * weights_of(outstanding)
     least = _SHARE_OF_WIDEST * difference.max()
     return tuple(word for word, wide in zip(words, difference, strict=True) if wide >= least)
