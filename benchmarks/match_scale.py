@@ -26,8 +26,8 @@ from wordfreq import zipf_frequency
 from benchmarks.timing import machine
 from vdr_integrations import PageSearcher
 from vdr_integrations.encoders import EncoderOptions
-from vdr_integrations.retrieval.word_match import CLEAR_MATCH
 from vdr_integrations.index import sync_index
+from vdr_integrations.retrieval.word_match import CLEAR_MATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -25,6 +25,9 @@ def test_a_word_that_matches_all_pages_alike_does_not_tell_them_apart() -> None:
     assert [word.text for word in main_words(pages)] == ["whale", "sings"]
 
 
-def test_with_nothing_to_compare_all_words_count() -> None:
-    for pages in ([page(whale=0.7)], [page(whale=0.7)] * 2, [page()] * 3):
-        assert [word.text for word in main_words(pages)] == ["the", "whale", "sings"]
+def test_with_nothing_to_compare_the_words_that_match_best_count() -> None:
+    for pages in ([page(whale=0.7)], [page(whale=0.7)] * 2):
+        assert [word.text for word in main_words(pages)] == ["whale"]
+    same = np.full((len(TOKENS), 8, 6), 0.4, np.float32)
+    blank = HeatMap(SimilarityGrids(TOKENS, same), Image.new("RGB", (60, 80)), prompt="{query}")
+    assert [word.text for word in main_words([blank] * 3)] == ["the", "whale", "sings"]

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["main_words"]
 
 _SHARE_OF_WIDEST = 0.5
+_ALIKE = 1e-3
+"""Pages whose strengths differ by less are the same page, but for the rounding of vectors."""
 
 
 def main_words(heat_maps: Sequence[HeatMap]) -> tuple[QueryWord, ...]:
@@ -29,12 +31,16 @@ def main_words(heat_maps: Sequence[HeatMap]) -> tuple[QueryWord, ...]:
         heat_maps: Of one question, one for each page; at least one.
 
     Returns:
-        In the order of the question. All words if there is nothing to compare: one page, or pages
-        that are all alike.
+        In the order of the question. If there is nothing to compare (one page, or pages that are
+        all alike), the words that match best; all words if none matches.
     """
     words = heat_maps[0].words
     peaks = np.array([[heat.peak(word) for word in words] for heat in heat_maps], np.float32)
     outstanding = np.array([max(heat.outstanding(word) for heat in heat_maps) for word in words])
-    difference = np.ptp(strength_of(peaks), axis=0) * weights_of(outstanding)
+    strengths = strength_of(peaks)
+    difference = np.ptp(strengths, axis=0)
+    if difference.max() < _ALIKE:
+        difference = strengths.max(axis=0)
+    difference = difference * weights_of(outstanding)
     least = _SHARE_OF_WIDEST * difference.max()
     return tuple(word for word, wide in zip(words, difference, strict=True) if wide >= least)

@@ -250,7 +250,10 @@ def test_a_dense_index_gives_a_report_without_heat_maps(
     assert "Cosine score" in page.text
     assert "of at most 1" in page.text
     assert "How to read this report" in page.text
-    assert "the cosine between the vector of the question and the vector of the whole page" in page.text
+    assert (
+        "the cosine between the vector of the question and the vector of the whole page"
+        in page.text
+    )
     assert "MaxSim" not in page.text
 
 

@@ -258,7 +258,8 @@ def _image(page: ReportPage, buttons: Sequence[_Button]) -> _ShownImage | None:
 
 def _shown_word(heat: HeatMap, word: QueryWord) -> _ShownWord:
     match = heat.peak(word)
-    return _ShownWord(one_line(word.text), match, float(strength_of(np.float32(match))))
+    share = strength_of(np.array([match], np.float32))[0]
+    return _ShownWord(one_line(word.text), match, float(share))
 
 
 def _excerpt(excerpt: str, question: str) -> Iterator[_ShownText]:

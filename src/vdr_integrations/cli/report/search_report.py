@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vdr_integrations.agents.excerpt import excerpt
 from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.cli.terminal.exits import say_error
+from vdr_integrations.cli.terminal.output_files import write_output
 from vdr_integrations.errors import MissingExtraError, OptionError, PageError
 
 if TYPE_CHECKING:
@@ -53,16 +54,14 @@ def reporting(
     index = searcher.index
     when = datetime.now().astimezone()
     name = index.path.name if isinstance(index.path, Path) else index.path
-    path.write_text(
-        report_html(
-            asked,
-            is_maxsim=index.late is not None,
-            index_name=name,
-            model=index.manifest.model,
-            when=when,
-        ),
-        encoding="utf-8",
+    html = report_html(
+        asked,
+        is_maxsim=index.late is not None,
+        index_name=name,
+        model=index.manifest.model,
+        when=when,
     )
+    write_output(html.encode(), path)
 
 
 def _found(question: str, hit: Hit, searcher: PageSearcher) -> ReportPage:
