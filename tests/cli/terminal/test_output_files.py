@@ -7,6 +7,7 @@ import resource
 import stat
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,6 @@ from tests.cli.menus import QUESTION, index_menus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from typer.testing import Result
 
@@ -33,23 +33,41 @@ def menus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return index_menus(tmp_path_factory.mktemp("menus"))
 
 
-@pytest.mark.parametrize("command", OUTPUTS.values(), ids=OUTPUTS)
-def test_a_file_that_cannot_be_written_to_the_end_stays_as_it_was(
-    command: tuple[str, ...], menus: Path, tmp_path: Path, page_store: PageStore
-) -> None:
-    """The system allows this process files of one KiB, as if the disk were full."""
-    out = tmp_path / "out"
-    out.write_bytes(OLD)
-    vdr = [sys.executable, "-m", "vdr_integrations", *command, str(out)]
-    done = subprocess.run(
-        [*vdr, "--index", str(menus / "ix")],
+def in_little_space(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python where the system allows files of one KiB, as if the disk were full."""
+    return subprocess.run(
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         check=False,
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
     )
+
+
+def test_a_report_that_cannot_be_written_to_the_end_leaves_the_old_one(
+    menus: Path, tmp_path: Path, page_store: PageStore
+) -> None:
+    out = tmp_path / "out.html"
+    out.write_bytes(OLD)
+    asked = ["search", QUESTION, "--index", str(menus / "ix"), "--report", str(out)]
+    done = in_little_space("-m", "vdr_integrations", *asked)
     assert done.returncode == 1, done.stderr
-    assert "error: " in done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert out.read_bytes() == OLD
+    assert list(tmp_path.glob(".vdr-*")) == []
+
+
+def test_an_image_that_cannot_be_written_to_the_end_leaves_the_old_one(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(OLD)
+    module = "vdr_integrations.cli.terminal.output_files"
+    done = in_little_space(
+        "-c",
+        f"import pathlib, sys; from {module} import write_output; "
+        f"write_output(bytes(5000), pathlib.Path(sys.argv[1]))",
+        str(out),
+    )
+    assert "File too large" in done.stderr
     assert out.read_bytes() == OLD
     assert list(tmp_path.glob(".vdr-*")) == []
 
@@ -75,4 +93,4 @@ def test_a_replaced_file_keeps_its_permissions_and_a_link_stays_a_link(
     (tmp_path / "usual").touch()
     assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
     assert vdr(*command, os.devnull, "--index", menus / "ix").exit_code == 0
-    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
