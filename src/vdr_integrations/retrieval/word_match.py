@@ -24,7 +24,7 @@ of the printed words."""
 
 CLEAR_MATCH = 0.42
 """A word matches a page clearly from here on. With ``nano-colqwen2``, 3 in 4 printed words do, and
-1 in 200 of the words that a page does not have."""
+1 in 100 of the words that a page does not have."""
 
 _REACH = 4
 """In large print, the pieces of a word are as many cells apart."""
