@@ -123,6 +123,54 @@ def test_a_word_may_be_named_by_its_text_or_a_query_token_by_its_number(heat: He
             heat.image(wrong)
 
 
+def test_several_words_are_drawn_together(heat: HeatMap) -> None:
+    both = heat.strength(("whales", "blue"))
+    np.testing.assert_array_equal(both, heat.strength())
+    np.testing.assert_array_equal(heat.strength(("blue",)), heat.strength("blue"))
+    with pytest.raises(OptionError, match="no word is chosen"):
+        heat.strength(())
+    with pytest.raises(OptionError, match="'green' is not a word"):
+        heat.strength(("blue", "green"))
+
+
+def test_colours_have_one_scale_for_all_pages() -> None:
+    grids = similarities()
+    weaker = grids.copy()
+    weaker[BLUE, 2, 1] = 0.45
+    strong, weak = (HeatMap(SimilarityGrids(TOKENS, each), paper()) for each in (grids, weaker))
+    assert weak.peak(weak.words[0]) == pytest.approx((0.45 - 0.3) / (1 - 0.3), abs=0.01)
+    assert strong.strength("blue").max() == 1
+    assert weak.strength("blue").max() == pytest.approx((0.214 / 0.6) ** 2, abs=0.01)
+    np.testing.assert_allclose(weak.strength("whales"), strong.strength("whales"), atol=1e-6)
+
+
+def test_one_piece_of_a_word_is_not_the_word() -> None:
+    grids = similarities()
+    grids[4, 8, 5] = 0.3
+    piece, whole = (
+        HeatMap(SimilarityGrids(TOKENS, each), paper()) for each in (grids, similarities())
+    )
+    assert piece.peak(piece.words[1]) < 0.6 * whole.peak(whole.words[1])
+
+
+def test_the_pieces_of_a_word_in_large_print_are_cells_apart() -> None:
+    grids = similarities()
+    grids[4, 8, 5], grids[4, 8, 8] = 0.3, 0.8
+    apart = HeatMap(SimilarityGrids(TOKENS, grids), paper())
+    together = HeatMap(SimilarityGrids(TOKENS, similarities()), paper())
+    assert apart.peak(apart.words[1]) == pytest.approx(together.peak(together.words[1]), abs=0.02)
+    assert apart.strength("whales")[8, 6] < 0.1
+
+
+def test_a_word_that_matches_the_whole_page_alike_has_no_colour() -> None:
+    grids = similarities()
+    grids[BLUE] = 0.9
+    heat = HeatMap(SimilarityGrids(TOKENS, grids), paper())
+    assert heat.strength("blue").max() == 0
+    assert heat.peak(heat.words[0]) == 0
+    assert heat.strength().max() > 0.9
+
+
 def test_what_matches_less_is_lighter(heat: HeatMap) -> None:
     strong, weak = (sum(pixel(heat.image(), *cell)) for cell in ((8, 4), (2, 1)))
     assert strong < weak < 3 * 255
@@ -165,8 +213,8 @@ def test_notebooks_show_the_picture_and_no_markup_of_the_document() -> None:
     html = shown._repr_html_()
     assert "<script>" not in html
     blue, whales = (shown.peak(word) for word in shown.words)
-    assert f"match best: whales {whales:.2f}, blue {blue:.2f}." in html
-    assert whales > blue > 0.5
+    assert f"match best: blue {blue:.2f}, whales {whales:.2f}." in html
+    assert 1 > blue > whales > 0.5
     assert repr(shown) == "HeatMap('<script>.pdf page 1', 'blue whales', 12 x 9 cells)"
 
 

@@ -29,6 +29,7 @@ def test_the_strongest_region_is_the_box_of_the_cells_that_match() -> None:
     (region,) = strongest_regions(grids)
     assert region[:4] == (2 / COLUMNS, 4 / ROWS, 5 / COLUMNS, 5 / ROWS)
     assert region.score == relevance(grids).max()
+    assert region.match == pytest.approx((0.8 - 0.2) / (1 - 0.2), abs=0.01)
 
 
 def test_regions_come_strongest_first_and_lie_apart() -> None:
@@ -103,6 +104,7 @@ def test_every_box_is_of_whole_cells_on_the_page() -> None:
             assert 0 <= region.left < region.right <= 1
             assert 0 <= region.top < region.bottom <= 1
             assert region.score > 0
+            assert 0 <= region.match <= 1
             for side, cells in ((region.left, COLUMNS), (region.bottom, ROWS)):
                 assert side * cells == pytest.approx(round(side * cells))
 

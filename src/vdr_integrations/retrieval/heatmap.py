@@ -5,25 +5,27 @@ from __future__ import annotations
 import base64
 import html
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval.heat_colours import is_dark, over_page, overlay
 from vdr_integrations.retrieval.query_words import QueryWord, query_words, tokens_of_word
 from vdr_integrations.retrieval.regions import Region, relevance, strongest_regions
+from vdr_integrations.retrieval.word_match import strength_of, weights_of, word_match
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
     from PIL import Image
 
     from vdr_integrations.retrieval.similarity import SimilarityGrids
 
+    Chosen: TypeAlias = int | str | tuple[str, ...] | None
+
 __all__ = ["HeatMap"]
 
-_FULL_STRENGTH_FROM = 0.35
-"""A word whose peak is below this share of the strongest word's peak is drawn fainter."""
 _BOX_PX = 3
 _BOX_COLOUR = (88, 28, 135)
 
@@ -31,9 +33,10 @@ _BOX_COLOUR = (88, 28, 135)
 class HeatMap:
     """The similarity of a question to the places of a page, as images.
 
-    It shows :func:`vdr_integrations.retrieval.regions.relevance`: how much more a token matches a
-    cell than the whole page. Colours go from yellow over red to violet and are transparent where
-    nothing matches; text stays readable under them. Notebooks show the image of all words.
+    It shows :func:`vdr_integrations.retrieval.word_match.word_match`: how well a word matches a
+    cell. Its scale is the same for all pages, so a page without the words stays pale. Colours go
+    from yellow over red to violet and are transparent where nothing matches; text stays readable
+    under them. Notebooks show the image of all words.
 
     Attributes:
         tokens: Text of every query token, prompt included.
@@ -85,26 +88,43 @@ class HeatMap:
         """Query tokens that belong to words of the question, counted from 0."""
         return tuple(token for word in self.words for token in word.tokens)
 
-    def strength(self, token: int | str | None = None) -> NDArray[np.float32]:
+    def strength(self, token: Chosen = None) -> NDArray[np.float32]:
         """Strength of the colours: float32 (rows, columns), 0 where nothing matches, at most 1.
 
+        Full strength is the match of a clearly printed word, on every page. Where several words
+        are shown, the strongest counts, and a word that stands out less from the page is fainter:
+        by the square root of its share of the most outstanding word's relevance.
+
         Args:
-            token: A query token counted from 0, a word of the question, or None for all words.
+            token: A query token counted from 0, a word of the question, several words as a tuple,
+                or None for all words.
 
         Raises:
             OptionError: There is no such token or word.
         """
-        heat = relevance(self.grids, tokens=self._chosen(token))
-        strongest = heat.max()
-        if token is not None:
-            strongest = max(strongest, _FULL_STRENGTH_FROM * max(map(self.peak, self.words)))
-        return heat / strongest if strongest > 0 else heat
+        words = self._chosen(token)
+        weights = weights_of(np.array([self._outstanding(word) for word in words]))
+        matches = np.stack([word_match(self.grids, word) for word in words])
+        return (strength_of(matches) * weights[:, None, None]).max(axis=0).astype(np.float32)
 
     def peak(self, word: QueryWord) -> float:
-        """The relevance of the cell that a word matches best; 0 if no cell stands out."""
-        return float(relevance(self.grids, tokens=[word.tokens]).max())
+        """The match of the cell that a word matches best: 0 (none) to 1 (perfect).
 
-    def image(self, token: int | str | None = None, *, boxes: int = 0) -> Image.Image:
+        The scale is the same for all pages, see ``docs/pictures.md``.
+        """
+        return float(word_match(self.grids, word.tokens).max())
+
+    def outstanding(self, word: QueryWord) -> float:
+        """How far a word stands out from the page where it does most; 0 if it does nowhere.
+
+        It is the relevance of that cell. Compare it only between words of one question.
+        """
+        return self._outstanding(word.tokens)
+
+    def _outstanding(self, tokens: tuple[int, ...]) -> float:
+        return float(relevance(self.grids, tokens=[tokens]).max())
+
+    def image(self, token: Chosen = None, *, boxes: int = 0) -> Image.Image:
         """The page under its heat map, RGB.
 
         Args:
@@ -129,7 +149,7 @@ class HeatMap:
                 )
         return drawn
 
-    def overlay(self, token: int | str | None = None) -> Image.Image:
+    def overlay(self, token: Chosen = None) -> Image.Image:
         """The heat map without the page, one pixel per cell: RGBA (columns x rows).
 
         Its blend mode is "multiply", or "screen" if :attr:`on_dark`.
@@ -141,13 +161,13 @@ class HeatMap:
         """Whether the page is darker than middle grey, and the order of colours reversed."""
         return is_dark(self.page)
 
-    def png(self, token: int | str | None = None, *, boxes: int = 0) -> bytes:
+    def png(self, token: Chosen = None, *, boxes: int = 0) -> bytes:
         """:meth:`image` as a PNG file."""
         file = io.BytesIO()
         self.image(token, boxes=boxes).save(file, format="PNG", optimize=True)
         return file.getvalue()
 
-    def boxes(self, count: int = 1, *, token: int | str | None = None) -> list[Region]:
+    def boxes(self, count: int = 1, *, token: Chosen = None) -> list[Region]:
         """The strongest regions, see :func:`vdr_integrations.retrieval.regions.strongest_regions`.
 
         Raises:
@@ -155,7 +175,7 @@ class HeatMap:
         """
         return strongest_regions(self.grids, count=count, tokens=self._chosen(token))
 
-    def _chosen(self, token: int | str | None) -> list[tuple[int, ...]]:
+    def _chosen(self, token: Chosen) -> list[tuple[int, ...]]:
         if token is None:
             return [word.tokens for word in self.words]
         if isinstance(token, int):
@@ -165,10 +185,16 @@ class HeatMap:
                 f"{self.label}: the question has the tokens 0 to {len(self.tokens) - 1}, found "
                 f"{token}."
             )
-        same = tokens_of_word(self.words, token)
+        asked = (token,) if isinstance(token, str) else token
+        if not asked:
+            raise OptionError(f"{self.label}: no word is chosen; name one at least, or give None.")
+        return [tokens for word in asked for tokens in self._tokens_of(word)]
+
+    def _tokens_of(self, word: str) -> list[tuple[int, ...]]:
+        same = tokens_of_word(self.words, word)
         if not same:
             raise OptionError(
-                f"{self.label}: {token!r} is not a word of the question; its words are "
+                f"{self.label}: {word!r} is not a word of the question; its words are "
                 f"{', '.join(word.text for word in self.words)}."
             )
         return same

@@ -8,6 +8,7 @@ import numpy as np
 
 from vdr_integrations.errors import InvalidVectorError, OptionError
 from vdr_integrations.retrieval.query_words import query_words
+from vdr_integrations.retrieval.word_match import word_match
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,10 @@ class Region(NamedTuple):
         top: Fraction of the page's height, 0 to 1, from the upper edge.
         right: Fraction of the page's width, greater than ``left``.
         bottom: Fraction of the page's height, greater than ``top``.
-        score: Relevance of its hottest cell, see :func:`relevance`; above 0.
+        score: Relevance of its hottest cell, see :func:`relevance`; above 0. It ranks the regions
+            of one page; do not compare it between pages.
+        match: How well the word matches that matches best in the box, 0 to 1, see
+            ``retrieval/word_match.py``. It has one scale for all pages.
     """
 
     left: float
@@ -53,6 +57,7 @@ class Region(NamedTuple):
     right: float
     bottom: float
     score: float
+    match: float
 
 
 def relevance(
@@ -125,6 +130,7 @@ def strongest_regions(
     if count < 1:
         raise OptionError(f"count must be at least 1, found {count}.")
     heat = relevance(grids, tokens=tokens)
+    matches = np.stack([word_match(grids, word) for word in _chosen(grids, tokens)]).max(axis=0)
     rows, columns = heat.shape
     free = heat > 0
     found: list[Region] = []
@@ -134,9 +140,9 @@ def strongest_regions(
             free & (heat >= _SHARE_OF_PEAK * heat[peak]), (int(peak[0]), int(peak[1]))
         )
         free[top:bottom, left:right] = False
-        found.append(
-            Region(left / columns, top / rows, right / columns, bottom / rows, float(heat[peak]))
-        )
+        sides = (left / columns, top / rows, right / columns, bottom / rows)
+        match = float(matches[top:bottom, left:right].max())
+        found.append(Region(*sides, score=float(heat[peak]), match=match))
     return found
 
 

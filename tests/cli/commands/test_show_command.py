@@ -113,6 +113,8 @@ def test_the_text_layer_is_printed_without_control_characters(
         (["a.pdf"], "SOURCE and PAGE, or --ref"),
         ([], "SOURCE and PAGE, or --ref"),
         (["a.pdf", 1, "--ref", "vdr-page:x"], "SOURCE and PAGE, or --ref"),
+        (["a.pdf", 1, "--text", "--max-side-px", 50], "--max-side-px is the size of an image"),
+        (["a.pdf", 1, "--json", "--max-side-px", 50], "add --out FILE"),
         (["a.pdf", 3, "--text"], "no page 3"),
         (["z.pdf", 1, "--text"], "no document 'z.pdf'"),
         (["z\udcff.pdf", 1, "--text"], "no document 'z\\udcff.pdf'"),

@@ -19,9 +19,11 @@ def report_of(text: str) -> str:
     hit = Hit(f"/docs/{text}", 3, 0.5, text, 9, f"vdr-page:{'0' * 64}", text=text, page_id="x")
     grids = SimilarityGrids((f" {text}",), np.ones((1, 5, 4), np.float32))
     heat = HeatMap(grids, Image.new("RGB", (80, 100), "white"), prompt="{query}")
-    page = ReportPage(hit, text, text, heat.page, heat, is_maxsim=True)
+    page = ReportPage(hit, text, text, heat.page, heat)
     questions = [ReportQuestion(text, (page,))]
-    return report_html(questions, index_name=text, model=text, when=datetime.now(tz=UTC))
+    return report_html(
+        questions, is_maxsim=True, index_name=text, model=text, when=datetime.now(tz=UTC)
+    )
 
 
 @pytest.mark.parametrize(

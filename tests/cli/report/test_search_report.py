@@ -17,6 +17,7 @@ from PIL import Image
 from tests.cli.menus import QUESTION, index_menus, write_words
 from tests.index.documents import write_pdf
 
+from vdr_integrations import load_encoder
 from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.retrieval import HeatMap, SimilarityGrids
 from vdr_integrations.types import Hit
@@ -134,25 +135,54 @@ def test_a_reader_of_the_screen_finds_headings_landmarks_and_names(html: str) ->
 
 def test_the_heat_maps_of_each_page_switch_by_word(html: str) -> None:
     page = Parsed(html)
-    keys = ["all", "0", "1", "2", "none"]
+    keys = ["main", "all", "0", "1", "2", "none"]
     buttons = [button for button in page.all("button") if "data-heat" in button]
     assert [button["data-heat"] for button in buttons] == keys
-    assert [button["aria-pressed"] for button in buttons] == ["true", *["false"] * 4]
+    assert [button["aria-pressed"] for button in buttons] == ["true", *["false"] * 5]
     layers = page.all("img", **{"class": "heat"})
     assert [layer["data-heat"] for layer in layers] == keys[:-1] * 2
-    assert ["hidden" in layer for layer in layers] == [False, True, True, True] * 2
+    assert ["hidden" in layer for layer in layers] == [False, True, True, True, True] * 2
     pages = page.all("img", **{"class": "page"})
     for number, layer in enumerate(layers):
         picture = image_of(layer["src"])
         assert picture.mode == "RGBA"
-        under = image_of(pages[number // 4]["src"])
+        under = image_of(pages[number // 5]["src"])
         assert picture.width / picture.height == pytest.approx(under.width / under.height, rel=0.01)
         assert len(layer["src"]) < 30_000
-    _, green, _, alpha = np.moveaxis(np.asarray(image_of(layers[3]["src"]), np.int64), -1, 0)
+    _, green, _, alpha = np.moveaxis(np.asarray(image_of(layers[4]["src"]), np.int64), -1, 0)
     hot = alpha * (255 - green)  # colours go from yellow to violet, covering ends before that
     row, column = np.unravel_index(hot.argmax(), hot.shape)
     assert row > hot.shape[0] / 2, "Lemonade is at the lower left"
     assert column < hot.shape[1] / 2
+
+
+def test_the_score_the_scale_and_their_limits_are_explained(html: str) -> None:
+    page = Parsed(html)
+    tokens = len(load_encoder("nano-colqwen2").query_tokens(QUESTION))
+    assert page.text.count(f"of at most {tokens}") == 2
+    assert page.all("a", href="#read")
+    assert [foot["id"] for foot in page.all("footer")] == ["read"]
+    for said in (
+        "match 0",
+        "0.6 or more, on all pages",
+        "The MaxSim score is the sum of these similarities.",
+        "the highest possible score is the number of tokens",
+        "A high score alone is no proof",
+        "a page without any of the words gets a high score too",
+        "All pages and all questions have the same scale.",
+    ):
+        assert said in page.text
+    assert "Matches clearly: sandwich." in page.text
+    assert "None of the main words matches this page clearly." in page.text
+
+
+def test_without_scripts_everything_but_the_switch_is_shown(html: str) -> None:
+    page = Parsed(html)
+    shown = [layer for layer in page.all("img", **{"class": "heat"}) if "hidden" not in layer]
+    assert [layer["data-heat"] for layer in shown] == ["main"] * 2
+    [style] = re.findall(r"<style>(.*?)</style>", html, re.DOTALL)
+    assert ".switch { display: none; }" in style
+    assert ".scripted .switch" in style
 
 
 def test_what_was_found_is_said_in_words_too(html: str, menus: Path) -> None:
@@ -172,9 +202,10 @@ def test_everything_that_comes_from_outside_is_escaped() -> None:
     rng = np.random.default_rng(0)
     grids = SimilarityGrids(tokens, rng.random((2, 5, 4), np.float32))
     heat = HeatMap(grids, Image.new("RGB", (80, 100)), prompt="{query}", label=NASTY)
-    found = ReportPage(hit, hit.source, NASTY, heat.page, heat, is_maxsim=True)
+    found = ReportPage(hit, hit.source, NASTY, heat.page, heat)
     html = report_html(
         [ReportQuestion(NASTY, (found,)), ReportQuestion(NASTY, ())],
+        is_maxsim=True,
         index_name=NASTY,
         model=NASTY,
         when=datetime.now(tz=UTC),
@@ -184,7 +215,7 @@ def test_everything_that_comes_from_outside_is_escaped() -> None:
     assert html.count("alert(") == html.count("alert(&#39;x&#39;)")
     assert "\x1b" not in html
     assert "No page was found." in page.text
-    assert [link["href"] for link in page.all("a")] == ["#found", "#q1", "#q2"]
+    assert [link["href"] for link in page.all("a")] == ["#found", "#read", "#q1", "#q2"]
 
 
 def test_several_questions_are_in_one_report_and_json_is_printed_as_ever(
@@ -217,6 +248,13 @@ def test_a_dense_index_gives_a_report_without_heat_maps(
     assert page.all("img", **{"class": "heat"}) == []
     assert [button for button in page.all("button") if "data-heat" in button] == []
     assert "Cosine score" in page.text
+    assert "of at most 1" in page.text
+    assert "How to read this report" in page.text
+    assert (
+        "the cosine between the vector of the question and the vector of the whole page"
+        in page.text
+    )
+    assert "MaxSim" not in page.text
 
 
 def test_a_page_whose_file_is_gone_is_listed_without_a_picture(
@@ -252,21 +290,23 @@ def test_the_report_is_no_stream_beside_the_hits(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_page_on_which_no_word_stands_out_lists_none() -> None:
+def test_a_page_that_no_word_matches_says_so() -> None:
     heat = HeatMap(
         SimilarityGrids((" word",), np.zeros((1, 5, 4), np.float32)),
         Image.new("RGB", (80, 100)),
         prompt="{query}",
     )
     hit = Hit("/docs/a.pdf", 1, 0.5, "1", 1, f"vdr-page:{'0' * 64}", page_id="x")
-    found = ReportPage(hit, hit.source, "", heat.page, heat, is_maxsim=True)
+    found = ReportPage(hit, hit.source, "", heat.page, heat)
     page = Parsed(
         report_html(
             [ReportQuestion("word", (found,))],
+            is_maxsim=True,
             index_name="ix",
             model="m",
             when=datetime.now(tz=UTC),
         )
     )
-    assert page.all("ul") == []
-    assert "No word stands out on this page." in page.text
+    assert "None of the words matches this page clearly." in page.text
+    [bar] = page.all("rect", **{"class": "full"})[1:]
+    assert bar["width"] == "0.0"

@@ -23,7 +23,7 @@ from vdr_integrations.cli.options.questions import asked_questions
 from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.json_output import say_json
-from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
+from vdr_integrations.cli.terminal.output_files import STDOUT, write_output
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
@@ -119,7 +119,7 @@ def heatmap_command(
             if token is not None and token in {word.text for word in drawn.words}:
                 chosen = token
             png = drawn.png(chosen, boxes=boxes)
-            write_picture(png, out)
+            write_output(png, out)
             if out != STDOUT:
                 _show(found, drawn, out, chosen, boxes=boxes, as_json=as_json)
 

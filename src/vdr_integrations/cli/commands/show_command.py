@@ -22,7 +22,7 @@ from vdr_integrations.cli.options.common_options import (
 )
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.json_output import say_json
-from vdr_integrations.cli.terminal.output_files import STDOUT, write_picture
+from vdr_integrations.cli.terminal.output_files import STDOUT, write_output
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
 
@@ -78,6 +78,11 @@ def show_command(
 
         is_seen = not (text or as_json) and out is None
         _check(source, page, ref, out, text=text, as_json=as_json, is_seen=is_seen)
+        if max_side_px is not None and out is None and not is_seen:
+            raise OptionError(
+                "--max-side-px is the size of an image, and --text and --json draw none; add "
+                "--out FILE, or leave out --max-side-px."
+            )
         password = password_in(password_env)
         with opened_index(index) as opened:
             found = _page(opened, source, page, ref)
@@ -147,7 +152,7 @@ def _deliver(picture: Image.Image, out: Path | None) -> None:
     file = io.BytesIO()
     picture.save(file, format="PNG")
     if out is not None:
-        write_picture(file.getvalue(), out)
+        write_output(file.getvalue(), out)
     else:
         # The file stays, because the viewer may read it after this process has ended.
         with tempfile.NamedTemporaryFile("wb", prefix="vdr-", suffix=".png", delete=False) as made:

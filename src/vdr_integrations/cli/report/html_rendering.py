@@ -14,11 +14,14 @@ from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from vdr_integrations.cli.report.picture_uris import heat_uri, page_uri
 from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.retrieval.main_words import main_words
+from vdr_integrations.retrieval.word_match import CLEAR_MATCH, FULL_MATCH, strength_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,9 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["ReportPage", "ReportQuestion", "report_html"]
 
 _TEMPLATE = "report.html.j2"
-_WORDS_LISTED = 6
-_FAINT = 0.3
-"""Words below this share of the strongest word are not listed; the switch has them all."""
+_WIDE = 1.05
+"""A page is laid out as a wide one if its width is at least this many times its height."""
 
 
 class ReportPage(NamedTuple):
@@ -46,7 +48,6 @@ class ReportPage(NamedTuple):
         excerpt: Part of its text layer; empty for scans.
         picture: RGB image; None if it is not available.
         heat: None if the index has no vectors of places on a page.
-        is_maxsim: Whether the score is a MaxSim score (late interaction), not a cosine.
     """
 
     hit: Hit
@@ -54,7 +55,6 @@ class ReportPage(NamedTuple):
     excerpt: str
     picture: Image.Image | None
     heat: HeatMap | None
-    is_maxsim: bool
 
 
 class ReportQuestion(NamedTuple):
@@ -64,9 +64,9 @@ class ReportQuestion(NamedTuple):
     pages: tuple[ReportPage, ...]
 
     @property
-    def words(self) -> tuple[QueryWord, ...]:
-        """The words that heat maps can be switched to; empty without heat maps."""
-        return next((page.heat.words for page in self.pages if page.heat is not None), ())
+    def heat_maps(self) -> list[HeatMap]:
+        """Those of its pages that have one."""
+        return [page.heat for page in self.pages if page.heat is not None]
 
 
 class _ShownText(NamedTuple):
@@ -77,21 +77,29 @@ class _ShownText(NamedTuple):
 
 
 class _ShownWord(NamedTuple):
-    """A word of the question, and how strongly it matches a page where it matches best."""
+    """A word of the question, and how well it matches a page where it matches best.
+
+    The match has one scale for all pages; the share is that of a full bar.
+    """
 
     text: str
-    peak: float
+    match: float
     share: float
 
 
 class _ShownImage(NamedTuple):
-    """A page image, and its heat maps: first of all words, then of each word."""
+    """A page image, and a heat map for each button of its question."""
 
     uri: str
     width: int
     height: int
     is_dark: bool
     heat_uris: list[str]
+
+    @property
+    def shape(self) -> str:
+        """Which layout suits the page."""
+        return "wide" if self.width >= _WIDE * self.height else "tall"
 
 
 class _ShownPage(NamedTuple):
@@ -101,30 +109,55 @@ class _ShownPage(NamedTuple):
     page_number: int
     total_pages: int
     printed_label: str
-    score_kind: str
     score: str
-    share: float
+    share: float | None
     path: str
     excerpt: list[_ShownText]
     image: _ShownImage | None
     words: list[_ShownWord] | None
+    other_words: list[_ShownWord]
+
+    @property
+    def clear_words(self) -> list[str]:
+        """The shown words that match clearly."""
+        return [word.text for word in self.words or () if word.match >= CLEAR_MATCH]
+
+
+class _Button(NamedTuple):
+    """A choice of words for the colours: its key and name in the file, and its words."""
+
+    key: str
+    text: str
+    words: tuple[str, ...] | None
 
 
 class _ShownQuestion(NamedTuple):
-    """A question as the template shows it. Texts are on one line, and not escaped yet."""
+    """A question as the template shows it. Texts are on one line, and not escaped yet.
+
+    The highest score is None if it is not known. There are main words only if they are fewer than
+    all words.
+    """
 
     text: str
-    words: list[str]
+    highest: int | None
+    main_words: list[str]
+    buttons: list[_Button]
     pages: list[_ShownPage]
 
 
 def report_html(
-    questions: Sequence[ReportQuestion], *, index_name: str, model: str, when: datetime
+    questions: Sequence[ReportQuestion],
+    *,
+    is_maxsim: bool,
+    index_name: str,
+    model: str,
+    when: datetime,
 ) -> str:
     """The whole HTML file.
 
     Args:
         questions: In the order they were asked.
+        is_maxsim: Whether the scores are MaxSim scores (late interaction), not cosines.
         index_name: Name of the index.
         model: Name of the model that made its vectors.
         when: Date and time in the head of the report.
@@ -139,8 +172,11 @@ def report_html(
         keep_trailing_newline=True,
     )
     return environment.get_template(_TEMPLATE).render(
-        questions=[_shown_question(question) for question in questions],
+        questions=[_shown_question(question, is_maxsim=is_maxsim) for question in questions],
         page_count=sum(len(question.pages) for question in questions),
+        is_maxsim=is_maxsim,
+        full_match=FULL_MATCH,
+        clear_match=CLEAR_MATCH,
         index_name=one_line(index_name),
         model=one_line(model),
         made_iso=when.isoformat(timespec="seconds"),
@@ -152,55 +188,78 @@ def report_html(
     )
 
 
-def _shown_question(question: ReportQuestion) -> _ShownQuestion:
-    best = max((page.hit.score for page in question.pages), default=0.0)
+def _shown_question(question: ReportQuestion, *, is_maxsim: bool) -> _ShownQuestion:
+    heat_maps = question.heat_maps
+    words = heat_maps[0].words if heat_maps else ()
+    main = main_words(heat_maps) if heat_maps else ()
+    is_choice = len(main) < len(words)
+    # The similarity of one token is at most 1; of a dense vector too.
+    highest = 1 if not is_maxsim else len(heat_maps[0].tokens) if heat_maps else None
+    buttons = list(_buttons(words, main if is_choice else ()))
     return _ShownQuestion(
         text=one_line(question.text),
-        words=[one_line(word.text) for word in question.words],
-        pages=[_shown_page(page, question, best_score=best) for page in question.pages],
+        highest=highest,
+        main_words=[one_line(word.text) for word in main] if is_choice else [],
+        buttons=buttons,
+        pages=[
+            _shown_page(page, question.text, main=main, buttons=buttons, highest=highest)
+            for page in question.pages
+        ],
     )
 
 
-def _shown_page(page: ReportPage, question: ReportQuestion, *, best_score: float) -> _ShownPage:
-    hit = page.hit
+def _buttons(words: Sequence[QueryWord], main: Sequence[QueryWord]) -> Iterator[_Button]:
+    if main:
+        yield _Button("main", "Main words", tuple(word.text for word in main))
+    if words:
+        yield _Button("all", "All words", None)
+    for number, word in enumerate(words):
+        yield _Button(str(number), one_line(word.text), (word.text,))
+
+
+def _shown_page(
+    page: ReportPage,
+    question: str,
+    *,
+    main: Sequence[QueryWord],
+    buttons: Sequence[_Button],
+    highest: int | None,
+) -> _ShownPage:
+    hit, heat = page.hit, page.heat
     label = one_line(hit.page_label)
-    share = max(0.0, min(1.0, hit.score / best_score)) if best_score > 0 else 0.0
+    others = [] if heat is None else [word for word in heat.words if word not in main]
     return _ShownPage(
         document=one_line(PurePath(hit.source).name or hit.source),
         page_number=hit.page_number,
         total_pages=hit.total_pages,
         printed_label="" if label == str(hit.page_number) else label,
-        score_kind="MaxSim" if page.is_maxsim else "Cosine",
-        score=f"{hit.score:.{2 if page.is_maxsim else 3}f}",
-        share=share,
+        score=f"{hit.score:.{3 if highest == 1 else 2}f}",
+        share=None if highest is None else max(0.0, min(1.0, hit.score / highest)),
         path=one_line(page.place),
-        excerpt=list(_excerpt(page.excerpt, question.text)),
-        image=_image(page, question),
-        words=None if page.heat is None else list(_matching_words(page.heat)),
+        excerpt=list(_excerpt(page.excerpt, question)),
+        image=_image(page, buttons),
+        words=None if heat is None else [_shown_word(heat, word) for word in main],
+        other_words=[] if heat is None else [_shown_word(heat, word) for word in others],
     )
 
 
-def _image(page: ReportPage, question: ReportQuestion) -> _ShownImage | None:
+def _image(page: ReportPage, buttons: Sequence[_Button]) -> _ShownImage | None:
     if page.picture is None:
         return None
     heat = page.heat
-    tokens = () if heat is None else (None, *(word.text for word in question.words))
     return _ShownImage(
         uri=page_uri(page.picture),
         width=page.picture.width,
         height=page.picture.height,
         is_dark=heat is not None and heat.on_dark,
-        heat_uris=[] if heat is None else [heat_uri(heat, token) for token in tokens],
+        heat_uris=[] if heat is None else [heat_uri(heat, button.words) for button in buttons],
     )
 
 
-def _matching_words(heat: HeatMap) -> Iterator[_ShownWord]:
-    """The words that match best, strongest first."""
-    peaks = sorted(((heat.peak(word), word.text) for word in heat.words), reverse=True)
-    strongest = peaks[0][0] or 1.0
-    for peak, text in peaks[:_WORDS_LISTED]:
-        if peak >= _FAINT * strongest:
-            yield _ShownWord(one_line(text), peak, peak / strongest)
+def _shown_word(heat: HeatMap, word: QueryWord) -> _ShownWord:
+    match = heat.peak(word)
+    share = strength_of(np.array([match], np.float32))[0]
+    return _ShownWord(one_line(word.text), match, float(share))
 
 
 def _excerpt(excerpt: str, question: str) -> Iterator[_ShownText]:

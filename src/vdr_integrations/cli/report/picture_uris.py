@@ -26,9 +26,9 @@ def page_uri(page: Image.Image) -> str:
     return _uri(shown, "WEBP", quality=_QUALITY, method=4)
 
 
-def heat_uri(heat: HeatMap, token: int | str | None) -> str:
+def heat_uri(heat: HeatMap, words: tuple[str, ...] | None) -> str:
     """A heat map without its page, as a transparent PNG to stretch over the page."""
-    cells = heat.overlay(token)
+    cells = heat.overlay(words)
     # Premultiplied (RGBa): the colour of transparent cells must not mix into their neighbours.
     size = (cells.width * _FINER, cells.height * _FINER)
     smooth = cells.convert("RGBa").resize(size, Image.Resampling.BICUBIC).convert("RGBA")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from vdr_integrations.agents.excerpt import excerpt
 from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.cli.terminal.exits import say_error
+from vdr_integrations.cli.terminal.output_files import write_output
 from vdr_integrations.errors import MissingExtraError, OptionError, PageError
 
 if TYPE_CHECKING:
@@ -53,19 +54,22 @@ def reporting(
     index = searcher.index
     when = datetime.now().astimezone()
     name = index.path.name if isinstance(index.path, Path) else index.path
-    path.write_text(
-        report_html(asked, index_name=name, model=index.manifest.model, when=when),
-        encoding="utf-8",
+    html = report_html(
+        asked,
+        is_maxsim=index.late is not None,
+        index_name=name,
+        model=index.manifest.model,
+        when=when,
     )
+    write_output(html.encode(), path)
 
 
 def _found(question: str, hit: Hit, searcher: PageSearcher) -> ReportPage:
     picture: PageImage | None = None
     heat: HeatMap | None = None
-    is_late = searcher.index.late is not None
     try:
         picture = searcher.pictures.indexed(hit)
-        if is_late:
+        if searcher.index.late is not None:
             heat = searcher.heatmap(question, hit, image=picture)
     except (PageError, MissingExtraError, OSError) as error:
         say_error(str(error))
@@ -73,4 +77,4 @@ def _found(question: str, hit: Hit, searcher: PageSearcher) -> ReportPage:
     source, here = Path(hit.source), Path.cwd()
     place = str(source.relative_to(here)) if source.is_relative_to(here) else hit.source
     image = None if picture is None else picture.image
-    return ReportPage(hit, place, said, image, heat, is_maxsim=is_late)
+    return ReportPage(hit, place, said, image, heat)

@@ -1,0 +1,96 @@
+"""Files that commands write are whole, or as they were before."""
+
+from __future__ import annotations
+
+import os
+import resource
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.cli.menus import QUESTION, index_menus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from typer.testing import Result
+
+    from vdr_integrations.pages import PageStore
+
+OLD = b"what was there before"
+OUTPUTS = {
+    "report": ("search", QUESTION, "--report"),
+    "heat map": ("heatmap", QUESTION, "--out"),
+    "page": ("show", "menu.pdf", "1", "--out"),
+}
+
+
+@pytest.fixture(scope="module")
+def menus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return index_menus(tmp_path_factory.mktemp("menus"))
+
+
+def in_little_space(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run Python where the system allows files of one KiB, as if the disk were full."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
+    )
+
+
+def test_a_report_that_cannot_be_written_to_the_end_leaves_the_old_one(
+    menus: Path, tmp_path: Path, page_store: PageStore
+) -> None:
+    out = tmp_path / "out.html"
+    out.write_bytes(OLD)
+    asked = ["search", QUESTION, "--index", str(menus / "ix"), "--report", str(out)]
+    done = in_little_space("-m", "vdr_integrations", *asked)
+    assert done.returncode == 1, done.stderr
+    assert "File too large" in done.stderr.splitlines()[-1]
+    assert out.read_bytes() == OLD
+    assert list(tmp_path.glob(".vdr-*")) == []
+
+
+def test_an_image_that_cannot_be_written_to_the_end_leaves_the_old_one(tmp_path: Path) -> None:
+    out = tmp_path / "out.png"
+    out.write_bytes(OLD)
+    module = "vdr_integrations.cli.terminal.output_files"
+    done = in_little_space(
+        "-c",
+        f"import pathlib, sys; from {module} import write_output; "
+        f"write_output(bytes(5000), pathlib.Path(sys.argv[1]))",
+        str(out),
+    )
+    assert "File too large" in done.stderr
+    assert out.read_bytes() == OLD
+    assert list(tmp_path.glob(".vdr-*")) == []
+
+
+@pytest.mark.parametrize("command", OUTPUTS.values(), ids=OUTPUTS)
+def test_a_replaced_file_keeps_its_permissions_and_a_link_stays_a_link(
+    command: tuple[str, ...],
+    vdr: Callable[..., Result],
+    menus: Path,
+    tmp_path: Path,
+    page_store: PageStore,
+) -> None:
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_bytes(OLD)
+    real.chmod(0o604)
+    link.symlink_to(real)
+    for out in (link, tmp_path / "new"):
+        done = vdr(*command, out, "--index", menus / "ix")
+        assert done.exit_code == 0, done.stderr
+    assert link.is_symlink()
+    assert real.read_bytes()[:4] != OLD[:4]
+    assert stat.S_IMODE(real.stat().st_mode) == 0o604
+    (tmp_path / "usual").touch()
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "usual").stat().st_mode
+    assert vdr(*command, os.devnull, "--index", menus / "ix").exit_code == 0
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
