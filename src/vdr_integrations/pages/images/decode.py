@@ -19,6 +19,9 @@ from PIL import (
 )
 
 from vdr_integrations.errors import ImageDecodeError, ImageTooLargeError
+from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
+from vdr_integrations.pages.images.one_page_tiff import one_page_tiff
+from vdr_integrations.pages.images.tiff_directories import page_places
 from vdr_integrations.types import to_rgb
 
 if TYPE_CHECKING:
@@ -38,10 +41,6 @@ _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
 )
 """The first bytes of each format, and the PIL plugin that decodes it."""
 
-_NEW_SUBFILE_TYPE = 254
-_REDUCED_IMAGE = 1
-"""A bit of this tag of TIFF 6.0. If it is set, the frame is a preview and not a page."""
-
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,  # what PIL raises for a broken header or chunk
@@ -50,6 +49,7 @@ _DECODER_ERRORS = (
     KeyError,
     IndexError,
     OverflowError,
+    EOFError,
     struct.error,
     zlib.error,
     Warning,  # PIL's warnings about damage, if the caller has turned them into errors
@@ -57,8 +57,10 @@ _DECODER_ERRORS = (
 """What PIL's decoders raise for damaged input, apart from MemoryError."""
 
 
-def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Image:
-    """Decode the first frame of a PNG, JPEG, WebP, TIFF, BMP or GIF.
+def decode_image(
+    data: bytes, *, source: str, limits: ImageLimits, place: int | None = None
+) -> Image.Image:
+    """Decode the first frame of a PNG, JPEG, WebP, BMP or GIF, or a page of a TIFF.
 
     The content decides the format. The size in the header is checked before any pixel is decoded.
 
@@ -66,13 +68,14 @@ def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Imag
         data: The whole file.
         source: Name of the image in error messages.
         limits: Largest number of pixels.
+        place: Where the page of a TIFF is, see ``page_places``; None if it must be its only one.
 
     Returns:
         An upright image of mode RGB.
 
     Raises:
         ImageDecodeError: The image is damaged, truncated, in another format, or a TIFF with
-            several pages.
+            several pages of which none is chosen.
         ImageTooLargeError: The image has more pixels than ``limits.max_pixels``.
     """
     plugin = _plugin(data)
@@ -82,12 +85,14 @@ def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Imag
             f"convert the image to one of these formats.",
             source=source,
         )
+    if plugin is TiffImagePlugin.TiffImageFile:
+        place = _only_page(data, source) if place is None else place
+        data = one_page_tiff(data, place, source=source)
     # Image.open warns above PIL's process-wide limit and refuses above twice that limit, even if
     # the caller allows more. Silencing a warning is not thread-safe. The plugins do not warn.
     try:
         image = plugin(BytesIO(data))
         check_pixels(image.width, image.height, source=source, limits=limits)
-        _refuse_more_pages(image, source)
         return to_upright_rgb(image, source=source)
     except (ImageDecodeError, ImageTooLargeError):
         raise
@@ -142,19 +147,17 @@ def _plugin(data: bytes) -> type[ImageFile] | None:
     return next((plugin for start, plugin in _PLUGINS if start.match(data)), None)
 
 
-def _refuse_more_pages(image: ImageFile, source: str) -> None:
+def _only_page(data: bytes, source: str) -> int:
     """Refuse a scan of several pages: all but the first would be lost without an error."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return
-    for frame in range(1, image.n_frames):
-        image.seek(frame)
-        if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED_IMAGE:
-            raise ImageDecodeError(
-                f"it is a TIFF with {image.n_frames} pages; an image must be one page. "
-                f"Split it, or convert it to a PDF.",
-                source=source,
-            )
-    image.seek(0)
+    places = page_places(data, source=source, most=DEFAULT_RENDER_LIMITS.max_pages)
+    if len(places) > 1:
+        raise ImageDecodeError(
+            f"it is a TIFF with {len(places):,} pages, and here an image is one page. Read it with "
+            f"PDFPageReader or PDFPageLoader, or index it with vdr index or sync_index: they make "
+            f"a page of each.",
+            source=source,
+        )
+    return places[0]
 
 
 def _damaged(problem: Exception, source: str) -> ImageDecodeError:
