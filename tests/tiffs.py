@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from PIL import Image, ImageDraw, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["PREVIEW", "TiffPage", "colours", "tiff", "words", "write_tiff"]
+__all__ = ["PREVIEW", "TiffPage", "colours", "tiff", "write_tiff"]
 
 _SHORT, _LONG, _LONG8 = 3, 4, 16
 _LETTERS = {_SHORT: "H", _LONG: "I", _LONG8: "Q"}
@@ -42,17 +42,6 @@ class TiffPage:
 def colours(*names: str) -> list[TiffPage]:
     """A page for each colour."""
     return [TiffPage(Image.new("RGB", (60, 80), name)) for name in names]
-
-
-def words(*texts: str) -> list[TiffPage]:
-    """A page for each text, as a scanner or fax makes it: black and white, compressed."""
-    return [TiffPage(_with_text(text), "group4") for text in texts]
-
-
-def _with_text(text: str) -> Image.Image:
-    image = Image.new("1", (600, 400), 1)
-    ImageDraw.Draw(image).text((40, 120), text, fill=0, font_size=72)
-    return image
 
 
 def tiff(

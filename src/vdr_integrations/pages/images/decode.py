@@ -20,8 +20,7 @@ from PIL import (
 
 from vdr_integrations.errors import ImageDecodeError, ImageTooLargeError
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
-from vdr_integrations.pages.images.one_page_tiff import one_page_tiff
-from vdr_integrations.pages.images.tiff_directories import page_places
+from vdr_integrations.pages.images.tiff_pages import TiffPages
 from vdr_integrations.types import to_rgb
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages.file_limits import ImageLimits
 
-__all__ = ["check_pixels", "decode_image", "to_upright_rgb"]
+__all__ = ["check_pixels", "decode_image", "decode_tiff_page", "to_upright_rgb"]
 
 _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
@@ -57,10 +56,8 @@ _DECODER_ERRORS = (
 """What PIL's decoders raise for damaged input, apart from MemoryError."""
 
 
-def decode_image(
-    data: bytes, *, source: str, limits: ImageLimits, place: int | None = None
-) -> Image.Image:
-    """Decode the first frame of a PNG, JPEG, WebP, BMP or GIF, or a page of a TIFF.
+def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Image:
+    """Decode the first frame of a PNG, JPEG, WebP, BMP or GIF, or the only page of a TIFF.
 
     The content decides the format. The size in the header is checked before any pixel is decoded.
 
@@ -68,14 +65,13 @@ def decode_image(
         data: The whole file.
         source: Name of the image in error messages.
         limits: Largest number of pixels.
-        place: Where the page of a TIFF is, see ``page_places``; None if it must be its only one.
 
     Returns:
         An upright image of mode RGB.
 
     Raises:
         ImageDecodeError: The image is damaged, truncated, in another format, or a TIFF with
-            several pages of which none is chosen.
+            several pages.
         ImageTooLargeError: The image has more pixels than ``limits.max_pixels``.
     """
     plugin = _plugin(data)
@@ -86,12 +82,24 @@ def decode_image(
             source=source,
         )
     if plugin is TiffImagePlugin.TiffImageFile:
-        place = _only_page(data, source) if place is None else place
-        data = one_page_tiff(data, place, source=source)
+        return decode_tiff_page(_only_page(data, source), 1, source=source, limits=limits)
+    return _decoded(plugin, BytesIO(data), source, limits)
+
+
+def decode_tiff_page(
+    pages: TiffPages, page_number: int, *, source: str, limits: ImageLimits
+) -> Image.Image:
+    """Decode a page of a TIFF, and none of the others; see :func:`decode_image`."""
+    return _decoded(TiffImagePlugin.TiffImageFile, pages.first(page_number), source, limits)
+
+
+def _decoded(
+    plugin: type[ImageFile], file: BytesIO, source: str, limits: ImageLimits
+) -> Image.Image:
     # Image.open warns above PIL's process-wide limit and refuses above twice that limit, even if
     # the caller allows more. Silencing a warning is not thread-safe. The plugins do not warn.
     try:
-        image = plugin(BytesIO(data))
+        image = plugin(file)
         check_pixels(image.width, image.height, source=source, limits=limits)
         return to_upright_rgb(image, source=source)
     except (ImageDecodeError, ImageTooLargeError):
@@ -147,17 +155,17 @@ def _plugin(data: bytes) -> type[ImageFile] | None:
     return next((plugin for start, plugin in _PLUGINS if start.match(data)), None)
 
 
-def _only_page(data: bytes, source: str) -> int:
+def _only_page(data: bytes, source: str) -> TiffPages:
     """Refuse a scan of several pages: all but the first would be lost without an error."""
-    places = page_places(data, source=source, most=DEFAULT_RENDER_LIMITS.max_pages)
-    if len(places) > 1:
+    pages = TiffPages(data, source=source, most=DEFAULT_RENDER_LIMITS.max_pages)
+    if len(pages) > 1:
         raise ImageDecodeError(
-            f"it is a TIFF with {len(places):,} pages, and here an image is one page. Read it with "
+            f"it is a TIFF with {len(pages):,} pages, and here an image is one page. Read it with "
             f"PDFPageReader or PDFPageLoader, or index it with vdr index or sync_index: they make "
             f"a page of each.",
             source=source,
         )
-    return places[0]
+    return pages
 
 
 def _damaged(problem: Exception, source: str) -> ImageDecodeError:

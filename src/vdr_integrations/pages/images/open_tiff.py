@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import ImageDecodeError, ImageTooLargeError
-from vdr_integrations.pages.images.decode import decode_image
-from vdr_integrations.pages.images.tiff_directories import page_places
-from vdr_integrations.types.computed_once import computed_once
+from vdr_integrations.pages.images.decode import decode_tiff_page
+from vdr_integrations.pages.images.tiff_pages import TiffPages
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,7 +19,12 @@ __all__ = ["OpenTiff"]
 
 
 class OpenTiff:
-    """The bytes of a TIFF, and where its pages are."""
+    """A TIFF, page by page. Several threads may use it; they take turns.
+
+    Attributes:
+        sha256: SHA-256 of the file's bytes.
+        page_count: Number of pages.
+    """
 
     def __init__(self, data: bytes, *, source: str, limits: ImageLimits, max_pages: int) -> None:
         """Find its pages; nothing is decoded.
@@ -33,20 +38,12 @@ class OpenTiff:
         Raises:
             ImageDecodeError: It has more pages, or it cannot be said where they are.
         """
-        self._data = data
         self._source = source
         self._limits = limits
-        self._places = page_places(data, source=source, most=max_pages)
-
-    @property
-    def page_count(self) -> int:
-        """Number of pages."""
-        return len(self._places)
-
-    @computed_once
-    def sha256(self) -> str:
-        """SHA-256 of the file's bytes."""
-        return hashlib.sha256(self._data).hexdigest()
+        self._pages = TiffPages(data, source=source, most=max_pages)
+        self._lock = threading.Lock()
+        self.page_count = len(self._pages)
+        self.sha256 = hashlib.sha256(data).hexdigest()
 
     def decoded(self, page_number: int) -> Image.Image:
         """A page, upright and RGB. The other pages are not looked at.
@@ -55,9 +52,11 @@ class OpenTiff:
             ImageDecodeError: The page is damaged.
             ImageTooLargeError: It has more pixels than the limits allow.
         """
-        place = self._places[page_number - 1]
         try:
-            return decode_image(self._data, source=self._source, limits=self._limits, place=place)
+            with self._lock:
+                return decode_tiff_page(
+                    self._pages, page_number, source=self._source, limits=self._limits
+                )
         except (ImageDecodeError, ImageTooLargeError) as error:
             if self.page_count == 1:
                 raise

@@ -39,12 +39,12 @@ class TiffLayout:
         self.first = 8 if self.is_big else 4
 
 
-def page_places(data: bytes, *, source: str, most: int) -> list[int]:
+def page_places(data: bytes, *, source: str, most: int) -> list[int | None]:
     """Where the directories of the pages are, in their order.
 
-    Previews and masks of other pages are left out, unless there is nothing else. A directory that
-    is not in the file is a page that cannot be read: nobody knows what would follow it. The chain
-    ends where it comes back to a directory.
+    Previews and masks of other pages are left out, unless there is nothing else. The chain
+    ends where it comes back to a directory, and where it leaves the file: None stands for the page
+    that should be there, as nobody knows what would follow it.
 
     Args:
         data: A TIFF or BigTIFF.
@@ -60,7 +60,7 @@ def page_places(data: bytes, *, source: str, most: int) -> list[int]:
         raise ImageDecodeError(
             "it begins as a TIFF, and holds no page. Save it again.", source=source
         )
-    pages: list[int] = []
+    pages: list[int | None] = []
     seen: set[int] = set()
     looked_at = 0
     while place and place not in seen:
@@ -73,7 +73,7 @@ def page_places(data: bytes, *, source: str, most: int) -> list[int]:
         seen.add(place)
         fields = directory_fields(data, layout, place)
         if fields is None:
-            pages.append(place)
+            pages.append(None)
             break
         looked_at += len(fields)
         if looked_at > len(data):
@@ -88,19 +88,19 @@ def page_places(data: bytes, *, source: str, most: int) -> list[int]:
     return pages or [first]
 
 
-def _number(data: bytes, form: struct.Struct, place: int) -> int | None:
+def _number(data: bytes | memoryview, form: struct.Struct, place: int) -> int | None:
     """A number in the file; None if it is not in the file."""
     return form.unpack_from(data, place)[0] if place + form.size <= len(data) else None
 
 
-def directory_fields(data: bytes, layout: TiffLayout, place: int) -> bytes | None:
+def directory_fields(data: bytes | memoryview, layout: TiffLayout, place: int) -> bytes | None:
     """The fields of a directory; None if they are not in the file."""
     count = _number(data, layout.count, place)
     if not count:
         return None
     start = place + layout.count.size
     end = start + count * layout.field.size
-    return data[start:end] if end <= len(data) else None
+    return bytes(data[start:end]) if end <= len(data) else None
 
 
 def _is_no_page(fields: bytes, layout: TiffLayout) -> bool:
