@@ -174,9 +174,14 @@ class PageReading:
         Args:
             document: An open PDF or picture.
             source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
-            on_error: Called with the error of a page that cannot be drawn or stored.
+            on_error: Called with the error of a page that cannot be drawn or stored, or of a file
+                whose digest cannot be computed.
         """
-        name = source or f"sha256:{document.sha256}"
+        try:
+            name = source or f"sha256:{document.sha256}"
+        except PageError as error:
+            on_error(error)
+            return
         with own_lane(1) as lane:
             begun = ((page, page.begin(self.budget, lane=lane)) for page in document)
             for page, drawn in look_ahead(begun, _AHEAD if document.is_elsewhere else 0):
