@@ -139,3 +139,21 @@ def test_a_damaged_page_is_named_and_the_others_are_indexed(
         assert [failure["page_number"] for failure in found["failed"]] == [2]
     info = shown(vdr("info", *index, "--json"))
     assert (info["documents"], info["pages"]) == (1, 2)
+
+
+def test_a_page_that_needs_more_memory_is_tried_again_with_more(
+    vdr: Callable[..., Result], tiny_checkpoint: Path, tmp_path: Path
+) -> None:
+    pages = colours("red", "lime", "blue")
+    pages[1] = TiffPage(Image.new("1", (9_000, 9_000), 1), "group4")
+    path = write_tiff(tmp_path / "fax.tif", pages)
+    options = ("--index", tmp_path / "ix", "--model", tiny_checkpoint, "--json")
+    failed = [
+        [one["page_number"] for one in json.loads(done.stdout)["failed"]]
+        for done in (
+            vdr("index", path, *options, "--page-memory", 350),
+            vdr("index", path, *options, "--page-memory", 350),
+            vdr("index", path, *options),
+        )
+    ]
+    assert failed == [[2], [2], []]

@@ -11,7 +11,7 @@ from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
 from vdr_integrations.pages.images.decode import decode_image
 from vdr_integrations.pages.images.open_tiff import OpenTiff
 from vdr_integrations.pages.processes.failures import why_ended
-from vdr_integrations.pages.processes.opening import Opening
+from vdr_integrations.pages.processes.held_file import HeldFile
 from vdr_integrations.pages.processes.process_pool import (
     close_document,
     default_lane,
@@ -142,7 +142,7 @@ class TiffFile:
         self.content = content
         self.limits = limits
         self.process_limits = process_limits
-        self._opening = Opening(
+        self._held = HeldFile(
             "open_tiff",
             content,
             source=source,
@@ -151,7 +151,7 @@ class TiffFile:
             changed=ImageDecodeError,
             max_pages=_MAX_PAGES,
         )
-        self.key: int | None = self._opening.key
+        self.key: int | None = self._held.key
         if process_limits is None:
             shortage = ImageDecodeError(NOT_ENOUGH_MEMORY, source=source)
             opened = done_here(lambda: self._here, shortage=lambda: shortage)
@@ -159,22 +159,22 @@ class TiffFile:
             return
         lane = default_lane()
         opened = shared_pool(process_limits).submit(
-            self._opening.first,
+            self._held.first,
             failure=lambda end: ImageDecodeError(
                 why_ended(end, process_limits, doing="open it"), source=source
             ),
             lane=lane,
         )
         result_of(opened, lane)
-        self.page_count = self._opening.page_count
-        finalizer = weakref.finalize(self, close_document, self._opening.key, process_limits)
+        self.page_count = self._held.page_count
+        finalizer = weakref.finalize(self, close_document, self._held.key, process_limits)
         finalizer.atexit = False
         self._close = finalizer
 
     @property
     def sha256(self) -> str:
         """SHA-256 of the file's bytes."""
-        return self._here.sha256 if self.process_limits is None else self._opening.sha256
+        return self._here.sha256 if self.process_limits is None else self._held.sha256
 
     def decoded(self, page_number: int) -> Image.Image:
         """Decode a page in this process; see :class:`PictureFile`."""
@@ -182,7 +182,7 @@ class TiffFile:
 
     def decoded_by(self, child: ChildProcess, page_number: int) -> Message:
         """Let a process decode a page; see :class:`PictureFile`."""
-        self._opening.ensure(child)
+        self._held.ensure(child)
         return child.ask(
             {"do": "tiff_page", "key": self.key, "page_number": page_number}, source=self.source
         )

@@ -14,7 +14,7 @@ from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument, is_closed
 from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
 from vdr_integrations.pages.pdf.page_text import PageText
 from vdr_integrations.pages.processes.failures import why_ended
-from vdr_integrations.pages.processes.opening import Opening
+from vdr_integrations.pages.processes.held_file import HeldFile
 from vdr_integrations.pages.processes.process_pool import (
     Lane,
     close_document,
@@ -138,20 +138,20 @@ class PdfElsewhere:
         """Open, unlock and check it in a process; errors as in ``open_pdf``."""
         self.source = source
         self.limits = limits
-        self._opening = _PdfOpening(content, source, password, limits)
+        self._held = _HeldPdf(content, source, password, limits)
         self._process_limits = process_limits
         lane = default_lane()
         future = shared_pool(process_limits).submit(
-            self._opening.opened,
+            self._held.opened,
             failure=lambda end: DocumentOpenError(
                 why_ended(end, process_limits, doing="open it"), source=source
             ),
             lane=lane,
         )
         self.is_repaired = result_of(future, lane)
-        self.sha256 = self._opening.sha256
-        self.page_count = self._opening.page_count
-        self._close = weakref.finalize(self, _close, self._opening, process_limits)
+        self.sha256 = self._held.sha256
+        self.page_count = self._held.page_count
+        self._close = weakref.finalize(self, _close, self._held, process_limits)
         self._close.atexit = False
 
     def begin(
@@ -164,7 +164,7 @@ class PdfElsewhere:
         """Let a process do the work; see :meth:`PdfFile.begin`."""
 
         def begun(child: ChildProcess) -> Result:
-            return work(_ContentElsewhere(child, self._opening))
+            return work(_ContentElsewhere(child, self._held))
 
         def failure(end: ProcessEndedError) -> PageLimitError:
             reason = why_ended(end, self._process_limits, doing="draw it")
@@ -175,7 +175,7 @@ class PdfElsewhere:
             closed.set_exception(is_closed(self.source, page_number))
             return closed
         return shared_pool(self._process_limits).submit(
-            begun, failure=failure, lane=lane, key=self._opening.key
+            begun, failure=failure, lane=lane, key=self._held.key
         )
 
     def close(self) -> None:
@@ -189,7 +189,7 @@ _TOO_LARGE = (
 )
 
 
-class _PdfOpening(Opening):
+class _HeldPdf(HeldFile):
     """What processes need to open a PDF, and what they said of its pages.
 
     Attributes:
@@ -242,10 +242,10 @@ class _ContentHere:
 class _ContentElsewhere:
     """What a process says of a page. It may lie if a file has taken it over: types are checked."""
 
-    def __init__(self, child: ChildProcess, opening: _PdfOpening) -> None:
-        opening.ensure(child)
+    def __init__(self, child: ChildProcess, held: _HeldPdf) -> None:
+        held.ensure(child)
         self._child = child
-        self._opening = opening
+        self._held = held
 
     def size(self, page_number: int) -> Size:
         reply = self._ask(page_number, ["size"])
@@ -272,14 +272,14 @@ class _ContentElsewhere:
 
     def _drawn(self, page_number: int, wanted: list[str], fit: Fit) -> tuple[Drawing, Message]:
         # Most pages are as large as the one before, and are drawn without asking how large.
-        size = self._opening.last_size or self.size(page_number)
+        size = self._held.last_size or self.size(page_number)
         reply = self._ask_for_image(page_number, wanted, fit, size)
         with self._child.believed():
             found = _size(reply)
         if found != size:
             size = found
             reply = self._ask_for_image(page_number, wanted, fit, size)
-        self._opening.last_size = size
+        self._held.last_size = size
         height, width = fit(size)
         image = self._child.image(reply, height=height, width=width)
         with self._child.believed():
@@ -292,20 +292,20 @@ class _ContentElsewhere:
 
     def _text(self, reply: Message) -> PageText:
         text, is_cut = reply["text"]
-        return PageText(str(text)[: self._opening.max_text_characters], bool(is_cut))
+        return PageText(str(text)[: self._held.max_text_characters], bool(is_cut))
 
     def _ask(self, page_number: int, wanted: list[str], **options: object) -> Message:
-        opening = self._opening
+        held = self._held
         return self._child.ask(
             {
                 "do": "page",
-                "key": opening.key,
+                "key": held.key,
                 "page_number": page_number,
                 "wanted": wanted,
                 **options,
             },
-            source=opening.source,
-            characters=opening.max_text_characters if "text" in wanted else 0,
+            source=held.source,
+            characters=held.max_text_characters if "text" in wanted else 0,
         )
 
 
@@ -319,5 +319,5 @@ def _label(reply: Message) -> str | None:
     return None if label is None else str(label)
 
 
-def _close(opening: _PdfOpening, process_limits: ProcessLimits) -> None:
-    close_document(opening.key, process_limits)
+def _close(held: _HeldPdf, process_limits: ProcessLimits) -> None:
+    close_document(held.key, process_limits)

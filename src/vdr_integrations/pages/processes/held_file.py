@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from vdr_integrations.pages.processes.child_process import ChildProcess
     from vdr_integrations.pages.processes.messages import Message
 
-__all__ = ["Opening"]
+__all__ = ["HeldFile"]
 
 _MOST_OPEN = 4
 _keys = itertools.count()
 
 
-class Opening:
+class HeldFile:
     """All that a process needs to open a file. The password is in no repr and no message.
 
     Each process that needs the file opens it again. It must not change meanwhile.
