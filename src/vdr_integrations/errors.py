@@ -4,7 +4,7 @@
     ├── OptionError (ValueError)              an option or argument outside what is allowed
     ├── MissingExtraError (ImportError)       an optional dependency is not installed
     ├── PageError                             one document, page or image is unusable
-    │   ├── DocumentOpenError (ValueError)    not a PDF, truncated, unreadable
+    │   ├── DocumentOpenError (ValueError)    no PDF, no picture, truncated, unreadable
     │   │   ├── DocumentPasswordError         encrypted, and no or a wrong password
     │   │   └── EmptyDocumentError            a PDF without pages
     │   ├── PageGeometryError (ValueError)    zero, absurd or too elongated page boxes
@@ -119,7 +119,7 @@ class PageError(VdrError):
 
 
 class DocumentOpenError(PageError, ValueError):
-    """The file is not a PDF, is truncated, or cannot be read."""
+    """The file is neither a PDF nor a picture, is truncated, or cannot be read."""
 
 
 class DocumentPasswordError(DocumentOpenError):

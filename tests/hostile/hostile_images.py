@@ -7,12 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from typing import TYPE_CHECKING, TypeAlias
 
 from tests.hostile.deflated_copies import deflated_copies
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _GRAY, _RGB, _RGBA = 0, 2, 6
 _CHANNELS = {_GRAY: 1, _RGB: 3, _RGBA: 4}
@@ -98,108 +94,6 @@ def png_with_very_many_texts() -> bytes:
 
 def truncated_png() -> bytes:
     return small_png()[:-40]
-
-
-_Tags: TypeAlias = "Mapping[int, tuple[int, int, int]]"
-"""Of a TIFF: tag -> type, number of values, and the value or its place."""
-
-_SHORT, _LONG = 3, 4
-
-
-def _directory(tags: _Tags, *, following: int) -> bytes:
-    """An image file directory."""
-    entries = b"".join(
-        struct.pack("<HHII", tag, kind, count, value)
-        for tag, (kind, count, value) in sorted(tags.items())
-    )
-    return struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
-
-
-def _tags(width: int, height: int, *, place: int, count: int) -> _Tags:
-    """A gray image of one strip."""
-    return {
-        256: (_LONG, 1, width),
-        257: (_LONG, 1, height),
-        258: (_SHORT, 1, 8),
-        259: (_SHORT, 1, 1),
-        262: (_SHORT, 1, 1),
-        273: (_LONG, 1, place),
-        277: (_SHORT, 1, 1),
-        278: (_LONG, 1, height),
-        279: (_LONG, 1, count),
-    }
-
-
-_PREVIEW = {254: (_LONG, 1, 1)}
-_START = b"II*\0" + struct.pack("<I", 8)
-_PIXELS = b"\x80" * (60 * 80)
-
-
-def _tiff(extra: _Tags, *, following: int = 0) -> bytes:
-    """A small TIFF; ``extra`` overrides its tags."""
-    length = 8 + 2 + 12 * len({**_tags(*_SMALL, place=0, count=0), **extra}) + 4
-    tags = {**_tags(*_SMALL, place=length, count=len(_PIXELS)), **extra}
-    return _START + _directory(tags, following=following) + _PIXELS
-
-
-def tiff_of_huge_size() -> bytes:
-    return _tiff({256: (_LONG, 1, 2**31 - 1), 257: (_LONG, 1, 2**31 - 1)})
-
-
-def tiff_bomb() -> bytes:
-    """99 million pixels of 4 channels in a deflated strip: 0.8 GB."""
-    row = b"\x80" * (9_999 * 4)
-    strip = deflated_copies(row, 10_000)
-    tags = {
-        256: (_LONG, 1, 9_999),
-        257: (_LONG, 1, 10_000),
-        258: (_SHORT, 1, 8),
-        259: (_SHORT, 1, 8),
-        262: (_SHORT, 1, 5),
-        273: (_LONG, 1, 8),
-        277: (_SHORT, 1, 4),
-        278: (_LONG, 1, 10_000),
-        279: (_LONG, 1, len(strip)),
-    }
-    # One value stands for all four channels: PIL repeats it.
-    start = b"II*\0" + struct.pack("<I", 8 + len(strip))
-    return start + strip + _directory(tags, following=0)
-
-
-def tiff_with_absurd_counts() -> bytes:
-    absurd: dict[int, tuple[int, int, int]] = dict.fromkeys(
-        (258, 270, 273, 279, 320, 700, 34675), (_LONG, 2**32 - 1, 16)
-    )
-    return _tiff(absurd)
-
-
-def tiff_with_sixty_thousand_tags() -> bytes:
-    tags = dict.fromkeys(range(1000, 60000), (_LONG, 2**28, 0))
-    return _tiff(tags)
-
-
-def tiff_directory_loop() -> bytes:
-    return _tiff(_PREVIEW, following=8)
-
-
-def tiff_with_a_ring_of_previews() -> bytes:
-    first = _tiff({}, following=0)
-    place = len(first)
-    first = _tiff({}, following=place)
-    tags = {**_tags(*_SMALL, place=150, count=len(_PIXELS)), **_PREVIEW}
-    size = 2 + 12 * len(tags) + 4
-    return first + _directory(tags, following=place + size) + _directory(tags, following=place)
-
-
-def tiff_with_previews_without_end() -> bytes:
-    """50,000 small previews. PIL looks for each among all that it knows: 24 s."""
-    one = (_SHORT, 1, 1)
-    tags = _PREVIEW | dict.fromkeys((256, 257, 262, 273, 279), one)
-    size, count = 2 + 12 * len(tags) + 4, 50_000
-    place = len(_tiff({}))
-    ends = [place + size * number for number in range(1, count)]
-    previews = (_directory(tags, following=following) for following in [*ends, 0])
-    return _tiff({}, following=place) + b"".join(previews)
 
 
 def _gif(width: int, height: int, frame: bytes, *, frames: int = 1, before: bytes = b"") -> bytes:

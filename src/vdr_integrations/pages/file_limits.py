@@ -28,11 +28,11 @@ class ImageLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderLimits:
-    """Limits of a PDF.
+    """Limits of a document.
 
     Attributes:
         max_file_bytes: Size of the file. It is kept in memory while the document is open.
-        max_pages: Number of pages of the document.
+        max_pages: Number of pages of the document; for a TIFF, with its previews.
         max_side_pt: Longest side of a page box, in PDF user space units. 14,400 is the limit
             of the PDF specification (ISO 32000-1, annex C.2).
         max_text_characters: A longer text layer is cut to this length, and the cut is logged.
@@ -44,7 +44,7 @@ class RenderLimits:
     max_text_characters: int = 200_000
 
     def __post_init__(self) -> None:
-        """Refuse limits that no PDF could meet."""
+        """Refuse limits that no document could meet."""
         _check_positive(self)
 
 

@@ -20,9 +20,7 @@ from vdr_integrations.errors import (
     PageReferenceError,
     PageStoreError,
 )
-from vdr_integrations.pages.images.picture import Picture
 from vdr_integrations.pages.open_document import DocumentPage, open_document
-from vdr_integrations.pages.pdf.pdf_page import PdfPage
 from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
 from vdr_integrations.retrieval.found_page import AnyPage, FoundPage
 from vdr_integrations.types import PageImage, PixelBudget
@@ -76,6 +74,31 @@ class _ExactSize(PixelBudget):
     def fill(self, *, height: float, width: float, source: str = "page") -> tuple[int, int]:
         del height, width, source
         return self.height, self.width
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _FinestSize(PixelBudget):
+    """A budget that shows a part of a page as fine as it may be. Pixels stay as they are."""
+
+    box: Box | None
+    max_side_px: int
+
+    def fit(self, *, height: float, width: float, source: str = "image") -> tuple[int, int]:
+        del source
+        return round(height), round(width)
+
+    def fill(self, *, height: float, width: float, source: str = "page") -> tuple[int, int]:
+        del source
+        across, down = width, height
+        if self.box is not None:
+            left, top, right, bottom = self.box.within(width, height)
+            across, down = right - left, bottom - top
+        scale = min(
+            self.max_side_px / max(across, down),
+            (_MAX_PIXELS / (width * height)) ** 0.5,
+            _MAX_PIXELS_PER_PT,
+        )
+        return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,27 +273,12 @@ def _image_of(pages: Sequence[DocumentPage], number: int, budget: PixelBudget) -
     if not 1 <= number <= len(pages):
         return None
     page = pages[number - 1]
-    name = str(page) if isinstance(page, PdfPage) else page.source
-    return PageImage(page.render(budget), source=name)
+    return PageImage(page.render(budget), source=str(page))
 
 
 def _drawn(opened: DocumentPage, box: Box | None, max_side_px: int) -> Zoomed:
-    if isinstance(opened, Picture):
-        return Zoomed(_cut(opened.opened().image, box), is_redrawn=True)
-    width_pt, height_pt = opened.width_pt, opened.height_pt
-    across, down = width_pt, height_pt
-    if box is not None:
-        left, top, right, bottom = box.within(width_pt, height_pt)
-        across, down = right - left, bottom - top
-    scale = min(
-        max_side_px / max(across, down),
-        (_MAX_PIXELS / (width_pt * height_pt)) ** 0.5,
-        _MAX_PIXELS_PER_PT,
-    )
-    size = _ExactSize(
-        height=max(1, round(height_pt * scale)), width=max(1, round(width_pt * scale))
-    )
-    return Zoomed(_cut(opened.render(size), box), (width_pt, height_pt), is_redrawn=True)
+    finest = _FinestSize(box=box, max_side_px=max_side_px)
+    return Zoomed(_cut(opened.render(finest), box), opened.size_pt, is_redrawn=True)
 
 
 def _cut(image: Image.Image, box: Box | None) -> Image.Image:

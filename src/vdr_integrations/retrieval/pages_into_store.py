@@ -1,4 +1,4 @@
-"""Reads pages of PDFs for the frameworks: facts, a reference, and an image in the page store."""
+"""Reads pages of files for the frameworks: facts, a reference, and an image in the page store."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.errors import PageError, PageStoreError
 from vdr_integrations.pages.drawing.draw_ahead import look_ahead, own_lane
+from vdr_integrations.pages.open_document import open_document
 from vdr_integrations.pages.page_store import PageStore
-from vdr_integrations.pages.pdf.pdf_document import open_pdf
 from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.retrieval.document_source import check_storable, file_source
 from vdr_integrations.retrieval.page_metadata import ReadPage
@@ -19,9 +19,9 @@ from vdr_integrations.types import PixelBudget
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from vdr_integrations.pages import PdfDocument, PdfPage
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.on_error import ErrorHandler
+    from vdr_integrations.pages.open_document import Document, DocumentPage
     from vdr_integrations.pages.read_file import FileSource
 
 __all__ = ["PageReading"]
@@ -34,7 +34,7 @@ _AHEAD = 1
 
 @dataclass(frozen=True, slots=True)
 class PageReading:
-    """Opens PDFs and reads their pages.
+    """Opens PDFs and pictures, and reads their pages.
 
     Attributes:
         store: The store that images are put into.
@@ -79,11 +79,11 @@ class PageReading:
         metadata: Mapping[str, Any] | None = None,
         on_error: ErrorHandler,
     ) -> Iterator[ReadPage]:
-        """Open a PDF and read its pages; see ``open_pdf`` and :meth:`pages`.
+        """Open a PDF or a picture and read its pages; see ``open_document`` and :meth:`pages`.
 
         Args:
-            content: Path or content of the PDF, or a function that gets it or raises PageError.
-            password: Its password, if it needs one.
+            content: Path or content of the file, or a function that gets it or raises PageError.
+            password: Password of an encrypted PDF.
             name: Its name in errors.
             source: Path of the file, whose absolute path is the name of the document; or that name
                 itself; None uses ``sha256:`` and the digest of its bytes.
@@ -97,16 +97,18 @@ class PageReading:
                 source = file_source(source)
             check_storable(file_name or source or name or "", metadata)
             file = content() if callable(content) else content
-            pdf = open_pdf(file, password=password, name=name, process_limits=self.process_limits)
+            document = open_document(
+                file, password=password, name=name, process_limits=self.process_limits
+            )
         except PageError as error:
             on_error(error)
             return
-        with pdf:
-            yield from self.pages(pdf, source=source, file_name=file_name, on_error=on_error)
+        with document:
+            yield from self.pages(document, source=source, file_name=file_name, on_error=on_error)
 
     def pages(
         self,
-        pdf: PdfDocument,
+        document: Document,
         *,
         source: str | None,
         file_name: str = "",
@@ -115,15 +117,20 @@ class PageReading:
         """All pages, in order, each drawn and stored when it is requested.
 
         Args:
-            pdf: An open PDF.
+            document: An open PDF or picture.
             source: Name of the document; None uses ``sha256:`` and the digest of its bytes.
             file_name: File name to show; empty for that of the document's name.
-            on_error: Called with the error of a page that cannot be drawn or stored.
+            on_error: Called with the error of a page that cannot be drawn or stored, or of a file
+                whose digest cannot be computed.
         """
-        name = source or f"sha256:{pdf.sha256}"
+        try:
+            name = source or f"sha256:{document.sha256}"
+        except PageError as error:
+            on_error(error)
+            return
         with own_lane(1) as lane:
-            begun = ((page, page.begin(self.budget, lane=lane)) for page in pdf)
-            for page, drawn in look_ahead(begun, _AHEAD if pdf.is_elsewhere else 0):
+            begun = ((page, page.begin(self.budget, lane=lane)) for page in document)
+            for page, drawn in look_ahead(begun, _AHEAD if document.is_elsewhere else 0):
                 try:
                     read = self._stored(page, drawn(), name, file_name)
                 except PageError as error:
@@ -131,7 +138,9 @@ class PageReading:
                 else:
                     yield read
 
-    def _stored(self, page: PdfPage, drawn: DrawnPage, source: str, file_name: str) -> ReadPage:
+    def _stored(
+        self, page: DocumentPage, drawn: DrawnPage, source: str, file_name: str
+    ) -> ReadPage:
         try:
             ref = self.store.put(drawn.image)
         except PageStoreError as error:

@@ -63,7 +63,7 @@ def pid_of(child: ChildProcess) -> int:
 
 def ends_it(child: ChildProcess) -> None:
     os.kill(child.process_id, signal.SIGKILL)
-    child.ask({"do": "close_pdf", "key": 0}, source="x.pdf")
+    child.ask({"do": "close_file", "key": 0}, source="x.pdf")
 
 
 def in_pool(pool: ProcessPool) -> int:
@@ -261,7 +261,7 @@ def test_a_process_that_neither_works_nor_answers_is_ended() -> None:
 
     def stop(child: ChildProcess) -> None:
         os.kill(child.process_id, signal.SIGSTOP)
-        child.ask({"do": "close_pdf", "key": 0}, source="x.pdf")
+        child.ask({"do": "close_file", "key": 0}, source="x.pdf")
 
     try:
         with pytest.raises(PageRenderError, match="wall time"):

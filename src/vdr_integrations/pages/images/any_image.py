@@ -16,6 +16,7 @@ from vdr_integrations.pages.file_limits import DEFAULT_IMAGE_LIMITS, ImageLimits
 from vdr_integrations.pages.images.arrays import image_of_array
 from vdr_integrations.pages.images.decode import check_pixels, to_upright_rgb
 from vdr_integrations.pages.images.picture import Picture
+from vdr_integrations.pages.images.picture_file import ImageFile
 from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
 from vdr_integrations.pages.read_file import FileSource, file_content, source_name
 from vdr_integrations.types import PageImage
@@ -41,7 +42,8 @@ def open_image(
 
     EXIF orientation is applied, transparent pixels are put on white, and every colour mode is
     converted to RGB; see :func:`vdr_integrations.types.to_rgb`. Only the first frame of an
-    animation is used.
+    animation is used. A TIFF of several pages is refused: the readers of both frameworks,
+    ``vdr index`` and ``sync_index`` make a page of each.
 
     Args:
         source: Path, bytes, bytearray, BytesIO, ``data:image/...;base64,`` URI (PNG, JPEG, WebP,
@@ -90,7 +92,7 @@ def unopened_image(
     content = file_content(
         source, source_name=label, max_file_bytes=limits.max_file_bytes, error=ImageDecodeError
     )
-    return Picture(content, source=label, limits=limits, process_limits=process_limits)
+    return Picture(ImageFile(content, source=label, limits=limits, process_limits=process_limits))
 
 
 def open_base64(
@@ -154,7 +156,7 @@ def _of_base64(
 ) -> Picture:
     label = name if name is not None else "base64 image"
     data = decoded_base64(text, name=label, limits=limits)
-    return Picture(data, source=label, limits=limits, process_limits=process_limits)
+    return Picture(ImageFile(data, source=label, limits=limits, process_limits=process_limits))
 
 
 def _from_pixels(source: Image.Image | np.ndarray, label: str, limits: ImageLimits) -> Image.Image:

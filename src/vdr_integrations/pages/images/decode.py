@@ -19,6 +19,8 @@ from PIL import (
 )
 
 from vdr_integrations.errors import ImageDecodeError, ImageTooLargeError
+from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
+from vdr_integrations.pages.images.tiff_pages import TiffPages
 from vdr_integrations.types import to_rgb
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages.file_limits import ImageLimits
 
-__all__ = ["check_pixels", "decode_image", "to_upright_rgb"]
+__all__ = ["check_pixels", "decode_image", "decode_tiff_page", "to_upright_rgb"]
 
 _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), PngImagePlugin.PngImageFile),
@@ -38,10 +40,6 @@ _PLUGINS: tuple[tuple[re.Pattern[bytes], type[ImageFile]], ...] = (
 )
 """The first bytes of each format, and the PIL plugin that decodes it."""
 
-_NEW_SUBFILE_TYPE = 254
-_REDUCED_IMAGE = 1
-"""A bit of this tag of TIFF 6.0. If it is set, the frame is a preview and not a page."""
-
 _DECODER_ERRORS = (
     OSError,
     SyntaxError,  # what PIL raises for a broken header or chunk
@@ -50,6 +48,7 @@ _DECODER_ERRORS = (
     KeyError,
     IndexError,
     OverflowError,
+    EOFError,
     struct.error,
     zlib.error,
     Warning,  # PIL's warnings about damage, if the caller has turned them into errors
@@ -58,7 +57,7 @@ _DECODER_ERRORS = (
 
 
 def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Image:
-    """Decode the first frame of a PNG, JPEG, WebP, TIFF, BMP or GIF.
+    """Decode the first frame of a PNG, JPEG, WebP, BMP or GIF, or the only page of a TIFF.
 
     The content decides the format. The size in the header is checked before any pixel is decoded.
 
@@ -82,12 +81,26 @@ def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Imag
             f"convert the image to one of these formats.",
             source=source,
         )
+    if plugin is TiffImagePlugin.TiffImageFile:
+        return decode_tiff_page(_only_page(data, source), 1, source=source, limits=limits)
+    return _decoded(plugin, BytesIO(data), source, limits)
+
+
+def decode_tiff_page(
+    pages: TiffPages, page_number: int, *, source: str, limits: ImageLimits
+) -> Image.Image:
+    """Decode a page of a TIFF, and none of the others; see :func:`decode_image`."""
+    return _decoded(TiffImagePlugin.TiffImageFile, pages.first(page_number), source, limits)
+
+
+def _decoded(
+    plugin: type[ImageFile], file: BytesIO, source: str, limits: ImageLimits
+) -> Image.Image:
     # Image.open warns above PIL's process-wide limit and refuses above twice that limit, even if
     # the caller allows more. Silencing a warning is not thread-safe. The plugins do not warn.
     try:
-        image = plugin(BytesIO(data))
+        image = plugin(file)
         check_pixels(image.width, image.height, source=source, limits=limits)
-        _refuse_more_pages(image, source)
         return to_upright_rgb(image, source=source)
     except (ImageDecodeError, ImageTooLargeError):
         raise
@@ -142,19 +155,17 @@ def _plugin(data: bytes) -> type[ImageFile] | None:
     return next((plugin for start, plugin in _PLUGINS if start.match(data)), None)
 
 
-def _refuse_more_pages(image: ImageFile, source: str) -> None:
+def _only_page(data: bytes, source: str) -> TiffPages:
     """Refuse a scan of several pages: all but the first would be lost without an error."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return
-    for frame in range(1, image.n_frames):
-        image.seek(frame)
-        if not image.tag_v2.get(_NEW_SUBFILE_TYPE, 0) & _REDUCED_IMAGE:
-            raise ImageDecodeError(
-                f"it is a TIFF with {image.n_frames} pages; an image must be one page. "
-                f"Split it, or convert it to a PDF.",
-                source=source,
-            )
-    image.seek(0)
+    pages = TiffPages(data, source=source, most=DEFAULT_RENDER_LIMITS.max_pages)
+    if len(pages) > 1:
+        raise ImageDecodeError(
+            f"it is a TIFF with {len(pages):,} pages, and here an image is one page. Read it with "
+            f"PDFPageReader or PDFPageLoader, or index it with vdr index or sync_index: they make "
+            f"a page of each.",
+            source=source,
+        )
+    return pages
 
 
 def _damaged(problem: Exception, source: str) -> ImageDecodeError:

@@ -1,12 +1,13 @@
-"""An image file, or its bytes, as a page: it is decoded when it is needed."""
+"""A picture as a page: an image file, or a page of a TIFF. It is decoded when it is needed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import ImageDecodeError
+from vdr_integrations.errors import ImageDecodeError, PageError, PageGeometryError, PageLimitError
 from vdr_integrations.pages.drawing.drawn_page import DrawnPage
-from vdr_integrations.pages.images.decode import check_pixels, decode_image
+from vdr_integrations.pages.images.decode import check_pixels
+from vdr_integrations.pages.images.picture_file import NOT_ENOUGH_MEMORY
 from vdr_integrations.pages.processes.failures import why_ended
 from vdr_integrations.pages.processes.process_pool import (
     Lane,
@@ -15,7 +16,6 @@ from vdr_integrations.pages.processes.process_pool import (
     result_of,
     shared_pool,
 )
-from vdr_integrations.pages.read_file import whole_file
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
-    from vdr_integrations.pages.file_limits import ImageLimits
+    from vdr_integrations.pages.images.picture_file import PictureFile
     from vdr_integrations.pages.process_limits import ProcessLimits
-    from vdr_integrations.pages.processes.child_process import ChildProcess
+    from vdr_integrations.pages.processes.child_process import ChildProcess, ProcessEndedError
     from vdr_integrations.types import PixelBudget
 
 __all__ = ["Picture"]
@@ -38,33 +38,40 @@ class Picture:
 
     Pillow works in another process, with limits. What is drawn at the size of a pixel budget is
     made smaller there.
-
-    Attributes:
-        source: Name of the picture in errors.
-        content: Its path, or its bytes.
     """
 
-    def __init__(
-        self,
-        content: Path | bytes,
-        *,
-        source: str,
-        limits: ImageLimits,
-        process_limits: ProcessLimits | None,
-    ) -> None:
-        """Open nothing yet.
+    size_pt = None
+    """A picture has pixels, and no size in points."""
+
+    def __init__(self, file: PictureFile, page_number: int = 1) -> None:
+        """Decode nothing yet.
 
         Args:
-            content: Path of a regular file, or bytes.
-            source: Name of the picture in errors.
-            limits: Largest numbers of pixels and bytes.
-            process_limits: Limits of the process that decodes it. None decodes it in this process,
-                without limits.
+            file: The file that it is in.
+            page_number: Its page in the file, 1-based.
         """
-        self.source = source
-        self.content = content
-        self._limits = limits
-        self._process_limits = process_limits
+        self._file = file
+        self._page_number = page_number
+
+    @property
+    def source(self) -> str:
+        """Name of the file in errors."""
+        return self._file.source
+
+    @property
+    def content(self) -> Path | bytes:
+        """Path of the file, or its bytes."""
+        return self._file.content
+
+    @property
+    def page_number(self) -> int:
+        """Number of the page, 1-based."""
+        return self._page_number
+
+    @property
+    def total_pages(self) -> int:
+        """Number of pages of the file."""
+        return self._file.page_count
 
     def opened(self) -> PageImage:
         """The picture at its own size.
@@ -72,10 +79,11 @@ class Picture:
         Raises:
             ImageDecodeError: Missing, damaged, not an image, or a process limit was exceeded.
             ImageTooLargeError: More pixels than ``ImageLimits`` allows.
+            PageLimitError: A page of a TIFF exceeded a process limit.
             ResourceError: This machine cannot open more files, or start a process.
         """
         lane = default_lane()
-        return PageImage(result_of(self._begin(None, lane), lane), source=self.source)
+        return PageImage(result_of(self._begin(None, lane), lane), source=str(self))
 
     def render(self, budget: PixelBudget) -> Image.Image:
         """The picture, resized to what ``budget`` asks for; errors as :meth:`opened`.
@@ -99,50 +107,66 @@ class Picture:
         lane = default_lane() if lane is None else lane
         future = self._begin(budget, lane)
         return lambda: DrawnPage(
-            PageImage(result_of(future, lane), source=self.source), page_label="1", text=""
+            PageImage(result_of(future, lane), source=str(self)),
+            page_label=str(self._page_number),
+            text="",
         )
 
+    def __str__(self) -> str:
+        """``scan.tiff page 3``; ``photo.jpg`` if the file has one page."""
+        return self.source if self._number is None else f"{self.source} page {self._number}"
+
+    @property
+    def _number(self) -> int | None:
+        """The page number that errors name; None if the file has one page."""
+        return None if self.total_pages == 1 else self._page_number
+
     def _begin(self, budget: PixelBudget | None, lane: Lane) -> Future[Image.Image]:
-        limits = self._process_limits
+        limits = self._file.process_limits
         if limits is None:
             return done_here(
                 lambda: self._decoded_here(budget),
                 shortage=lambda: ImageDecodeError(
-                    "there was not enough memory to decode it. Close other programs, or leave it "
-                    "out.",
-                    source=self.source,
+                    NOT_ENOUGH_MEMORY, source=self.source, page_number=self._number
                 ),
             )
         return shared_pool(limits).submit(
             lambda child: self._decoded_by(child, budget),
-            failure=lambda end: ImageDecodeError(
-                why_ended(end, limits, doing="decode it"), source=self.source
-            ),
+            failure=lambda end: self._too_costly(end, limits),
             lane=lane,
+            key=self._file.key,
         )
 
+    def _too_costly(self, end: ProcessEndedError, limits: ProcessLimits) -> PageError:
+        reason = why_ended(end, limits, doing="decode it")
+        if self._number is None:
+            return ImageDecodeError(reason, source=self.source)
+        return PageLimitError(reason, source=self.source, page_number=self._number)
+
     def _decoded_here(self, budget: PixelBudget | None) -> Image.Image:
-        data = self.content
-        if not isinstance(data, bytes):
-            data = whole_file(
-                data,
-                source_name=self.source,
-                max_file_bytes=self._limits.max_file_bytes,
-                error=ImageDecodeError,
-            )
-        image = decode_image(data, source=self.source, limits=self._limits)
-        page = PageImage(image, source=self.source)
-        return page.image if budget is None else page.render(budget)
+        image = self._file.decoded(self._page_number)
+        if budget is None:
+            return image
+        height, width = self._fit(budget, height=image.height, width=image.width)
+        return PageImage(image).resized(height=height, width=width)
 
     def _decoded_by(self, child: ChildProcess, budget: PixelBudget | None) -> Image.Image:
-        reply = child.open_file("open_image", self.content, source=self.source, limits=self._limits)
+        reply = self._file.decoded_by(child, self._page_number)
         with child.believed():
             width, height = int(reply["width"]), int(reply["height"])
-        check_pixels(width, height, source=self.source, limits=self._limits)
+        check_pixels(width, height, source=self.source, limits=self._file.limits)
         if budget is not None:
-            height, width = budget.fit(height=height, width=width, source=self.source)
+            height, width = self._fit(budget, height=height, width=width)
         child.make_room(height=height, width=width)
         reply = child.ask(
             {"do": "image_pixels", "height": height, "width": width}, source=self.source
         )
         return child.image(reply, height=height, width=width)
+
+    def _fit(self, budget: PixelBudget, *, height: int, width: int) -> tuple[int, int]:
+        try:
+            return budget.fit(height=height, width=width, source=self.source)
+        except PageGeometryError as problem:
+            raise PageGeometryError(
+                problem.reason, source=self.source, page_number=self._number
+            ) from None

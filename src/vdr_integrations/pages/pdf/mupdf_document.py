@@ -14,7 +14,7 @@ from vdr_integrations.errors import (
     PageGeometryError,
     PageRenderError,
 )
-from vdr_integrations.pages.file_kind import FIRST_BYTES, kind_of
+from vdr_integrations.pages.file_kind import FIRST_BYTES, NEITHER, kind_of
 from vdr_integrations.pages.pdf.damage import (
     BAD_ANNOTATIONS,
     all_damage,
@@ -43,6 +43,7 @@ __all__ = ["MupdfDocument", "is_closed"]
 
 _LONGEST_LABEL = 100
 """Characters. What is printed on a page is shorter."""
+_A_PICTURE = "it is a picture, and here only PDFs are opened. Open it with open_image(...)."
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
 
 
@@ -79,7 +80,7 @@ class MupdfDocument:
         # MuPDF would also open HTML, SVG, EPUB or an image.
         kind = kind_of(data[:FIRST_BYTES])
         if kind == "image" or not (kind == "pdf" or _OBJECT.search(data)):
-            raise _not_a_pdf(source)
+            raise DocumentOpenError(_A_PICTURE if kind == "image" else NEITHER, source=source)
         with mupdf(DocumentOpenError, source=source, doing="open") as engine:
             document = engine.open(stream=data, filetype="pdf")
             try:
@@ -263,7 +264,7 @@ def _check(
 ) -> int:
     """Unlock the document and return its number of pages."""
     if not document.is_pdf:
-        raise _not_a_pdf(source)
+        raise DocumentOpenError(NEITHER, source=source)
     if document.needs_pass:
         _unlock(document, password, source)
     page_count = document.page_count
@@ -309,14 +310,6 @@ def _loads(document: pymupdf.Document, position: int) -> bool:
             raise
         return False
     return True
-
-
-def _not_a_pdf(source: str) -> DocumentOpenError:
-    return DocumentOpenError(
-        "it is not a PDF: no %PDF- header at its start. Convert it to a PDF; "
-        "images are opened with open_image(...).",
-        source=source,
-    )
 
 
 def _close(document: pymupdf.Document) -> None:

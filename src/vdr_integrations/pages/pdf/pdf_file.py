@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import weakref
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -15,6 +14,7 @@ from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument, is_closed
 from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
 from vdr_integrations.pages.pdf.page_text import PageText
 from vdr_integrations.pages.processes.failures import why_ended
+from vdr_integrations.pages.processes.held_file import HeldFile
 from vdr_integrations.pages.processes.process_pool import (
     Lane,
     close_document,
@@ -122,10 +122,7 @@ class PdfHere:
 
 
 class PdfElsewhere:
-    """A PDF that processes with limits open when they are asked for a page; see :class:`PdfFile`.
-
-    A file is opened again by each process that needs it, and must not change meanwhile.
-    """
+    """A PDF that processes with limits open when asked for a page; see :class:`PdfFile`."""
 
     is_elsewhere = True
 
@@ -141,18 +138,20 @@ class PdfElsewhere:
         """Open, unlock and check it in a process; errors as in ``open_pdf``."""
         self.source = source
         self.limits = limits
-        self._opening = _Opening(content, source, password, limits)
+        self._held = _HeldPdf(content, source, password, limits)
         self._process_limits = process_limits
         lane = default_lane()
         future = shared_pool(process_limits).submit(
-            self._opening.first,
+            self._held.opened,
             failure=lambda end: DocumentOpenError(
                 why_ended(end, process_limits, doing="open it"), source=source
             ),
             lane=lane,
         )
-        self.sha256, self.page_count, self.is_repaired = result_of(future, lane)
-        self._close = weakref.finalize(self, _close, self._opening, process_limits)
+        self.is_repaired = result_of(future, lane)
+        self.sha256 = self._held.sha256
+        self.page_count = self._held.page_count
+        self._close = weakref.finalize(self, _close, self._held, process_limits)
         self._close.atexit = False
 
     def begin(
@@ -165,7 +164,7 @@ class PdfElsewhere:
         """Let a process do the work; see :meth:`PdfFile.begin`."""
 
         def begun(child: ChildProcess) -> Result:
-            return work(_ContentElsewhere(child, self._opening))
+            return work(_ContentElsewhere(child, self._held))
 
         def failure(end: ProcessEndedError) -> PageLimitError:
             reason = why_ended(end, self._process_limits, doing="draw it")
@@ -176,7 +175,7 @@ class PdfElsewhere:
             closed.set_exception(is_closed(self.source, page_number))
             return closed
         return shared_pool(self._process_limits).submit(
-            begun, failure=failure, lane=lane, key=self._opening.key
+            begun, failure=failure, lane=lane, key=self._held.key
         )
 
     def close(self) -> None:
@@ -188,60 +187,36 @@ _TOO_LARGE = (
     "there was not enough memory for it. Close other programs, or leave it out; with "
     "process_limits=ProcessLimits(memory_mb=...) it cannot take more than you allow."
 )
-_keys = itertools.count()
 
 
-class _Opening:
-    """All that a process needs to open a PDF. The password is in no repr and no message."""
+class _HeldPdf(HeldFile):
+    """What processes need to open a PDF, and what they said of its pages.
 
-    _MOST_OPEN = 4
+    Attributes:
+        max_text_characters: A longer text of a page is cut.
+        last_size: Size of the page that was drawn last.
+    """
 
     def __init__(
         self, content: Path | bytes, source: str, password: str | None, limits: RenderLimits
     ) -> None:
-        self.key = next(_keys)
-        self.source = source
-        self.limits = limits
-        self._content = content
-        self._password = password
-        self._sha256 = ""
+        super().__init__(
+            "open_pdf",
+            content,
+            source=source,
+            limits=limits,
+            page_limit=limits.max_pages,
+            changed=DocumentOpenError,
+            password=password,
+        )
+        self.max_text_characters = limits.max_text_characters
         self.last_size: Size | None = None
 
-    def first(self, child: ChildProcess) -> tuple[str, int, bool]:
-        """Open it: digest, number of pages, whether it was repaired."""
-        reply = self._open(child)
+    def opened(self, child: ChildProcess) -> bool:
+        """Open it for the first time; whether it was repaired."""
+        reply = self.first(child)
         with child.believed():
-            self._sha256 = str(reply["sha256"])
-            page_count = int(reply["page_count"])
-            if not 1 <= page_count <= self.limits.max_pages:
-                raise ValueError("such a document would have been refused")
-            return self._sha256, page_count, bool(reply["is_repaired"])
-
-    def ensure(self, child: ChildProcess) -> None:
-        """Open it if the process does not hold it open."""
-        if self.key in child.open_keys:
-            child.open_keys[self.key] = child.open_keys.pop(self.key)
-            return
-        if self._open(child).get("sha256") != self._sha256:
-            child.close_pdf(self.key)
-            raise DocumentOpenError(
-                "it changed while it was read; read it again.", source=self.source
-            )
-        child.begin_page()
-
-    def _open(self, child: ChildProcess) -> Message:
-        while len(child.open_keys) >= self._MOST_OPEN:
-            child.close_pdf(next(iter(child.open_keys)))
-        reply = child.open_file(
-            "open_pdf",
-            self._content,
-            source=self.source,
-            limits=self.limits,
-            key=self.key,
-            password=self._password,
-        )
-        child.open_keys[self.key] = None
-        return reply
+            return bool(reply["is_repaired"])
 
 
 class _ContentHere:
@@ -267,10 +242,10 @@ class _ContentHere:
 class _ContentElsewhere:
     """What a process says of a page. It may lie if a file has taken it over: types are checked."""
 
-    def __init__(self, child: ChildProcess, opening: _Opening) -> None:
-        opening.ensure(child)
+    def __init__(self, child: ChildProcess, held: _HeldPdf) -> None:
+        held.ensure(child)
         self._child = child
-        self._opening = opening
+        self._held = held
 
     def size(self, page_number: int) -> Size:
         reply = self._ask(page_number, ["size"])
@@ -297,14 +272,14 @@ class _ContentElsewhere:
 
     def _drawn(self, page_number: int, wanted: list[str], fit: Fit) -> tuple[Drawing, Message]:
         # Most pages are as large as the one before, and are drawn without asking how large.
-        size = self._opening.last_size or self.size(page_number)
+        size = self._held.last_size or self.size(page_number)
         reply = self._ask_for_image(page_number, wanted, fit, size)
         with self._child.believed():
             found = _size(reply)
         if found != size:
             size = found
             reply = self._ask_for_image(page_number, wanted, fit, size)
-        self._opening.last_size = size
+        self._held.last_size = size
         height, width = fit(size)
         image = self._child.image(reply, height=height, width=width)
         with self._child.believed():
@@ -317,20 +292,20 @@ class _ContentElsewhere:
 
     def _text(self, reply: Message) -> PageText:
         text, is_cut = reply["text"]
-        return PageText(str(text)[: self._opening.limits.max_text_characters], bool(is_cut))
+        return PageText(str(text)[: self._held.max_text_characters], bool(is_cut))
 
     def _ask(self, page_number: int, wanted: list[str], **options: object) -> Message:
-        opening = self._opening
+        held = self._held
         return self._child.ask(
             {
                 "do": "page",
-                "key": opening.key,
+                "key": held.key,
                 "page_number": page_number,
                 "wanted": wanted,
                 **options,
             },
-            source=opening.source,
-            characters=opening.limits.max_text_characters if "text" in wanted else 0,
+            source=held.source,
+            characters=held.max_text_characters if "text" in wanted else 0,
         )
 
 
@@ -344,5 +319,5 @@ def _label(reply: Message) -> str | None:
     return None if label is None else str(label)
 
 
-def _close(opening: _Opening, process_limits: ProcessLimits) -> None:
-    close_document(opening.key, process_limits)
+def _close(held: _HeldPdf, process_limits: ProcessLimits) -> None:
+    close_document(held.key, process_limits)

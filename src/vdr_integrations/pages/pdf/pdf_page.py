@@ -100,6 +100,11 @@ class PdfPage:
         """
         return self._size.height_pt
 
+    @property
+    def size_pt(self) -> tuple[float, float]:
+        """Width and height in points, as shown; errors as :attr:`width_pt`."""
+        return self._size.width_pt, self._size.height_pt
+
     def rendered_size(self, budget: PixelBudget) -> tuple[int, int]:
         """``(height, width)`` in pixels of the image from :meth:`render`; nothing is drawn.
 

@@ -78,7 +78,7 @@ class ChildProcess:
 
     Attributes:
         limits: Its limits.
-        open_keys: Keys of the PDFs that it holds open, the one used last at the end.
+        open_keys: Keys of the files that it holds open, the one used last at the end.
     """
 
     def __init__(self, limits: ProcessLimits, *, is_watched: bool) -> None:
@@ -213,7 +213,7 @@ class ChildProcess:
         """The answer to a request that opens a file; errors as in :meth:`ask`.
 
         Args:
-            what: "open_pdf" or "open_image".
+            what: "open_pdf", "open_tiff" or "open_image".
             content: Path of the file, or its bytes.
             source: Its name in errors.
             limits: Limits of the file.
@@ -229,14 +229,14 @@ class ChildProcess:
         }
         return self.ask(request, payload=data, source=source)
 
-    def close_pdf(self, key: int) -> None:
-        """Let it close a PDF.
+    def close_file(self, key: int) -> None:
+        """Let it close a file that it holds open.
 
         Raises:
             ProcessEndedError: It has ended.
         """
         self.open_keys.pop(key, None)
-        self.ask({"do": "close_pdf", "key": key}, source="a PDF")
+        self.ask({"do": "close_file", "key": key}, source="a file")
 
     def image(self, reply: Message, *, height: int, width: int) -> Image.Image:
         """The RGB image of this size that belongs to an answer.

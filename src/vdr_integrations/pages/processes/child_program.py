@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+    from vdr_integrations.pages.images.open_tiff import OpenTiff
     from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument
 
 __all__ = ["MEMORY_CODE", "main"]
@@ -69,7 +70,7 @@ def _pipes() -> tuple[BinaryIO, BinaryIO]:
 
 
 class _Opener:
-    """Opens files, and keeps PDFs open until it is told to close them."""
+    """Opens files, and keeps PDFs and TIFFs open until it is told to close them."""
 
     def __init__(
         self, requests: BinaryIO, pixels: SharedPixels | None, *, limits_itself: bool
@@ -77,12 +78,15 @@ class _Opener:
         self._requests = requests
         self._pixels = pixels
         self._limits_itself = limits_itself
-        self._documents: dict[int, MupdfDocument] = {}
+        self._pdfs: dict[int, MupdfDocument] = {}
+        self._tiffs: dict[int, OpenTiff] = {}
         self._image: Image.Image | None = None
         self._answers: dict[str, Callable[[Message], _Answer]] = {
             "open_pdf": self._open_pdf,
-            "close_pdf": self._close_pdf,
             "page": self._page,
+            "open_tiff": self._open_tiff,
+            "tiff_page": self._tiff_page,
+            "close_file": self._close_file,
             "open_image": self._open_image,
             "image_pixels": self._image_pixels,
         }
@@ -117,21 +121,22 @@ class _Opener:
             limits=limits,
             is_confined=self._limits_itself,
         )
-        self._documents[request["key"]] = document
+        self._pdfs[request["key"]] = document
         return {
             "sha256": document.sha256,
             "page_count": document.page_count,
             "is_repaired": document.is_repaired,
         }, None
 
-    def _close_pdf(self, request: Message) -> _Answer:
-        document = self._documents.pop(request["key"], None)
-        if document is not None:
-            document.close()
+    def _close_file(self, request: Message) -> _Answer:
+        self._tiffs.pop(request["key"], None)
+        pdf = self._pdfs.pop(request["key"], None)
+        if pdf is not None:
+            pdf.close()
         return {}, None
 
     def _page(self, request: Message) -> _Answer:
-        document = self._documents[request["key"]]
+        document = self._pdfs[request["key"]]
         number, wanted = request["page_number"], request["wanted"]
         found: Message = {}
         payload = None
@@ -149,6 +154,25 @@ class _Opener:
         if "text" in wanted:
             found["text"] = document.text(number)
         return found | {"used_bytes": address_space_bytes()}, payload
+
+    def _open_tiff(self, request: Message) -> _Answer:
+        from vdr_integrations.errors import ImageDecodeError
+        from vdr_integrations.pages.images.open_tiff import OpenTiff
+
+        limits = ImageLimits(**request["limits"])
+        tiff = OpenTiff(
+            self._file(request, limits.max_file_bytes, ImageDecodeError),
+            source=request["source"],
+            limits=limits,
+            max_pages=request["max_pages"],
+        )
+        self._tiffs[request["key"]] = tiff
+        return {"sha256": tiff.sha256, "page_count": tiff.page_count}, None
+
+    def _tiff_page(self, request: Message) -> _Answer:
+        self._image = None
+        self._image = self._tiffs[request["key"]].decoded(request["page_number"])
+        return {"width": self._image.width, "height": self._image.height}, None
 
     def _open_image(self, request: Message) -> _Answer:
         from vdr_integrations.errors import ImageDecodeError

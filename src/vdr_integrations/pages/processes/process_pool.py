@@ -134,7 +134,7 @@ class _Server:
         for key in self._pool.closed_keys(self):
             if child is not None and child.is_alive:
                 with suppress(ProcessEndedError):
-                    child.close_pdf(key)
+                    child.close_file(key)
 
 
 class ProcessPool:
@@ -179,7 +179,7 @@ class ProcessPool:
                 the first had done other work before and crashed or was short of memory.
             failure: The error that stands for the end of the process.
             lane: Whose work it is.
-            key: PDF that the work needs; a process that holds it open is preferred.
+            key: File that the work needs; a process that holds it open is preferred.
 
         Returns:
             The future result. It raises what ``work`` raises, or the error of ``failure``;
@@ -210,7 +210,7 @@ class ProcessPool:
                         server.child.stop()
 
     def close_document(self, key: int) -> None:
-        """Let processes close a PDF, when they have time.
+        """Let processes close a file, when they have time.
 
         Garbage collection calls this, in any thread and at any line: it waits for no lock.
         """
@@ -240,7 +240,7 @@ class ProcessPool:
                 server.thread.join()
 
     def give_work(self, server: _Server) -> bool:
-        """Wait until there is a job for a server, or PDFs to close; False if it shall end."""
+        """Wait until there is a job for a server, or files to close; False if it shall end."""
         until = time.monotonic() + _IDLE_S
         with self._changed:
             if server.job is not None:
@@ -263,7 +263,7 @@ class ProcessPool:
             return False
 
     def closed_keys(self, server: _Server) -> list[int]:
-        """Keys of the PDFs that a server's process shall close."""
+        """Keys of the files that a server's process shall close."""
         with self._changed:
             return self._to_close(server)
 
@@ -282,7 +282,7 @@ class ProcessPool:
                 server.child.forget()
 
     def _job_for(self, server: _Server) -> _Job[Any] | None:
-        """The first job whose PDF the server holds open; else the first for which none waits."""
+        """The first job whose file the server holds open; else the first for which none waits."""
         ready = [job for job in self._jobs if job.lane.running < job.lane.processes]
         for job in ready:
             if server.holds(job.key):
@@ -355,7 +355,7 @@ def close_pools() -> None:
 
 
 def close_document(key: int, limits: ProcessLimits) -> None:
-    """Let processes close a PDF; see :meth:`ProcessPool.close_document`."""
+    """Let processes close a file; see :meth:`ProcessPool.close_document`."""
     pool = _pools.get(limits)
     if pool is not None:
         pool.close_document(key)
