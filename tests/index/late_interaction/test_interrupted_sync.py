@@ -196,3 +196,28 @@ def test_a_file_that_was_moved_goes_on_under_its_new_name(
     sync_index(whole, shelf.encoder, [docs])
     assert contents(halves) == contents(whole)
     assert halves.unfinished.kept() == UnfinishedPages(0, 0)
+
+
+def test_two_writers_of_a_server_do_not_use_the_same_file(
+    location: Location, encoders: tuple[DenseEncoder, MultiVectorEncoder], docs: Path
+) -> None:
+    """Only a folder keeps other processes out; another process looks like another object here."""
+    if not isinstance(location, QdrantServer):
+        pytest.skip("a folder has a lock")
+    _, late = encoders
+    with (
+        LateInteractionIndex.create(location, encoder=late) as one,
+        LateInteractionIndex.open(location) as other,
+    ):
+
+        def write_too(state: SyncProgress) -> None:
+            if state.pages_encoded == 2:
+                interrupted(other, late, [docs], after=3)
+                assert one.unfinished.kept() == UnfinishedPages(1, 2)
+            if state.pages_encoded == 4:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            sync_index(one, late, [docs], batch_pages=1, on_progress=write_too)
+        report = sync_index(other, late, [docs])
+        assert (report.pages_kept, report.pages_encoded) == (4, PAGES - 4 + 1)
