@@ -44,11 +44,13 @@ def indexing_progress() -> Generator[Callable[[SyncProgress], None]]:
             progress, task = bar
             pace = pacer.pace(state)
             speed = pace.pages_per_second
+            is_over = state.documents_done == state.documents_total
             progress.update(
                 task,
                 description=one_line(Path(state.source).name)[:_NAME_CHARACTERS] or "Indexing",
                 completed=state.pages_done,
-                total=state.pages_total,
+                # A full bar would be a lie while unchanged files are being read.
+                total=state.pages_total if is_over else state.pages_total or None,
                 documents=f"{state.documents_done}/{state.documents_total}",
                 speed="" if speed is None else f"{speed:.1f} pages/s",
                 left=clock_time(pace.seconds_left),
