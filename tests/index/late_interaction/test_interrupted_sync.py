@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from platformdirs import user_cache_path
 from tests.index.documents import write_pdf
 from tests.tiny_checkpoint import write_tiny_checkpoint
 from tests.tiny_colqwen2 import write_base
@@ -221,3 +224,20 @@ def test_two_writers_of_a_server_do_not_use_the_same_file(
             sync_index(one, late, [docs], batch_pages=1, on_progress=write_too)
         report = sync_index(other, late, [docs])
         assert (report.pages_kept, report.pages_encoded) == (4, PAGES - 4 + 1)
+
+
+def test_what_nobody_goes_on_with_does_not_stay_in_the_cache_for_ever(
+    location: Location, encoders: tuple[DenseEncoder, MultiVectorEncoder], docs: Path
+) -> None:
+    if not isinstance(location, QdrantServer):
+        pytest.skip("a folder keeps pages itself")
+    cache = user_cache_path("vdr-integrations") / "unfinished"
+    old, new = cache / "deleted-index" / "a.pages", cache / "deleted-index" / "b.pages"
+    old.parent.mkdir(parents=True)
+    for file in (old, new):
+        file.write_bytes(b"pages")
+    then = time.time() - 31 * 86_400
+    os.utime(old, (then, then))
+    with LateInteractionIndex.create(location, encoder=encoders[1]) as index:
+        sync_index(index, encoders[1], [docs / "b.pdf"])
+    assert [one.name for one in cache.rglob("*.pages")] == ["b.pages"]
