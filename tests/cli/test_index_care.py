@@ -90,6 +90,7 @@ def test_info_says_what_an_index_was_made_with(
         "recall": None,
         "pages": 6,
         "skipped_pages": 1,
+        "unfinished": {"documents": 0, "pages": 0},
         "bytes": sum(file.stat().st_size for file in (original / "ix").iterdir()),
         "documents": 4,
     }
@@ -225,7 +226,14 @@ def test_verify_finds_a_fresh_index_whole(
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout == "intact: 4 documents, 6 pages, 0 files changed or gone\n"
     found = shown(vdr("verify", "--index", menus / "ix", "--json"))
-    assert found == {"ok": True, "documents": 2, "pages": 2, "problems": [], "files": []}
+    assert found == {
+        "ok": True,
+        "documents": 2,
+        "pages": 2,
+        "problems": [],
+        "files": [],
+        "unfinished": {"documents": 0, "pages": 0},
+    }
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")

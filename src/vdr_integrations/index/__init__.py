@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         SyncWarning,
     )
     from vdr_integrations.index.sync.synchronise import sync_index
+    from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedPages
 
 __all__ = [
     "Compression",
@@ -45,6 +46,7 @@ __all__ = [
     "SyncProgress",
     "SyncReport",
     "SyncWarning",
+    "UnfinishedPages",
     "maxsim_score",
     "maxsim_scores",
     "open_index",
@@ -68,6 +70,7 @@ _HOMES = {
     "SyncProgress": "sync.sync_report",
     "SyncReport": "sync.sync_report",
     "SyncWarning": "sync.sync_report",
+    "UnfinishedPages": "unfinished.unfinished_documents",
     "maxsim_score": "scoring.maxsim",
     "maxsim_scores": "scoring.maxsim",
     "open_index": "opening",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.records import DocumentRecord
     from vdr_integrations.index.stored_page import StoredPage
 
-__all__ = ["copy_document"]
+__all__ = ["copy_document", "prepared_page"]
 
 _PAGES_AT_ONCE = 32
 """Pages in memory at a time: 13 MB of 768 token vectors of 128 numbers each."""
@@ -42,14 +42,15 @@ def copy_document(engine: Engine, source: str, document: DocumentRecord) -> None
     try:
         for start in range(0, len(ids), _PAGES_AT_ONCE):
             for page in engine.pages(ids[start : start + _PAGES_AT_ONCE], vectors=True):
-                sink.write(_prepared(page))
+                sink.write(prepared_page(page))
         sink.commit(document)
     except BaseException:
         sink.discard()
         raise
 
 
-def _prepared(page: StoredPage) -> PreparedPage:
+def prepared_page(page: StoredPage) -> PreparedPage:
+    """A stored page, ready to be stored again; its vectors must have been read."""
     record = PageRecord(
         page_number=page.page_number,
         page_label=page.page_label,

@@ -122,10 +122,24 @@ class Engine(ABC):
     Attributes:
         settings: What the index was made with.
         path: The folder, or the server and collection as text.
+        keeps_processes_out: Whether :meth:`writing` also keeps out other processes.
     """
 
     settings: Settings
     path: Path | str
+    keeps_processes_out: bool
+
+    @property
+    @abstractmethod
+    def index_id(self) -> str:
+        """Random id of the index; a deleted and newly made index has another one."""
+        ...
+
+    @property
+    @abstractmethod
+    def unfinished_folder(self) -> Path:
+        """Where pages of unfinished documents are kept; it may not exist."""
+        ...
 
     @property
     @abstractmethod

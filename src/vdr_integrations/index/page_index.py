@@ -15,6 +15,7 @@ from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.staged_document import StagedDocument
+from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedDocuments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -61,6 +62,8 @@ class PageIndex(ABC):
             None if there are no such vectors.
         compression: How token vectors are stored.
         prompts: The encoder's prompts by name.
+        unfinished: Pages that ``sync_index`` keeps of documents that are not complete yet.
+            ``unfinished.kept()`` counts them.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -76,6 +79,7 @@ class PageIndex(ABC):
         )
         self.compression: Compression = self._settings.compression
         self.prompts: dict[str, str] = self._settings.prompts
+        self.unfinished = UnfinishedDocuments(engine)
         self._is_closed = False
 
     @property
@@ -279,10 +283,15 @@ class PageIndex(ABC):
     def remove_document(self, source: str) -> bool:
         """Remove a document with all its pages; False if it does not exist.
 
+        Pages that are kept of an unfinished version are removed too.
+
         Raises:
             IndexLockedError: Another writer was still at work after ``wait_s``.
         """
-        return self._engine.remove_document(utf8("source", source))
+        name = utf8("source", source)
+        with self.writing():
+            self.unfinished.forget(name)
+            return self._engine.remove_document(name)
 
     def remove_pages(self, page_ids: Sequence[str]) -> int:
         """Remove pages, and a document together with its last page; unknown ids are ignored.
@@ -307,21 +316,33 @@ class PageIndex(ABC):
     def clean_up(self) -> int:
         """Delete what a killed writer left; on a server, no other writer may be at work.
 
+        Pages with which ``sync_index`` can go on are kept, see ``docs/late-interaction.md``.
+
         Returns:
             Number of deleted pages that belonged to no document; always 0 in a folder.
         """
         with self.writing():
+            self._tidy_unfinished()
             return self._engine.clean_up()
 
     def optimize(self) -> None:
         """Free the space of removed pages; readers can go on meanwhile.
+
+        Pages of unfinished documents are removed if no run can go on with them.
 
         Raises:
             IndexLockedError: Another writer was still at work after ``wait_s``.
             IndexStoreError: The disk has no room for the copy; nothing is lost.
         """
         with self.writing():
+            self._tidy_unfinished()
             self._engine.optimize()
+
+    def _tidy_unfinished(self) -> None:
+        def committed() -> dict[str, str]:
+            return {one.source: one.file.sha256 for one in self.documents(skip_altered=True)}
+
+        self.unfinished.tidy(committed)
 
     def check_files(self) -> Iterator[str]:
         """Problems of the index that are not part of one document, one sentence each."""

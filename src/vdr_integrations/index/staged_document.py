@@ -88,7 +88,7 @@ class StagedDocument:
         *,
         dense: NDArray[np.float32] | None = None,
         metadata: Mapping[str, Any] | None = None,
-    ) -> None:
+    ) -> PreparedPage:
         """Add a page.
 
         Args:
@@ -97,6 +97,9 @@ class StagedDocument:
                 float32 (dimension,) of length 1.
             dense: float32 (dense dimension,) of length 1, if the index stores both.
             metadata: Metadata of this page; it wins over that of the document if both have a key.
+
+        Returns:
+            The page as the engine got it.
 
         Raises:
             OptionError: A page number below 1 or given twice, or a wrong shape or dtype.
@@ -128,8 +131,18 @@ class StagedDocument:
             bias=float(page.bias),
             warnings=tuple(map(clean_text, page.warnings)),
         )
-        self._sink.write(PreparedPage(kept, {**self._metadata, **own}, tokens, dense))
-        self._pages[number] = kept.warnings
+        prepared = PreparedPage(kept, {**self._metadata, **own}, tokens, dense)
+        self.add_prepared(prepared)
+        return prepared
+
+    def add_prepared(self, page: PreparedPage) -> None:
+        """Add a page that :meth:`add` returned for the same document, in this process or another.
+
+        Raises:
+            IndexStoreError: The file system or the server refuses.
+        """
+        self._sink.write(page)
+        self._pages[page.record.page_number] = page.record.warnings
 
     def commit(self, document: DocumentRecord) -> None:
         """Replace the document with the same source by this one; return when that is durable.

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from vdr_integrations.errors import DocumentOpenError
-from vdr_integrations.index.records import NO_FILE
-from vdr_integrations.index.sync.changed_files import (
-    UnreadableFileError,
-    read_file_state,
-    surely_unchanged,
-)
+from vdr_integrations.index.sync.changed_files import what_became_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from vdr_integrations.index.page_index import PageIndex
-    from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedPages
 
 __all__ = ["ChangedFile", "Verification", "verify_index"]
 
@@ -45,12 +38,15 @@ class Verification:
         pages: Number of pages that are as they were written.
         problems: What is damaged, one sentence each; empty for an intact index.
         files: Files that changed since they were indexed; this is not damage of the index.
+        unfinished: Pages that are kept of documents that are not in the index yet. Only intact ones
+            count; ``sync_index`` encodes the others again.
     """
 
     documents: int
     pages: int
     problems: tuple[str, ...]
     files: tuple[ChangedFile, ...]
+    unfinished: UnfinishedPages
 
 
 def verify_index(
@@ -79,23 +75,8 @@ def verify_index(
         right, wrong = index.check_document(document.source)
         pages += right
         problems += wrong
-        state = _file_state(document)
+        state = what_became_of(document.source, document.file)
         if state is not None:
             files.append(ChangedFile(document.source, state))
-    return Verification(len(documents), pages, tuple(problems), tuple(files))
-
-
-def _file_state(document: DocumentRecord) -> Literal["changed", "gone", "unreadable"] | None:
-    path, known = Path(document.source), document.file
-    if known.sha256 == NO_FILE.sha256 or not path.is_absolute():
-        return None
-    try:
-        if surely_unchanged(path, known) or read_file_state(path).sha256 == known.sha256:
-            return None
-    except (FileNotFoundError, NotADirectoryError):
-        return "gone"
-    except (OSError, UnreadableFileError):
-        return "unreadable"
-    except DocumentOpenError:
-        return "changed"  # into a folder, a device, or something too large
-    return "changed"
+    kept = index.unfinished.kept(read_all=True)
+    return Verification(len(documents), pages, tuple(problems), tuple(files), kept)

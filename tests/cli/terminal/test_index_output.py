@@ -84,6 +84,7 @@ def test_json_names_what_was_done_and_what_failed(
         "missing": [],
         "warnings": [],
         "pages_encoded": 2,
+        "pages_kept": 0,
     }
 
 

@@ -23,9 +23,13 @@ ENGINES = ["folder", "client", *(["server"] if "QDRANT_URL" in os.environ else [
 
 @pytest.fixture(params=ENGINES)
 def location(
-    request: pytest.FixtureRequest, tmp_path: Path, _no_network: None
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    _no_network: None,
 ) -> Iterator[Location]:
     """A folder, the in-process engine of the client, and the server of QDRANT_URL, if it is set."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     if request.param == "folder":
         yield tmp_path / "index"
     elif request.param == "client":

@@ -254,10 +254,13 @@ def test_an_index_with_two_pixel_budgets_is_refused(
 
 def test_a_page_of_which_one_vector_is_unusable_is_left_out(
     recalling: LateInteractionIndex,
-    pair: PairedEncoder,
+    multi_vector: MultiVectorEncoder,
+    dense: DenseEncoder,
     docs: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    three = DenseEncoder.load(dense.name, max_visual_tokens=16, batch_visual_tokens=3 * 16)
+    pair = PairedEncoder(dense=three, multi_vector=multi_vector)
     finish = pair.dense.finish
     batches: list[int] = []
 

@@ -15,7 +15,7 @@ from tests.index.other_writer import writing_elsewhere
 from tests.machine import end_processes_at_once, files_left
 from tests.pdfs import count_loads, hang_on_page
 
-from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations import DenseEncoder, load_encoder, open_pdf
 from vdr_integrations.errors import (
     DocumentOpenError,
     DocumentPasswordError,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vdr_integrations import DenseEncoder
     from vdr_integrations.index.records import FileState
     from vdr_integrations.pages import PdfDocument
     from vdr_integrations.types import PageInput
@@ -380,8 +379,12 @@ def test_an_encrypted_pdf_needs_its_password_only_when_it_is_encoded(
 
 
 def test_small_documents_share_batches_and_long_ones_are_split(
-    index: DenseIndex, encoder: DenseEncoder, counter: PageCounter, tmp_path: Path
+    index: DenseIndex, tiny_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    encoder = DenseEncoder.load(
+        str(tiny_checkpoint), max_visual_tokens=16, dimension=32, batch_visual_tokens=3 * 16
+    )
+    counter = PageCounter(encoder, monkeypatch)
     for name in "abc":
         write_pdf(tmp_path / "docs" / f"{name}.pdf", [name])
     write_pdf(tmp_path / "docs" / "d.pdf", ["d1", "d2", "d3", "d4"])

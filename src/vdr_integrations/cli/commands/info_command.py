@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -33,6 +34,7 @@ def info_command(
     """Show how an index was made and what it holds. The model is not loaded."""
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
+        from vdr_integrations.index import UnfinishedPages
 
         with opened_index(index) as opened:
             found = _facts(opened, index)
@@ -43,6 +45,8 @@ def info_command(
             return
         found["documents"] = len(listed)
         found["bytes"] = bytes_in_words(found["bytes"])
+        kept = UnfinishedPages(**found["unfinished"])
+        found["unfinished"] = str(kept) if kept.pages else None
         say_facts(found)
         for one in listed if documents else ():
             skipped = f", {one['skipped']} not indexed" if one["skipped"] else ""
@@ -67,6 +71,7 @@ def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
         "recall": None if dense or not index.dense_manifest else index.dense_manifest.model,
         "pages": index.count_pages(),
         "skipped_pages": sum(len(one.skipped) for one in documents),
+        "unfinished": asdict(index.unfinished.kept()),
         "bytes": sum(_disk_bytes(file) for file in folder.rglob("*") if file.is_file()),
         "documents": [
             {"source": one.source, "total_pages": one.total_pages, "skipped": len(one.skipped)}

@@ -29,4 +29,4 @@ def optimize_command(
 
 
 def _bytes(folder: IndexOption) -> int:
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

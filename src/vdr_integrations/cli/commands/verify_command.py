@@ -45,6 +45,8 @@ def verify_command(
             f"{state}: {found.documents} documents, {found.pages} pages, "
             f"{len(found.files)} files changed or gone\n"
         )
+        if found.unfinished.pages:
+            sys.stdout.write(f"{found.unfinished}; vdr index goes on behind them\n")
     if found.problems:
         raise typer.Exit(ExitCode.ERROR)
     if found.files:
@@ -53,6 +55,7 @@ def verify_command(
 
 def _verified(path: Path) -> Verification:
     from vdr_integrations.cli.options.indexes import opened_index
+    from vdr_integrations.index import UnfinishedPages
     from vdr_integrations.index.verify import Verification, verify_index
 
     try:
@@ -61,4 +64,4 @@ def _verified(path: Path) -> Verification:
             on_document(found.documents, found.documents)
             return found
     except IndexFormatError as error:
-        return Verification(0, 0, (str(error),), ())
+        return Verification(0, 0, (str(error),), (), UnfinishedPages(0, 0))

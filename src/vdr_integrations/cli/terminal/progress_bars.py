@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.cli.terminal.time_left import Pacer, clock_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -29,24 +30,30 @@ def notice(message: str) -> None:
 
 @contextmanager
 def indexing_progress() -> Generator[Callable[[SyncProgress], None]]:
-    """A bar on stderr: documents done, pages per second, and the time left, by documents.
+    """A bar on stderr: pages and documents done, pages per second, and the time left, by pages.
 
     Nothing is shown if stderr is not a terminal.
     """
-    with _bar("Indexing", "documents, {task.fields[pages]} pages", "{task.fields[speed]}") as bar:
+    pacer = Pacer()
+    counted = ("pages, {task.fields[documents]} documents", "{task.fields[speed]}")
+    with _bar("Indexing", *counted) as bar:
 
         def advance(state: SyncProgress) -> None:
             if bar is None:
                 return
             progress, task = bar
-            name = one_line(Path(state.source).name)[:_NAME_CHARACTERS]
+            pace = pacer.pace(state)
+            speed = pace.pages_per_second
+            is_over = state.documents_done == state.documents_total
             progress.update(
                 task,
-                description=name or "Indexing",
-                completed=state.documents_done,
-                total=state.documents_total,
-                pages=state.pages_encoded,
-                speed=_speed(state.pages_encoded, progress.tasks[task].elapsed),
+                description=one_line(Path(state.source).name)[:_NAME_CHARACTERS] or "Indexing",
+                completed=state.pages_done,
+                # A full bar would be a lie while unchanged files are being read.
+                total=state.pages_total if is_over else state.pages_total or None,
+                documents=f"{state.documents_done}/{state.documents_total}",
+                speed="" if speed is None else f"{speed:.1f} pages/s",
+                left=clock_time(pace.seconds_left),
             )
 
         yield advance
@@ -63,7 +70,8 @@ def verifying_progress() -> Generator[Callable[[int, int], None]]:
         def advance(done: int, documents: int) -> None:
             if bar is not None:
                 progress, task = bar
-                progress.update(task, completed=done, total=documents)
+                left = progress.tasks[task].time_remaining
+                progress.update(task, completed=done, total=documents, left=clock_time(left))
 
         yield advance
 
@@ -80,7 +88,6 @@ def _bar(doing: str, *counted: str) -> Generator[tuple[Progress, TaskID] | None]
         Progress,
         TextColumn,
         TimeElapsedColumn,
-        TimeRemainingColumn,
     )
 
     columns = (
@@ -89,12 +96,9 @@ def _bar(doing: str, *counted: str) -> Generator[tuple[Progress, TaskID] | None]
         MofNCompleteColumn(),
         *(TextColumn(text, markup=False) for text in counted),
         TimeElapsedColumn(),
-        TextColumn("left", markup=False),
-        TimeRemainingColumn(),
+        TextColumn("left {task.fields[left]}", markup=False),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        yield progress, progress.add_task(doing, total=None, pages=0, speed="")
-
-
-def _speed(pages: int, elapsed_s: float | None) -> str:
-    return f"{pages / elapsed_s:.1f} pages/s" if pages and elapsed_s else ""
+        left = clock_time(None)
+        task = progress.add_task(doing, total=None, documents="", speed="", left=left)
+        yield progress, task

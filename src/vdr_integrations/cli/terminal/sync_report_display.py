@@ -73,10 +73,11 @@ def show_report(report: SyncReport) -> None:
     """The summary of an indexing run, as one line on stdout."""
     missing = f", {len(report.missing)} missing" if report.missing else ""
     failures = f", {len(report.failed)} failed" if report.failed else ""
+    kept = f", {report.pages_kept} kept from an interrupted run" if report.pages_kept else ""
     sys.stdout.write(
         f"{len(report.added)} added, {len(report.changed)} changed, "
         f"{len(report.unchanged)} unchanged, {len(report.removed)} removed{missing}{failures}; "
-        f"{report.pages_encoded} pages encoded\n"
+        f"{report.pages_encoded} pages encoded{kept}\n"
     )
 
 
@@ -94,5 +95,6 @@ def show_report_as_json(report: SyncReport) -> None:
         ],
         "warnings": [asdict(one) for one in report.warnings],
         "pages_encoded": report.pages_encoded,
+        "pages_kept": report.pages_kept,
     }
     say_json(found)

@@ -10,6 +10,7 @@ from vdr_integrations.index.engine import Engine
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.checking import check_document, check_files
 from vdr_integrations.index.folder.database import create_database
+from vdr_integrations.index.folder.file_format import UNFINISHED_NAME
 from vdr_integrations.index.folder.manifest_row import ManifestRow
 from vdr_integrations.index.folder.reader import FolderReader
 from vdr_integrations.index.folder.tidying import optimize
@@ -27,6 +28,8 @@ __all__ = ["FolderEngine"]
 
 class FolderEngine(Engine):
     """Any number of processes and threads read while one writes; see ``Engine``."""
+
+    keeps_processes_out = True
 
     def __init__(self, folder: Path, *, wait_s: float) -> None:
         """Open the index of a folder.
@@ -52,6 +55,16 @@ class FolderEngine(Engine):
         row = ManifestRow(secrets.token_hex(16), 0, settings)
         create_database(folder, manifest=row.columns())
         return cls(folder, wait_s=wait_s)
+
+    @property
+    def index_id(self) -> str:
+        """See ``Engine``."""
+        return self.reads.index_id()
+
+    @property
+    def unfinished_folder(self) -> Path:
+        """See ``Engine``."""
+        return self._folder / UNFINISHED_NAME
 
     @property
     def reads(self) -> FolderReader:

@@ -26,6 +26,11 @@ The folder of an index holds these files:
 ``writer.lock`` and ``writer.json``
     The lock of the one process that writes, and its pid and host as JSON, which error messages
     show to others. ``writer_lock.py`` writes both; ``writer.lock`` may stay when nobody writes.
+``unfinished/``
+    Pages of documents that are not committed yet, one file each. They are no part of the index:
+    readers do not need them, and the writer that commits a document deletes its file. If it was
+    killed before, the next writer goes on behind these pages. ``index/unfinished`` writes them, and
+    ``unfinished/frames.py`` describes the bytes.
 
 Names are random (:func:`new_file_name`), so a new file never takes the place of one that a reader
 uses. A writer deletes files with :data:`FILE_SUFFIXES` that the manifest does not name.
@@ -52,6 +57,7 @@ __all__ = [
     "JOURNAL_NAME",
     "LOCK_NAME",
     "TABLES",
+    "UNFINISHED_NAME",
     "UNFINISHED_PREFIXES",
     "FileKind",
     "VectorKind",
@@ -65,6 +71,7 @@ DATABASE_NAME = "index.sqlite3"
 JOURNAL_NAME = f"{DATABASE_NAME}-journal"
 LOCK_NAME = "writer.lock"
 HOLDER_NAME = "writer.json"
+UNFINISHED_NAME = "unfinished"
 
 UNFINISHED_PREFIXES = (DATABASE_NAME, "writer.")
 """The beginnings of the names of all files that a process leaves if it is killed while it makes a

@@ -97,6 +97,11 @@ class FolderReader:
         self._snapshot = found
         return found
 
+    def index_id(self) -> str:
+        """Id of the index as it is now."""
+        with reading(self.folder) as connection:
+            return ManifestRow.read(connection, self.folder).index_id
+
     def layout(self) -> Layout:
         """The files as they are committed now."""
         with reading(self.folder) as connection:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from platformdirs import user_cache_path
+
+from vdr_integrations.encoders.checkpoints.digests import digest_of
 from vdr_integrations.index.engine import Engine
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.checking import check_document, check_files
@@ -33,6 +36,8 @@ class ServerEngine(Engine):
     8-bit numbers with one scale per token; ``int8`` vectors are rounded that way and stored as
     float32, which saves no space here.
     """
+
+    keeps_processes_out = False
 
     def __init__(self, calls: ServerCalls, index: OpenIndex) -> None:
         """Use :meth:`create` or :meth:`open`."""
@@ -93,6 +98,17 @@ class ServerEngine(Engine):
         except BaseException:
             calls.close()
             raise
+
+    @property
+    def index_id(self) -> str:
+        """See ``Engine``."""
+        return self._index.index_id
+
+    @property
+    def unfinished_folder(self) -> Path:
+        """See ``Engine``: in the cache folder of the user, because a server keeps no such files."""
+        place = digest_of([str(self.path), self.index_id])
+        return user_cache_path("vdr-integrations") / "unfinished" / place[:32]
 
     @property
     def reads(self) -> ServerReader:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal
 
 from vdr_integrations.errors import DocumentOpenError
-from vdr_integrations.index.records import FileState
+from vdr_integrations.index.records import NO_FILE, FileState
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
 from vdr_integrations.pages.read_file import open_regular
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-__all__ = ["UnreadableFileError", "read_file_state", "surely_unchanged"]
+__all__ = ["UnreadableFileError", "read_file_state", "surely_unchanged", "what_became_of"]
 
 _RACE_NS = 2_000_000_000
 """Two writes within one tick of the file system's clock share a modification time; FAT's tick,
@@ -71,3 +69,22 @@ def surely_unchanged(path: Path, known: FileState) -> bool:
         # Another file may have been moved to its place; Windows keeps the time of creation there.
         and (os.name == "nt" or status.st_ctime_ns + _RACE_NS < known.checked_ns)
     )
+
+
+def what_became_of(
+    source: str, known: FileState
+) -> Literal["changed", "gone", "unreadable"] | None:
+    """What happened to a file; None if it has the same content, or was never a file."""
+    path = Path(source)
+    if known.sha256 == NO_FILE.sha256 or not path.is_absolute():
+        return None
+    try:
+        if surely_unchanged(path, known) or read_file_state(path).sha256 == known.sha256:
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        return "gone"
+    except (OSError, UnreadableFileError):
+        return "unreadable"
+    except DocumentOpenError:
+        return "changed"  # into a folder, a device, or something too large
+    return "changed"

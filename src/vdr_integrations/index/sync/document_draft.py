@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from vdr_integrations.index.staged_document import StagedDocument
+    from vdr_integrations.index.staged_document import PreparedPage, StagedDocument
     from vdr_integrations.index.sync.page_encoding import EncodedPage
+    from vdr_integrations.index.unfinished.unfinished_documents import Keeper, UnfinishedDocuments
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.process_limits import ProcessLimits
     from vdr_integrations.pages.processes.process_pool import Lane
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Draft"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Draft:
     """What is known about a document while its pages are drawn and encoded.
 
@@ -39,6 +40,10 @@ class Draft:
         warnings: Warnings of the pages that were written to the sink, by page number.
         encoded: Numbers of the pages that were written to the sink.
         records: Records of pages that were drawn and are not encoded yet, by page number.
+        unkept: Pages that were written to the sink, and are not kept for the next run yet.
+        pages_kept: Number of pages that an earlier run had kept.
+        keeper: Keeps pages for the next run; None before the document is open, and after its file
+            has changed.
         is_rendered: Whether all pages were handed out for drawing.
         is_withdrawn: Whether the document turned out to be unusable.
     """
@@ -54,13 +59,21 @@ class Draft:
     warnings: dict[int, tuple[str, ...]] = field(default_factory=dict[int, tuple[str, ...]])
     encoded: set[int] = field(default_factory=set[int])
     records: dict[int, PageRecord] = field(default_factory=dict[int, PageRecord])
+    unkept: list[PreparedPage] = field(default_factory=list["PreparedPage"])
+    pages_kept: int = 0
+    keeper: Keeper | None = None
     is_rendered: bool = False
     is_withdrawn: bool = False
 
     @property
+    def pages_done(self) -> int:
+        """Number of pages that are encoded or have an error."""
+        return len(self.encoded) + len(self.errors)
+
+    @property
     def is_complete(self) -> bool:
         """Whether each page is encoded or has an error."""
-        return self.is_rendered and len(self.encoded) + len(self.errors) == self.total_pages
+        return self.is_rendered and self.pages_done == self.total_pages
 
     def render(
         self,
@@ -68,8 +81,11 @@ class Draft:
         *,
         password: str | None,
         lane: Lane,
+        unfinished: UnfinishedDocuments,
     ) -> Iterator[tuple[int, Callable[[], DrawnPage]]]:
         """Page numbers, each with a function that returns the page or raises PageError.
+
+        Pages that an earlier run has kept are written to the sink, and not drawn again.
 
         Raises:
             PageError: The document as a whole is unusable.
@@ -78,8 +94,10 @@ class Draft:
             self.path, name=self.source, password=password, process_limits=self.process_limits
         ) as pages:
             self.total_pages = len(pages)
+            self._go_on(unfinished, budget)
             for page_number, page in enumerate(pages, start=1):
-                yield page_number, page.begin(budget, lane=lane)
+                if page_number not in self.encoded:
+                    yield page_number, page.begin(budget, lane=lane)
         self.is_rendered = True
 
     def receive(self, page_number: int, drawn: Callable[[], DrawnPage]) -> PageImage | None:
@@ -100,10 +118,21 @@ class Draft:
 
     def take(self, page_number: int, page: EncodedPage) -> None:
         """Write an encoded page to the sink."""
-        record = self.records.pop(page_number)
-        self.sink.add(replace(record, grid=page.grid), page.vectors, dense=page.dense)
+        record = replace(self.records.pop(page_number), grid=page.grid)
+        self.unkept.append(self.sink.add(record, page.vectors, dense=page.dense))
         self.warnings[page_number] = record.warnings
         self.encoded.add(page_number)
+
+    def keep_pages(self) -> None:
+        """Keep the newest pages for the next run, unless the document is complete now."""
+        pages, self.unkept = self.unkept, []
+        if self.keeper is None or self.pages_done == self.total_pages or not pages:
+            return
+        if self._is_file_the_same():
+            self.keeper.keep(pages)
+        else:  # its pages may be those of two versions
+            self.keeper.remove()
+            self.keeper = None
 
     def commit(self) -> None:
         """Commit the completely encoded document to the index."""
@@ -117,6 +146,28 @@ class Draft:
             ),
         )
         self.sink.commit(document)
+        if self.keeper is not None:
+            self.keeper.remove()
+
+    def _go_on(self, unfinished: UnfinishedDocuments, budget: PixelBudget) -> None:
+        """Write the pages to the sink that an earlier run has kept."""
+        self.keeper = unfinished.keeper(
+            self.source, self.file, total_pages=self.total_pages, drawn_for=budget
+        )
+        for page in self.keeper.pages():
+            number = page.record.page_number
+            self.sink.add_prepared(page)
+            self.warnings[number] = page.record.warnings
+            self.encoded.add(number)
+        self.pages_kept = len(self.encoded)
+
+    def _is_file_the_same(self) -> bool:
+        """Whether the file looks as it did when its bytes were read."""
+        try:
+            status = self.path.stat()
+        except OSError:
+            return False
+        return (status.st_size, status.st_mtime_ns) == (self.file.size_bytes, self.file.modified_ns)
 
 
 def _skipped(number: int, error: PageError, limits: ProcessLimits | None) -> SkippedPage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -14,33 +15,69 @@ if TYPE_CHECKING:
     from vdr_integrations.index.sync.page_encoding import PageEncoding
     from vdr_integrations.types import PageImage
 
-__all__ = ["PageBatches"]
+    Waiting = tuple[Draft, int, PageImage]
+
+__all__ = ["PageBatches", "pages_at_once"]
+
+_BATCH_S = 2.0
+"""A killed run loses the pages that it was encoding: about so many seconds of work."""
+
+
+def pages_at_once(seconds_per_page: float | None, *, full_batch: int, most: int) -> int:
+    """How many pages to encode before they are kept: a few seconds of work, in full batches.
+
+    Args:
+        seconds_per_page: What the last pages took; None before the first ones.
+        full_batch: How many pages the encoder accepts in one batch; fewer would waste time.
+        most: How many pages may be in memory.
+    """
+    if seconds_per_page is None:
+        return min(full_batch, most)
+    batches = int(_BATCH_S / max(full_batch * seconds_per_page, 1e-9))
+    return min(full_batch * max(batches, 1), most)
 
 
 class PageBatches:
     """Collects pages across documents, so that a thousand one-page files make full batches.
 
-    At most ``batch_pages`` page images are held at a time, for documents of any size.
+    At most ``batch_pages`` page images are held at a time, for documents of any size. After each
+    batch, the pages of documents that are not complete yet are kept for the next run.
 
     Attributes:
         pages_encoded: Number of pages that were encoded.
+        documents_opened: Number of documents whose pages were counted.
     """
 
     def __init__(self, encoding: PageEncoding, *, batch_pages: int) -> None:
         self._encoding = encoding
-        self._batch_pages = batch_pages
-        self._waiting: list[tuple[Draft, int, PageImage]] = []
+        self._most = batch_pages
+        self._at_once = pages_at_once(None, full_batch=encoding.full_batch, most=batch_pages)
+        self._waiting: list[Waiting] = []
         self._drafts: deque[Draft] = deque()
+        self._pages_of_ended = 0
         self.pages_encoded = 0
+        self.documents_opened = 0
+
+    @property
+    def pages_done(self) -> int:
+        """Pages that are encoded, were kept by an earlier run, or cannot be encoded."""
+        return self._pages_of_ended + sum(draft.pages_done for draft in self._drafts)
+
+    @property
+    def pages_opened(self) -> int:
+        """Pages of all documents that were opened."""
+        return self._pages_of_ended + sum(draft.total_pages for draft in self._drafts)
 
     def begin(self, draft: Draft) -> None:
         """Begin a document; its pages follow."""
         self._drafts.append(draft)
+        self.documents_opened += 1
 
     def withdraw(self, draft: Draft) -> None:
         """Drop a document that turned out to be unusable."""
         draft.is_withdrawn = True
         self._drafts.remove(draft)
+        self._pages_of_ended += draft.pages_done
         self._waiting = [entry for entry in self._waiting if entry[0] is not draft]
         draft.sink.discard()
 
@@ -52,11 +89,11 @@ class PageBatches:
     def add(self, draft: Draft, page_number: int, image: PageImage) -> None:
         """Add a page; a full batch is encoded immediately."""
         self._waiting.append((draft, page_number, image))
-        if len(self._waiting) >= self._batch_pages:
+        if len(self._waiting) >= self._at_once:
             self.encode()
 
     def encode(self) -> None:
-        """Encode the waiting pages.
+        """Encode the waiting pages, and keep those of incomplete documents for the next run.
 
         A page without a usable vector is recorded as an error of its draft; the others are encoded.
 
@@ -66,6 +103,19 @@ class PageBatches:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return
+        began = time.monotonic()
+        try:
+            self._encode(waiting)
+        finally:
+            for draft in dict.fromkeys(draft for draft, _, _ in waiting):
+                draft.keep_pages()
+        self._at_once = pages_at_once(
+            (time.monotonic() - began) / len(waiting),
+            full_batch=self._encoding.full_batch,
+            most=self._most,
+        )
+
+    def _encode(self, waiting: list[Waiting]) -> None:
         try:
             pages = self._encoding.encode([image for _, _, image in waiting])
         except (InvalidVectorError, DeviceMemoryError) as error:
@@ -76,8 +126,7 @@ class PageBatches:
                 draft.errors[page_number] = failure
                 return
             for entry in waiting:
-                self._waiting = [entry]
-                self.encode()
+                self._encode([entry])
             return
         for (draft, page_number, _), page in zip(waiting, pages, strict=True):
             draft.take(page_number, page)
@@ -86,4 +135,6 @@ class PageBatches:
     def finished(self) -> Iterator[Draft]:
         """Complete documents, in the order in which they were begun."""
         while self._drafts and self._drafts[0].is_complete:
-            yield self._drafts.popleft()
+            draft = self._drafts.popleft()
+            self._pages_of_ended += draft.pages_done
+            yield draft

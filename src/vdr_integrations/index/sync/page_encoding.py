@@ -67,6 +67,13 @@ class PageEncoding:
             )
             self.pixel_budget = replace(self.pixel_budget, min_visual_tokens=least)
 
+    @property
+    def full_batch(self) -> int:
+        """How many of the largest pages the encoder accepts in one batch, at least 1."""
+        both = [self._encoder] if self._pair is None else [self._encoder, self._pair.dense]
+        tokens = max(encoder.batch_visual_tokens for encoder in both)
+        return max(math.ceil(tokens / self.pixel_budget.max_visual_tokens), 1)
+
     def batch_pages(self, asked: int | None) -> int:
         """How many pages are encoded at once, and held in memory.
 
@@ -79,10 +86,7 @@ class PageEncoding:
         """
         if asked is not None and asked < 1:
             raise OptionError(f"batch_pages must be at least 1, found {asked}.")
-        both = [self._encoder] if self._pair is None else [self._encoder, self._pair.dense]
-        tokens = max(encoder.batch_visual_tokens for encoder in both)
-        in_a_batch = math.ceil(tokens / self.pixel_budget.max_visual_tokens)
-        return max(in_a_batch, _FEWEST_PAGES) if asked is None else asked
+        return max(self.full_batch, _FEWEST_PAGES) if asked is None else asked
 
     def check(self, index: PageIndex) -> None:
         """Refuse an index that was not made by these encoders.

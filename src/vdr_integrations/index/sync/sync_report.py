@@ -61,6 +61,8 @@ class SyncReport:
         warnings: Of pages that are in the index. They are listed again as long as the document does
             not change.
         pages_encoded: Number of pages that were encoded; copied pages do not count.
+        pages_kept: Number of pages of added and changed documents that an earlier run had encoded
+            before it was interrupted. They were not encoded again.
     """
 
     added: list[str] = field(default_factory=list[str])
@@ -71,6 +73,7 @@ class SyncReport:
     failed: list[SyncFailure] = field(default_factory=list[SyncFailure])
     warnings: list[SyncWarning] = field(default_factory=list[SyncWarning])
     pages_encoded: int = 0
+    pages_kept: int = 0
 
     @property
     def indexed(self) -> int:
@@ -87,9 +90,15 @@ class SyncProgress:
         documents_total: Number of documents that were found.
         pages_encoded: Number of pages that were encoded.
         source: The current document.
+        pages_done: Number of pages that are encoded, were encoded by an earlier run that was
+            interrupted, or failed. Pages of unchanged documents do not count.
+        pages_total: Number that ``pages_done`` will have in the end; None if nothing is known about
+            it. It is exact when all files are open; files that are not open yet are estimated.
     """
 
     documents_done: int
     documents_total: int
     pages_encoded: int
     source: str
+    pages_done: int = 0
+    pages_total: int | None = None

@@ -26,6 +26,7 @@ from vdr_integrations.index.sync.document_draft import Draft
 from vdr_integrations.index.sync.moved_files import find_moved
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
+from vdr_integrations.index.sync.page_estimate import expected_pages
 from vdr_integrations.index.sync.survey import Absence, survey_files
 from vdr_integrations.index.sync.sync_report import (
     SyncFailure,
@@ -70,9 +71,10 @@ def sync_index(
     """Index new and changed files under ``paths``, and remove documents whose files are gone.
 
     Files that did not change are skipped: by size and modification time, or by their SHA-256 if
-    these cannot decide. Each document is committed when its last page is encoded, so the next run
-    continues a run that was interrupted. At most ``batch_pages`` page images are in memory at a
-    time.
+    these cannot decide. Each document is committed when its last page is encoded. The pages of
+    longer documents are kept after every few seconds of encoding, so the next run continues a run
+    that was interrupted, also within a document: see docs/late-interaction.md. At most
+    ``batch_pages`` page images are in memory at a time.
 
     A file is gone if the nearest folder above it that exists holds other files. Its document is
     removed if it is in one of the folders, or fits one of the patterns. If that folder is empty,
@@ -95,8 +97,8 @@ def sync_index(
         paths: PDFs, images, folders and patterns, see ``find_documents``; folders are searched
             recursively.
         password: Password of encrypted PDFs.
-        batch_pages: Number of pages that the encoder gets at once, at least 1; None uses what it
-            accepts in one batch, and at least 32.
+        batch_pages: Number of pages that the encoder gets at once, at least 1; fewer if these take
+            seconds. None uses what it accepts in one batch, and at least 32.
         render_workers: Number of processes that open and draw files, with limits, while the encoder
             works. 0 does that in this process, without limits: for files that you trust. None uses
             one process, and more if the model is on a GPU, which would wait otherwise.
@@ -119,7 +121,8 @@ def sync_index(
             process, or the index was made by a pair of encoders with two pixel budgets.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
-        EncodingError: The encoder cannot go on; finished documents are in the index.
+        EncodingError: The encoder cannot go on; finished documents are in the index, and the next
+            run goes on behind the last page that was encoded.
         ResourceError: This machine cannot start processes, or cannot open more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
@@ -129,7 +132,7 @@ def sync_index(
         render_workers=render_workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
     )
     encoding.check(index)
-    with index.writing():
+    with index.writing(), index.unfinished.used():
         run = _Run(
             index,
             encoding,
@@ -167,7 +170,9 @@ class _Run:
         # A document whose record was altered is indexed again as if it were new.
         self._known = {one.source: one for one in index.documents(skip_altered=True)}
         self._sha256 = {source: one.file.sha256 for source, one in self._known.items()}
+        self._pages_known = sum(one.total_pages for one in self._known.values())
         self._unread: set[str] = set()
+        self._waiting: set[str] = set()
         self._done = 0
         self._total = 0
 
@@ -178,6 +183,7 @@ class _Run:
         self._total = len(survey.found)
         copied = self._copy_moved(survey)
         found = [path for path in survey.found if path.as_posix() not in copied]
+        self._waiting = {path.as_posix() for path in found} - self._known.keys()
         try:
             with own_lane(max(self._workers, 1)) as lane:
                 for step in look_ahead(self._steps(found, lane), ahead(self._workers)):
@@ -189,6 +195,7 @@ class _Run:
             raise
         # Only now: pages of these documents were needed for copies.
         self._drop(survey)
+        self._index.unfinished.tidy(lambda: self._sha256)
         self._report.pages_encoded = self._batches.pages_encoded
         self._notify("")
         return self._report
@@ -240,6 +247,7 @@ class _Run:
     def _pages(self, path: Path, lane: Lane) -> Iterator[Callable[[], None]]:
         source = path.as_posix()
         known = self._known.get(source)
+        self._waiting.discard(source)
         try:
             source.encode()
             state = self._new_state(path, known)
@@ -316,6 +324,7 @@ class _Run:
             self._budget,
             password=self._password,
             lane=lane,
+            unfinished=self._index.unfinished,
         )
         try:
             for page_number, drawn in pages:
@@ -330,6 +339,7 @@ class _Run:
         image = draft.receive(page_number, drawn)
         if image is not None:
             self._batches.add(draft, page_number, image)
+            self._commit()
             self._notify(draft.source)
 
     def _commit(self) -> None:
@@ -340,6 +350,7 @@ class _Run:
                 self._remove_if_known(draft.source)
                 continue
             draft.commit()
+            self._report.pages_kept += draft.pages_kept
             self._sha256[draft.source] = draft.file.sha256
             listed = self._report.changed if draft.replaces else self._report.added
             listed.append(draft.source)
@@ -367,15 +378,26 @@ class _Run:
         self._report.failed.append(SyncFailure(source, page_number, error))
 
     def _notify(self, source: str) -> None:
-        if self._on_progress is not None:
-            self._on_progress(
-                SyncProgress(
-                    documents_done=self._done,
-                    documents_total=self._total,
-                    pages_encoded=self._batches.pages_encoded,
-                    source=source,
-                )
+        if self._on_progress is None:
+            return
+        batches = self._batches
+        total = expected_pages(
+            pages_opened=batches.pages_opened,
+            documents_opened=batches.documents_opened,
+            documents_waiting=len(self._waiting),
+            pages_known=self._pages_known,
+            documents_known=len(self._known),
+        )
+        self._on_progress(
+            SyncProgress(
+                documents_done=self._done,
+                documents_total=self._total,
+                pages_encoded=batches.pages_encoded,
+                source=source,
+                pages_done=batches.pages_done,
+                pages_total=total,
             )
+        )
 
 
 def _workers(encoding: PageEncoding) -> int:

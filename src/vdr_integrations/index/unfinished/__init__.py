@@ -1,0 +1,1 @@
+"""Pages of documents that are not complete yet, kept so that the next run goes on behind them."""
