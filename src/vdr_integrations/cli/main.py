@@ -15,11 +15,13 @@ _PACKAGES_OF_THE_EXTRA = ("typer", "rich", "jinja2")
 
 
 def main() -> None:
-    """Run ``vdr`` with the arguments of the process, and exit."""
+    """Run the command; say what to install if the extra is missing."""
     try:
         from vdr_integrations.cli.app import app
 
         app(prog_name="vdr")
+    except KeyboardInterrupt:  # before a command begins, or a second one while a command ends
+        _end_at_once()
     except SystemExit as end:
         if end.code == _INTERRUPTED:
             _end_at_once()
@@ -33,9 +35,11 @@ def main() -> None:
 
 def _end_at_once() -> None:
     """Leave without taking Python and torch apart, which takes a second; all is closed by now."""
-    from vdr_integrations.pages.processes.process_pool import close_pools
+    try:
+        from vdr_integrations.pages.processes.process_pool import close_pools
 
-    close_pools()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(_INTERRUPTED)
+        close_pools()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:  # also at a second interrupt
+        os._exit(_INTERRUPTED)

@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.forks import uninterrupted
-from vdr_integrations.errors import IndexFormatError, IndexLockedError, IndexStoreError
+from vdr_integrations.errors import (
+    IndexFormatError,
+    IndexLockedError,
+    IndexNotFoundError,
+    IndexStoreError,
+)
 from vdr_integrations.index.folder.file_format import (
     APPLICATION_ID,
     DATABASE_NAME,
@@ -32,12 +37,22 @@ from vdr_integrations.index.folder.troubles import damaged, not_there, os_troubl
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["create_database", "reading", "shrink", "writing"]
+__all__ = [
+    "create_database",
+    "holds_no_document",
+    "make_again",
+    "reading",
+    "shrink",
+    "writing",
+]
 
 _BUSY_TIMEOUT_S = 60.0
 """Readers hold their lock for milliseconds and writers for one commit, so this is long enough."""
 _TRIES = 20
 _COPIED_AT_ONCE = 1 << 20
+
+
+_INSERT_MANIFEST = "INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
@@ -72,13 +87,53 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("BEGIN IMMEDIATE")
         if not _is_blank(connection):
-            raise IndexStoreError(f"folder {folder} holds an index already; open it instead.")
+            raise _is_there(folder)
         for statement in TABLES:
             connection.execute(statement)
-        connection.execute("INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)", manifest)
+        connection.execute(_INSERT_MANIFEST, manifest)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")
+
+
+def holds_no_document(folder: Path) -> bool:
+    """Whether there is an index, and no document in it.
+
+    Raises:
+        IndexFormatError: A damaged index, or one of another format.
+        IndexStoreError: The file system refuses.
+    """
+    try:
+        with reading(folder) as connection:
+            return _count(connection, "documents") == 0
+    except IndexNotFoundError:
+        return False
+
+
+def make_again(folder: Path, *, manifest: tuple[object, ...]) -> None:
+    """Give an index without documents another manifest; the caller keeps other writers out.
+
+    Args:
+        folder: The folder of the index.
+        manifest: The row of the manifest table.
+
+    Raises:
+        IndexStoreError: It holds documents by now, or the file system refuses.
+    """
+    with writing(folder) as connection:
+        if _count(connection, "documents"):
+            raise _is_there(folder)
+        for table in ("manifest", "pages", "codes", "removed"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608  # the names are above
+        connection.execute(_INSERT_MANIFEST, manifest)
+
+
+def _count(connection: sqlite3.Connection, table: str) -> int:
+    return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+
+
+def _is_there(folder: Path) -> IndexStoreError:
+    return IndexStoreError(f"folder {folder} holds an index already; open it instead.")
 
 
 @contextmanager

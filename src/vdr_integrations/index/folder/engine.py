@@ -9,11 +9,16 @@ from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index.engine import Engine
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.checking import check_document, check_files
-from vdr_integrations.index.folder.database import create_database
+from vdr_integrations.index.folder.database import (
+    create_database,
+    holds_no_document,
+    make_again,
+)
 from vdr_integrations.index.folder.manifest_row import ManifestRow
 from vdr_integrations.index.folder.reader import FolderReader
 from vdr_integrations.index.folder.tidying import optimize
 from vdr_integrations.index.folder.writer import FolderWriter
+from vdr_integrations.index.folder.writer_lock import WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,14 +48,19 @@ class FolderEngine(Engine):
 
     @classmethod
     def create(cls, folder: Path, settings: Settings, *, wait_s: float) -> FolderEngine:
-        """Make an empty index and open it.
+        """Make an empty index and open it; an index without documents is made again.
 
         Raises:
             IndexFormatError: The folder holds other files.
+            IndexLockedError: Another writer is at work in an index without documents.
             IndexStoreError: The folder holds an index already, or the file system refuses.
         """
         row = ManifestRow(secrets.token_hex(16), 0, settings)
-        create_database(folder, manifest=row.columns())
+        if holds_no_document(folder):
+            with WriterLock(folder).held(wait_s=wait_s):
+                make_again(folder, manifest=row.columns())
+        else:
+            create_database(folder, manifest=row.columns())
         return cls(folder, wait_s=wait_s)
 
     @property
