@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.interrupts import interruptible
 from tests.patience import HANG_S
 from tests.pdfs import encrypt_pdf, write_pdf
 
@@ -122,15 +123,18 @@ def test_an_interrupt_says_what_is_kept(document: Path, tmp_path: Path, interrup
     for number in range(200):
         write_pdf(document.with_name(f"{number}.pdf"), [f"page {n}" for n in range(20)])
     path = tmp_path / "ix"
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "vdr_integrations", "index", str(document.parent)),
-            *("--index", str(path), "--model", "nano"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [
+                *(sys.executable, "-m", "vdr_integrations", "index", str(document.parent)),
+                *("--index", str(path), "--model", "nano"),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         while not path.exists():
             assert process.poll() is None, process.communicate()
         for _ in range(interrupts):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from tests.interrupts import interruptible
 from tests.patience import HANG_S
 
 BUSY = """
@@ -179,12 +180,15 @@ def test_the_exit_code_is_that_of_the_script(name: str) -> None:
 
 def test_an_interrupted_end_is_an_end() -> None:
     script = "in_daemon_thread(lambda: encoder.encode_pages(pages()))\nprint('on', flush=True)\n"
-    with subprocess.Popen(
-        [sys.executable, "-c", f"{AT_THE_END}{BUSY}{script}threading.Event().wait()"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, "-c", f"{AT_THE_END}{BUSY}{script}threading.Event().wait()"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
         for _ in range(3):

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import huggingface_hub as hub
 from huggingface_hub import constants
@@ -130,14 +130,14 @@ class CheckpointFiles:
                 f"vdr doctor says what is on this machine."
             )
 
-    def _cached(self, name: str) -> Path | str | None:
-        """The file in the cache; empty if the hub has said that there is none; None: unknown."""
+    def _cached(self, name: str) -> Path | Literal[False] | None:
+        """The file in the cache; False if the hub has said that there is none; None: unknown."""
         found = hub.try_to_load_from_cache(
             self.model, name, cache_dir=self.cache_dir, revision=self.revision or "main"
         )
         if found is None:
             return None
-        return Path(found) if isinstance(found, str) else ""
+        return Path(found) if isinstance(found, str) else False
 
 
 def _commit_of(path: Path) -> str | None:
