@@ -21,7 +21,6 @@ from vdr_integrations.encoders.runtime.forks import uninterrupted
 from vdr_integrations.errors import (
     IndexFormatError,
     IndexLockedError,
-    IndexNotFoundError,
     IndexStoreError,
 )
 from vdr_integrations.index.folder.file_format import (
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "create_database",
-    "holds_no_document",
     "make_again",
     "reading",
     "shrink",
@@ -96,20 +94,6 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         connection.execute("COMMIT")
 
 
-def holds_no_document(folder: Path) -> bool:
-    """Whether there is an index, and no document in it.
-
-    Raises:
-        IndexFormatError: A damaged index, or one of another format.
-        IndexStoreError: The file system refuses.
-    """
-    try:
-        with reading(folder) as connection:
-            return _count(connection, "documents") == 0
-    except IndexNotFoundError:
-        return False
-
-
 def make_again(folder: Path, *, manifest: tuple[object, ...]) -> None:
     """Give an index without documents another manifest; the caller keeps other writers out.
 
@@ -121,15 +105,11 @@ def make_again(folder: Path, *, manifest: tuple[object, ...]) -> None:
         IndexStoreError: It holds documents by now, or the file system refuses.
     """
     with writing(folder) as connection:
-        if _count(connection, "documents"):
+        if connection.execute("SELECT count(*) FROM documents").fetchone()[0]:
             raise _is_there(folder)
         for table in ("manifest", "pages", "codes", "removed"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608  # the names are above
         connection.execute(_INSERT_MANIFEST, manifest)
-
-
-def _count(connection: sqlite3.Connection, table: str) -> int:
-    return connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
 
 
 def _is_there(folder: Path) -> IndexStoreError:
