@@ -531,7 +531,9 @@ def test_nothing_found_is_said() -> None:
 )
 def test_limits_that_no_page_meets_are_refused(limit: str) -> None:
     with pytest.raises(OptionError, match=limit):
-        ViewLimits(**{limit: -1})
+        ViewLimits(**{limit: -1})  # pyright: ignore[reportArgumentType]  # one of the numbers
+    with pytest.raises(OptionError, match="'picture' or 'reference'"):
+        ViewLimits(images="none")  # pyright: ignore[reportArgumentType]  # the point
 
 
 # --- which pages may be opened

@@ -7,6 +7,7 @@ import base64
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -27,6 +28,7 @@ from mcp.types import ImageContent, ResourceLink, TextContent
 from PIL import Image
 from pydantic import AnyUrl
 from tests.half_pairs import HALF_PAIRS
+from tests.interrupts import interruptible
 from tests.isolation.test_each_framework_alone import run_python
 from tests.patience import HANG_S
 from tests.pdfs import encrypt_pdf, write_pdf
@@ -493,22 +495,51 @@ def test_whatever_prints_to_stdout_does_not_reach_the_protocol() -> None:
     assert printed == "protocol and after"
 
 
-def test_without_an_index_the_command_ends_with_an_error(
+def test_without_an_index_each_call_says_so_and_an_interrupt_ends_the_server(
     vdr: Callable[..., Result], tmp_path: Path
 ) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "vdr_integrations", "mcp", "--index", str(tmp_path / "none")],
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        check=False,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])},
-    )
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "there is no index" in done.stderr
+    client = {"name": "test", "version": "1"}
+    greeting = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+    search = {"name": "search_pages", "arguments": {"question": "costs"}}
+    messages: list[dict[str, Any]] = [
+        {"id": 0, "method": "initialize", "params": greeting},
+        {"method": "notifications/initialized"},
+        {"id": 1, "method": "tools/call", "params": search},
+        {"id": 2, "method": "resources/list"},
+    ]
+    with (
+        interruptible(),
+        subprocess.Popen(
+            [sys.executable, "-m", "vdr_integrations", "mcp", "--index", str(tmp_path / "none")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])},
+        ) as server,
+    ):
+        assert server.stdin is not None
+        assert server.stdout is not None
+        for message in messages:
+            server.stdin.write(json.dumps({"jsonrpc": "2.0", **message}) + "\n")
+        server.stdin.flush()
+        replies = [json.loads(server.stdout.readline()) for _ in range(3)]
+        server.send_signal(signal.SIGINT)
+        assert server.wait(HANG_S) == 130
+    found = {reply["id"]: reply["result"] for reply in replies}
+    assert found[1]["isError"] is True
+    assert "there is no index" in found[1]["content"][0]["text"]
+    assert found[2]["resources"] == []
     unset = vdr("mcp", "--index", tmp_path, "--password-env", "NOT_SET_ANYWHERE")
     assert unset.exit_code == 1
     assert "NOT_SET_ANYWHERE" in unset.stderr
+
+
+async def test_a_search_in_an_index_without_pages_says_so(tmp_path: Path) -> None:
+    with DenseIndex.create(tmp_path, encoder=load_encoder("nano", device="cpu")) as index:
+        reply = PageService(PageSearcher(index), limits=MCP_LIMITS).search("costs")
+        assert "has no pages yet" in reply.text
+        assert PageSearcher(index, encoder=OPTIONS).search("costs") == []
 
 
 def test_a_missing_sdk_is_named_with_the_command_that_installs_it() -> None:

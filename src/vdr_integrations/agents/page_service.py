@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.agents.encoded_picture import encode_picture
 from vdr_integrations.agents.page_tool import matched_box
-from vdr_integrations.agents.replies import AgentViews
+from vdr_integrations.agents.replies import AgentViews, Reply
 from vdr_integrations.agents.untrusted_text import one_line
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
@@ -19,7 +19,6 @@ from vdr_integrations.retrieval.indexed_documents import (
 
 if TYPE_CHECKING:
     from vdr_integrations.agents.encoded_picture import EncodedPicture
-    from vdr_integrations.agents.replies import Reply
     from vdr_integrations.agents.view_limits import ViewLimits
     from vdr_integrations.index import DocumentRecord
     from vdr_integrations.retrieval.box import Box
@@ -29,6 +28,12 @@ __all__ = ["DOCUMENTS_AT_ONCE", "PageService"]
 
 DOCUMENTS_AT_ONCE = 100
 """Maximum number of documents in one reply."""
+
+
+_EMPTY = (
+    "The index has no pages yet, so no search can find anything. Tell the user to add documents "
+    "(vdr index)."
+)
 
 
 class PageService:
@@ -62,6 +67,8 @@ class PageService:
         """
         self.limits.check_pages(k)
         searcher = self.searcher
+        if searcher.index.is_empty:
+            return Reply((_EMPTY,))
         hits = searcher.search(question, k=k)
         knows_regions = include_region and searcher.index.late is not None
         return self._views().search_reply(

@@ -136,6 +136,11 @@ class PageIndex(ABC):
         """Names of documents whose record was altered: remove them and index them again."""
         return self._engine.altered_documents()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no document in it."""
+        return not self.count_pages() and not self.altered_documents() and not self.documents()
+
     def document(self, source: str) -> DocumentRecord | None:
         """The document called ``source``, or None."""
         return self._engine.document(utf8("source", source))

@@ -87,6 +87,10 @@ def build_server(service: PageService) -> Server[Any, Any]:
                 _answer, service, name, arguments, limiter=limiter, abandon_on_cancel=True
             )
 
+    @server.list_resources()
+    async def list_resources() -> list[types.Resource]:  # pyright: ignore[reportUnusedFunction]
+        return []  # pages are found by a search, or named by their template
+
     @server.list_resource_templates()
     async def list_resource_templates() -> list[types.ResourceTemplate]:  # pyright: ignore[reportUnusedFunction]
         return [

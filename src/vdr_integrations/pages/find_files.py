@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     OnError = Callable[[PageError], object]
 
-__all__ = ["find_documents", "find_files", "is_absent"]
+__all__ = ["find_documents", "find_files", "is_absent", "pattern_of"]
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
@@ -37,7 +37,8 @@ def find_documents(
       ignoring case; a file without any suffix is listed if its first bytes are those of a PDF or
       an image. Hidden files and folders are left out, and links to files that are gone; linked
       folders are not entered.
-    - Anything else is a pattern; ``**`` enters folders. A folder that matches lists its documents.
+    - Anything else is a pattern; ``**`` enters folders. Folders with which it begins, and which are
+      there, mean themselves, also with brackets. A folder that matches lists its documents.
       A file that matches is listed if a folder would list it.
 
     A file that is found under several names is listed once, at the place of the first name. Names
@@ -82,6 +83,17 @@ def find_files(
     return list(found.values())
 
 
+def pattern_of(path: Path) -> Path:
+    """The glob that a path means: the folders with which it begins, if they are there, are no glob.
+
+    In ``Reports [old]/*.pdf`` the brackets are those of a folder, if there is such a folder.
+    """
+    for folder in path.parents:
+        if os.path.isdir(folder):  # noqa: PTH112  # never raises
+            return Path(glob.escape(str(folder)), *path.parts[len(folder.parts) :])
+    return path
+
+
 def is_absent(problem: OSError | ValueError) -> bool:
     """Whether an error says that nothing is at a path, and not that it cannot be looked at."""
     return isinstance(problem, ValueError) or problem.errno in _ABSENT
@@ -109,7 +121,8 @@ def _expand(path: Path, report: OnError) -> Iterator[Path]:
         return
     matches: list[str] = []
     if glob.has_magic(str(path)):
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207  # accepts absolute patterns too
+        pattern = str(pattern_of(path))
+        matches = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207  # accepts absolute patterns too
     if not matches:
         report(DocumentOpenError("there is no such file or folder.", source=_shown(path)))
     for match in map(Path, matches):

@@ -12,6 +12,7 @@ from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexMismatchError, IndexStoreError, OptionError
 from vdr_integrations.index.new_index import new_index
+from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.retrieval.encoder_choice import DenseChoice, MultiVectorChoice
 from vdr_integrations.retrieval.open_indexes import SharedIndex
 
@@ -197,7 +198,21 @@ class IndexAndEncoders:
                 wait_s=wait_s,
             )
 
-        return shared.get(create=make)
+        def replaces(index: PageIndex) -> bool:
+            if isinstance(shared.location, QdrantServer):
+                return False
+            if compression not in {None, index.compression}:
+                return True
+            return (index.late is not None) != late_interaction or not self._fits(index)
+
+        return shared.get(create=make, replaces=replaces)
+
+    def _fits(self, index: PageIndex) -> bool:
+        try:
+            self.page_encoder(index)
+        except (IndexMismatchError, OptionError):
+            return False
+        return True
 
     @contextmanager
     def recovering(self, index: PageIndex | None) -> Generator[None]:

@@ -82,11 +82,17 @@ class SharedIndex:
         else:
             self._place = location_of(index)
 
-    def get(self, *, create: Callable[[], PageIndex] | None = None) -> PageIndex:
+    def get(
+        self,
+        *,
+        create: Callable[[], PageIndex] | None = None,
+        replaces: Callable[[PageIndex], bool] = lambda _: False,
+    ) -> PageIndex:
         """The index, opened at most once by any number of threads.
 
         Args:
             create: Makes the index if there is none.
+            replaces: Whether ``create`` shall make this index again, which holds no document.
 
         Raises:
             IndexStoreError: It cannot be opened.
@@ -103,6 +109,9 @@ class SharedIndex:
                     if create is None:
                         raise
                     slot.index = create()
+            if create is not None and slot.index.is_empty and replaces(slot.index):
+                slot.index.close()
+                slot.index = create()
             return slot.index
 
     async def aget(self) -> PageIndex:

@@ -153,7 +153,8 @@ class PageSearcher:
     ) -> PageIndex:
         """The index, made in its place if there is none.
 
-        The model is loaded first: a model that cannot be loaded leaves no folder behind.
+        The model is loaded first: a model that cannot be loaded leaves no folder behind. An index
+        in a folder that holds no document is made again if it does not fit.
 
         Args:
             late_interaction: Keep one vector a token; else one a page. An index that is there

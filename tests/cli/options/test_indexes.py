@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.pdfs import write_pdf
 
 from vdr_integrations import DenseEncoder
 from vdr_integrations.cli.options import indexes
 from vdr_integrations.cli.options.indexes import Kind, searcher_to_write
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import DenseIndex, open_index
+from vdr_integrations.index import DenseIndex, open_index, sync_index
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,10 @@ def test_an_index_of_another_kind_is_closed_when_it_is_refused(
         opened.append(open_index(path, wait_s=wait_s))
         return opened[-1]
 
-    DenseIndex.create(tmp_path / "ix", encoder=DenseEncoder.load("nano")).close()
+    document = write_pdf(tmp_path / "a.pdf", ["apples"])
+    encoder = DenseEncoder.load("nano")
+    with DenseIndex.create(tmp_path / "ix", encoder=encoder) as index:
+        sync_index(index, encoder, [document])
     monkeypatch.setattr(indexes, "open_index", keep)
     with (
         pytest.raises(OptionError, match="one vector per page"),

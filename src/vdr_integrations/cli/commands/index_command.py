@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager, suppress
 from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,8 +32,11 @@ from vdr_integrations.cli.terminal.sync_report_display import (
 )
 from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL
 from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.errors import IndexStoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from vdr_integrations.cli.options.indexes import Kind
     from vdr_integrations.index import SyncReport
 
@@ -125,7 +130,7 @@ def index_command(
         device=device,
         dtype=dtype,
     )
-    with reported(debug=debug):
+    with reported(debug=debug), _told_what_is_kept(index):
         from vdr_integrations.cli.options.indexes import Kind
 
         kind = Kind(
@@ -171,9 +176,19 @@ def _update(
     drop_missing: bool,
     wait_s: float,
 ) -> SyncReport:
-    from vdr_integrations.cli.options.indexes import searcher_to_write
+    from vdr_integrations.cli.options.indexes import documents_before, searcher_to_write
     from vdr_integrations.index import sync_index
+    from vdr_integrations.index.sync.unusable_files import unusable_files
+    from vdr_integrations.pages.process_limits import process_limits
 
+    # First all that is looked at without a model, which may be a download of 4 GB.
+    limits = process_limits(
+        render_workers=workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
+    )
+    known = documents_before(path, settings, kind, wait_s=wait_s)
+    unusable = unusable_files(paths, known, password=password, limits=limits)
+    if unusable is not None:
+        return unusable
     notice("Loading the model ...")
     with searcher_to_write(path, settings, kind, wait_s=wait_s) as searcher:
         index, encoder = searcher.index, searcher.page_encoder
@@ -192,3 +207,22 @@ def _update(
         if report.changed or report.removed:
             index.optimize()
     return report
+
+
+@contextmanager
+def _told_what_is_kept(path: Path) -> Generator[None]:
+    """Say after an interrupt what is in the index, and what is kept for the next run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        from vdr_integrations.cli.options.indexes import opened_index
+
+        kept, pages = 0, 0
+        with suppress(IndexStoreError), opened_index(path) as index:
+            kept = len(index.documents(skip_altered=True))
+            pages = index.unfinished.kept().pages
+        found = "1 document" if kept == 1 else f"{kept} documents"
+        if pages:
+            found += f" and {pages} page{'' if pages == 1 else 's'} of unfinished documents"
+        sys.stderr.write(f"stopped; {found} kept, run again to go on\n")
+        raise

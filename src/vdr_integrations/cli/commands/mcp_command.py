@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from typing import TYPE_CHECKING
+import signal
+from typing import TYPE_CHECKING, NoReturn
 
 from vdr_integrations.cli.options.common_options import (  # typer reads them
     DebugOption,
@@ -18,6 +18,7 @@ from vdr_integrations.cli.options.common_options import (  # typer reads them
     password_in,
 )
 from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.interrupts import end_at_once
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.pages.process_limits import process_limits
 
@@ -41,7 +42,7 @@ def mcp_command(
 ) -> None:
     """Serve an index to agents (Model Context Protocol over stdin and stdout), read-only."""
     settings = EncoderOptions(model=model, device=device, dtype=dtype)
-    with reported(debug=debug), ExitStack() as stack:
+    with reported(debug=debug):
         from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
 
         password = password_in(password_env)
@@ -51,13 +52,19 @@ def mcp_command(
 
         def open_service() -> PageService:
             from vdr_integrations.agents.page_service import PageService
-            from vdr_integrations.cli.options.indexes import opened_index
             from vdr_integrations.retrieval import PageSearcher
 
-            opened = stack.enter_context(opened_index(index))
+            # It opens the index when it is needed: an index that cannot be opened is the error of
+            # each call, because clients show no other errors to the user.
             searcher = PageSearcher(
-                opened, encoder=settings, password=password, process_limits=limits
+                index, encoder=settings, password=password, process_limits=limits
             )
             return PageService(searcher, limits=MCP_LIMITS)
 
+        # The SDK waits for the next line of stdin, and nothing but a new line ends that.
+        signal.signal(signal.SIGINT, _end)
         serve_stdio(open_service)
+
+
+def _end(*_: object) -> NoReturn:
+    end_at_once()

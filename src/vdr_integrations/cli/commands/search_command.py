@@ -22,7 +22,7 @@ from vdr_integrations.cli.options.common_options import (
 )
 from vdr_integrations.cli.options.questions import STDIN, asked_questions
 from vdr_integrations.cli.terminal import hit_display as display
-from vdr_integrations.cli.terminal.exits import reported
+from vdr_integrations.cli.terminal.exits import reported, say_warning
 from vdr_integrations.cli.terminal.output_files import STDOUT
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders import EncoderOptions
@@ -115,7 +115,11 @@ def search_command(
                 ),
             )
             drawn = None if protocol is None else thumbnail_text(searcher.pictures, protocol)
-            found = searcher.search_many(questions, k=k, exhaustive=exhaustive)
+            if opened.is_empty:
+                say_warning(f"index {index} has no pages. Add some: vdr index FOLDER --index ...")
+                found = [[] for _ in questions]
+            else:
+                found = searcher.search_many(questions, k=k, exhaustive=exhaustive)
             with reporting(report, searcher) as keep:
                 for asked, hits in zip(questions, found, strict=True):
                     keep(asked, hits)

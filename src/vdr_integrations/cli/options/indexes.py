@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders import EncoderOptions
     from vdr_integrations.index import Compression
     from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.index.records import DocumentRecord
 
-__all__ = ["Kind", "opened_index", "searcher_to_write"]
+__all__ = ["Kind", "documents_before", "opened_index", "searcher_to_write"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ class Kind:
             raise OptionError("--compression is for token vectors; add --late-interaction.")
         if self.recall is not None:
             raise OptionError("--recall is for token vectors; add --late-interaction.")
+
+    def is_asked(self, options: EncoderOptions) -> bool:
+        """Whether the caller says of what kind or of which model an index shall be."""
+        return (
+            self.late_interaction
+            or self.compression is not None
+            or self.recall is not None
+            or any((options.model, options.dimension, options.max_visual_tokens, options.revision))
+        )
 
     def check(self, index: PageIndex) -> None:
         """Refuse an existing index that does not fit.
@@ -91,6 +101,23 @@ def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[PageIndex]:
         yield index
 
 
+def documents_before(
+    path: Path, options: EncoderOptions, kind: Kind, *, wait_s: float
+) -> dict[str, DocumentRecord]:
+    """The documents of the index that will be written to, by name; none of a new index.
+
+    Raises:
+        OptionError: The options do not fit each other, or the index.
+        IndexStoreError: See :func:`opened_index`; or another writer is at work.
+    """
+    with ExitStack() as stack:
+        index = _index_to_keep(path, options, kind, stack, wait_s=wait_s)
+        if index is None:
+            return {}
+        with index.writing():
+            return {one.source: one for one in index.documents(skip_altered=True)}
+
+
 @contextmanager
 def searcher_to_write(
     path: Path, options: EncoderOptions, kind: Kind, *, wait_s: float = 0.0
@@ -109,20 +136,36 @@ def searcher_to_write(
         CheckpointError: The model cannot be loaded.
     """
     with ExitStack() as stack:
-        try:
-            index = stack.enter_context(open_index(path, wait_s=wait_s))
-        except IndexNotFoundError:
-            kind.check_new()
+        index = _index_to_keep(path, options, kind, stack, wait_s=wait_s)
+        if index is None:
             searcher = _searcher(path, options, kind, recall=kind.recall is not None)
             made = searcher.create(
                 late_interaction=kind.late_interaction, compression=kind.compression, wait_s=wait_s
             )
             stack.enter_context(made)
         else:
-            kind.check(index)
             keeps_both = index.late is not None and index.dense_manifest is not None
             searcher = _searcher(index, options, kind, recall=keeps_both)
         yield searcher
+
+
+def _index_to_keep(
+    path: Path, options: EncoderOptions, kind: Kind, stack: ExitStack, *, wait_s: float
+) -> PageIndex | None:
+    """The index in a folder; None if it has to be made.
+
+    An index without documents is made again, if the caller says how.
+    """
+    try:
+        index = stack.enter_context(open_index(path, wait_s=wait_s))
+    except IndexNotFoundError:
+        kind.check_new()
+        return None
+    if index.is_empty and kind.is_asked(options):
+        kind.check_new()
+        return None
+    kind.check(index)
+    return index
 
 
 def _searcher(

@@ -97,6 +97,7 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
         CheckpointWeightsError: A weights file is not a complete safetensors file.
     """
     with explained(files):
+        files = files.for_now()
         own = files.folder_with(ADAPTER_CONFIG)
         is_adapter = own is not None
         if own is None:
@@ -139,7 +140,7 @@ def explained(files: CheckpointFiles) -> Generator[None]:
 def _folder_of_model(files: CheckpointFiles) -> CheckpointFolder:
     folder = files.folder_with(_CONFIG)
     if folder is None:
-        files.find(_CONFIG, is_needed=True)  # raises an error with the reason, if there is one
+        files.check_there()
         raise CheckpointError(
             f"{files.model} has no {_CONFIG} and no {ADAPTER_CONFIG}: it is not a checkpoint, or "
             f"its download is incomplete. Check the name, or download it again."

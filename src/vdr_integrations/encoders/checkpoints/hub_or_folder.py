@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from transformers.utils.hub import cached_file, extract_commit_hash
+import huggingface_hub as hub
+from huggingface_hub import constants
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 
+from vdr_integrations.encoders.checkpoints.hub_reachable import why_out_of_reach
 from vdr_integrations.errors import CheckpointError
 
 __all__ = ["CheckpointFiles", "CheckpointFolder"]
 
 _WEIGHTS = "model.safetensors"
 _WEIGHTS_INDEX = "model.safetensors.index.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +41,26 @@ class CheckpointFiles:
     token: str | None = field(default=None, repr=False)
     cache_dir: str | None = None
     local_files_only: bool = False
+    no_hub: str = field(default="", compare=False)
+    """Why the hub cannot be used now; empty if it can, or if no hub is needed."""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it is a folder of the user."""
+        return Path(self.model).is_dir()
+
+    def for_now(self) -> CheckpointFiles:
+        """The same files, from this machine alone if the hub cannot be used now."""
+        if self.is_folder:
+            return self
+        if self.local_files_only:
+            return replace(self, no_hub="local_files_only=True forbids to connect to it")
+        if hub.is_offline_mode():
+            return replace(self, no_hub="HF_HUB_OFFLINE forbids to connect to it")
+        if _COMMIT.fullmatch(self.revision or "") and self._cached(_WEIGHTS):
+            return self
+        reason = why_out_of_reach()
+        return replace(self, local_files_only=True, no_hub=reason) if reason else self
 
     def folder_with(self, name: str) -> CheckpointFolder | None:
         """The folder that has the file ``name``; None if the checkpoint has no such file.
@@ -42,32 +74,93 @@ class CheckpointFiles:
         path = self.find(name)
         if path is None:
             return None
-        is_local = Path(self.model).is_dir()
-        commit = None if is_local else extract_commit_hash(str(path), None)
+        commit = None if self.is_folder else _commit_of(path)
         pinned = self if commit is None else replace(self, revision=commit)
         return CheckpointFolder(files=pinned, path=path.parent, commit=commit)
 
-    def find(self, name: str, *, is_needed: bool = False) -> Path | None:
+    def find(self, name: str) -> Path | None:
         """The file, downloaded if needed; None if the checkpoint has no such file.
 
-        Args:
-            name: Name of the file.
-            is_needed: Let transformers raise an error that says why a file is missing: offline and
-                never downloaded, a revision that does not exist, or no such file.
+        Raises:
+            CheckpointError: The hub has no such checkpoint, or refuses it.
+            OSError: The hub cannot be reached.
+        """
+        if self.is_folder:
+            path = Path(self.model, name)
+            return path if path.is_file() else None
+        if _COMMIT.fullmatch(self.revision or ""):  # a commit does not change
+            known = self._cached(name)
+            if known is not None:
+                return known or None
+        try:
+            found = hub.hf_hub_download(
+                self.model,
+                name,
+                revision=self.revision or "main",
+                token=self.token,
+                cache_dir=self.cache_dir,
+                local_files_only=self.local_files_only,
+            )
+        except LocalEntryNotFoundError:
+            if self.no_hub:
+                return None
+            raise
+        except EntryNotFoundError:
+            return None
+        except (GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+            raise CheckpointError(_refusal(self, error)) from error
+        except HFValidationError as error:
+            raise CheckpointError(
+                f"{self.model!r} is neither a folder nor the name of a model on the hub; give the "
+                f"folder of a checkpoint, a hub id such as owner/name, or 'nano'."
+            ) from error
+        return Path(found)
+
+    def check_there(self) -> None:
+        """Refuse a checkpoint that would have to be downloaded, if the hub cannot be used.
 
         Raises:
-            OSError: The hub cannot be reached, or refuses; or the file is missing and needed.
+            CheckpointError: Nothing of it is on this machine.
         """
-        found = cached_file(
-            self.model,
-            name,
-            revision=self.revision or "main",
-            token=self.token,
-            cache_dir=self.cache_dir,
-            local_files_only=self.local_files_only,
-            _raise_exceptions_for_missing_entries=is_needed,
+        if self.no_hub:
+            raise CheckpointError(
+                f"{self.model} (revision {self.revision or 'main'}) is not on this machine, and "
+                f"the hub ({constants.ENDPOINT}) cannot be used: {self.no_hub}. Allow the "
+                f"connection, or give the folder of a checkpoint. --model nano needs no download; "
+                f"vdr doctor says what is on this machine."
+            )
+
+    def _cached(self, name: str) -> Path | Literal[False] | None:
+        """The file in the cache; False if the hub has said that there is none; None: unknown."""
+        found = hub.try_to_load_from_cache(
+            self.model, name, cache_dir=self.cache_dir, revision=self.revision or "main"
         )
-        return Path(found) if found else None
+        if found is None:
+            return None
+        return Path(found) if isinstance(found, str) else False
+
+
+def _commit_of(path: Path) -> str | None:
+    """The commit of a file in the cache of the hub."""
+    return next((part for part in path.parts[::-1] if _COMMIT.fullmatch(part)), None)
+
+
+def _refusal(files: CheckpointFiles, error: Exception) -> str:
+    where = f"{files.model} (revision {files.revision or 'main'}) could not be loaded: "
+    if isinstance(error, GatedRepoError):
+        return (
+            f"{where}its owner must let you in. Ask for access at "
+            f"{constants.ENDPOINT}/{files.model}, then give a token (hf auth login, or HF_TOKEN)."
+        )
+    if isinstance(error, RepositoryNotFoundError):
+        return (
+            f"{where}the hub has no such model, and there is no such folder. Check the name. A "
+            f"private model needs a token (hf auth login, or HF_TOKEN)."
+        )
+    return (
+        f"{where}the model has no such revision. {constants.ENDPOINT}/{files.model} shows those "
+        f"that it has."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +188,7 @@ class CheckpointFolder:
         if found is None:
             raise CheckpointError(
                 f"{self.files.model} has no {name}. Download the checkpoint again."
+                + (f" The hub cannot be used now: {self.files.no_hub}." * bool(self.files.no_hub))
             )
         return found
 

@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from vdr_integrations.encoders.runtime import forks
 from vdr_integrations.encoders.runtime.device_memory import is_out_of_memory
+from vdr_integrations.encoders.runtime.process_end import (
+    ProcessEndsError,
+    idle,
+    refuse_at_the_end,
+    stop_at_the_end,
+)
 from vdr_integrations.encoders.runtime.torch_threads import start_with_torch
 from vdr_integrations.errors import (
     DeviceMemoryError,
@@ -61,7 +67,7 @@ class _Request(Generic[Item]):
         if len(self.results) == len(self.items) and not self.future.done():
             self.future.set_result([self.results[n] for n in range(len(self.items))])
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         if not self.future.done():
             self.future.set_exception(error)
 
@@ -169,8 +175,10 @@ class ModelWorker(Generic[Item]):
         Raises:
             ForkedProcessError: The model does not work after a fork.
             ResourceError: This machine starts no more threads.
+            EncodingError: The process is ending.
         """
         self._check_usable()
+        refuse_at_the_end()
         request = _Request(items, self)
         if not items:
             request.future.set_result([])
@@ -223,12 +231,18 @@ class ModelWorker(Generic[Item]):
         forks.check_usable(self._name)
 
     def do_a_batch(self) -> None:
-        """Run the next batch; called from the worker's thread, which survives any error."""
+        """Run the next batch; called from the worker's thread.
+
+        The thread survives any error. It ends with the process (ProcessEndsError).
+        """
         # Forks wait for a CPU model, which works in the child. A GPU model does not work there.
         with forks.uninterrupted() if self._is_on_cpu else nullcontext():
             self._batch = batch = self._next_batch()
             try:
                 self._encode(batch)
+            except ProcessEndsError:
+                self._fail(batch, SystemExit())
+                raise
             except Exception as error:  # noqa: BLE001  # callers get any error
                 self._fail(batch, error)
             except BaseException as error:  # noqa: BLE001  # an exit, or a panic in Rust
@@ -241,7 +255,7 @@ class ModelWorker(Generic[Item]):
                 self._batch = []
 
     @staticmethod
-    def _fail(batch: list[_Ticket[Item]], error: Exception) -> None:
+    def _fail(batch: list[_Ticket[Item]], error: BaseException) -> None:
         for ticket in batch:
             ticket.request.fail(error)
 
@@ -328,7 +342,7 @@ class _Queue(Generic[Item]):
             self.is_closed = True
             self.changed.notify()
 
-    def give_up(self, error: Exception) -> None:
+    def give_up(self, error: BaseException) -> None:
         """Fail all waiting requests: the thread has ended."""
         with self.changed:
             waiting, self.waiting = self.waiting, deque()
@@ -340,7 +354,8 @@ class _Queue(Generic[Item]):
         """Whether there is work; with ``stays`` wait for it until the worker is freed."""
         with self.changed:
             if stays:
-                self.changed.wait_for(lambda: self.waiting or self.is_closed)
+                with idle():
+                    self.changed.wait_for(lambda: self.waiting or self.is_closed)
             if self.waiting:
                 return True
             self.is_served = False
@@ -362,10 +377,13 @@ def _serve(
 ) -> None:
     try:
         while queue.has_work(stays=stays):
+            stop_at_the_end()
             one = worker()
             if one is None:  # freed, so nobody waits
                 return
             one.do_a_batch()
             del one
+    except ProcessEndsError:
+        queue.give_up(SystemExit())
     except BaseException as error:  # noqa: BLE001  # should not happen; nobody may wait forever
         queue.give_up(EncodingError(f"the model's thread stopped: {error!r}. Encode again."))

@@ -3,6 +3,8 @@
 When a thread ends, torch's libraries free what they keep for it, under locks of their own. A fork
 at that moment leaves those locks locked in the child forever (seen with MKL's allocator, once in 40
 forks). Also, a new thread makes a new pool of OpenMP threads for its first product.
+
+While the process ends, they begin no more work (``process_end``).
 """
 
 from __future__ import annotations
@@ -11,10 +13,18 @@ import os
 import threading
 from concurrent.futures import Future, wait
 from functools import partial
+from itertools import chain
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from vdr_integrations.encoders.runtime import forks
+from vdr_integrations.encoders.runtime.process_end import (
+    ProcessEndsError,
+    do_orders,
+    leave_at_the_end,
+    refuse_at_the_end,
+    stop_at_the_end,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -32,6 +42,11 @@ S = TypeVar("S")
 T = TypeVar("T")
 
 
+def _start(name: str, next_order: Callable[[], Callable[[], None]]) -> None:
+    leave_at_the_end()
+    threading.Thread(target=do_orders, args=(next_order,), name=name, daemon=True).start()
+
+
 class _Threads:
     """Parked threads; each is represented by the queue on which it waits."""
 
@@ -43,16 +58,12 @@ class _Threads:
             orders = self._parked.get_nowait()
         except Empty:
             orders = SimpleQueue()
-            thread = threading.Thread(
-                target=self._work, args=(orders,), name="vdr-torch", daemon=True
-            )
-            thread.start()
-        orders.put(work)
+            _start("vdr-torch", orders.get)
+        orders.put(partial(self._work, orders, work))
 
-    def _work(self, orders: SimpleQueue[Callable[[], None]]) -> None:
-        while True:
-            orders.get()()
-            self._parked.put(orders)
+    def _work(self, orders: SimpleQueue[Callable[[], None]], work: Callable[[], None]) -> None:
+        work()
+        self._parked.put(orders)
 
 
 class _OneThread:
@@ -61,19 +72,14 @@ class _OneThread:
     def __init__(self) -> None:
         self._orders: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._is_started = False
 
     def start(self, work: Callable[[], None]) -> None:
         with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._work, name="vdr-torch-calls", daemon=True)
-                thread.start()
-                self._thread = thread
+            if not self._is_started:
+                _start("vdr-torch-calls", self._orders.get)
+                self._is_started = True
         self._orders.put(work)
-
-    def _work(self) -> None:
-        while True:
-            self._orders.get()()
 
 
 class _SingleCores:
@@ -110,11 +116,10 @@ class _SingleCores:
             # A thread reads MKL's number when it first asks for it, and keeps it.
             torch.get_num_threads()
             ready.set()
-            while True:
-                self._orders.get()()
 
         own = torch.get_num_threads()
-        threading.Thread(target=work, name="vdr-scoring", daemon=True).start()
+        orders = chain([work], iter(self._orders.get, None))
+        _start("vdr-scoring", orders.__next__)
         ready.wait()
         # The number also applies to threads that have not used torch yet, so set it back.
         torch.set_num_threads(own)
@@ -133,7 +138,9 @@ def start_with_torch(work: Callable[[], None]) -> None:
 
     Raises:
         RuntimeError: This machine starts no more threads.
+        EncodingError: The process is ending.
     """
+    refuse_at_the_end()
     _threads.value.start(work)
 
 
@@ -141,7 +148,11 @@ def call_with_torch(work: Callable[[], T]) -> T:
     """Call ``work`` in the thread for calls; wait for its result or its error.
 
     If the caller stops waiting (Ctrl-C), the work goes on.
+
+    Raises:
+        EncodingError: The process is ending.
     """
+    refuse_at_the_end()
     result: Future[T] = Future()
     _caller.value.start(partial(_settle, result, work))
     return result.result()
@@ -185,7 +196,9 @@ def share_out(work: Callable[[Iterator[S]], None], items: Sequence[S], *, thread
 
     Raises:
         BaseException: The error that one of them raised.
+        EncodingError: The process is ending.
     """
+    refuse_at_the_end()
     turns = _Turns(items)
 
     def worker() -> None:
@@ -226,7 +239,10 @@ class _Turns(Generic[S]):
 
 def _settle(result: Future[T], work: Callable[[], T]) -> None:
     try:
+        stop_at_the_end()
         found = work()
+    except ProcessEndsError:
+        result.set_exception(SystemExit())
     except BaseException as error:  # noqa: BLE001  # raised in the thread that waits
         result.set_exception(error)
     else:

@@ -18,7 +18,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.runtime.forks import uninterrupted
-from vdr_integrations.errors import IndexFormatError, IndexLockedError, IndexStoreError
+from vdr_integrations.errors import (
+    IndexFormatError,
+    IndexLockedError,
+    IndexStoreError,
+)
 from vdr_integrations.index.folder.file_format import (
     APPLICATION_ID,
     DATABASE_NAME,
@@ -32,12 +36,21 @@ from vdr_integrations.index.folder.troubles import damaged, not_there, os_troubl
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["create_database", "reading", "shrink", "writing"]
+__all__ = [
+    "create_database",
+    "make_again",
+    "reading",
+    "shrink",
+    "writing",
+]
 
 _BUSY_TIMEOUT_S = 60.0
 """Readers hold their lock for milliseconds and writers for one commit, so this is long enough."""
 _TRIES = 20
 _COPIED_AT_ONCE = 1 << 20
+
+
+_INSERT_MANIFEST = "INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
@@ -72,13 +85,35 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("BEGIN IMMEDIATE")
         if not _is_blank(connection):
-            raise IndexStoreError(f"folder {folder} holds an index already; open it instead.")
+            raise _is_there(folder)
         for statement in TABLES:
             connection.execute(statement)
-        connection.execute("INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)", manifest)
+        connection.execute(_INSERT_MANIFEST, manifest)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")
+
+
+def make_again(folder: Path, *, manifest: tuple[object, ...]) -> None:
+    """Give an index without documents another manifest; the caller keeps other writers out.
+
+    Args:
+        folder: The folder of the index.
+        manifest: The row of the manifest table.
+
+    Raises:
+        IndexStoreError: It holds documents by now, or the file system refuses.
+    """
+    with writing(folder) as connection:
+        if connection.execute("SELECT count(*) FROM documents").fetchone()[0]:
+            raise _is_there(folder)
+        for table in ("manifest", "pages", "codes", "removed"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608  # the names are above
+        connection.execute(_INSERT_MANIFEST, manifest)
+
+
+def _is_there(folder: Path) -> IndexStoreError:
+    return IndexStoreError(f"folder {folder} holds an index already; open it instead.")
 
 
 @contextmanager

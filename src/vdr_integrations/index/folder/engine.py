@@ -5,16 +5,21 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from vdr_integrations.errors import IndexStoreError
+from vdr_integrations.errors import IndexNotFoundError, IndexStoreError
 from vdr_integrations.index.engine import Engine
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.checking import check_document, check_files
-from vdr_integrations.index.folder.database import create_database
-from vdr_integrations.index.folder.file_format import UNFINISHED_NAME
+from vdr_integrations.index.folder.database import (
+    create_database,
+    make_again,
+    reading,
+)
+from vdr_integrations.index.folder.file_format import DATABASE_NAME, UNFINISHED_NAME
 from vdr_integrations.index.folder.manifest_row import ManifestRow
 from vdr_integrations.index.folder.reader import FolderReader
 from vdr_integrations.index.folder.tidying import optimize
 from vdr_integrations.index.folder.writer import FolderWriter
+from vdr_integrations.index.folder.writer_lock import WriterLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,14 +51,19 @@ class FolderEngine(Engine):
 
     @classmethod
     def create(cls, folder: Path, settings: Settings, *, wait_s: float) -> FolderEngine:
-        """Make an empty index and open it.
+        """Make an empty index and open it; one without documents can be made again.
 
         Raises:
             IndexFormatError: The folder holds other files.
+            IndexLockedError: Another writer is at work in an index without documents.
             IndexStoreError: The folder holds an index already, or the file system refuses.
         """
         row = ManifestRow(secrets.token_hex(16), 0, settings)
-        create_database(folder, manifest=row.columns())
+        if _differs_without_documents(folder, settings):
+            with WriterLock(folder).held(wait_s=wait_s):
+                make_again(folder, manifest=row.columns())
+        else:
+            create_database(folder, manifest=row.columns())
         return cls(folder, wait_s=wait_s)
 
     @property
@@ -109,3 +119,15 @@ class FolderEngine(Engine):
     def close(self) -> None:
         """See ``Engine``."""
         self._open_reader = None
+
+
+def _differs_without_documents(folder: Path, settings: Settings) -> bool:
+    """Whether there is an index with other settings, and no document in it."""
+    if not (folder / DATABASE_NAME).is_file():
+        return False
+    try:
+        with reading(folder) as connection:
+            row = ManifestRow.read(connection, folder)
+    except IndexNotFoundError:  # a writer was killed before it had made it
+        return False
+    return row.documents == 0 and row.settings != settings

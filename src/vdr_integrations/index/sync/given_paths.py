@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.index.path_pattern import fits
+from vdr_integrations.pages.find_files import pattern_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -76,12 +77,13 @@ class GivenPaths:
             return
         self._out_of_reach.update(dict.fromkeys(names, path))
         if glob.has_magic(str(path)):
+            pattern = pattern_of(path)
             self._patterns.append(_absolute_pattern(path))
             # Documents of linked folders are named by where the links lead to.
-            for folder in glob.glob(str(path.parent), recursive=True):  # noqa: PTH207
+            for folder in glob.glob(str(pattern.parent), recursive=True):  # noqa: PTH207
                 real = os.path.realpath(folder)
                 if real != os.path.abspath(folder):  # noqa: PTH100
-                    self._patterns.append((*Path(real).parts, path.name))
+                    self._patterns.append((*_literal(Path(real)), path.name))
 
     def _names(self, source: str) -> list[str]:
         """The name of a document, and the name that its path would have now."""
@@ -110,4 +112,11 @@ def _absolute_pattern(path: Path) -> tuple[str, ...]:
     """The parts of an absolute pattern; links of the folder that it begins with are followed."""
     parts = path.parts
     plain = next(index for index, part in enumerate(parts) if glob.has_magic(part))
-    return (*Path(*parts[:plain]).resolve().parts, *parts[plain:])
+    there = next((len(folder.parts) for folder in path.parents if folder.is_dir()), 0)
+    plain = max(plain, there)
+    return (*_literal(Path(*parts[:plain]).resolve()), *parts[plain:])
+
+
+def _literal(path: Path) -> tuple[str, ...]:
+    """The parts of a path as parts of a pattern that fits only this path."""
+    return tuple(map(glob.escape, path.parts))
