@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.agents.encoded_picture import encode_picture
 from vdr_integrations.agents.page_tool import matched_box
-from vdr_integrations.agents.replies import AgentViews, Reply
+from vdr_integrations.agents.replies import EMPTY_INDEX, AgentViews, Reply
 from vdr_integrations.agents.untrusted_text import one_line
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
@@ -28,12 +28,6 @@ __all__ = ["DOCUMENTS_AT_ONCE", "PageService"]
 
 DOCUMENTS_AT_ONCE = 100
 """Maximum number of documents in one reply."""
-
-
-_EMPTY = (
-    "The index has no pages yet, so no search can find anything. Tell the user to add documents "
-    "(vdr index)."
-)
 
 
 class PageService:
@@ -68,7 +62,7 @@ class PageService:
         self.limits.check_pages(k)
         searcher = self.searcher
         if searcher.index.is_empty:
-            return Reply((_EMPTY,))
+            return Reply((EMPTY_INDEX,))
         hits = searcher.search(question, k=k)
         knows_regions = include_region and searcher.index.late is not None
         return self._views().search_reply(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from vdr_integrations.agents.found_pages import FoundPages
-from vdr_integrations.agents.replies import AgentViews
+from vdr_integrations.agents.replies import EMPTY_INDEX, AgentViews, Reply
 from vdr_integrations.agents.view_limits import ViewLimits
 from vdr_integrations.pages import PageStore
 from vdr_integrations.retrieval.box import Box
@@ -15,7 +15,6 @@ from vdr_integrations.retrieval.page_pictures import PagePictures
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from vdr_integrations.agents.replies import Reply
     from vdr_integrations.agents.tool_call import VisualSearchCall
     from vdr_integrations.retrieval.found_page import FoundPage
     from vdr_integrations.retrieval.page_searcher import PageSearcher
@@ -60,6 +59,8 @@ class PageTool:
             VdrError: The call includes regions, and index or model cannot be used.
         """
         question = call.question or ""
+        if not pages and self.searcher is not None and self.searcher.index.is_empty:
+            return Reply((EMPTY_INDEX,))
         self.found.remember(pages)
         return self._views.search_reply(
             question, pages, include_region=call.include_region, regions=self._regions(question)

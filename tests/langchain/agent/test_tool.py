@@ -358,3 +358,26 @@ class TestVisualDocumentSearchToolUnit(_Tool, ToolsUnitTests):
 
 class TestVisualDocumentSearchToolIntegration(_Tool, ToolsIntegrationTests):
     """Calls, sync and async."""
+
+
+@pytest.mark.parametrize("kind", ["late", "stock"])
+def test_references_in_place_of_pictures(kind: str, request: pytest.FixtureRequest) -> None:
+    given: VisualDocumentSearchTool = request.getfixturevalue(kind)
+    limits = ViewLimits(images="reference")
+    tool = VisualDocumentSearchTool(retriever=given.retriever, limits=limits)
+    found = asked(tool, question="Costs fell", include_region=True)
+    assert images(found) == []
+    assert len(str(found.content)) < 5_000
+    assert "open the page by its page_ref" in text_of(found)
+    opened = asked(tool, page_ref=REF.findall(text_of(found))[0])
+    assert len(images(opened)) == 1
+
+
+def test_an_index_without_pages_says_so(late_encoder: MultiVectorEncoder, tmp_path: Path) -> None:
+    with LateInteractionIndex.create(
+        tmp_path / "empty", manifest=Manifest.of(late_encoder)
+    ) as index:
+        tool = VisualDocumentSearchTool(
+            retriever=ColQwen2Retriever(index=index, encoder=late_encoder)
+        )
+        assert "no pages yet" in text_of(asked(tool, question="x"))

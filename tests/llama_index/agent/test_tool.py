@@ -308,3 +308,22 @@ def test_a_model_gets_a_closed_schema_it_can_fill(stock: VisualDocumentSearchToo
     assert set(fields) == {"question", "k", "include_region", "page_ref", "region"}
     assert stock.metadata.fn_schema is not None
     assert stock.metadata.fn_schema.model_json_schema()["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("kind", ["late", "stock"])
+def test_references_in_place_of_pictures(kind: str, request: pytest.FixtureRequest) -> None:
+    given: VisualDocumentSearchTool = request.getfixturevalue(kind)
+    tool = VisualDocumentSearchTool(given.retriever, limits=ViewLimits(images="reference"))
+    found = tool.call(question="Costs fell", include_region=True)
+    assert images(found.blocks) == []
+    assert len(found.content) < 5_000
+    assert "open the page by its page_ref" in found.content
+    opened = tool.call(page_ref=refs(found)[0])
+    assert len(images(opened.blocks)) == 1
+
+
+def test_an_index_without_pages_says_so(late_encoder: MultiVectorEncoder, tmp_path: Path) -> None:
+    with ColQwen2Retriever.from_documents(
+        [], index=tmp_path / "empty", encoder=late_encoder
+    ) as retriever:
+        assert "no pages yet" in VisualDocumentSearchTool(retriever).call(question="x").content
