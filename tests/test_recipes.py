@@ -40,6 +40,8 @@ def test_there_are_recipes_for_both_frameworks() -> None:
     assert sum("bm25" in block.lower() for block in BLOCKS) == 2
 
 
+# Only LangChain's BM25 is left in it.
+@pytest.mark.filterwarnings("ignore:.langchain-community. is being sunset:DeprecationWarning")
 @pytest.mark.parametrize("block", HERE, ids=subject_of)
 def test_a_recipe_runs(
     block: str,
