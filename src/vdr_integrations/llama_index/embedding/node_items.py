@@ -6,7 +6,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from llama_index.core.schema import BaseNode, ImageNode, MetadataMode, Node
+from llama_index.core.schema import BaseNode, Document, ImageNode, MetadataMode, Node
 
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.errors import OptionError
@@ -33,7 +33,9 @@ def node_item(node: BaseNode, embedder: BatchEmbedder) -> MixedInput:
         PageError: The image cannot be opened.
     """
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
-    image = PageRef.parse(content) or node_image(node)
+    # The path in a page node may be that of another machine.
+    own = page_ref_among(node.metadata) if isinstance(node, ImageNode | Document) else None
+    image = PageRef.parse(content) or own or node_image(node)
     if image is not None:
         return image_item(image, embedder)
     check_text(content, subject=f"the text of node {node.node_id}")
