@@ -4,7 +4,6 @@ from vdr_integrations.agents.encoded_picture import EncodedPicture, encode_pictu
 from vdr_integrations.agents.excerpt import excerpt
 from vdr_integrations.agents.found_pages import FoundPages
 from vdr_integrations.agents.replies import (
-    OLD_PICTURE,
     AgentViews,
     PictureLink,
     Reply,
@@ -14,7 +13,6 @@ from vdr_integrations.agents.replies import (
 from vdr_integrations.agents.view_limits import ViewLimits
 
 __all__ = [
-    "OLD_PICTURE",
     "AgentViews",
     "EncodedPicture",
     "FoundPages",

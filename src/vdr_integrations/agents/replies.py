@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     RegionFinder: TypeAlias = Callable[[FoundPage], Box | None]
 
-__all__ = ["EMPTY_INDEX", "OLD_PICTURE", "AgentViews", "PictureLink", "Reply", "ReplyPart", "cited"]
+__all__ = ["EMPTY_INDEX", "AgentViews", "PictureLink", "Reply", "ReplyPart", "cited"]
 
 _NO_REGIONS = (
     "Regions are not known: this search compares whole pages, and only late interaction knows the "
@@ -32,9 +32,6 @@ _NO_REGIONS = (
 )
 
 _BY_REFERENCE = "because this tool shows only pages that are opened"
-
-OLD_PICTURE = "(A picture was here. To see it again, open the page by its page_ref.)"
-"""In the place of the pictures of a tool result that is no longer new."""
 
 EMPTY_INDEX = (
     "The index has no pages yet, so no search can find anything. Tell the user to add documents "

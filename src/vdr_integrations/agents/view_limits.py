@@ -54,7 +54,7 @@ class ViewLimits:
 
     def __post_init__(self) -> None:
         """Refuse limits that are too small, and another word for ``images``."""
-        if self.images not in {"picture", "reference"}:
+        if self.images not in ("picture", "reference"):  # it may be unhashable
             raise OptionError(
                 f"ViewLimits.images must be 'picture' or 'reference', found {self.images!r}."
             )

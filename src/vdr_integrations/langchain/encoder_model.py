@@ -14,6 +14,7 @@ __all__ = ["STRICT_CONFIG", "EncoderModel"]
 STRICT_CONFIG = ConfigDict(
     arbitrary_types_allowed=True,
     extra="forbid",
+    hide_input_in_errors=True,  # they may be secrets
     protected_namespaces=(),
     validate_assignment=True,
     validate_default=True,

@@ -107,7 +107,7 @@ class PageStore:
         ref = page.ref
         with store_trouble(page.source, f"it cannot be put into page store {self.root}"):
             self._files.renew(ref.sha256)
-            if not self._is_intact(ref):
+            if not self.is_intact(ref):
                 self._write(page.image, ref)
         return ref
 
@@ -151,6 +151,14 @@ class PageStore:
         if page.sha256 != ref.sha256:
             raise _altered(ref, self.root)
         return page
+
+    def is_intact(self, ref: PageRef | str) -> bool:
+        """Whether :meth:`get` returns a page; ``in`` only looks whether there is a file."""
+        try:
+            self.get(ref)
+        except (PageReferenceError, PageStoreError):
+            return False
+        return True
 
     def path(self, ref: PageRef | str) -> Path:
         """The path of the PNG file of a reference; the file may not exist.
@@ -201,13 +209,6 @@ class PageStore:
     @property
     def _files(self) -> StoreFiles:
         return StoreFiles(self.root)
-
-    def _is_intact(self, ref: PageRef) -> bool:
-        try:
-            self.get(ref)
-        except (PageReferenceError, PageStoreError):
-            return False
-        return True
 
     def _write(self, image: Image.Image, ref: PageRef) -> None:
         # A new image: PIL would also write the profile, the transparency and the text of this one.

@@ -6,6 +6,8 @@ import json
 import os
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from vdr_integrations.errors import DocumentOpenError
 from vdr_integrations.index.document_name import document_path
@@ -37,6 +39,8 @@ def source_of_name(name: object) -> str | None:
     """
     if not isinstance(name, str):
         return None
+    if name.startswith("file://"):
+        name = url2pathname(urlsplit(name).path)
     if _URL.match(name) is not None:
         return _storable(name)
     return file_source(name) if os.path.isabs(name) else None  # noqa: PTH117  # any text
@@ -51,12 +55,14 @@ def check_storable(name: str, metadata: Mapping[str, Any] | None = None) -> None
     _storable(name)
     for key, value in (metadata or {}).items():
         try:
-            json.dumps([key, value], ensure_ascii=False, default=str).encode()
+            json.dumps({key: value}, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
-            raise DocumentOpenError(
-                f"its metadata {_shown(key)!r} has half a surrogate pair; it must be UTF-8 text.",
-                source=name,
-            ) from None
+            problem = "has half a surrogate pair; it must be UTF-8 text"
+        except (TypeError, ValueError, RecursionError) as error:
+            problem = f"cannot be written as JSON ({error})"
+        else:
+            continue
+        raise DocumentOpenError(f"its metadata {_shown(str(key))!r} {problem}.", source=name)
 
 
 def _storable(name: str) -> str:

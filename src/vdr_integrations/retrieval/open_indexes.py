@@ -168,9 +168,14 @@ class SharedIndex:
     def __reduce__(self) -> tuple[Any, ...]:
         """The place of the index."""
         location = self.location
-        if isinstance(location, QdrantServer) and (location.api_key or location.client):
+        if isinstance(location, QdrantServer) and (
+            location.client is not None
+            or location.api_key is not None
+            or location.login is not None
+        ):
             raise TypeError(
-                "a server's key or client is never pickled; make the object where it is used."
+                "a server's key, password or client is never pickled; make the object where it is "
+                "used."
             )
         return type(self), (location,)
 

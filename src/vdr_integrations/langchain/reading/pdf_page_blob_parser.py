@@ -66,15 +66,16 @@ class PDFPageBlobParser(BaseBlobParser):
             PageError: A page cannot be rendered.
             PageStoreError: The page store cannot be written to (an OSError).
         """
+        shown = str(blob.metadata.get("source") or blob.path or "")
         path = Path(blob.path) if blob.data is None and blob.path else None
         for page in self._reading.read(
             path or blob.as_bytes,
             password=self._password,
-            name=blob.source or "blob",
-            source=source_of_name(blob.metadata.get("source"))
+            name=shown or "blob",
+            source=source_of_name(shown if "source" in blob.metadata else None)
             or path
-            or source_of_name(blob.source),
-            file_name=PurePath(blob.source or "").name,
+            or source_of_name(shown),
+            file_name=PurePath(shown).name,
             metadata=blob.metadata,
             on_error=raise_error,
         ):

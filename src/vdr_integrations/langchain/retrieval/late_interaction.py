@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeAlias
 
-from pydantic import AliasChoices, Field, InstanceOf, model_validator
+from pydantic import AliasChoices, Field, InstanceOf, field_validator, model_validator
 
 from vdr_integrations.index import QdrantServer
 from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.langchain.encoder_model import STRICT_CONFIG, EncoderModel
 from vdr_integrations.retrieval.encoder_choice import one_choice
 from vdr_integrations.retrieval.encoder_fields import LateFields
+from vdr_integrations.retrieval.open_indexes import location_of
 
 if TYPE_CHECKING:
     from vdr_integrations.retrieval import PageSearcher
@@ -32,6 +33,12 @@ class LateInteraction(EncoderModel, LateFields):
     )
     """Hub id or local folder of a ColQwen2 checkpoint; None uses that of the index, or
     ``vidore/colqwen2-v1.0`` without an index. ``model_name`` is accepted too."""
+
+    @field_validator("index", mode="before", check_fields=False)
+    @classmethod
+    def _without_secrets(cls, given: object) -> object:
+        """A URL may hold a password, which a QdrantServer never shows."""
+        return location_of(given) if isinstance(given, str) and "://" in given else given
 
     @model_validator(mode="after")
     def _one_encoder(self) -> Self:

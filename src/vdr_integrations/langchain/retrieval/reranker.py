@@ -41,7 +41,7 @@ class ColQwen2Compressor(LateInteraction, BaseDocumentCompressor):
 
     model_config = STRICT_CONFIG
 
-    index: IndexPlace | None = None
+    index: IndexPlace | None = Field(default=None, exclude=True)
     """As in :class:`ColQwen2Retriever`; None: all pages are encoded."""
 
     top_n: int | None = Field(default=DEFAULT_HITS, ge=1)

@@ -77,7 +77,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
 
     model_config = STRICT_CONFIG
 
-    index: IndexPlace
+    index: IndexPlace = Field(exclude=True)
     """An open index, its folder, a ``QdrantServer``, or ``"http://host:6333/collection"``."""
 
     k: int = Field(default=DEFAULT_HITS, ge=1)

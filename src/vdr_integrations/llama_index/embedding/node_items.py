@@ -96,17 +96,16 @@ def node_image(node: BaseNode) -> PageImage | None:
     return None if found is None else open_image(found, name=name)
 
 
-_METADATA_LINE = re.compile(r"[A-Za-z][\w ]*: .*")
-_FILE_LINE = re.compile(r"(?:file_path|file_name|image_path): (.+)")
+_FIRST_LINE = re.compile(r"[^:\n]{1,100}: .*")
+_FILE_LINE = re.compile(r"^(?:file_path|file_name|filename|image_path): (.+)$", re.MULTILINE)
 
 
 def _refuse_name_of_file(text: str) -> None:
     """Refuse what LlamaIndex sends for a picture: the metadata of its file, and no content."""
     metadata, _, content = text.partition("\n\n")
-    lines = metadata.splitlines()
-    if not all(_METADATA_LINE.fullmatch(line) for line in lines):
+    if _FIRST_LINE.match(metadata) is None:
         return
-    names = [found[1] for line in lines if (found := _FILE_LINE.fullmatch(line))]
+    names = [found.partition("?")[0] for found in _FILE_LINE.findall(metadata)]
     named = next((name for name in names if named_kind(PurePath(name))), None)
     if named is None or (content.strip() and "\0" not in content and "%PDF-" not in content[:9]):
         return

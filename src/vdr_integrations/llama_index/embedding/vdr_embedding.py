@@ -72,7 +72,7 @@ class VDREmbedding(DenseFields, MultiModalEmbedding):
         512
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     model_name: str = Field(default=DEFAULT_DENSE_MODEL, min_length=1)
     embed_batch_size: int = Field(default=32, gt=0, le=2048)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from llama_index.core.node_parser import NodeParser
 from llama_index.core.node_parser.interface import IdFuncCallable  # noqa: TC002  # pydantic reads it
@@ -23,7 +24,12 @@ from vdr_integrations.llama_index.reading.page_nodes import (
 from vdr_integrations.pages.document_kind import named_kind
 from vdr_integrations.pages.on_error import raise_error
 from vdr_integrations.retrieval.document_source import source_of_name
-from vdr_integrations.retrieval.page_metadata import file_name_among, page_ref_among
+from vdr_integrations.retrieval.page_metadata import (
+    CITATION_KEY,
+    PAGE_KEY,
+    file_name_among,
+    page_ref_among,
+)
 from vdr_integrations.retrieval.pages_into_store import PageReading
 
 if TYPE_CHECKING:
@@ -44,9 +50,10 @@ class PDFPageNodeParser(NodeParser):
     them of picture files, become pages too: the picture goes into the page store, each page of a
     TIFF for itself, and the text that they have is their text layer.
 
-    Make it the first transformation, and do not use a text splitter. Without it, LlamaIndex's own
-    splitters make image nodes of page Documents, with the same vectors, random ids and no text
-    layer; of pictures they make nodes without pictures, which ``VDREmbedding`` refuses.
+    Make it the first transformation, and do not use a text splitter. Without it, LlamaIndex's
+    ``SentenceSplitter`` and ``TokenTextSplitter`` make image nodes of page Documents, with the same
+    vectors, random ids and no text layer; others may make several nodes of a page. Of pictures they
+    make nodes without pictures, which ``VDREmbedding`` refuses.
     ``load_index_from_storage(..., transformations=[PDFPageNodeParser()])`` gives it to a stored
     index, for ``insert`` and ``refresh_ref_docs``.
 
@@ -75,6 +82,19 @@ class PDFPageNodeParser(NodeParser):
     def _restore_id_func(cls, value: Any) -> Any:  # noqa: ANN401  # to_dict writes only a name
         return page_node_id if value == {**_DEFAULT_ID_FUNC, "title": "id_func"} else value
 
+    def to_dict(self, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401  # LlamaIndex's signature
+        """The options, with a text that is another one each time.
+
+        The cache of an ``IngestionPipeline`` knows nodes by their texts only, and two pictures may
+        have the same. It must not answer in place of this parser; what it makes can be cached.
+        """
+        return {**super().to_dict(**kwargs), _NEVER_CACHED: uuid.uuid4().hex}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], **kwargs: Any) -> Self:  # noqa: ANN401
+        """A parser with the options of :meth:`to_dict`."""
+        return super().from_dict({k: v for k, v in data.items() if k != _NEVER_CACHED}, **kwargs)
+
     def _parse_nodes(
         self,
         nodes: Sequence[BaseNode],
@@ -82,7 +102,9 @@ class PDFPageNodeParser(NodeParser):
         **kwargs: Any,  # noqa: ANN401, ARG002  # what indexes hand to every transformation
     ) -> list[BaseNode]:
         with_progress = get_tqdm_iterable(nodes, show_progress, "Parsing pages")
-        return [page for node in with_progress for page in self._parse(node)]
+        pages = [page for node in with_progress for page in self._parse(node)]
+        _refuse_two_of_one_name(pages)
+        return pages
 
     def _parse(self, node: BaseNode) -> list[BaseNode]:
         if page_ref_among(node.metadata) is None:
@@ -107,7 +129,7 @@ class PDFPageNodeParser(NodeParser):
             picture,
             source=picture if isinstance(picture, Path) else source_of_name(facts.get("file_path")),
             file_name=file_name_among(facts),
-            metadata=facts,
+            metadata={**facts, "text": text},
             on_error=raise_error,
         ):
             read = replace(page, text=page.text or text)
@@ -118,7 +140,21 @@ class PDFPageNodeParser(NodeParser):
         return found
 
 
+_NEVER_CACHED = "never_cached"
 _DEFAULT_ID_FUNC = {"id_func_name": page_node_id.__name__}
+
+
+def _refuse_two_of_one_name(pages: list[BaseNode]) -> None:
+    """Refuse two pictures of one name: one would replace the other in an index."""
+    refs: dict[str, str] = {}
+    for page in pages:
+        ref = page.metadata[PAGE_KEY]
+        if refs.setdefault(page.node_id, ref) != ref:
+            raise OptionError(
+                f"{page.metadata.get(CITATION_KEY, page.node_id)}: two different pages of these "
+                f"nodes have this name, so one would replace the other. Give each picture a "
+                f"file_path of its own, or none: then its content is its name."
+            )
 
 
 def _not_a_page(node: BaseNode) -> OptionError:

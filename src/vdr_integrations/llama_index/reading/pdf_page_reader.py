@@ -41,12 +41,12 @@ class PDFPageReader(BasePydanticReader):
     A picture is a document of one page, a TIFF may have several. A Document holds the page's
     reference and the path of its image, never pixels, so any docstore, cache and vector store can
     keep it. Its text is the page's citation; the text layer is ``metadata["page_text"]``. If
-    something is missing in the image, the metadata has ``warnings``, one sentence a line.
+    something is missing in the image, ``metadata["page_warnings"]`` says it, one sentence a line.
     :class:`PDFPageNodeParser` makes the node of it that is embedded.
 
-    ``metadata["source"]`` is ``extra_info["file_path"]``, if that is a URL or an absolute path.
-    Else it is the absolute path of the file, whatever its spelling; its URL on another file system;
-    and ``sha256:`` and the digest for bytes. Documents have stable UUIDs, made from source and page
+    ``metadata["source"]`` is ``extra_info["file_path"]``, if that is a URL or an absolute path, and
+    one file is read. Else it is the absolute path of the file, whatever its spelling; its URL on
+    another file system; and ``sha256:`` and the digest for bytes. Documents have stable UUIDs, made from source and page
     number: in an ``IngestionPipeline`` with UPSERTS only changed pages are embedded again.
     ``SimpleDirectoryReader`` adds date and size of the file to the metadata of each page, so that
     LlamaIndex sees all pages of a changed file as changed: give it ``file_metadata`` without them,
@@ -59,7 +59,8 @@ class PDFPageReader(BasePydanticReader):
     Attributes:
         max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. The
             embedding shrinks larger pages to its own limit.
-        password: Password of encrypted PDFs. Never in ``to_dict`` and pickles.
+        password: Password of encrypted PDFs. Never in ``to_dict`` and pickles, so the processes of
+            ``SimpleDirectoryReader.load_data(num_workers=...)`` do not have it.
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
             data folder. The embedding must use the same folder.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
@@ -74,7 +75,7 @@ class PDFPageReader(BasePydanticReader):
         'i'
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     max_visual_tokens: int = Field(default=768, ge=1)
     password: SecretStr | None = Field(default=None, exclude=True, repr=False)
@@ -133,9 +134,11 @@ class PDFPageReader(BasePydanticReader):
             self._errors.append(error)
 
         reading, extra = self._reading, extra_info or {}
-        for one in file if isinstance(file, list | tuple) else [file]:
+        files = list(file) if isinstance(file, list | tuple) else [file]
+        given = extra.get("file_path") if len(files) == 1 else None  # else two get one name
+        for one in files:
             try:
-                source = _source_of(one, extra, fs)
+                source = _source_of(one, given, fs)
             except PageError as error:
                 leave_out(error)
                 continue
@@ -187,11 +190,9 @@ def _content(file: PdfFile, fs: AbstractFileSystem | None) -> FileSource:
         ) from problem
 
 
-def _source_of(
-    file: PdfFile, extra: dict[str, Any], fs: AbstractFileSystem | None
-) -> Path | str | None:
+def _source_of(file: PdfFile, given: object, fs: AbstractFileSystem | None) -> Path | str | None:
     """The name of a document; None for bytes, whose digest becomes their name."""
-    named = source_of_name(extra.get("file_path"))
+    named = source_of_name(given)
     if isinstance(file, bytes | bytearray | BytesIO):
         return named
     if _is_remote(file, fs):
@@ -201,8 +202,10 @@ def _source_of(
 
 
 def _is_remote(file: PdfFile, fs: AbstractFileSystem | None) -> bool:
-    is_path = not isinstance(file, bytes | bytearray | BytesIO)
-    return is_path and fs is not None and "file" not in fs.protocol
+    if fs is None or isinstance(file, bytes | bytearray | BytesIO):
+        return False
+    protocols = [fs.protocol] if isinstance(fs.protocol, str) else fs.protocol
+    return "file" not in protocols
 
 
 def _is_sayable(file: PdfFile | PdfFiles) -> bool:

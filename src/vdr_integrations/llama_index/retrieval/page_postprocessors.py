@@ -66,8 +66,8 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         nodes: list[NodeWithScore],
         query_bundle: QueryBundle | None = None,  # noqa: ARG002  # LlamaIndex's signature
     ) -> list[NodeWithScore]:
-        budget = PixelBudget(self.max_visual_tokens)
-        pictures = PagePictures(PageStore(self.page_store_path), budget)
+        # Without a store: what it holds is looked at first, and may be damaged.
+        pictures = PagePictures(None, PixelBudget(self.max_visual_tokens))
         return [
             NodeWithScore(node=self._with_picture(hit.node, pictures), score=hit.score)
             for hit in nodes
@@ -79,11 +79,11 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         return await asyncio.to_thread(self._postprocess_nodes, nodes, query_bundle)
 
     def _with_picture(self, node: BaseNode, pictures: PagePictures) -> BaseNode:
-        page, store = found_page(node), pictures.store
-        if page.page_ref is None or store is None:
+        page, store = found_page(node), PageStore(self.page_store_path)
+        if page.page_ref is None:
             return node
         try:
-            if page.page_ref not in store:
+            if not store.is_intact(page.page_ref):
                 store.put(pictures.indexed(page))
         except (PageError, MissingExtraError) as error:
             found = (

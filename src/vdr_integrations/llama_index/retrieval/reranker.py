@@ -59,7 +59,7 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
     See ``LateFields`` for the other options: ``device``, ``dtype``, ``page_store_path`` ...
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     top_n: int = Field(default=DEFAULT_HITS, ge=1)
     index: Any | None = Field(default=None, exclude=True)
