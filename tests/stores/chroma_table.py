@@ -25,7 +25,7 @@ class ChromaTable(TableOfStore):
     packages = ("chromadb", "llama-index-vector-stores-chroma", "langchain-chroma")
     upstream: ClassVar[Mapping[str, Upstream]] = {
         "test_llama_index_deletes_a_document_by_its_file_name": Upstream(
-            "delete_nodes gives Chroma an empty list of ids beside the filter, which it refuses.",
+            "`delete_nodes(filters=...)` is refused: it gives Chroma an empty list of ids too.",
             raises=ValueError,
         ),
     }

@@ -38,26 +38,26 @@ class FaissTable(TableOfStore):
                 "test_llama_index_filters_by_a_range_of_page_numbers",
                 "test_llama_index_finds_nothing_where_a_filter_lets_nothing_through",
             ),
-            Upstream("Filters are missing.", raises=ValueError),
+            Upstream("There are no filters.", raises=ValueError),
         ),
         "test_llama_index_deletes_a_document_by_its_file_name": Upstream(
-            "Filters are missing.", raises=NotImplementedError
+            "There are no filters.", raises=NotImplementedError
         ),
         "test_llama_index_has_pages_once_that_are_added_twice": Upstream(
             "A page that is added again is there twice."
         ),
         "test_llama_index_finds_a_page_that_was_deleted_no_more": Upstream(
-            "delete_ref_doc leaves the vector, so the next search fails.", raises=KeyError
+            "`delete_ref_doc` leaves the vector, and later searches fail.", raises=KeyError
         ),
         "test_llama_index_can_add_a_page_after_it_deleted_another": Upstream(
-            "After a deletion, a new vector gets the number of another, whose page is lost."
+            "After a deletion, a new page takes the place of another, which is lost."
         ),
         "test_a_llama_index_pipeline_embeds_only_what_changed": Upstream(
-            "A pipeline keeps no nodes, and no index opens a store that has only vectors.",
+            "A pipeline keeps only vectors, and no index can be opened over them.",
             raises=ValueError,
         ),
         "test_langchain_has_pages_once_that_are_added_twice": Upstream(
-            "add_documents refuses an id that is there.", raises=ValueError
+            "`add_documents` refuses ids that are there.", raises=ValueError
         ),
     }
 

@@ -18,7 +18,7 @@ __all__ = ["LanceDBTable"]
 
 _ADDED_TWICE = Upstream("Ids are not unique: a page that is added again is there twice.")
 _FIRST_KEYS = Upstream(
-    "The first page decides which metadata all others may have.", raises=ValueError
+    "The first page decides which metadata keys all pages may have.", raises=ValueError
 )
 
 
@@ -36,21 +36,24 @@ class LanceDBTable(TableOfStore):
                 "test_a_llama_index_pipeline_embeds_only_what_changed",
                 "test_refreshing_a_llama_index_embeds_only_what_changed",
             ),
-            Upstream("delete quotes ids as LanceDB quotes names of columns.", raises=ValueError),
+            Upstream(
+                "Deleting, UPSERTS and `refresh_ref_docs` fail: ids are quoted as columns.",
+                raises=ValueError,
+            ),
         ),
         "test_llama_index_deletes_a_document_by_its_file_name": Upstream(
-            "delete_nodes takes no filters.", raises=TypeError
+            "`delete_nodes` takes no filters.", raises=TypeError
         ),
         "test_llama_index_finds_nothing_where_a_filter_lets_nothing_through": Upstream(
-            "A search without a result raises Warning.", raises=Warning
+            "A search that finds nothing raises `Warning`.", raises=Warning
         ),
         "test_llama_index_has_pages_once_that_are_added_twice": _ADDED_TWICE,
         "test_langchain_has_pages_once_that_are_added_twice": _ADDED_TWICE,
         "test_llama_index_takes_pages_with_more_metadata_than_the_first": _FIRST_KEYS,
         "test_langchain_takes_pages_with_more_metadata_than_the_first": _FIRST_KEYS,
-        "test_langchain_gives_back_the_id_of_a_page": Upstream("Document.id is None."),
+        "test_langchain_gives_back_the_id_of_a_page": Upstream("`Document.id` of a hit is None."),
         "test_langchain_gets_a_page_by_its_id": Upstream(
-            "get_by_ids is missing.", raises=NotImplementedError
+            "`get_by_ids` is missing.", raises=NotImplementedError
         ),
     }
     warnings = ("table_names\\(\\) is deprecated", "No results found for the query")

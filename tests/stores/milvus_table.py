@@ -30,14 +30,12 @@ class MilvusTable(TableOfStore):
 
     upstream: ClassVar[Mapping[str, Upstream]] = {
         "test_llama_index_finds_the_page_in_async_code": Upstream(
-            "The async client can only be made where an event loop runs."
+            "The async client can be made only where an event loop runs."
         ),
-        "test_langchain_adds_no_metadata": Upstream("Each hit has its id as metadata, pk."),
-        "test_langchain_gives_back_the_id_of_a_page": Upstream(
-            "Document.id is None; the id is metadata."
-        ),
+        "test_langchain_adds_no_metadata": Upstream("Hits have one more key, `pk`."),
+        "test_langchain_gives_back_the_id_of_a_page": Upstream("`Document.id` of a hit is None."),
         "test_langchain_gets_a_page_by_its_id": Upstream(
-            "get_by_ids is missing.", raises=NotImplementedError
+            "`get_by_ids` is missing.", raises=NotImplementedError
         ),
     }
 

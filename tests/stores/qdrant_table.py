@@ -25,14 +25,13 @@ class QdrantTable(TableOfStore):
     packages = ("qdrant-client", "llama-index-vector-stores-qdrant", "langchain-qdrant")
     upstream: ClassVar[Mapping[str, Upstream]] = {
         "test_llama_index_finds_the_page_in_async_code": Upstream(
-            "A folder has one client at a time, and async code needs another.", raises=ValueError
+            "A folder has one client at a time, and async methods need a second one.",
+            raises=ValueError,
         ),
         "test_langchain_adds_no_metadata": Upstream(
-            "Each hit has the id and the collection as metadata, _id and _collection_name."
+            "Hits have two more keys, `_id` and `_collection_name`."
         ),
-        "test_langchain_gives_back_the_id_of_a_page": Upstream(
-            "Document.id is None; the id is metadata."
-        ),
+        "test_langchain_gives_back_the_id_of_a_page": Upstream("`Document.id` of a hit is None."),
     }
     warnings = ("Payload indexes have no effect in the local Qdrant",)
 
