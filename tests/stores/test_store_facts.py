@@ -52,9 +52,10 @@ def names(index: VectorStoreIndex) -> set[str]:
 def test_chroma_itself_deletes_a_document_by_its_file_name(
     tmp_path: Path, embedding: VDREmbedding, nodes: list[BaseNode]
 ) -> None:
-    index = ChromaTable(tmp_path).index(embedding)
+    table = ChromaTable(tmp_path)
+    index = table.index(embedding)
     index.insert_nodes(nodes)
-    index.vector_store.client.delete(where={"file_name": "library-report.en.pdf"})
+    table.llama_index().client.delete(where={"file_name": "library-report.en.pdf"})
     assert names(index) == {"wine-report.it.pdf"}
 
 
@@ -76,6 +77,17 @@ def test_lancedb_replaces_the_table_without_the_mode_append(
     for document in loaded[:2]:
         store.add_documents([document], ids=ids_of([document]))
     assert [hit.metadata["page_number"] for hit in store.similarity_search(QUESTION)] == [2]
+
+
+def test_lancedb_takes_warnings_if_the_first_page_has_the_key(
+    tmp_path: Path, embeddings: Embeddings, loaded: list[Document]
+) -> None:
+    store = LanceDBTable(tmp_path).langchain(embeddings)
+    for page, more in zip(loaded, ({"warnings": ""}, {"warnings": "A font."}, {}), strict=False):
+        told = Document(page.page_content, metadata={**page.metadata, **more})
+        store.add_documents([told], ids=ids_of([page]))
+    found = {hit.metadata["page_number"]: hit.metadata for hit in store.similarity_search(QUESTION)}
+    assert [found[number]["warnings"] for number in (1, 2, 3)] == ["", "A font.", None]
 
 
 def test_langchain_lancedb_replaces_the_source_of_a_page(
