@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from importlib.metadata import version
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from langchain_core.vectorstores import VectorStore
+from langchain_postgres import PGEngine
 from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
+from llama_index.vector_stores.postgres import PGVectorStore
 from tests.pdfs import write_pdf
 from tests.stores.every_table import NAMES, table_kind
 from tests.stores.postgres_table import SOCKET_FOLDER
@@ -65,6 +68,7 @@ def test_the_blocks_of_a_store_connect_it(
         names.pop("vector_store", None)
         run(block, names, os.environ[SOCKET_FOLDER])
         assert found_with(names) == {1, 2, 3}
+        hang_up(names)
 
 
 def found_with(names: Mapping[str, Any]) -> set[int]:
@@ -83,6 +87,15 @@ def found_with(names: Mapping[str, Any]) -> set[int]:
     documents = names["documents"]
     store.add_documents(documents, ids=[page.metadata["page_id"] for page in documents])
     return {hit.metadata["page_number"] for hit in store.similarity_search("costs", k=4)}
+
+
+def hang_up(names: Mapping[str, Any]) -> None:
+    """Close the connections to Postgres that a block has opened."""
+    vector_store, engine = names.get("vector_store"), names.get("engine")
+    if isinstance(vector_store, PGVectorStore):
+        vector_store.client.dispose()
+    if isinstance(engine, PGEngine):
+        asyncio.run(engine.close())
 
 
 def test_the_blocks_of_words_and_vectors_find_a_word(names: dict[str, Any]) -> None:
