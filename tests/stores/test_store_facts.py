@@ -65,8 +65,10 @@ def test_lancedb_itself_deletes_a_page_by_its_id(
     store = LanceDBTable(tmp_path).llama_index()
     index = VectorStoreIndex.from_vector_store(store, embed_model=embedding)
     index.insert_nodes(nodes)
+    table = store.table
+    assert table is not None
     for node in nodes[:5]:
-        store.table.delete(f"id = '{node.metadata['page_id']}'")
+        table.delete(f"id = '{node.metadata['page_id']}'")
     assert names(index) == {"wine-report.it.pdf"}
 
 
