@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test check bench notebooks transcripts clean
+.PHONY: setup demo test check stores bench notebooks transcripts clean
 
 setup: $(STAMP)
 
@@ -40,6 +40,21 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
+# Other people's vector stores, in an environment of their own: minutes and gigabytes.
+STORES := .venv-stores
+STORES_BIN := $(STORES)/bin
+
+stores: $(STORES)/.installed
+	$(STORES_BIN)/pyright -p tests/stores --pythonpath $(STORES_BIN)/python
+	$(STORES_BIN)/python -m pytest -q tests/stores
+
+$(STORES)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(STORES)
+	$(STORES_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(STORES_BIN)/python -m pip install --quiet $(TORCH)
+	$(STORES_BIN)/python -m pip install --quiet --editable ".[all]" --group stores
+	touch $(STORES)/.installed
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.parity
@@ -52,4 +67,4 @@ transcripts: $(STAMP)
 	$(BIN)/python -m tests.transcripts
 
 clean:
-	rm -rf $(VENV) .demo dist build
+	rm -rf $(VENV) $(STORES) .demo dist build

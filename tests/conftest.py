@@ -18,6 +18,8 @@ from tests.tiny_checkpoint import write_tiny_checkpoint
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
+collect_ignore = ["stores"]  # unless it is named, as make stores does
+
 if TYPE_CHECKING:
     from pathlib import Path
 
