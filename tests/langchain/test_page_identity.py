@@ -101,6 +101,16 @@ def test_a_blob_keeps_a_source_that_its_metadata_name(report: Path) -> None:
     assert (first.metadata["source"], first.metadata["file_name"]) == (url, "report.pdf")
 
 
+def test_a_blob_is_named_by_whatever_its_metadata_hold(report: Path) -> None:
+    parser = PDFPageBlobParser(max_visual_tokens=64)
+    for source in (report, f"file://{report}", 5, None):
+        blob = Blob.from_path(report, metadata={"source": source})
+        assert parser.parse(blob)[0].metadata["source"] == str(report)
+    blob = Blob.from_path(report, metadata={"notes": {(1, 2): "x"}})
+    with pytest.raises(DocumentOpenError, match=r"report\.pdf: its metadata 'notes'"):
+        parser.parse(blob)
+
+
 @pytest.mark.parametrize("half", HALF_PAIRS.values(), ids=HALF_PAIRS)
 def test_names_and_metadata_that_no_store_can_hold_are_errors_of_their_document(
     report: Path, tmp_path: Path, half: str

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import fsspec
 import pytest
 from llama_index.core import (
     Document,
@@ -227,3 +228,38 @@ def test_a_page_store_is_data(
     resource = page.image_resource
     assert resource is not None
     assert str(resource.path).startswith(f"{tmp_path}/data/vdr-integrations/pages/")
+
+
+def test_a_list_of_files_keeps_their_own_names(
+    reader: PDFPageReader, report: Path, tmp_path: Path
+) -> None:
+    other = write_pdf(tmp_path / "other.pdf", ["x"])
+    info = {"file_path": str(report)}
+    of_paths = reader.load_data([report, other], extra_info=info)
+    assert {one.metadata["source"] for one in of_paths} == {str(report), str(other)}
+    of_bytes = reader.load_data([report.read_bytes(), other.read_bytes()], extra_info=info)
+    assert len({one.metadata["source"] for one in of_bytes}) == 2
+
+
+def test_a_file_system_with_file_in_its_name_is_not_the_local_one(
+    reader: PDFPageReader, report: Path, tmp_path: Path
+) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe_file(str(report), write_pdf(tmp_path / "remote.pdf", ["Remote"]).read_bytes())
+    cached = fsspec.filesystem(
+        "filecache", target_protocol="memory", cache_storage=str(tmp_path / "cache")
+    )
+    [page] = reader.load_data(str(report), fs=cached)
+    assert page.metadata["page_text"].strip() == "Remote"
+
+
+@pytest.mark.parametrize(
+    "info",
+    [{1: "\ud83d"}, {"a": {(1, 2): "x"}}, {"a": HALF_PAIRS}],
+    ids=["key", "tuple", "half pairs"],
+)
+def test_metadata_of_any_kind_are_errors_of_their_document(
+    reader: PDFPageReader, report: Path, info: dict[Any, Any]
+) -> None:
+    with pytest.raises(DocumentOpenError, match=r"report\.pdf: its metadata"):
+        reader.load_data(report, extra_info=info)

@@ -136,6 +136,8 @@ def test_a_picture_is_read_beside_pages_in_a_pipeline(
         ({"page_label": "3", "file_path": "/d/scan.pdf"}, ""),
         ({"file_path": "scan.tiff"}, "II*\0\x08\0\0"),
         ({"file_path": "a b.webp"}, "RIFF\0\0"),
+        ({"file_path": "/d/scan.png", "Content-Type": "image/png", "exif.iso": "100"}, ""),
+        ({"note": "two\nlines", "file_path": "https://x/scan.png?sig=1", "_id": "7"}, ""),
         ({"file_path": "report.pdf"}, "%PDF-1.7 1 0 obj"),
     ],
 )
@@ -143,7 +145,7 @@ def test_the_name_of_a_picture_is_never_embedded_in_its_place(
     embedding: VDREmbedding, metadata: dict[str, str], text: str
 ) -> None:
     document = Document(text=text, metadata=metadata)
-    name = str(metadata.get("file_path") or metadata["file_name"])
+    name = str(metadata.get("file_path") or metadata["file_name"]).partition("?")[0]
     node = TextNode(text=text, metadata=metadata)
     content = node.get_content(metadata_mode=MetadataMode.EMBED)
     with pytest.raises(OptionError, match=rf"^{name}: .*by_suffix"):
@@ -160,6 +162,7 @@ def test_the_name_of_a_picture_is_never_embedded_in_its_place(
         ({"page_label": "3", "file_path": "/d/report.pdf"}, "Costs fell"),
         ({}, "see file_path: a.png"),
         ({}, "The picture\nfile_path: a.png"),
+        ({}, "Figure 3: growth\n\nfile_path: a.png"),
     ],
 )
 def test_texts_about_pictures_are_embedded(
@@ -184,3 +187,48 @@ def test_pictures_that_cannot_be_read_are_refused_by_name(tmp_path: Path) -> Non
     for node, message in wrong:
         with pytest.raises((OptionError, PageError), match=message):
             parser([node])
+
+
+def test_a_cached_pipeline_takes_no_picture_for_another(
+    embedding: VDREmbedding, tmp_path: Path
+) -> None:
+    paths: list[Path] = []
+    for colour in ("red", "blue"):
+        paths.append(tmp_path / f"{colour}.png")
+        paths[-1].write_bytes(png(picture(colour)))
+    pipeline = IngestionPipeline(
+        transformations=[PDFPageNodeParser(max_visual_tokens=64), embedding]
+    )
+    for path in paths:
+        [node] = pipeline.run(documents=[ImageDocument(image_path=str(path))])
+        assert node.metadata["file_name"] == path.name
+    nodes = pipeline.run(documents=[ImageDocument(image_path=str(path)) for path in paths])
+    assert [node.metadata["file_name"] for node in nodes] == ["red.png", "blue.png"]
+    paths[0].write_bytes(png(picture("white")))
+    [changed] = pipeline.run(documents=[ImageDocument(image_path=str(paths[0]))])
+    assert changed.metadata["page_ref"] != nodes[0].metadata["page_ref"]
+    parser = PDFPageNodeParser(max_visual_tokens=64)
+    assert PDFPageNodeParser.from_dict(parser.to_dict()) == parser
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:
+    parser = PDFPageNodeParser(max_visual_tokens=64)
+    info = {"file_path": "/up/x.png"}
+    two = [
+        ImageDocument(image=base64.b64encode(png(picture(colour))).decode(), metadata=info)
+        for colour in ("red", "blue")
+    ]
+    with pytest.raises(OptionError, match=r"x\.png, page 1 of 1: two different pages"):
+        parser(two)
+    for document in two:
+        document.metadata = {}
+    assert len({node.node_id for node in parser(two)}) == 2
+
+
+def test_half_a_pair_in_the_text_of_a_picture_is_an_error_of_its_document(photo: Path) -> None:
+    for node in (
+        ImageNode(image_path=str(photo), text="a\ude00"),
+        ImageDocument(image_path=str(photo), text="a\ude00"),
+    ):
+        with pytest.raises(PageError, match=r"photo\.png: its metadata 'text' has half"):
+            PDFPageNodeParser()([node])

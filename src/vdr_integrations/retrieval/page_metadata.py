@@ -39,7 +39,7 @@ FILE_NAME_KEY = "file_name"
 TEXT_KEY = "page_text"
 """Metadata keys of citation, file name and text layer. Vector stores use "text" themselves."""
 
-_WARNINGS_KEY = "warnings"
+_WARNINGS_KEY = "page_warnings"
 
 FACT_KEYS = (
     "source",
@@ -51,6 +51,7 @@ FACT_KEYS = (
     PAGE_ID_KEY,
     CITATION_KEY,
     TEXT_KEY,
+    _WARNINGS_KEY,
 )
 """The keys that each page has."""
 
@@ -102,11 +103,11 @@ class ReadPage:
     def facts(self) -> dict[str, Any]:
         """Metadata that a page has in both frameworks, with the same keys: texts and numbers.
 
-        ``page_id`` is the id that the page has in every index and framework. ``warnings`` is a key
-        only if there are any, one sentence a line. There are no lists, which many vector stores
-        refuse.
+        ``page_id`` is the id that the page has in every index and framework. ``page_warnings`` has
+        one sentence a line. There are no lists, which many vector stores refuse, and all pages have
+        the same keys, because in some stores the first page decides which keys there are.
         """
-        found: dict[str, Any] = {
+        return {
             "source": self.source,
             FILE_NAME_KEY: self.file_name,
             "page_number": self.page_number,
@@ -116,10 +117,8 @@ class ReadPage:
             PAGE_ID_KEY: self.page_id,
             CITATION_KEY: self.citation,
             TEXT_KEY: self.text,
+            _WARNINGS_KEY: "\n".join(self.warnings),
         }
-        if self.warnings:
-            found[_WARNINGS_KEY] = "\n".join(self.warnings)
-        return found
 
     @property
     def page_id(self) -> str:
@@ -156,6 +155,6 @@ def file_name_among(metadata: Mapping[str, Any]) -> str:
 
 
 def warnings_among(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """The warnings of a page in a document's metadata; none if the key means something else."""
+    """The warnings of a page in a document's metadata."""
     found = metadata.get(_WARNINGS_KEY)
     return tuple(found.splitlines()) if isinstance(found, str) else ()

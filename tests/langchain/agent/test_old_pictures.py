@@ -37,10 +37,12 @@ def pictures(messages: list[Any]) -> list[int]:
 @pytest.mark.parametrize("keep", [0, 1, 2, 9])
 def test_only_the_last_pictures_of_tools_are_kept(keep: int) -> None:
     shown = HumanMessage(content=[PICTURE])
+    more = AIMessage("", tool_calls=[{"name": "x", "args": {}, "id": "d"}])
     talk: list[BaseMessage] = [HumanMessage("x"), result("a"), shown, result("b"), result("c")]
+    talk += [more, result("d")]
     before = pictures(talk)
     seen = without_old_pictures(talk, keep=keep)
-    kept = {1: keep > 2, 3: keep > 1, 4: keep > 0}
+    kept = {1: keep > 2, 3: keep > 1, 4: keep > 1, 6: keep > 0}
     assert pictures(seen) == [
         count if kept.get(place, True) else 0 for place, count in enumerate(before)
     ]
@@ -50,6 +52,24 @@ def test_only_the_last_pictures_of_tools_are_kept(keep: int) -> None:
             assert new.artifact == [1]
             assert "page_ref" in str(new.content[-1])
     assert pictures(talk) == before
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
+        {"type": "input_image", "image_url": "data:image/png;base64,aGk="},
+        {"type": "media", "mime_type": "image/png", "data": "aGk="},
+        {"type": "file", "mime_type": "image/jpeg", "base64": "aGk="},
+        {"image": {"format": "png", "source": {"bytes": b"hi"}}},
+    ],
+)
+def test_pictures_of_all_providers_are_found(block: dict[str, Any]) -> None:
+    text = {"type": "text", "text": "found"}
+    message = ToolMessage(content=[text, block], tool_call_id="1")
+    [seen] = without_old_pictures([message], keep=0)
+    assert [one["type"] for one in seen.content_blocks] == ["text", "text"]
+    assert without_old_pictures([message]) == [message]
 
 
 class Scripted(BaseChatModel):

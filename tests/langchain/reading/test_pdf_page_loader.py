@@ -60,6 +60,7 @@ def test_metadata_says_where_the_page_is_and_what_it_says(report: Path) -> None:
         "page_id": document.id,
         "citation": "report.pdf, page 2 of 3",
         "page_text": document.metadata["page_text"],
+        "page_warnings": "",
     }
     assert document.metadata["page_text"].strip() == "Costs fell"
     assert json.loads(json.dumps(document.metadata)) == document.metadata
@@ -261,8 +262,8 @@ def test_warnings_of_a_page_are_metadata_and_logged_once(
     path = spoil_a_picture(make_pdf("a.pdf", ["apples", "pears"]), 2)
     with caplog.at_level(logging.WARNING, logger="vdr_integrations"):
         whole, partly = PDFPageLoader(path).load()
-    assert "warnings" not in whole.metadata
-    assert partly.metadata["warnings"] == WARNING
+    assert whole.metadata["page_warnings"] == ""
+    assert partly.metadata["page_warnings"] == WARNING
     assert json.loads(json.dumps(partly.metadata)) == partly.metadata
     assert caplog.messages == [f"{path} page 2: {WARNING}"]
 

@@ -5,9 +5,11 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.load import dumps
 from langchain_core.runnables import (
     ConfigurableField,
 )
+from pydantic import ValidationError
 from tests.langchain.retrieval.conftest import QUESTION, load_late, numbers
 from tests.tiny_colqwen2 import write_base
 
@@ -23,6 +25,7 @@ from vdr_integrations.index import (
     sync_index,
 )
 from vdr_integrations.langchain import (
+    ColQwen2Compressor,
     ColQwen2Retriever,
 )
 
@@ -119,3 +122,22 @@ def test_what_is_no_index_of_this_model_is_refused(
     other = load_late(tmp_path / "other" / "colqwen2-base")
     with pytest.raises(IndexMismatchError):
         ColQwen2Retriever(index=index, encoder=other).invoke(QUESTION)
+
+
+def test_secrets_are_in_no_dump_pickle_or_message() -> None:
+    secret = "s3cret"
+    for index in (
+        QdrantServer("p", url="https://h:6333", api_key=secret),
+        f"https://user:{secret}@h:6333/p",
+    ):
+        for made in (
+            ColQwen2Retriever(index=index, token=secret),
+            ColQwen2Compressor(index=index, token=secret),
+        ):
+            assert secret not in repr(made) + str(made) + made.model_dump_json() + dumps(made)
+            with pytest.raises(TypeError, match="never pickled"):
+                pickle.dumps(made)
+    for options in ({}, {"index": "x", "exhaustive": True, "candidates": 3}, {"nonsense": 1}):
+        with pytest.raises(ValidationError) as caught:
+            ColQwen2Retriever(token=secret, **options)
+        assert secret not in str(caught.value)

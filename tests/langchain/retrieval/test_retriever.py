@@ -76,6 +76,7 @@ def test_a_document_says_what_the_page_is_and_what_it_says(
         "page_id": page.id,
         "citation": "report.pdf, page 2 of 3",
         "page_text": "Costs fell\n",
+        "page_warnings": "",
     }
     scan = by_place["blank.pdf", 1]
     assert [text.page_content for text in page_texts([page, scan])] == [

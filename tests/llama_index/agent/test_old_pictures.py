@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.base.llms.types import (
+    ChatMessage,
+    CitableBlock,
+    DocumentBlock,
+    ImageBlock,
+    TextBlock,
+)
 from llama_index.core.memory import ChatMemoryBuffer
 from tests.llama_index.pictures import picture, png
 
@@ -25,6 +31,8 @@ TALK = [
     ChatMessage(role="assistant", content="Costs."),
     result("shown by the user", role="user"),
     result("second"),
+    result("second, in parallel"),
+    ChatMessage(role="assistant", content="Sure?"),
     result("third"),
 ]
 
@@ -33,7 +41,7 @@ TALK = [
 def test_only_the_last_pictures_of_tools_are_kept(keep: int) -> None:
     before = kinds(TALK)
     seen = without_old_pictures(TALK, keep=keep)
-    kept = {1: keep > 2, 4: keep > 1, 5: keep > 0}
+    kept = {1: keep > 2, 4: keep > 1, 5: keep > 1, 7: keep > 0}
     for place, message in enumerate(seen):
         whole = kept.get(place, True)
         assert kinds([message]) == [before[place] if whole else ["text", "text"]]
@@ -57,5 +65,17 @@ async def test_a_memory_can_leave_pictures_out() -> None:
         "user",
         "tool",
         "tool",
+        "tool",
     ]
     assert sum(["image" in one for one in kinds(kept)]) == 1
+
+
+def test_pictures_inside_other_blocks_are_pictures_too() -> None:
+    image = ImageBlock(image=png(picture()), image_mimetype="image/png")
+    blocks = [
+        CitableBlock(title="t", source="s", content=[image]),
+        DocumentBlock(data=b"aGk=", document_mimetype="image/png"),
+        DocumentBlock(data=b"aGk=", document_mimetype="application/pdf"),
+    ]
+    [seen] = without_old_pictures([ChatMessage(role="tool", blocks=blocks)], keep=0)
+    assert kinds([seen]) == [["document", "text"]]

@@ -53,6 +53,7 @@ def test_each_page_is_a_document_that_says_where_it_is_from(
             "citation": f"report.pdf, page {number} of 3",
             "page_text": document.metadata["page_text"],
             "page_id": page_id(str(report), number),
+            "page_warnings": "",
         }
         assert document.text == document.metadata["citation"]
         assert document.metadata["page_text"].strip() == texts[number - 1]

@@ -272,20 +272,20 @@ def test_warnings_of_pages_go_into_the_index_and_come_back_with_hits(
 ) -> None:
     path = spoil_a_picture(write_pdf(tmp_path / "a.pdf", ["apples", "pears"]), 2)
     pages = reader.load_data(path)
-    assert [page.metadata.get("warnings") for page in pages] == [None, WARNING]
+    assert [page.metadata["page_warnings"] for page in pages] == ["", WARNING]
     with ColQwen2Retriever.from_documents(pages, index=tmp_path / "ix", encoder=encoder) as made:
         (document,) = index_of(made).documents()
         assert [(one.page_number, one.message) for one in document.warnings] == [(2, WARNING)]
-        assert all("warnings" not in page.metadata for page in index_of(made).pages())
+        assert all("page_warnings" not in page.metadata for page in index_of(made).pages())
         found = {hit.metadata["page_number"]: hit.metadata for hit in made.retrieve("pears")}
-        assert "warnings" not in found[1]
-        assert found[2]["warnings"] == WARNING
+        assert found[1]["page_warnings"] == ""
+        assert found[2]["page_warnings"] == WARNING
         # A page that was drawn again without a warning replaces the stored one.
-        del pages[1].metadata["warnings"]
+        pages[1].metadata["page_warnings"] = ""
         made.add_nodes(pages[1:])
         assert index_of(made).documents()[0].warnings == ()
         # The page that is not given keeps what it has.
-        pages[1].metadata["warnings"] = WARNING
+        pages[1].metadata["page_warnings"] = WARNING
         made.add_nodes(pages[1:])
         made.add_nodes([Document(text="x", metadata={**pages[0].metadata, "page_label": "i"})])
         assert [page.warnings for page in index_of(made).pages()] == [(), (WARNING,)]

@@ -170,3 +170,16 @@ def test_what_reads_embed_content_gets_the_text_of_a_page(
     seen = PageTextPostprocessor().postprocess_nodes(hits)
     assert [hit.score for hit in seen] == [hit.score for hit in hits]
     assert all("vdr-page" not in hit.node.get_content(MetadataMode.EMBED) for hit in seen)
+
+
+@pytest.mark.parametrize("damage", ["empty", "other page", "garbage"])
+def test_a_damaged_picture_is_drawn_again(
+    hits: list[NodeWithScore], page_store: PageStore, damage: str
+) -> None:
+    first, second = (page_store.path(hit.metadata["page_ref"]) for hit in hits[:2])
+    whole = first.read_bytes()
+    first.write_bytes(
+        {"empty": b"", "other page": second.read_bytes(), "garbage": b"no picture"}[damage]
+    )
+    PagePicturePostprocessor(max_visual_tokens=64).postprocess_nodes(hits)
+    assert first.read_bytes() == whole

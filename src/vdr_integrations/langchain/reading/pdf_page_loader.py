@@ -37,7 +37,7 @@ class PDFPageLoader(BaseLoader):
         page_id      the same as id
         citation     "report.pdf, page iv (4 of 12)"
         page_text    the text layer, empty for scans
-        warnings     what is missing in the image, one sentence a line; only if there are any
+        page_warnings  what is missing in the image, one sentence a line
 
     LangChain puts ``page_content`` into prompts, but a language model cannot read a reference: put
     :func:`page_texts` between retriever and prompt, give ``create_retriever_tool`` a

@@ -46,8 +46,9 @@ class PDFPageReader(BasePydanticReader):
 
     ``metadata["source"]`` is ``extra_info["file_path"]``, if that is a URL or an absolute path, and
     one file is read. Else it is the absolute path of the file, whatever its spelling; its URL on
-    another file system; and ``sha256:`` and the digest for bytes. Documents have stable UUIDs, made from source and page
-    number: in an ``IngestionPipeline`` with UPSERTS only changed pages are embedded again.
+    another file system; and ``sha256:`` and the digest for bytes. Documents have stable UUIDs, made
+    from source and page number: in an ``IngestionPipeline`` with UPSERTS only changed pages are
+    embedded again.
     ``SimpleDirectoryReader`` adds date and size of the file to the metadata of each page, so that
     LlamaIndex sees all pages of a changed file as changed: give it ``file_metadata`` without them,
     or give the embedding an ``embeddings_cache``.

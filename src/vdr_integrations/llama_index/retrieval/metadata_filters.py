@@ -13,10 +13,8 @@ from llama_index.core.vector_stores import (
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval.page_metadata import (
-    CITATION_KEY,
-    PAGE_ID_KEY,
-    PAGE_KEY,
-    TEXT_KEY,
+    FACT_KEYS,
+    FILE_NAME_KEY,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ _BOUNDS = {
 _ONE = (FilterOperator.EQ, FilterOperator.CONTAINS)
 _ONE_OF = (FilterOperator.IN, FilterOperator.ANY)
 # Every node has these keys, but an index cannot filter by them: no page would fit.
-_SHOWN_ONLY = ("page_label", "total_pages", PAGE_KEY, PAGE_ID_KEY, CITATION_KEY, TEXT_KEY)
+_SHOWN_ONLY = frozenset(FACT_KEYS) - {"source", FILE_NAME_KEY, "page_number"}
 
 
 def page_filter(filters: MetadataFilters | None) -> PageFilter | None:

@@ -88,8 +88,7 @@ def given_page(node: BaseNode) -> GivenPage:
             f"{source} page {number}: its metadata keys 'source', 'page_number' and 'page_id' do "
             f"not belong together, so two pages may be taken for one; rename your own key."
         )
-    text, warnings = facts.get(TEXT_KEY), warnings_among(facts)
-    own = {*_FACTS, "warnings"} if warnings else _FACTS
+    text = facts.get(TEXT_KEY)
     return GivenPage(
         source=source,
         total_pages=int(facts.get("total_pages", number)),
@@ -98,7 +97,7 @@ def given_page(node: BaseNode) -> GivenPage:
             page_label=str(facts.get("page_label", number)),
             page_ref=str(ref),
             text=text if isinstance(text, str) else "",
-            warnings=warnings,
+            warnings=warnings_among(facts),
         ),
-        metadata={key: value for key, value in facts.items() if key not in own},
+        metadata={key: value for key, value in facts.items() if key not in _FACTS},
     )

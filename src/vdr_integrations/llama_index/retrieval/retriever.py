@@ -59,7 +59,7 @@ class ColQwen2Retriever(BaseRetriever):
 
     Hits are ``ImageNode`` s: id is the page's stable id in the index, text its citation and text
     layer, metadata ``source``, ``file_name``, ``page_number``, ``page_label``, ``total_pages``,
-    ``page_ref``, ``warnings`` if there are any, and the caller's own. Scores are exact MaxSim sums
+    ``page_ref``, ``page_warnings``, and the caller's own. Scores are exact MaxSim sums
     over the query's tokens; they are not cosines.
     ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the pages to the
     language model: their images come from the page store, or are drawn again from the files and
