@@ -37,7 +37,7 @@ def document(tmp_path: Path) -> Path:
     [
         (["nothing.pdf"], "there is no such file"),
         (["no*.pdf"], "there is no such file"),
-        (["broken.pdf"], "no %PDF- header"),
+        (["broken.pdf"], "neither a PDF nor a picture"),
         (["secret.pdf"], "password"),
         (["empty"], "no PDFs or images in"),
         (["docs", "--compression", "int8"], "add --late-interaction"),

@@ -290,10 +290,16 @@ def test_what_can_be_continued_stays_and_everything_else_is_tidied_up(
             os.utime(file, (then, then))
     (index.path / "unfinished" / f"{'0' * 32}-{'0' * 16}.pages").write_bytes(b"torn")
     index.optimize()
-    assert index.unfinished.kept() == UnfinishedPages(2, 2)
-    assert len(kept_files(index)) == 2
+    assert index.unfinished.kept() == UnfinishedPages(3, 3)
+    assert index.unfinished.sources() == [
+        paths[one].as_posix() for one in ("gone", "good", "touched")
+    ]
+    moved = write_pdf(paths["gone"].with_name("moved.pdf"), ["gone", "gone"])
     report = sync_index(index, encoder, [paths["good"], paths["touched"]])
     assert (report.pages_kept, report.pages_encoded) == (2, 2)
+    assert index.unfinished.kept() == UnfinishedPages(1, 1)
+    index.remove_document(paths["gone"].as_posix())
+    assert moved.exists()
     assert not (index.path / "unfinished").exists()
 
 

@@ -16,7 +16,6 @@ from tests.tiny_colqwen2 import write_base
 from vdr_integrations.errors import (
     IndexMismatchError,
     IndexNotFoundError,
-    OptionError,
 )
 from vdr_integrations.index import (
     LateInteractionIndex,
@@ -116,8 +115,8 @@ def test_what_is_no_index_of_this_model_is_refused(
     with pytest.raises(IndexNotFoundError):
         ColQwen2Retriever(index=tmp_path / "none", encoder=encoder).invoke(QUESTION)
     for url in ("http://localhost:6333", "https://localhost/"):
-        with pytest.raises(OptionError, match="without a collection"):
-            ColQwen2Retriever(index=url, encoder=encoder).invoke(QUESTION)
+        with pytest.raises(ValidationError, match="without a collection"):
+            ColQwen2Retriever(index=url, encoder=encoder)
     write_base(tmp_path / "other" / "colqwen2-base", seed=1)
     other = load_late(tmp_path / "other" / "colqwen2-base")
     with pytest.raises(IndexMismatchError):

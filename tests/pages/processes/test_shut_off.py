@@ -137,7 +137,7 @@ def test_a_program_with_a_thread_that_waits_for_a_page_can_end(tmp_path: Path) -
         "threading.Thread(target=wait).start()\n"
     )
     done = run(script, cwd=tmp_path)
-    assert (done.stdout, done.returncode) == ("CancelledError\n", 0)
+    assert (done.stdout, done.returncode) == ("SystemExit\n", 0)
 
 
 def test_python_that_does_not_know_where_it_is_gets_an_error_that_says_so(

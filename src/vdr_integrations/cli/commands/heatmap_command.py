@@ -23,7 +23,7 @@ from vdr_integrations.cli.options.questions import asked_questions
 from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.json_output import say_json
-from vdr_integrations.cli.terminal.output_files import STDOUT, write_output
+from vdr_integrations.cli.terminal.output_files import STDOUT, check_output, write_output
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
@@ -102,6 +102,7 @@ def heatmap_command(
             raise OptionError(f"a heat map shows one question, and stdin has {len(asked)}.")
         if out == STDOUT and as_json:
             raise OptionError("--out - writes only the image; print JSON with another call.")
+        check_output(out, option="--out", suffix=".png")
         if (source is None) != (page is None) or (hit is not None and source is not None):
             raise OptionError("name the page by --hit, or by --source and --page together.")
         with opened_index(index) as opened:
@@ -132,11 +133,16 @@ def _ranked(searcher: PageSearcher, question: str, rank: int) -> Hit:
 
 
 def _named(searcher: PageSearcher, question: str, source: Path, page_number: int) -> Hit:
-    from vdr_integrations.index.document_name import document_names
+    from vdr_integrations.cli.options.document_names import matching
     from vdr_integrations.index.stored_page import page_id
 
-    names = dict.fromkeys([*document_names(source), str(source)])
     index = searcher.index
+    names = matching(str(source), [one.source for one in index.documents(skip_altered=True)])
+    if len(names) > 1:
+        raise OptionError(
+            f"--source {source} names {len(names)} documents, such as {names[0]} and {names[1]}; "
+            f"name one by its path."
+        )
     pages = index.get([page_id(name, page_number) for name in names])
     if not pages:
         raise OptionError(

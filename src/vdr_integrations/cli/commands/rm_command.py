@@ -40,7 +40,7 @@ def rm_command(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Remove documents from an index; their files stay.
+    """Remove documents from an index, and pages kept of unfinished ones; their files stay.
 
     Exit codes: 0 done, 1 error, nothing matched or refused, 2 wrong usage, 3 some patterns matched
     nothing.
@@ -51,7 +51,8 @@ def rm_command(
 
         with opened_index(index, wait_s=wait) as opened, opened.writing():
             documents = {one.source: one for one in opened.documents(skip_altered=True)}
-            names = [*documents, *opened.altered_documents()]
+            unfinished = opened.unfinished.sources()
+            names = list(dict.fromkeys([*documents, *opened.altered_documents(), *unfinished]))
             matches = {pattern: matching(pattern, names) for pattern in patterns}
             unmatched = [pattern for pattern, found in matches.items() if not found]
             going = list(dict.fromkeys(one for found in matches.values() for one in found))

@@ -22,7 +22,7 @@ from vdr_integrations.cli.options.common_options import (
 )
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.json_output import say_json
-from vdr_integrations.cli.terminal.output_files import STDOUT, write_output
+from vdr_integrations.cli.terminal.output_files import STDOUT, check_output, write_output
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
 
@@ -84,6 +84,8 @@ def show_command(
                 "--out FILE, or leave out --max-side-px."
             )
         password = password_in(password_env)
+        if out is not None:
+            check_output(out, option="--out", suffix=".png")
         with opened_index(index) as opened:
             found = _page(opened, source, page, ref)
             picture = None

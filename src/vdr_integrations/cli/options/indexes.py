@@ -51,12 +51,12 @@ class Kind:
             raise OptionError("--recall is for token vectors; add --late-interaction.")
 
     def is_asked(self, options: EncoderOptions) -> bool:
-        """Whether the caller says of what kind or of which model an index shall be."""
+        """Whether the caller names the kind or the model of an index."""
         return (
             self.late_interaction
             or self.compression is not None
             or self.recall is not None
-            or any((options.model, options.dimension, options.max_visual_tokens, options.revision))
+            or options.model is not None
         )
 
     def check(self, index: PageIndex) -> None:
@@ -154,17 +154,24 @@ def _index_to_keep(
 ) -> PageIndex | None:
     """The index in a folder; None if it has to be made.
 
-    An index without documents is made again, if the caller says how.
+    An index without documents is made again, if the caller says how, and if no run has kept pages
+    of unfinished documents in it.
     """
     try:
         index = stack.enter_context(open_index(path, wait_s=wait_s))
     except IndexNotFoundError:
         kind.check_new()
         return None
-    if index.is_empty and kind.is_asked(options):
+    kept = index.unfinished.kept() if index.is_empty and kind.is_asked(options) else None
+    if kept is not None and not kept.pages:
         kind.check_new()
         return None
-    kind.check(index)
+    try:
+        kind.check(index)
+    except OptionError as error:
+        if kept is None:
+            raise
+        raise OptionError(f"{error} In it, {kept}.") from None
     return index
 
 

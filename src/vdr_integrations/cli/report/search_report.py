@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from vdr_integrations.agents.excerpt import excerpt
 from vdr_integrations.cli.report.html_rendering import ReportPage, ReportQuestion, report_html
 from vdr_integrations.cli.terminal.exits import say_error
-from vdr_integrations.cli.terminal.output_files import write_output
-from vdr_integrations.errors import MissingExtraError, OptionError, PageError
+from vdr_integrations.cli.terminal.output_files import check_output, write_output
+from vdr_integrations.errors import MissingExtraError, PageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -42,8 +42,7 @@ def reporting(
     if path is None:
         yield lambda _question, _hits: None
         return
-    if not path.parent.is_dir():
-        raise OptionError(f"--report {path}: the folder {path.parent} does not exist; create it.")
+    check_output(path, option="--report", suffix=".html")
     asked: list[ReportQuestion] = []
 
     def keep(question: str, hits: Sequence[Hit]) -> None:

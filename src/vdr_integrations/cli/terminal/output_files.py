@@ -9,9 +9,35 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["STDOUT", "write_output"]
+from vdr_integrations.errors import OptionError
+from vdr_integrations.pages.document_kind import named_kind
+
+__all__ = ["STDOUT", "check_output", "write_output"]
 
 STDOUT = Path("-")
+
+
+def check_output(out: Path, *, option: str, suffix: str) -> None:
+    """Refuse a place that cannot be written to, before work is done for it.
+
+    Args:
+        out: The file, or ``-`` for stdout.
+        option: The option that names it.
+        suffix: What the file is; a suffix of another kind of picture is refused.
+
+    Raises:
+        OptionError: It is a folder, its folder does not exist, or it has the wrong suffix.
+    """
+    if out == STDOUT:
+        return
+    if out.is_dir():
+        raise OptionError(f"{option} {out}: it is a folder; name a file in it.")
+    folder = out.resolve().parent
+    if not folder.is_dir():
+        raise OptionError(f"{option} {out}: the folder {folder} does not exist; create it.")
+    kind = out.suffix.lower()
+    if kind != suffix and named_kind(out) is not None:
+        raise OptionError(f"{option} {out}: the file is written as {suffix}, found {kind}.")
 
 
 def write_output(content: bytes, out: Path) -> None:
@@ -22,12 +48,24 @@ def write_output(content: bytes, out: Path) -> None:
     regular file, such as ``/dev/null`` or a pipe, is written to directly.
 
     Raises:
-        OSError: The file cannot be written, or its folder does not allow new files.
+        OptionError: The file cannot be written, or its folder does not allow new files.
     """
     if out == STDOUT:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
         return
+    try:
+        _write(content, out)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OptionError(
+            f"{out}: it cannot be written ({error.strerror or type(error).__name__}); make room "
+            f"there, or name another file."
+        ) from error
+
+
+def _write(content: bytes, out: Path) -> None:
     place = out.resolve()
     try:
         before = place.stat()

@@ -122,8 +122,8 @@ class FolderEngine(Engine):
 
 
 def _differs_without_documents(folder: Path, settings: Settings) -> bool:
-    """Whether there is an index with other settings, and no document in it."""
-    if not (folder / DATABASE_NAME).is_file():
+    """Whether there is an index with other settings, without documents and without kept pages."""
+    if not (folder / DATABASE_NAME).is_file() or any((folder / UNFINISHED_NAME).glob("*.pages")):
         return False
     try:
         with reading(folder) as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import PageError
@@ -22,6 +24,9 @@ __all__ = ["unusable_files"]
 
 _BUDGET = PixelBudget()
 
+_LONG_S = 5.0
+"""A page that takes longer may be usable: the synchronisation gives it all its time."""
+
 
 def unusable_files(
     paths: Sequence[Path],
@@ -32,7 +37,7 @@ def unusable_files(
 ) -> SyncReport | None:
     """The report of a synchronisation that would have nothing to do but to fail.
 
-    For a new index, files are opened until a first page can be drawn.
+    For a new index, files are opened until a first page can be drawn, or takes long.
 
     Args:
         paths: Files, folders and patterns.
@@ -53,6 +58,8 @@ def unusable_files(
     if known:
         has_work = survey.found or survey.superseded or survey.absent
         return None if has_work else report
+    if limits is not None:
+        limits = replace(limits, page_timeout_s=min(limits.page_timeout_s, _LONG_S))
     for path in survey.found:
         for failure in _failures(path, password, limits):
             if failure is None:
@@ -64,8 +71,8 @@ def unusable_files(
 def _failures(
     path: Path, password: str | None, limits: ProcessLimits | None
 ) -> Iterator[SyncFailure | None]:
-    """What is wrong with the pages of a file; None for a page that can be drawn."""
-    source = path.as_posix()
+    """What is wrong with the pages of a file; None for a page that can be drawn, or takes long."""
+    source, begun_s = path.as_posix(), time.monotonic()
     try:
         source.encode()
     except UnicodeEncodeError:  # the synchronisation says what is wrong with the name
@@ -80,8 +87,10 @@ def _failures(
                 try:
                     page.begin(_BUDGET, lane=lane)()
                 except PageError as error:
-                    yield SyncFailure(source, number, error)
+                    took_long = time.monotonic() - begun_s >= _LONG_S
+                    yield None if took_long else SyncFailure(source, number, error)
                 else:
                     yield None
     except PageError as error:
-        yield SyncFailure(source, None, error)
+        took_long = time.monotonic() - begun_s >= _LONG_S
+        yield None if took_long else SyncFailure(source, None, error)

@@ -20,7 +20,6 @@ import filelock
 
 from vdr_integrations.encoders.checkpoints.digests import digest_of
 from vdr_integrations.index.sync.changed_files import what_became_of
-from vdr_integrations.index.sync.whereabouts import Presence, WhereaboutsOfFiles
 from vdr_integrations.index.unfinished.unfinished_document import (
     Header,
     UnfinishedDocument,
@@ -97,6 +96,16 @@ class UnfinishedDocuments:
                     counts.append(count_pages(path, header, read_all=read_all))
         return UnfinishedPages(sum(count > 0 for count in counts), sum(counts))
 
+    def sources(self) -> list[str]:
+        """Names of the documents of which something is kept, sorted."""
+        found: set[str] = set()
+        for path in self._files():
+            with suppress(OSError):
+                header = read_header(path)
+                if header is not None:
+                    found.add(header.source)
+        return sorted(found)
+
     @contextmanager
     def used(self) -> Generator[None]:
         """Use this for one run, under the lock of the index."""
@@ -147,8 +156,8 @@ class UnfinishedDocuments:
         """Remove what no run can go on with.
 
         That is what belongs to a committed document or to another index, what another version has
-        drawn, what is altered, what belongs to a file that has changed or is gone, and what nobody
-        has gone on with for 30 days.
+        drawn, what is altered, what belongs to a file that has changed, and what nobody has gone on
+        with for 30 days. A file that is gone may have been moved.
 
         Args:
             committed: Returns the SHA-256 of the file of each document of the index, by source.
@@ -156,8 +165,8 @@ class UnfinishedDocuments:
         files = list(self._files())
         if files:
             with self.used():
-                basis, known, looks = self._basis(), committed(), WhereaboutsOfFiles()
-                useless = [one for one in files if _is_useless(one, basis, known, looks)]
+                basis, known = self._basis(), committed()
+                useless = [one for one in files if _is_useless(one, basis, known)]
                 self._remove(useless)
         if not self._engine.keeps_processes_out:
             for path in self._folder.parent.glob("*/*.pages"):  # of indexes that nobody uses
@@ -278,9 +287,7 @@ def _is_old(path: Path) -> bool:
     return path.stat().st_mtime < time.time() - _LONGEST_S
 
 
-def _is_useless(
-    path: Path, basis: str, committed: Mapping[str, str], whereabouts: WhereaboutsOfFiles
-) -> bool:
+def _is_useless(path: Path, basis: str, committed: Mapping[str, str]) -> bool:
     try:
         header = read_header(path)
         if header is None or header.basis != basis or _is_old(path):
@@ -288,8 +295,6 @@ def _is_useless(
     except OSError:
         return False
     if committed.get(header.source) == header.file.sha256:
-        return True
-    if whereabouts.of(header.source).presence is Presence.GONE:
         return True
     return what_became_of(header.source, header.file) == "changed"
 

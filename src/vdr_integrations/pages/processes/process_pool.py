@@ -331,6 +331,7 @@ class ProcessPool:
 
 
 _pools: dict[ProcessLimits, ProcessPool] = {}
+_ending = threading.Event()
 _pools_lock = threading.Lock()
 _MOST_PROCESSES = min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
 """Processes for callers who do not say how many they want."""
@@ -352,6 +353,11 @@ def close_pools() -> None:
         _pools.clear()
     for pool in pools:
         pool.close()
+
+
+def _close_at_the_end() -> None:
+    _ending.set()
+    close_pools()
 
 
 def close_document(key: int, limits: ProcessLimits) -> None:
@@ -381,9 +387,17 @@ def done_here(work: Callable[[], Result], *, shortage: Callable[[], Exception]) 
 
 
 def result_of(future: Future[Result], lane: Lane) -> Result:
-    """Wait for a result. If the waiting is interrupted, the work ends too."""
+    """Wait for a result. If the waiting is interrupted, the work ends too.
+
+    Raises:
+        SystemExit: The process ends, and this is not its main thread.
+    """
     try:
         return future.result()
+    except CancelledError:
+        if _ending.is_set() and threading.current_thread() is not threading.main_thread():
+            raise SystemExit from None  # Python prints nothing
+        raise
     except BaseException:
         if not future.done():
             end_work(lane, at_once=True)
@@ -413,6 +427,6 @@ def _after_fork() -> None:
 
 
 # Before threads are joined that wait for a page; concurrent.futures ends its threads in this way.
-getattr(threading, "_register_atexit", atexit.register)(close_pools)
+getattr(threading, "_register_atexit", atexit.register)(_close_at_the_end)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
