@@ -19,12 +19,13 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
-from transformers import Qwen2VLConfig, Qwen2VLModel
 
 from benchmarks.full_size import TEXT, VISION
+from vdr_integrations.encoders.checkpoints.model_config import QWEN2_VL, parse_model_config
 from vdr_integrations.encoders.forward import decoder
 from vdr_integrations.encoders.forward.backbone import Backbone
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
+from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
 from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
 from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
@@ -126,8 +127,11 @@ def full_size_backbone(*, is_elsewhere: bool = False) -> Generator[tuple[Backbon
         is_elsewhere: Its weights are on a device that is not the host, so that what is sent there
             can be counted: torch's "meta" device, whose tensors have no contents either.
     """
-    config: Any = Qwen2VLConfig(text_config=dict(TEXT), vision_config=dict(VISION))
-    config._attn_implementation = "sdpa"  # noqa: SLF001
+    sizes = parse_model_config(
+        {"model_type": QWEN2_VL, "text_config": TEXT, "vision_config": VISION},
+        name="the full size",
+        allowed={QWEN2_VL},
+    ).sizes
     with (
         nullcontext() if is_elsewhere else FakeTensorMode(allow_non_fake_inputs=True),
         mock.patch.object(decoder, "_is_anything", return_value=True),
@@ -137,7 +141,7 @@ def full_size_backbone(*, is_elsewhere: bool = False) -> Generator[tuple[Backbon
         torch.set_default_dtype(torch.bfloat16)
         try:
             with torch.device("meta") if is_elsewhere else nullcontext():
-                model: Any = Qwen2VLModel(config).eval().requires_grad_(False)
+                model: Any = Qwen2VL(sizes).eval().requires_grad_(False)
         finally:
             torch.set_default_dtype(torch.float32)
         embedding = model.visual.patch_embed
@@ -148,6 +152,7 @@ def full_size_backbone(*, is_elsewhere: bool = False) -> Generator[tuple[Backbon
         yield (
             Backbone(
                 model,
+                sizes=sizes,
                 page_tokens=_PAGE_PROMPT,
                 query_tokens=_QUERY_BEGINNING,
                 query_image=page_of(2, 2),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import gc
 
-from transformers import Qwen2VLModel
+from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
 
 __all__ = ["models_in_memory", "new_models"]
 
 
-def models_in_memory() -> list[Qwen2VLModel]:
+def models_in_memory() -> list[Qwen2VL]:
     """All of them; held by the list, so that none can take another's place."""
     gc.collect()
-    return [thing for thing in gc.get_objects() if type(thing) is Qwen2VLModel]
+    return [thing for thing in gc.get_objects() if type(thing) is Qwen2VL]
 
 
-def new_models(known: list[Qwen2VLModel]) -> int:
+def new_models(known: list[Qwen2VL]) -> int:
     """How many there are beside those that were known."""
     before = {id(model) for model in known}
     return sum(id(model) not in before for model in models_in_memory())

@@ -1,7 +1,7 @@
 """Visual document retrieval for LlamaIndex and LangChain.
 
-Importing the package is cheap: torch, transformers, PyMuPDF and the frameworks are imported by
-the first name that needs them.
+Importing the package is cheap: torch, PyMuPDF and the frameworks are imported by the first name
+that needs them.
 """
 
 from __future__ import annotations

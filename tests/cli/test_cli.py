@@ -310,7 +310,8 @@ def test_help_and_version_import_neither_torch_nor_pymupdf() -> None:
 
 
 @pytest.mark.parametrize(
-    ("package", "arguments"), [("typer", []), ("jinja2", ["search", "x", "--index", "none"])]
+    ("package", "arguments"),
+    [("typer", []), ("jinja2", ["search", "x", "--index", "none", "--report", "r.html"])],
 )
 def test_without_a_package_of_the_extra_the_extra_is_named(
     package: str, arguments: list[str]

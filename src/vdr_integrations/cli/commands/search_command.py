@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path  # noqa: TC003  # typer reads it
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,6 +30,15 @@ from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+
+    from vdr_integrations.retrieval import PageSearcher
+    from vdr_integrations.types import Hit
+
+    _Keep = Callable[[str, Sequence[Hit]], None]
 
 __all__ = ["search_command"]
 
@@ -92,7 +103,6 @@ def search_command(
     by_recall = recall or recall_model is not None
     with reported(debug=debug):
         from vdr_integrations.cli.options.indexes import opened_index
-        from vdr_integrations.cli.report.search_report import reporting
         from vdr_integrations.cli.terminal.thumbnails import terminal_protocol, thumbnail_text
         from vdr_integrations.retrieval import PageSearcher
 
@@ -102,6 +112,7 @@ def search_command(
             raise OptionError("--thumbnails and --json exclude each other; choose one.")
         if by_recall and exhaustive:
             raise OptionError("--recall and --exhaustive exclude each other; choose one.")
+        reporting = _reporting(report)
         protocol = terminal_protocol() if thumbnails else None
         questions, password = asked_questions(question), password_in(password_env)
         with opened_index(index) as opened:
@@ -120,7 +131,7 @@ def search_command(
                 found = [[] for _ in questions]
             else:
                 found = searcher.search_many(questions, k=k, exhaustive=exhaustive)
-            with reporting(report, searcher) as keep:
+            with reporting(searcher) as keep:
                 for asked, hits in zip(questions, found, strict=True):
                     keep(asked, hits)
                     if as_json:
@@ -128,3 +139,12 @@ def search_command(
                     else:
                         heading = asked if question == STDIN else None
                         display.show_hits(hits, question=heading, thumbnail=drawn)
+
+
+def _reporting(path: Path | None) -> Callable[[PageSearcher], AbstractContextManager[_Keep]]:
+    """What collects the hits for a report; it takes time to import, so only if one is wanted."""
+    if path is None:
+        return lambda _searcher: nullcontext(lambda _question, _hits: None)
+    from vdr_integrations.cli.report.search_report import reporting
+
+    return partial(reporting, path)

@@ -26,22 +26,19 @@ _EXCERPT_CHARACTERS = 320
 
 @contextmanager
 def reporting(
-    path: Path | None, searcher: PageSearcher
+    path: Path, searcher: PageSearcher
 ) -> Generator[Callable[[str, Sequence[Hit]], None]]:
     """Collect questions with their hits, and write the report at the end of the block.
 
     A page whose image is not available is listed without one.
 
     Args:
-        path: The HTML file; an existing file is replaced. None for no report.
+        path: The HTML file; an existing file is replaced.
         searcher: The searcher of the hits; with an index of late interaction there are heat maps.
 
     Raises:
         OptionError: The folder of the file does not exist.
     """
-    if path is None:
-        yield lambda _question, _hits: None
-        return
     check_output(path, option="--report", suffix=".html")
     asked: list[ReportQuestion] = []
 

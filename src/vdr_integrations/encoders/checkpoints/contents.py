@@ -10,6 +10,14 @@ from typing import TYPE_CHECKING, Any
 from vdr_integrations.encoders.checkpoints.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from vdr_integrations.encoders.checkpoints.adapter_config import read_adapter_config
 from vdr_integrations.encoders.checkpoints.digests import digest_of, tensors_digest
+from vdr_integrations.encoders.checkpoints.model_config import CONFIG
+from vdr_integrations.encoders.checkpoints.tokenizer_files import (
+    ADDED_TOKENS,
+    OLDER_TOKENIZER,
+    SPECIAL_TOKENS,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
+)
 from vdr_integrations.encoders.preprocessing.pixel_normalisation import read_normalisation
 from vdr_integrations.errors import CheckpointError
 
@@ -26,13 +34,6 @@ __all__ = ["NOT_NEEDED", "CheckpointContents", "explained", "read_contents"]
 
 NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
 """Weights of the language-model head, which makes words, not vectors."""
-
-_CONFIG = "config.json"
-_TOKENIZER_CONFIG = "tokenizer_config.json"
-_TOKENIZER = "tokenizer.json"
-_OLDER_TOKENIZER = ("vocab.json", "merges.txt")
-"""The files of a tokenizer without tokenizer.json."""
-_ADDED_TOKENS = ("added_tokens.json", "special_tokens_map.json")
 
 # These keys say who saved a file, for whom and how it is run. They change no vector.
 _NO_MATTER_IN_CONFIG = frozenset(
@@ -105,7 +106,7 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
         else:
             base = _folder_of_model(_files_of_base(own))
         # Some adapters are published with the processor's files, as ColQwen2's are, some without.
-        whose = own if own.optional(_TOKENIZER_CONFIG) else base
+        whose = own if own.optional(TOKENIZER_CONFIG) else base
         return CheckpointContents(
             own=own,
             base=base,
@@ -114,7 +115,7 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
             digest=digest_of(
                 {
                     "weights": tensors_digest(base.weights(), leave_out=NOT_NEEDED),
-                    "config": _without(base.facts(_CONFIG), _NO_MATTER_IN_CONFIG),
+                    "config": _without(base.facts(CONFIG), _NO_MATTER_IN_CONFIG),
                     "tokenizer": _tokenizer_facts(whose),
                     "normalisation": read_normalisation(whose),
                     "adapter": _adapter_facts(own) if is_adapter else None,
@@ -138,11 +139,11 @@ def explained(files: CheckpointFiles) -> Generator[None]:
 
 
 def _folder_of_model(files: CheckpointFiles) -> CheckpointFolder:
-    folder = files.folder_with(_CONFIG)
+    folder = files.folder_with(CONFIG)
     if folder is None:
         files.check_there()
         raise CheckpointError(
-            f"{files.model} has no {_CONFIG} and no {ADAPTER_CONFIG}: it is not a checkpoint, or "
+            f"{files.model} has no {CONFIG} and no {ADAPTER_CONFIG}: it is not a checkpoint, or "
             f"its download is incomplete. Check the name, or download it again."
         )
     return folder
@@ -157,11 +158,11 @@ def _files_of_base(own: CheckpointFolder) -> CheckpointFiles:
 
 
 def _tokenizer_facts(folder: CheckpointFolder) -> dict[str, Any]:
-    config = folder.facts(_TOKENIZER_CONFIG)
-    names = (_TOKENIZER,) if folder.optional(_TOKENIZER) else _OLDER_TOKENIZER
+    config = folder.facts(TOKENIZER_CONFIG)
+    names = (TOKENIZER,) if folder.optional(TOKENIZER) else OLDER_TOKENIZER
     if "added_tokens_decoder" not in config:  # else transformers does not read these
-        names = (*names, *_ADDED_TOKENS)
-    found: dict[str, Any] = {_TOKENIZER_CONFIG: _without(config, _NO_MATTER_IN_TOKENIZER_CONFIG)}
+        names = (*names, ADDED_TOKENS, SPECIAL_TOKENS)
+    found: dict[str, Any] = {TOKENIZER_CONFIG: _without(config, _NO_MATTER_IN_TOKENIZER_CONFIG)}
     for name in names:
         if (path := folder.optional(name)) is not None:
             with path.open("rb") as file:

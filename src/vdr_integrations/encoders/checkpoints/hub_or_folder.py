@@ -1,4 +1,7 @@
-"""Files of a checkpoint, in a folder or on the hub, all from one commit."""
+"""Files of a checkpoint, in a folder or on the hub, all from one commit.
+
+``huggingface_hub`` is imported where a hub is asked: folders, and bundled checkpoints, need none.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import huggingface_hub as hub
-from huggingface_hub import constants
-from huggingface_hub.errors import (
-    EntryNotFoundError,
-    GatedRepoError,
-    HFValidationError,
-    LocalEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
-
-from vdr_integrations.encoders.checkpoints.hub_reachable import why_out_of_reach
 from vdr_integrations.errors import CheckpointError
 
 __all__ = ["CheckpointFiles", "CheckpointFolder"]
@@ -55,6 +46,10 @@ class CheckpointFiles:
             return self
         if self.local_files_only:
             return replace(self, no_hub="local_files_only=True forbids to connect to it")
+        import huggingface_hub as hub
+
+        from vdr_integrations.encoders.checkpoints.hub_reachable import why_out_of_reach
+
         if hub.is_offline_mode():
             return replace(self, no_hub="HF_HUB_OFFLINE forbids to connect to it")
         if _COMMIT.fullmatch(self.revision or "") and self._cached(_WEIGHTS):
@@ -92,6 +87,16 @@ class CheckpointFiles:
             known = self._cached(name)
             if known is not None:
                 return known or None
+        import huggingface_hub as hub
+        from huggingface_hub.errors import (
+            EntryNotFoundError,
+            GatedRepoError,
+            HFValidationError,
+            LocalEntryNotFoundError,
+            RepositoryNotFoundError,
+            RevisionNotFoundError,
+        )
+
         try:
             found = hub.hf_hub_download(
                 self.model,
@@ -123,6 +128,8 @@ class CheckpointFiles:
             CheckpointError: Nothing of it is on this machine.
         """
         if self.no_hub:
+            from huggingface_hub import constants
+
             raise CheckpointError(
                 f"{self.model} (revision {self.revision or 'main'}) is not on this machine, and "
                 f"the hub ({constants.ENDPOINT}) cannot be used: {self.no_hub}. Allow the "
@@ -132,6 +139,8 @@ class CheckpointFiles:
 
     def _cached(self, name: str) -> Path | Literal[False] | None:
         """The file in the cache; False if the hub has said that there is none; None: unknown."""
+        import huggingface_hub as hub
+
         found = hub.try_to_load_from_cache(
             self.model, name, cache_dir=self.cache_dir, revision=self.revision or "main"
         )
@@ -146,6 +155,9 @@ def _commit_of(path: Path) -> str | None:
 
 
 def _refusal(files: CheckpointFiles, error: Exception) -> str:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     where = f"{files.model} (revision {files.revision or 'main'}) could not be loaded: "
     if isinstance(error, GatedRepoError):
         return (

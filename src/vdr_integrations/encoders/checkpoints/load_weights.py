@@ -1,21 +1,12 @@
-"""Load a model and a tokenizer from a checkpoint; the only place with ``from_pretrained``."""
+"""Load a model and a tokenizer from a checkpoint's files."""
 
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import safe_open
-from transformers import (
-    AutoConfig,
-    AutoTokenizer,
-    ColQwen2ForRetrieval,
-    Qwen2VLForConditionalGeneration,
-)
-from transformers.utils import logging as transformers_logging
 
 from vdr_integrations.encoders.checkpoints.adapter import (
     ADAPTER_CONFIG,
@@ -23,29 +14,37 @@ from vdr_integrations.encoders.checkpoints.adapter import (
     PROJECTION,
     read_adapter,
 )
-from vdr_integrations.encoders.checkpoints.contents import NOT_NEEDED, explained
+from vdr_integrations.encoders.checkpoints.contents import explained
+from vdr_integrations.encoders.checkpoints.model_config import (
+    COLQWEN2,
+    QWEN2_VL,
+    read_model_config,
+)
+from vdr_integrations.encoders.checkpoints.tensor_files import read_tensors
+from vdr_integrations.encoders.checkpoints.tokenizer_files import read_tokenizer
 from vdr_integrations.encoders.forward.eight_bit_weights import pack
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.forward.projection import TokenProjection
+from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
 from vdr_integrations.encoders.preprocessing.pixel_normalisation import read_normalisation
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
     from tokenizers import Tokenizer
 
     from vdr_integrations.encoders.checkpoints.adapter import Adapter
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
-    from vdr_integrations.encoders.checkpoints.hub_or_folder import CheckpointFolder
+    from vdr_integrations.encoders.checkpoints.model_config import ModelConfig
     from vdr_integrations.encoders.forward.eight_bit_weights import Packing
+    from vdr_integrations.encoders.forward.model_sizes import ModelSizes
 
 __all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
 
-_Loose = Any
-"""transformers' types of models and configurations are too loose to help a type checker."""
+_Model = Any
+"""``Qwen2VL``, or transformers' ``Qwen2VLModel``, whose types are too loose for a type checker."""
 
-_SHOWN = 6
+_PORT = "embedding_proj_layer"
+"""The projection of transformers' own ColQwen2."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
@@ -54,17 +53,17 @@ class LoadedWeights:
 
     Attributes:
         model: The backbone without its language-model head; its patch embedding reads bytes.
+        sizes: Of the backbone.
         projection: The projection to token vectors; None for a dense checkpoint.
-        tokenizer: The core of the fast tokenizer.
-        max_tokens: Number of positions that the checkpoint supports.
+        tokenizer: The tokenizer. It is shared, so nobody may change it.
         digest: Digest of everything in its files that decides vectors.
         in_use: Held while the model computes: one thread at a time.
     """
 
-    model: _Loose
+    model: _Model
+    sizes: ModelSizes
     projection: TokenProjection | None
     tokenizer: Tokenizer
-    max_tokens: int
     digest: str
     in_use: threading.Lock = field(default_factory=threading.Lock)
 
@@ -87,7 +86,7 @@ def load_weights(
         dtype: Format of the weights.
         packing: Keep matrices in 8 bits. They are then read as bfloat16, the format in which they
             were published.
-        attn_implementation: As in transformers.
+        attn_implementation: As in transformers. This package computes "sdpa" itself.
         token_dimension: Load the projection of a late-interaction checkpoint; it must have this
             many rows.
 
@@ -97,30 +96,42 @@ def load_weights(
     """
     base = contents.base
     with explained(contents.own.files):
-        config: _Loose = AutoConfig.from_pretrained(base.path, local_files_only=True)
-        allowed = {"qwen2_vl"} if token_dimension is None else {"qwen2_vl", "colqwen2"}
-        if config.model_type not in allowed:
-            raise CheckpointError(
-                f"{base.files.model} is a {config.model_type!r} checkpoint; it must be "
-                f"{' or '.join(map(repr, sorted(allowed)))}."
-            )
-        tokenizer = AutoTokenizer.from_pretrained(contents.tokenizer.path, local_files_only=True)
+        allowed = {QWEN2_VL} if token_dimension is None else {QWEN2_VL, COLQWEN2}
+        config = read_model_config(base, allowed=allowed)
+        tokenizer = read_tokenizer(contents.tokenizer)
         normalisation = read_normalisation(contents.tokenizer)
         adapter = _adapter(contents)
-        loading: dict[str, _Loose] = {
-            "dtype": torch.bfloat16 if packing else dtype,
-            "attn_implementation": attn_implementation,
-        }
+        read_as = torch.bfloat16 if packing else dtype
+        with torch.device("meta"):
+            backbone: _Model = Qwen2VL(config.sizes)
+        needed = {name: one.shape for name, one in backbone.named_parameters()}
+        heads = _PORT if config.model_type == COLQWEN2 else PROJECTION
+        names = {} if token_dimension is None else {p: f"{heads}.{p}" for p in ("weight", "bias")}
+        if config.projected is not None:
+            rows, width = config.projected, config.sizes.decoder.hidden_size
+            needed |= {
+                names["weight"]: torch.Size((rows, width)),
+                names["bias"]: torch.Size((rows,)),
+            }
+        tensors = read_tensors(base, needed, beside=names.values(), dtype=read_as)
+        saved = {part: tensors.pop(name) for part, name in names.items() if name in tensors}
         projection = None
-        if token_dimension is None:
-            backbone = _read(Qwen2VLForConditionalGeneration, base, config, **loading).model
-        else:
-            backbone, projection = _with_projection(base, config, adapter, **loading)
+        if token_dimension is not None:
+            projection = _projection(saved, adapter, config, name=base.files.model)
             if projection.dimension != token_dimension:
                 raise CheckpointError(
                     f"{contents.name} projects to {projection.dimension} components a token; its "
                     f"description says token_dimension={token_dimension}."
                 )
+        if attn_implementation == "sdpa":
+            backbone.load_state_dict(tensors, assign=True)
+        else:
+            from vdr_integrations.encoders.checkpoints.stock_model import stock_model
+
+            backbone = stock_model(
+                base, tensors, dtype=read_as, attn_implementation=attn_implementation
+            )
+        del tensors
         if adapter is not None:
             _apply(adapter, backbone, projection, name=base.files.model)
     if packing:
@@ -132,9 +143,9 @@ def load_weights(
     )
     return LoadedWeights(
         model=backbone.to(device).eval().requires_grad_(requires_grad=False),
+        sizes=config.sizes,
         projection=None if projection is None else projection.to(device, dtype),
-        tokenizer=tokenizer.backend_tokenizer,
-        max_tokens=config.get_text_config().max_position_embeddings,
+        tokenizer=tokenizer,
         digest=contents.digest,
     )
 
@@ -149,48 +160,35 @@ def stored_dtype(contents: CheckpointContents) -> torch.dtype:
         CheckpointError: As :func:`load_weights`.
     """
     with explained(contents.own.files):
-        config: _Loose = AutoConfig.from_pretrained(contents.base.path, local_files_only=True)
-    return torch.bfloat16 if config.dtype == torch.bfloat16 else torch.float32
+        config = read_model_config(contents.base, allowed={QWEN2_VL, COLQWEN2})
+    return torch.bfloat16 if config.is_bfloat16 else torch.float32
 
 
-def _with_projection(
-    folder: CheckpointFolder, config: _Loose, adapter: Adapter | None, **loading: _Loose
-) -> tuple[_Loose, TokenProjection]:
-    if config.model_type == "colqwen2":
-        whole = _read(ColQwen2ForRetrieval, folder, config, **loading)
-        linear = whole.embedding_proj_layer
-        backbone, tensors = whole.vlm, {"weight": linear.weight.data, "bias": linear.bias.data}
-    else:
-        # colpali-engine keeps the projection among Qwen2-VL's own tensors.
-        names = {part: f"{PROJECTION}.{part}" for part in ("weight", "bias")}
-        whole = _read(
-            Qwen2VLForConditionalGeneration, folder, config, not_needed=names.values(), **loading
-        )
-        backbone, tensors = whole.model, _tensors(folder, names)
-    tensors |= adapter.replacements if adapter else {}
+def _projection(
+    saved: dict[str, torch.Tensor], adapter: Adapter | None, config: ModelConfig, *, name: str
+) -> TokenProjection:
+    tensors = saved | (adapter.replacements if adapter else {})
     missing = {"weight", "bias"} - set(tensors)
     if missing:
         raise CheckpointWeightsError(
-            f"{folder.files.model} has no {PROJECTION} ({', '.join(sorted(missing))} missing): it "
-            f"is not a late-interaction checkpoint, or it is the base of an adapter: load the "
-            f"adapter instead."
+            f"{name} has no {PROJECTION} ({', '.join(sorted(missing))} missing): it is not a "
+            f"late-interaction checkpoint, or it is the base of an adapter: load the adapter "
+            f"instead."
         )
-    return backbone, TokenProjection(tensors["weight"], tensors["bias"])
-
-
-def _tensors(folder: CheckpointFolder, names: dict[str, str]) -> dict[str, torch.Tensor]:
-    """Read single tensors of a checkpoint; names that it does not have are left out."""
-    found: dict[str, torch.Tensor] = {}
-    for path in folder.weights():
-        with safe_open(path, framework="pt") as file:
-            known = set(file.keys())
-            found |= {part: file.get_tensor(name) for part, name in names.items() if name in known}
-    return found
+    weight, bias = tensors["weight"], tensors["bias"]
+    width = config.sizes.decoder.hidden_size
+    if weight.dim() != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
+        raise CheckpointWeightsError(
+            f"{name} has a {PROJECTION} of the shapes {tuple(weight.shape)} and "
+            f"{tuple(bias.shape)}; they must be (n, {width}) and (n,). Download the checkpoint "
+            f"again."
+        )
+    return TokenProjection(weight, bias)
 
 
 @torch.no_grad()
 def _apply(
-    adapter: Adapter, backbone: _Loose, projection: TokenProjection | None, *, name: str
+    adapter: Adapter, backbone: _Model, projection: TokenProjection | None, *, name: str
 ) -> None:
     modules = dict(backbone.named_modules())
     if projection is not None:
@@ -211,68 +209,8 @@ def _apply(
         module.weight.copy_(module.weight.float() + update)
 
 
-def _read(
-    kind: _Loose,
-    folder: CheckpointFolder,
-    config: _Loose,
-    *,
-    dtype: torch.dtype,
-    attn_implementation: str,
-    not_needed: Iterable[str] = (),
-) -> _Loose:
-    # The class with the head reads every layout in which Qwen2-VL was ever saved. The head itself
-    # is dropped (0.37 TFLOP and 241 MB of logits a page).
-    with _quiet_loading():
-        loaded: _Loose = kind.from_pretrained(
-            folder.path,
-            config=config,
-            dtype=dtype,
-            attn_implementation=attn_implementation,
-            use_safetensors=True,
-            ignore_mismatched_sizes=True,  # reported below by name, not in a log
-            output_loading_info=True,
-            local_files_only=True,
-        )
-    model, report = loaded
-    spare = NOT_NEEDED.union(not_needed)
-    problems = {
-        "missing": set(report["missing_keys"]) - spare,
-        "unexpected": set(report["unexpected_keys"]) - spare,
-        "of another shape": {key for key, *_ in report.get("mismatched_keys") or ()},
-    }
-    found = [f"{_some(keys)} {what}" for what, keys in problems.items() if keys]
-    if found:
-        raise CheckpointWeightsError(
-            f"the weights of {folder.files.model} do not fit the Qwen2-VL model of its "
-            f"config.json: {'; '.join(found)}. The vectors would be noise. Download the checkpoint "
-            f"again, or check that it was saved whole and without an adapter."
-        )
-    return model
-
-
-def _some(keys: set[str]) -> str:
-    shown = ", ".join(sorted(keys)[:_SHOWN])
-    return shown if len(keys) <= _SHOWN else f"{shown} and {len(keys) - _SHOWN} more"
-
-
 def _adapter(contents: CheckpointContents) -> Adapter | None:
     if not contents.is_adapter:
         return None
     own = contents.own
     return read_adapter(own.file(ADAPTER_CONFIG), own.file(ADAPTER_WEIGHTS), name=contents.name)
-
-
-@contextmanager
-def _quiet_loading() -> Generator[None]:
-    # Problems in the report are raised as an error, so it is not printed too. Downloads have their
-    # own progress bars (HF_HUB_DISABLE_PROGRESS_BARS).
-    verbosity = transformers_logging.get_verbosity()
-    bars = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()

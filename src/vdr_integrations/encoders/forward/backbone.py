@@ -9,6 +9,7 @@ import torch
 
 from vdr_integrations.encoders.forward.decoder import Decoder, Prefix
 from vdr_integrations.encoders.forward.host_to_device import Staging
+from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
 from vdr_integrations.encoders.forward.stock_forward import StockDecoder, StockVisionTower
 from vdr_integrations.encoders.forward.vision_tower import VisionTower
 from vdr_integrations.encoders.preprocessing.patches import patch_positions, rope_positions
@@ -19,12 +20,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders.forward.model_sizes import ModelSizes
     from vdr_integrations.encoders.forward.projection import TokenProjection
     from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
     from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
-_Qwen2VLModel = Any
-"""transformers' types of models are too loose to help a type checker."""
+_StockModel = Any
+"""transformers' ``Qwen2VLModel``; its types are too loose to help a type checker."""
 
 __all__ = ["Backbone"]
 
@@ -47,17 +49,19 @@ class Backbone:
 
     def __init__(
         self,
-        model: _Qwen2VLModel,
+        model: Qwen2VL | _StockModel,
         *,
+        sizes: ModelSizes,
         page_tokens: PromptTokens,
         query_tokens: PromptTokens,
         query_image: PreparedPage | None,
         projection: TokenProjection | None = None,
     ) -> None:
-        """Wrap a loaded ``Qwen2VLModel``.
+        """Wrap a loaded model.
 
         Args:
-            model: The model, on its device.
+            model: The weights, on their device. transformers' own model computes by itself.
+            sizes: Of the model.
             page_tokens: Prompt around a page.
             query_tokens: Tokens with which queries begin. Their states are computed once; a query
                 that begins differently is computed completely.
@@ -65,9 +69,10 @@ class Backbone:
             projection: Head of a late-interaction checkpoint.
         """
         self._model = model
-        if model.config._attn_implementation == "sdpa":  # noqa: SLF001
-            self._vision = VisionTower(model.visual)
-            self._decoder = Decoder(model.language_model)
+        self._vision_sizes = sizes.vision
+        if isinstance(model, Qwen2VL):
+            self._vision = VisionTower(model.visual, sizes.vision)
+            self._decoder = Decoder(model.language_model, sizes.decoder)
         else:
             self._vision = StockVisionTower(model.visual)
             self._decoder = StockDecoder(model.language_model)
@@ -76,8 +81,8 @@ class Backbone:
         self._page_tokens = page_tokens
         self._query_tokens = query_tokens
         self._query_image = query_image
-        self.merge_size: int = model.config.vision_config.spatial_merge_size
-        self.hidden_size: int = model.config.text_config.hidden_size
+        self.merge_size = sizes.vision.spatial_merge_size
+        self.hidden_size = sizes.decoder.hidden_size
 
     @property
     def device(self) -> torch.device:
@@ -229,9 +234,7 @@ class Backbone:
 
     @property
     def _tower_facts(self) -> tuple[object, ...]:
-        vision = self._model.config.vision_config
-        heads, merged = vision.num_heads, vision.spatial_merge_size
-        return heads, merged, vision.hidden_act, self._model.config._attn_implementation  # noqa: SLF001
+        return self._vision_sizes, self._vision.attention
 
     def _tower_tensors(self) -> dict[str, torch.Tensor]:
         tower = self._model.visual

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders.forward.model_sizes import DecoderSizes
+
 __all__ = ["Decoder", "Prefix"]
 
 
@@ -50,17 +52,16 @@ class Prefix(NamedTuple):
 class Decoder:
     """From embedded sequences to their last hidden states."""
 
-    def __init__(self, decoder: Any) -> None:  # noqa: ANN401  # transformers' own, loosely typed
-        """Use the weights of transformers' ``Qwen2VLTextModel``."""
-        config = decoder.config
+    def __init__(self, decoder: Any, sizes: DecoderSizes) -> None:  # noqa: ANN401  # modules
+        """Use the weights of ``Qwen2VL.language_model``."""
         products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
         self._products = products
-        self._layers = [_Layer(layer, products) for layer in decoder.layers]
+        self._layers = [_Layer(layer, sizes, products) for layer in decoder.layers]
         self._norm = decoder.norm
-        head_dimension = config.hidden_size // config.num_attention_heads
-        theta: float = config.rope_parameters["rope_theta"]
-        self._inverse = inverse_frequencies(head_dimension, theta, self._norm.weight.device)
-        self._sections: Sequence[int] = config.rope_parameters["mrope_section"]
+        self._inverse = inverse_frequencies(
+            sizes.head_dimension, sizes.rope_theta, self._norm.weight.device
+        )
+        self._sections = sizes.mrope_section
 
     def __call__(
         self,
@@ -133,13 +134,13 @@ class _Layer:
     A half whose last matrix is zero adds nothing and is skipped: the bundled ``nano`` has one.
     """
 
-    def __init__(self, layer: Any, products: Products) -> None:  # noqa: ANN401
+    def __init__(self, layer: Any, sizes: DecoderSizes, products: Products) -> None:  # noqa: ANN401
         self._products = products
         self._norms: Sequence[Any] = (layer.input_layernorm, layer.post_attention_layernorm)
         attention, mlp = layer.self_attn, layer.mlp
         self._projections: Sequence[Any] = (attention.q_proj, attention.k_proj, attention.v_proj)
         self._out = attention.o_proj
-        self._head_dimension: int = attention.head_dim
+        self._head_dimension = sizes.head_dimension
         self._gate, self._up, self._down = mlp.gate_proj, mlp.up_proj, mlp.down_proj
         self._attends = _is_anything(self._out.weight)
         self._computes = _is_anything(self._down.weight)

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as fn
-from torch.nn.attention.bias import CausalBias, causal_lower_right
 
 from vdr_integrations.encoders.runtime.cpu_bfloat16 import Bfloat16OnCpu, bfloat16_on_this_cpu
 
@@ -110,6 +109,12 @@ class Products:
 class _FlashProducts(Products):
     """Products on a GPU with flash kernels, which need no repeated heads and no causal matrix."""
 
+    def __init__(self) -> None:
+        # It imports torch's compiler, which takes as long as torch, so only where it is needed.
+        from torch.nn.attention import bias
+
+        self._bias = bias
+
     def attention(
         self,
         query: torch.Tensor,
@@ -119,7 +124,7 @@ class _FlashProducts(Products):
         mask: torch.Tensor | None = None,
         is_causal: bool = False,
     ) -> torch.Tensor:
-        if mask is not None and not isinstance(mask, CausalBias):
+        if mask is not None and not isinstance(mask, self._bias.CausalBias):
             # Masks need other kernels, which need a key for every head.
             return super().attention(query, key, value, mask=mask, is_causal=is_causal)
         return fn.scaled_dot_product_attention(
@@ -133,7 +138,7 @@ class _FlashProducts(Products):
 
     def causal_mask(self, tokens: int, *, known: int, device: torch.device) -> torch.Tensor:
         del device  # the mask is not a matrix
-        return causal_lower_right(tokens, known + tokens)
+        return self._bias.causal_lower_right(tokens, known + tokens)
 
 
 class _Float32Products(Products):

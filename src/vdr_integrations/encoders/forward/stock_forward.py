@@ -21,6 +21,7 @@ class StockVisionTower:
     def __init__(self, tower: Any) -> None:  # noqa: ANN401  # loosely typed
         """Wrap a ``Qwen2VisionTransformerPretrainedModel``."""
         self._tower = tower
+        self.attention: str = tower.config._attn_implementation  # noqa: SLF001
 
     def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
         """See ``VisionTower``."""
@@ -28,7 +29,7 @@ class StockVisionTower:
         # They stay on the host, where attention reads them image by image. Only FlashAttention
         # needs them on the device.
         boundaries = torch.arange(0, len(patches) + 1, count, dtype=torch.int32)
-        if self._tower.config._attn_implementation == "flash_attention_2":  # noqa: SLF001
+        if self.attention == "flash_attention_2":
             boundaries = boundaries.to(patches.device)
         visual = self._tower(
             patches,

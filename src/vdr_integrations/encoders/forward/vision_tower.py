@@ -23,6 +23,8 @@ from vdr_integrations.encoders.forward.rotary import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from vdr_integrations.encoders.forward.model_sizes import VisionSizes
+
 __all__ = ["VisionTower"]
 
 _QUICK_GELU = 1.702
@@ -32,20 +34,21 @@ _THETA = 10_000.0
 class VisionTower:
     """From patches to visual tokens."""
 
-    def __init__(self, tower: Any) -> None:  # noqa: ANN401  # transformers' own, loosely typed
-        """Use the weights of transformers' ``Qwen2VisionTransformerPretrainedModel``.
+    attention = "sdpa"
+
+    def __init__(self, tower: Any, sizes: VisionSizes) -> None:  # noqa: ANN401  # modules
+        """Use the weights of ``Qwen2VL.visual``.
 
         Its patch embedding is a ``BytePatchEmbedding``.
         """
         self._embed = tower.patch_embed
-        self._blocks = [_Block(block) for block in tower.blocks]
+        self._blocks = [_Block(block, sizes) for block in tower.blocks]
         self._norm = tower.merger.ln_q
         self._merger = tower.merger.mlp
         self._products = choose_products(tower.merger.mlp[0].weight)
-        config = tower.config
-        per_axis = config.embed_dim // config.num_heads // 2
+        per_axis = sizes.embed_dim // sizes.num_heads // 2
         self._inverse = inverse_frequencies(per_axis, _THETA, self._norm.weight.device)
-        self._merged: int = config.embed_dim * config.spatial_merge_size**2
+        self._merged = sizes.embed_dim * sizes.spatial_merge_size**2
 
     def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
         """Visual tokens of images that all have the same number of patches.
@@ -71,12 +74,12 @@ class VisionTower:
 class _Block:
     """Attention among the patches of an image, then the MLP."""
 
-    def __init__(self, block: Any) -> None:  # noqa: ANN401
+    def __init__(self, block: Any, sizes: VisionSizes) -> None:  # noqa: ANN401
         self._norms: Sequence[Any] = (block.norm1, block.norm2)
         attention, mlp = block.attn, block.mlp
         self._qkv = attention.qkv
         self._out = attention.proj
-        self._heads: int = attention.num_heads
+        self._heads = sizes.num_heads
         self._first, self._second = mlp.fc1, mlp.fc2
         # quick GELU is h * sigmoid(1.702 h), that is silu(1.702 h) / 1.702; both factors go into
         # the matrix products around it.

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from tokenizers import Tokenizer
+
 from vdr_integrations.encoders.checkpoints.prompts import IMAGE_PLACEHOLDER
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
-
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
 
 __all__ = ["PromptTokens", "TokenizedPrompts"]
@@ -40,12 +40,8 @@ class TokenizedPrompts:
     """
 
     def __init__(self, checkpoint: Checkpoint, tokenizer: Tokenizer) -> None:
-        from tokenizers import Tokenizer as TokenizerClass
-
-        self._trusted = TokenizerClass.from_str(tokenizer.to_str())
-        self._trusted.no_padding()
-        self._trusted.no_truncation()
-        self._untrusted = TokenizerClass.from_str(self._trusted.to_str())
+        self._trusted = tokenizer
+        self._untrusted = Tokenizer.from_str(tokenizer.to_str())
         self._untrusted.encode_special_tokens = True
         self.page = self._around_image(checkpoint.page_prompt)
         before_query, _, after_query = checkpoint.query_prompt.partition("{query}")

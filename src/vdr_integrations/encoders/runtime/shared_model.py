@@ -85,11 +85,11 @@ class SharedModel:
 
     def __init__(self, weights: LoadedWeights, options: ModelOptions) -> None:
         checkpoint = options.checkpoint
-        vision = weights.model.config.vision_config
-        self.patch_size: int = vision.patch_size
-        self.merge_size: int = vision.spatial_merge_size
-        self.max_tokens = weights.max_tokens
-        self.dimension: int = weights.model.config.text_config.hidden_size
+        vision, decoder = weights.sizes.vision, weights.sizes.decoder
+        self.patch_size = vision.patch_size
+        self.merge_size = vision.spatial_merge_size
+        self.max_tokens = decoder.max_tokens
+        self.dimension = decoder.hidden_size
         if weights.projection is not None:
             self.dimension = weights.projection.dimension
         self.prompts = TokenizedPrompts(checkpoint, weights.tokenizer)
@@ -99,6 +99,7 @@ class SharedModel:
             self._query_image = self.prepare_image(Image.new("RGB", (side, side)))
         self.backbone = Backbone(
             weights.model,
+            sizes=weights.sizes,
             page_tokens=self.prompts.page,
             query_tokens=self.prompts.query_prefix,
             query_image=self._query_image,

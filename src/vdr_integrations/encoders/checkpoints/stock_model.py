@@ -1,0 +1,84 @@
+"""transformers' own Qwen2-VL model, for the ways of attention that only it computes.
+
+The only file that imports transformers. The import takes as long as that of torch.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from transformers import AutoConfig, Qwen2VLModel
+from transformers.utils import logging as transformers_logging
+
+from vdr_integrations.encoders.checkpoints.model_config import COLQWEN2
+from vdr_integrations.errors import CheckpointWeightsError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    import torch
+
+    from vdr_integrations.encoders.checkpoints.hub_or_folder import CheckpointFolder
+
+__all__ = ["stock_model"]
+
+_Loose = Any
+"""transformers' types of models and configurations are too loose to help a type checker."""
+
+
+def stock_model(
+    folder: CheckpointFolder,
+    tensors: dict[str, torch.Tensor],
+    *,
+    dtype: torch.dtype,
+    attn_implementation: str,
+) -> _Loose:
+    """Make a ``Qwen2VLModel`` of tensors that have the names and shapes of ``Qwen2VL``.
+
+    Args:
+        folder: Its configuration is read by transformers.
+        tensors: Weights of the whole backbone.
+        dtype: Format of the weights.
+        attn_implementation: As in transformers.
+
+    Raises:
+        CheckpointWeightsError: This version of transformers needs other weights.
+    """
+    config: _Loose = AutoConfig.from_pretrained(folder.path, local_files_only=True)
+    if config.model_type == COLQWEN2:
+        config = config.vlm_config
+    with _quiet_loading():
+        loaded: _Loose = Qwen2VLModel.from_pretrained(
+            None,
+            config=config,
+            state_dict=tensors,
+            dtype=dtype,
+            attn_implementation=attn_implementation,
+            output_loading_info=True,
+        )
+    model, report = loaded
+    lost = [*report["missing_keys"], *report["unexpected_keys"]]
+    if lost:
+        raise CheckpointWeightsError(
+            f"{folder.files.model}: transformers does not know these weights, or needs them under "
+            f"another name: {', '.join(sorted(lost)[:6])}. Leave attn_implementation out, or "
+            f"install a version of transformers that vdr-integrations supports."
+        )
+    return model
+
+
+@contextmanager
+def _quiet_loading() -> Generator[None]:
+    # Problems in the report are raised as an error, so it is not printed too. Downloads have their
+    # own progress bars (HF_HUB_DISABLE_PROGRESS_BARS).
+    verbosity = transformers_logging.get_verbosity()
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
