@@ -124,7 +124,7 @@ def test_what_is_no_index_of_this_model_is_refused(
 
 
 def test_secrets_are_in_no_dump_pickle_or_message() -> None:
-    secret = "s3cret"
+    secret: Any = "s3cret"
     for index in (
         QdrantServer("p", url="https://h:6333", api_key=secret),
         f"https://user:{secret}@h:6333/p",
@@ -136,7 +136,12 @@ def test_secrets_are_in_no_dump_pickle_or_message() -> None:
             assert secret not in repr(made) + str(made) + made.model_dump_json() + dumps(made)
             with pytest.raises(TypeError, match="never pickled"):
                 pickle.dumps(made)
-    for options in ({}, {"index": "x", "exhaustive": True, "candidates": 3}, {"nonsense": 1}):
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"index": "x", "exhaustive": True, "candidates": 3},
+        {"nonsense": 1},
+    ]
+    for options in wrong:
         with pytest.raises(ValidationError) as caught:
             ColQwen2Retriever(token=secret, **options)
         assert secret not in str(caught.value)
