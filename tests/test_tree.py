@@ -21,7 +21,7 @@ TWINS = {
 ASKS = {"isinstance", "issubclass"}
 KINDS = {"DenseIndex", "LateInteractionIndex"}
 MOST_LINES = 500
-MOST_ADAPTER_LINES = 3500
+MOST_ADAPTER_LINES = 3600
 
 
 def place(file: Path) -> str:

@@ -208,7 +208,7 @@ def test_a_cached_pipeline_takes_no_picture_for_another(
     [changed] = pipeline.run(documents=[ImageDocument(image_path=str(paths[0]))])
     assert changed.metadata["page_ref"] != nodes[0].metadata["page_ref"]
     parser = PDFPageNodeParser(max_visual_tokens=64)
-    assert PDFPageNodeParser.from_dict(parser.to_dict()) == parser
+    assert PDFPageNodeParser.from_dict(parser.to_dict()).max_visual_tokens == 64
 
 
 def test_two_pictures_of_one_name_are_refused(tmp_path: Path) -> None:

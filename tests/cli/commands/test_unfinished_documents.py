@@ -103,6 +103,7 @@ def test_outputs_that_cannot_be_are_refused_before_any_work(
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "link.png").symlink_to("nowhere/map.png")
+    (tmp_path / "link.html").symlink_to("nowhere/map.html")
     page = ["--source", "long.pdf", "--page", "1"]
     for done in (
         vdr("heatmap", "page", *page, "--index", begun, "--out", out),

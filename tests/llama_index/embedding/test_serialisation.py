@@ -96,4 +96,9 @@ def test_readers_and_parsers_come_back_from_dictionaries_and_pickles(tmp_path: P
     assert pickle.loads(pickle.dumps(reader)).to_dict() == reader.to_dict()
     parser = PDFPageNodeParser()
     assert PDFPageNodeParser.from_dict(parser.to_dict()).id_func is parser.id_func
-    assert pickle.loads(pickle.dumps(parser)).to_dict() == parser.to_dict()
+    # The cache of a pipeline must never answer for it: two pictures may look the same to it.
+    assert parser.to_dict()["never_cached"] != parser.to_dict()["never_cached"]
+    again = pickle.loads(pickle.dumps(parser))
+    assert again.model_dump(exclude={"callback_manager"}) == parser.model_dump(
+        exclude={"callback_manager"}
+    )

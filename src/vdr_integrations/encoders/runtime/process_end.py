@@ -99,9 +99,15 @@ def do_orders(next_order: Callable[[], Callable[[], None]]) -> NoReturn:
 
     An order raises only ProcessEndsError, after it has told who waits for it.
     """
+    while True:
+        with suppress(ProcessEndsError):  # it may arrive late, also between two orders
+            _do_some(next_order)
+
+
+def _do_some(next_order: Callable[[], Callable[[], None]]) -> NoReturn:
     own = threading.current_thread()
     while True:
-        with suppress(ProcessEndsError):  # it may arrive late, when the order is done
+        with suppress(ProcessEndsError):
             _state.busy.pop(own, None)
             order = next_order()
             _state.busy[own] = None

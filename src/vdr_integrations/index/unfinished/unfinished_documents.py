@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 import time
 from contextlib import contextmanager, suppress
@@ -296,6 +297,8 @@ def _is_useless(path: Path, basis: str, committed: Mapping[str, str]) -> bool:
         return False
     if committed.get(header.source) == header.file.sha256:
         return True
+    if header.file.sha256 in committed.values() and not os.path.lexists(header.source):
+        return True  # it was moved, and is in the index under its new name
     return what_became_of(header.source, header.file) == "changed"
 
 

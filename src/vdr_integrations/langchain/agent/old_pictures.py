@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from langchain_core.messages import BaseMessage, FunctionMessage, ToolMessage
 
-from vdr_integrations.agents.old_pictures import OLD_PICTURE, old_results
+from vdr_integrations.agents.old_results import OLD_PICTURE, old_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from llama_index.core.base.llms.types import (
     TextBlock,
 )
 
-from vdr_integrations.agents.old_pictures import OLD_PICTURE, old_results
+from vdr_integrations.agents.old_results import OLD_PICTURE, old_results
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
