@@ -27,10 +27,13 @@ __all__ = [
     "idle",
     "leave_at_the_end",
     "refuse_at_the_end",
+    "start_thread",
     "stop_at_the_end",
 ]
 
 _LOOK_AGAIN_S = 0.01
+_LONGEST_START_S = 1.0
+_starting = threading.Lock()
 
 
 class ProcessEndsError(BaseException):
@@ -82,6 +85,12 @@ def refuse_at_the_end() -> None:
         "the Python process is ending, so nothing can be computed any more. Encode and search "
         "before the end of the program, not in functions that atexit calls."
     )
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start a thread that computes."""
+    with _no_thread_starts():
+        thread.start()
 
 
 def stop_at_the_end() -> None:
@@ -150,7 +159,20 @@ def _wait_for_threads() -> None:
 
 
 def _break_off(thread: threading.Thread) -> None:
-    if thread.ident is not None:
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident), ctypes.py_object(ProcessEndsError)
-        )
+    with _no_thread_starts():
+        if thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(ProcessEndsError)
+            )
+
+
+@contextmanager
+def _no_thread_starts() -> Generator[None]:
+    """Let no thread start meanwhile: at first it has the number of the thread that starts it."""
+    # Not for ever: a thread that is broken off, or a fork, may leave the lock as it is.
+    is_held = _starting.acquire(timeout=_LONGEST_START_S)
+    try:
+        yield
+    finally:
+        if is_held:
+            _starting.release()

@@ -23,6 +23,7 @@ from vdr_integrations.encoders.runtime.process_end import (
     do_orders,
     leave_at_the_end,
     refuse_at_the_end,
+    start_thread,
     stop_at_the_end,
 )
 
@@ -44,7 +45,7 @@ T = TypeVar("T")
 
 def _start(name: str, next_order: Callable[[], Callable[[], None]]) -> None:
     leave_at_the_end()
-    threading.Thread(target=do_orders, args=(next_order,), name=name, daemon=True).start()
+    start_thread(threading.Thread(target=do_orders, args=(next_order,), name=name, daemon=True))
 
 
 class _Threads:
