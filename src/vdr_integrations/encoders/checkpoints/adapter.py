@@ -17,7 +17,7 @@ from vdr_integrations.encoders.checkpoints.adapter_config import (
 from vdr_integrations.errors import CheckpointWeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     import torch
@@ -28,6 +28,7 @@ __all__ = [
     "PROJECTION",
     "Adapter",
     "read_adapter",
+    "some_names",
 ]
 
 ADAPTER_CONFIG = "adapter_config.json"
@@ -137,15 +138,15 @@ class _Refusal:
         if keys:
             raise CheckpointWeightsError(
                 f"{self.name}: {len(keys)} weights of the adapter belong to no layer of a Qwen2-VL "
-                f"retriever, or the other half of their pair is missing ({_some(keys)}). The "
+                f"retriever, or the other half of their pair is missing ({some_names(keys)}). The "
                 f"vectors would be wrong. Download the checkpoint again, or merge it with peft."
             )
 
     def doubled(self, targets: Iterable[str]) -> None:
         if found := list(targets):
             raise CheckpointWeightsError(
-                f"{self.name}: the adapter has weights for {_some(found)} under two names; it is "
-                f"not known which of them are right. Save the adapter again with peft."
+                f"{self.name}: the adapter has weights for {some_names(found)} under two names; "
+                f"it is not known which of them are right. Save the adapter again with peft."
             )
 
     def half_saved(self, parts: Iterable[str]) -> None:
@@ -169,6 +170,7 @@ class _Refusal:
         )
 
 
-def _some(names: list[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
+    """The first names for a message, sorted, and how many more there are."""
     shown = ", ".join(sorted(names)[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

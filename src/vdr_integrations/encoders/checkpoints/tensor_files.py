@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from safetensors import safe_open
 
+from vdr_integrations.encoders.checkpoints.adapter import some_names
 from vdr_integrations.encoders.checkpoints.contents import NOT_NEEDED
 from vdr_integrations.errors import CheckpointWeightsError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     import torch
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read_tensors"]
 
-_SHOWN = 6
 
 # The backbone of 2024 (visual, model.layers), that of today (model.visual, model.language_model),
 # the backbone saved alone (visual, language_model), and transformers' ColQwen2 before each (vlm.).
@@ -108,15 +108,10 @@ class _Troubles:
             "there under two names": self.doubled,
             "of whole numbers": self.no_fractions,
         }
-        found = [f"{_some(names)} {what}" for what, names in kinds.items() if names]
+        found = [f"{some_names(names)} {what}" for what, names in kinds.items() if names]
         if found:
             raise CheckpointWeightsError(
                 f"the weights of {model} do not fit the Qwen2-VL model of its config.json: "
                 f"{'; '.join(found)}. The vectors would be noise. Download the checkpoint again, "
                 f"or check that it was saved whole and without an adapter."
             )
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
