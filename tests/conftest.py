@@ -12,7 +12,7 @@ from pytest_socket import disable_socket
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-from tests.tiny_checkpoint import write_tiny_checkpoint
+from tests.prepared.python import PreparedPython
 
 # No example is too slow: what other work a machine has is no fault of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -21,6 +21,7 @@ settings.load_profile("busy")
 collect_ignore = ["stores"]  # unless it is named, as make stores does
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from vdr_integrations.pages import PageStore
@@ -34,7 +35,17 @@ def _no_network() -> None:
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny random-weight checkpoint, named as a known one."""
+    from tests.tiny_checkpoint import write_tiny_checkpoint
+
     return write_tiny_checkpoint(tmp_path_factory.mktemp("tiny") / "vdr-2b-multi-v1")
+
+
+@pytest.fixture(scope="session")
+def prepared_python() -> Iterator[PreparedPython]:
+    """Runs Python programs in processes that have imported torch already."""
+    python = PreparedPython()
+    yield python
+    python.close()
 
 
 @pytest.fixture

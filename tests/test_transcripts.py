@@ -11,15 +11,20 @@ from tests.transcripts import Command, difference
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
+
 COMMANDS = {"index", "search", "show", "store", "heatmap", "info", "rm", "verify", "doctor"}
 CLI, AGENTS = transcripts.DOCUMENTS
 
 
 @pytest.fixture(scope="module", params=[CLI, AGENTS], ids=lambda path: path.stem)
 def session(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    prepared_python: PreparedPython,
 ) -> tuple[Path, list[Command]]:
-    return request.param, transcripts.rerun(request.param, tmp_path_factory.mktemp("home"))
+    home = tmp_path_factory.mktemp("home")
+    return request.param, transcripts.rerun(request.param, home, python=prepared_python)
 
 
 def test_every_transcript_is_true(session: tuple[Path, list[Command]]) -> None:

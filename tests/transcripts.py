@@ -23,6 +23,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.prepared.python import PreparedPython
+
 __all__ = ["DOCUMENTS", "Command", "difference", "rerun"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,14 +66,14 @@ class Command:
     found: str
 
 
-def rerun(document: Path, folder: Path) -> list[Command]:
-    """Run the session of a document in an empty folder.
+def rerun(document: Path, folder: Path, *, python: PreparedPython) -> list[Command]:
+    """Run the session of a document in an empty folder, with processes that are prepared.
 
     Raises:
         TimeoutError: A command took longer than ``COMMAND_SECONDS``.
     """
     home = folder / "me"
-    _furnish(home, folder / "bin")
+    _furnish(home, folder / "bin", python.address)
     ran: list[Command] = []
     code = 0
     for block in _BLOCK.finditer(document.read_text(encoding="utf-8")):
@@ -128,7 +130,7 @@ def _commands(block: str) -> list[tuple[str, str]]:
     return list(zip(pieces[1::2], pieces[2::2], strict=True))
 
 
-def _furnish(home: Path, bin_folder: Path) -> None:
+def _furnish(home: Path, bin_folder: Path, address: str) -> None:
     """A home with documents, one of them broken, and ``vdr`` and ``python`` of this interpreter."""
     (home / "reports").mkdir(parents=True)
     for name in REPORTS:
@@ -139,8 +141,8 @@ def _furnish(home: Path, bin_folder: Path) -> None:
         script = bin_folder / name
         # The MCP client passes on little but PATH and HOME, so the script sets what matters.
         script.write_text(
-            f'#!/bin/sh\nexport HF_HUB_OFFLINE=1 PYTHONPATH="{ROOT / "src"}"\n'
-            f'exec "{sys.executable}"{module} "$@"\n',
+            f'#!/bin/sh\nexport HF_HUB_OFFLINE=1 PYTHONPATH="{ROOT / "src"}:{ROOT}"\n'
+            f'exec "{sys.executable}" -S -m tests.prepared.relay "{address}"{module} "$@"\n',
             encoding="utf-8",
         )
         script.chmod(0o755)
@@ -212,9 +214,10 @@ def _tidy(found: str, home: Path) -> str:
 def main() -> int:
     """Rewrite outputs that have changed; the exit status is 1 if there were any."""
     changed = 0
+    python = PreparedPython()
     for document in DOCUMENTS:
         with tempfile.TemporaryDirectory(prefix="vdr-") as folder:
-            ran = rerun(document, Path(folder))
+            ran = rerun(document, Path(folder), python=python)
         text = document.read_text(encoding="utf-8")
         for command in ran:
             if (what := difference(command)) is None:
@@ -224,6 +227,7 @@ def main() -> int:
             text = text.replace(typed + command.shown, typed + command.found, 1)
             changed += 1
         document.write_text(text, encoding="utf-8")
+    python.close()
     return 1 if changed else 0
 
 

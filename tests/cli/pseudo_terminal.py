@@ -9,12 +9,15 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from tests.patience import HANG_S
+
 from vdr_integrations.cli.app import app
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import pytest
+    from tests.prepared.python import PreparedPython
 
 __all__ = ["Seen", "in_terminal", "in_terminal_here"]
 
@@ -30,6 +33,7 @@ class Seen(NamedTuple):
 
 
 def in_terminal(
+    python: PreparedPython,
     *arguments: object,
     stream: Literal["stdout", "stderr"] = "stdout",
     environment: Mapping[str, str] | None = None,
@@ -37,6 +41,7 @@ def in_terminal(
     """Run ``vdr`` in a process, with a pseudo-terminal as one of its streams.
 
     Args:
+        python: What runs it.
         arguments: Arguments of ``vdr``.
         stream: Stream that is a pseudo-terminal; the other one is a pipe.
         environment: Variables to add to those of this process; the ones that describe its terminal
@@ -46,18 +51,18 @@ def in_terminal(
 
     inherited = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
     controller, terminal = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "vdr_integrations", *map(str, arguments)],
+    with python.start(
+        *("-m", "vdr_integrations", *map(str, arguments)),
         stdin=subprocess.DEVNULL,
         stdout=terminal if stream == "stdout" else subprocess.PIPE,
         stderr=terminal if stream == "stderr" else subprocess.PIPE,
-        env={**inherited, "PYTHONUTF8": "1", **(environment or {})},
+        env={**inherited, **(environment or {})},
     ) as process:
         os.close(terminal)
         seen = _until_closed(controller)
-        out, err = process.communicate()
+        out, err = process.communicate(timeout=HANG_S)
     other = err if stream == "stdout" else out
-    return Seen(process.returncode, seen, (other or b"").decode())
+    return Seen(process.wait(), seen, (other or b"").decode())
 
 
 def in_terminal_here(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
 
@@ -330,14 +331,16 @@ def test_without_a_package_of_the_extra_the_extra_is_named(
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
 def test_on_a_terminal_progress_is_on_stderr_and_hits_are_a_table(
-    docs: Path, tmp_path: Path, tiny_checkpoint: Path
+    prepared_python: PreparedPython, docs: Path, tmp_path: Path, tiny_checkpoint: Path
 ) -> None:
     options = ["--index", tmp_path / "ix"]
-    indexed = in_terminal("index", docs, *options, *model_options(tiny_checkpoint), stream="stderr")
+    indexed = in_terminal(
+        prepared_python, "index", docs, *options, *model_options(tiny_checkpoint), stream="stderr"
+    )
     assert indexed.exit_code == 0
     assert indexed.other.startswith("2 added")
     assert "pages, 2/2 documents" in indexed.terminal
-    found = in_terminal("search", "x", *options)
+    found = in_terminal(prepared_python, "search", "x", *options)
     assert found.exit_code == 0
     assert "Document" in found.terminal
     assert "of 2" in found.terminal

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
 
@@ -237,8 +238,12 @@ def test_verify_finds_a_fresh_index_whole(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
-def test_verify_shows_on_a_terminal_how_far_it_is(original: Path) -> None:
-    seen = in_terminal("verify", "--index", original / "ix", "--json", stream="stderr")
+def test_verify_shows_on_a_terminal_how_far_it_is(
+    prepared_python: PreparedPython, original: Path
+) -> None:
+    seen = in_terminal(
+        prepared_python, "verify", "--index", original / "ix", "--json", stream="stderr"
+    )
     assert seen.exit_code == 0
     assert json.loads(seen.other)["documents"] == 4
     shown = [line for line in seen.terminal.split("\r") if "Verifying" in line]

@@ -22,6 +22,8 @@ from vdr_integrations.index import open_index
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from tests.prepared.python import PreparedProcess, PreparedPython
+
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals and /proc of Linux")
 
 GOOD = 12
@@ -49,7 +51,8 @@ class Run:
         left_overs: Folders in which no temporary file may be left.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, python: PreparedPython) -> None:
+        self._python = python
         self.folder, self.index = root / "docs", root / "index"
         self.temporary = root / "temporary"
         self.left_overs = (self.index, root / "store")
@@ -66,14 +69,12 @@ class Run:
         }
 
     @contextmanager
-    def started(self, *, page_timeout_s: float) -> Generator[subprocess.Popen[str]]:
+    def started(self, *, page_timeout_s: float) -> Generator[PreparedProcess]:
         """The process, in a session of its own. What is left of it is killed in the end."""
-        with subprocess.Popen(
-            [
-                *(sys.executable, "-m", "vdr_integrations", "index", str(self.folder)),
-                *("--index", str(self.index), "--model", "nano", "--max-visual-tokens", "16"),
-                *("--workers", "1", "--page-timeout", f"{page_timeout_s:g}"),
-            ],
+        with self._python.start(
+            *("-m", "vdr_integrations", "index", str(self.folder)),
+            *("--index", str(self.index), "--model", "nano", "--max-visual-tokens", "16"),
+            *("--workers", "1", "--page-timeout", f"{page_timeout_s:g}"),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -88,7 +89,7 @@ class Run:
                     with suppress(ProcessLookupError):
                         os.kill(one, signal.SIGKILL)
 
-    def wait_until_writing(self, process: subprocess.Popen[str]) -> None:
+    def wait_until_writing(self, process: PreparedProcess) -> None:
         while not self.index.exists():
             with suppress(subprocess.TimeoutExpired):
                 process.wait(0.02)
@@ -113,8 +114,8 @@ class Run:
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Run:
-    return Run(tmp_path)
+def run(tmp_path: Path, prepared_python: PreparedPython) -> Run:
+    return Run(tmp_path, prepared_python)
 
 
 def moments(count: int) -> list[object]:

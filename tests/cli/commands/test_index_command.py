@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.interrupts import interruptible
 from tests.patience import HANG_S
 from tests.pdfs import encrypt_pdf, write_pdf
 
@@ -20,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
 NO_MODEL = ("--model", "nobody/has-this-model")
@@ -119,22 +118,19 @@ def test_whoever_has_the_old_index_open_cannot_write_to_the_new_one(
 
 
 @pytest.mark.parametrize("interrupts", [1, 3])
-def test_an_interrupt_says_what_is_kept(document: Path, tmp_path: Path, interrupts: int) -> None:
-    for number in range(200):
+def test_an_interrupt_says_what_is_kept(
+    prepared_python: PreparedPython, document: Path, tmp_path: Path, interrupts: int
+) -> None:
+    for number in range(10):
         write_pdf(document.with_name(f"{number}.pdf"), [f"page {n}" for n in range(20)])
     path = tmp_path / "ix"
-    with (
-        interruptible(),
-        subprocess.Popen(
-            [
-                *(sys.executable, "-m", "vdr_integrations", "index", str(document.parent)),
-                *("--index", str(path), "--model", "nano"),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
+    with prepared_python.start(
+        *("-m", "vdr_integrations", "index", str(document.parent)),
+        *("--index", str(path), "--model", "nano"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         while not path.exists():
             assert process.poll() is None, process.communicate()
         for _ in range(interrupts):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
     from vdr_integrations.pages import PageStore
@@ -175,13 +176,17 @@ def viewer(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def in_shell(original: Path, page_store: PageStore, tmp_path: Path) -> Callable[..., Seen]:
+def in_shell(
+    prepared_python: PreparedPython, original: Path, page_store: PageStore, tmp_path: Path
+) -> Callable[..., Seen]:
     """``vdr show`` in a terminal, with PATH one folder and temporary files in ``tmp``."""
     (tmp_path / "tmp").mkdir()
 
     def run(programs: Path, *options: object, **environment: str) -> Seen:
         variables = {"PATH": str(programs), "TMPDIR": str(tmp_path / "tmp"), **environment}
-        return in_terminal("show", *options, "--index", original / "ix", environment=variables)
+        return in_terminal(
+            prepared_python, "show", *options, "--index", original / "ix", environment=variables
+        )
 
     return run
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
 HEAVY = (
@@ -128,7 +129,10 @@ def test_warnings_are_a_table_of_their_own_on_a_terminal(
 
 @pytest.mark.skipif(os.name == "nt", reason="pseudo-terminals")
 def test_on_a_terminal_speed_time_left_and_a_table_of_failures_are_shown(
-    tmp_path: Path, tiny_checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    prepared_python: PreparedPython,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "docs").mkdir()
     write_pdf_with_a_bad_page(tmp_path / "docs" / "long.pdf")
@@ -136,6 +140,7 @@ def test_on_a_terminal_speed_time_left_and_a_table_of_failures_are_shown(
     command = ["index", tmp_path / "docs", "--index", tmp_path / "ix"]
     monkeypatch.chdir(tmp_path)
     code, seen, stdout = in_terminal(
+        prepared_python,
         *command,
         *model_options(tiny_checkpoint),
         stream="stderr",

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import resource
 import stat
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +13,7 @@ from tests.cli.menus import QUESTION, index_menus
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
     from vdr_integrations.pages import PageStore
@@ -33,37 +31,36 @@ def menus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return index_menus(tmp_path_factory.mktemp("menus"))
 
 
-def in_little_space(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run Python where the system allows files of one KiB, as if the disk were full."""
-    return subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
-    )
+IN_LITTLE_SPACE = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+"""
+"""The system allows files of one KiB, as if the disk were full."""
 
 
 def test_a_report_that_cannot_be_written_to_the_end_leaves_the_old_one(
-    menus: Path, tmp_path: Path, page_store: PageStore
+    prepared_python: PreparedPython, menus: Path, tmp_path: Path, page_store: PageStore
 ) -> None:
     out = tmp_path / "out.html"
     out.write_bytes(OLD)
     asked = ["search", QUESTION, "--index", str(menus / "ix"), "--report", str(out)]
-    done = in_little_space("-m", "vdr_integrations", *asked)
+    program = "runpy.run_module('vdr_integrations', run_name='__main__', alter_sys=True)"
+    done = prepared_python.run("-c", IN_LITTLE_SPACE + program, *asked)
     assert done.returncode == 1, done.stderr
     assert "File too large" in done.stderr.splitlines()[-1]
     assert out.read_bytes() == OLD
     assert list(tmp_path.glob(".vdr-*")) == []
 
 
-def test_an_image_that_cannot_be_written_to_the_end_leaves_the_old_one(tmp_path: Path) -> None:
+def test_an_image_that_cannot_be_written_to_the_end_leaves_the_old_one(
+    prepared_python: PreparedPython, tmp_path: Path
+) -> None:
     out = tmp_path / "out.png"
     out.write_bytes(OLD)
     module = "vdr_integrations.cli.terminal.output_files"
-    done = in_little_space(
+    done = prepared_python.run(
         "-c",
-        f"import pathlib, sys; from {module} import write_output; "
+        IN_LITTLE_SPACE + f"import pathlib; from {module} import write_output; "
         f"write_output(bytes(5000), pathlib.Path(sys.argv[1]))",
         str(out),
     )

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.hub_cache import cached_repository
-from tests.patience import HANG_S
 
 if TYPE_CHECKING:
+    import subprocess
     from pathlib import Path
+
+    from tests.prepared.python import PreparedPython
 
 MODEL = "llamaindex/vdr-2b-multi-v1"
 
@@ -21,7 +21,9 @@ REFUSING = "http://127.0.0.1:9"
 """The port of "discard", at which no machine of today listens."""
 
 
-def load(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+def load(
+    python: PreparedPython, tmp_path: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
     code = (
         f"from vdr_integrations import DenseEncoder\n"
         f"from vdr_integrations.errors import CheckpointError\n"
@@ -31,14 +33,7 @@ def load(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
         f"    print(error)\n"
     )
     kept = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=True,
-        env={**kept, "HF_HOME": str(tmp_path), **variables},
-    )
+    return python.run("-c", code, env={**kept, "HF_HOME": str(tmp_path), **variables})
 
 
 @pytest.mark.parametrize(
@@ -51,9 +46,9 @@ def load(tmp_path: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     ids=["refused", "no such host", "offline"],
 )
 def test_a_model_that_is_not_there_is_named_with_what_to_do(
-    tmp_path: Path, variables: dict[str, str], reason: str
+    prepared_python: PreparedPython, tmp_path: Path, variables: dict[str, str], reason: str
 ) -> None:
-    done = load(tmp_path, **variables)
+    done = load(prepared_python, tmp_path, **variables)
     assert done.stderr == ""
     (line,) = done.stdout.splitlines()
     assert line.startswith(f"{MODEL} (revision main) is not on this machine")
@@ -62,8 +57,10 @@ def test_a_model_that_is_not_there_is_named_with_what_to_do(
     assert "vdr doctor" in line
 
 
-def test_a_cached_model_is_loaded_without_the_hub(tmp_path: Path, tiny_checkpoint: Path) -> None:
+def test_a_cached_model_is_loaded_without_the_hub(
+    prepared_python: PreparedPython, tmp_path: Path, tiny_checkpoint: Path
+) -> None:
     commit = "0123456789abcdef0123456789abcdef01234567"
     cached_repository(tmp_path / "hub", MODEL, tiny_checkpoint, commit=commit)
-    done = load(tmp_path, HF_ENDPOINT=REFUSING)
+    done = load(prepared_python, tmp_path, HF_ENDPOINT=REFUSING)
     assert (done.stdout, done.stderr) == (f"{commit}\n", "")

@@ -8,13 +8,18 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.patience import HANG_S
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.prepared.python import PreparedPython
 
 REPORT = Path(__file__).resolve().parents[3] / "demo" / "documents" / "utility-report.de.pdf"
 
@@ -55,25 +60,30 @@ def serve():
 """
 
 
-def run(script: str, tiny_checkpoint: Path, late: Path | str = "") -> None:
-    command = [sys.executable, "-c", BEGINNING + textwrap.dedent(script)]
-    with subprocess.Popen(
-        [*command, str(tiny_checkpoint), str(late)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            said, _ = process.communicate(timeout=2 * HANG_S)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # its children too
-    assert process.returncode == 0, said
+@pytest.fixture
+def run(prepared_python: PreparedPython, tiny_checkpoint: Path) -> Callable[..., None]:
+    """Runs a script in a process of its own."""
+
+    def begin(script: str, late: Path | str = "") -> None:
+        with prepared_python.start(
+            *("-c", BEGINNING + textwrap.dedent(script), str(tiny_checkpoint), str(late)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        ) as process:
+            try:
+                said, _ = process.communicate(timeout=2 * HANG_S)
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its children too
+        assert process.returncode == 0, said
+
+    return begin
 
 
 def test_a_child_uses_its_parents_model_sync_and_async_and_so_does_its_own_child(
-    tiny_checkpoint: Path,
+    run: Callable[..., None],
 ) -> None:
     run(
         """
@@ -88,12 +98,11 @@ def test_a_child_uses_its_parents_model_sync_and_async_and_so_does_its_own_child
         in_child(twice)
         serve()
         """,
-        tiny_checkpoint,
     )
 
 
 def test_forks_in_the_moment_when_a_thread_has_done_its_work_do_not_hang(
-    tiny_checkpoint: Path,
+    run: Callable[..., None],
 ) -> None:
     """One in 40 of them did, in MKL's allocator, while threads ended with their work."""
     run(
@@ -103,12 +112,11 @@ def test_forks_in_the_moment_when_a_thread_has_done_its_work_do_not_hang(
             encoder.encode_pages([page])
             in_child(lambda: same(encoder.encode_pages([page])))
         """,
-        tiny_checkpoint,
     )
 
 
 def test_a_child_that_is_forked_while_its_parent_encodes_gets_the_same_vectors(
-    tiny_checkpoint: Path,
+    run: Callable[..., None],
 ) -> None:
     run(
         """
@@ -134,12 +142,11 @@ def test_a_child_that_is_forked_while_its_parent_encodes_gets_the_same_vectors(
             thread.join()
         serve()
         """,
-        tiny_checkpoint,
     )
 
 
 def test_a_child_loads_another_model_while_its_parent_loads_and_encodes(
-    tiny_checkpoint: Path, tmp_path: Path
+    run: Callable[..., None], tmp_path: Path
 ) -> None:
     from tests.tiny_colqwen2 import write_base
 
@@ -166,13 +173,12 @@ def test_a_child_loads_another_model_while_its_parent_loads_and_encodes(
         over.set()
         thread.join()
         """,
-        tiny_checkpoint,
         tmp_path / "colqwen2-base",
     )
 
 
 def test_workers_of_multiprocessing_share_a_model_that_was_loaded_before(
-    tiny_checkpoint: Path,
+    run: Callable[..., None],
 ) -> None:
     run(
         """
@@ -185,11 +191,10 @@ def test_workers_of_multiprocessing_share_a_model_that_was_loaded_before(
             for found in pool.map(encode, [1, 2, 3, 1]):
                 same(found)
         """,
-        tiny_checkpoint,
     )
 
 
-def test_scores_of_late_interaction_are_computed_in_a_child(tiny_checkpoint: Path) -> None:
+def test_scores_of_late_interaction_are_computed_in_a_child(run: Callable[..., None]) -> None:
     run(
         """
         from vdr_integrations.index.scoring.maxsim import maxsim_scores
@@ -202,12 +207,11 @@ def test_scores_of_late_interaction_are_computed_in_a_child(tiny_checkpoint: Pat
 
         in_child(score)
         """,
-        tiny_checkpoint,
     )
 
 
 def test_a_fork_that_cannot_wait_any_longer_is_refused_in_the_child_by_name(
-    tiny_checkpoint: Path,
+    run: Callable[..., None],
 ) -> None:
     run(
         """
@@ -245,11 +249,10 @@ def test_a_fork_that_cannot_wait_any_longer_is_refused_in_the_child_by_name(
         encoder.core.backbone.pages = pages
         serve()
         """,
-        tiny_checkpoint,
     )
 
 
-def test_a_model_on_a_gpu_is_refused_in_a_child_by_name(tiny_checkpoint: Path) -> None:
+def test_a_model_on_a_gpu_is_refused_in_a_child_by_name(run: Callable[..., None]) -> None:
     run(
         """
         encoder.core.worker._is_on_cpu = False  # as if it were; there is none in tests
@@ -271,11 +274,10 @@ def test_a_model_on_a_gpu_is_refused_in_a_child_by_name(tiny_checkpoint: Path) -
 
         in_child(refused)
         """,
-        tiny_checkpoint,
     )
 
 
-def test_cuda_is_refused_in_a_child_of_a_process_that_used_it(tiny_checkpoint: Path) -> None:
+def test_cuda_is_refused_in_a_child_of_a_process_that_used_it(run: Callable[..., None]) -> None:
     run(
         """
         import torch
@@ -295,11 +297,10 @@ def test_cuda_is_refused_in_a_child_of_a_process_that_used_it(tiny_checkpoint: P
 
         in_child(refused)
         """,
-        tiny_checkpoint,
     )
 
 
-def test_a_fork_in_the_middle_of_a_load_waits_for_its_end(tiny_checkpoint: Path) -> None:
+def test_a_fork_in_the_middle_of_a_load_waits_for_its_end(run: Callable[..., None]) -> None:
     """Hooks of thread pools and file locks are called after ours, or the load could not end."""
     run(
         """
@@ -322,11 +323,12 @@ def test_a_fork_in_the_middle_of_a_load_waits_for_its_end(tiny_checkpoint: Path)
         in_child(serve)
         thread.join()
         """,
-        tiny_checkpoint,
     )
 
 
-def test_locks_that_other_threads_hold_at_the_fork_hold_up_no_child(tiny_checkpoint: Path) -> None:
+def test_locks_that_other_threads_hold_at_the_fork_hold_up_no_child(
+    run: Callable[..., None],
+) -> None:
     run(
         """
         from tqdm import tqdm
@@ -347,11 +349,10 @@ def test_locks_that_other_threads_hold_at_the_fork_hold_up_no_child(tiny_checkpo
         over.set()
         thread.join()
         """,
-        tiny_checkpoint,
     )
 
 
-def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(tiny_checkpoint: Path) -> None:
+def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(run: Callable[..., None]) -> None:
     run(
         """
         from vdr_integrations import open_pdf
@@ -377,12 +378,11 @@ def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(tiny_checkpoin
         for thread in threads:
             thread.join()
         """,
-        tiny_checkpoint,
         REPORT,
     )
 
 
-def test_a_child_that_goes_on_with_its_parents_call_is_refused(tiny_checkpoint: Path) -> None:
+def test_a_child_that_goes_on_with_its_parents_call_is_refused(run: Callable[..., None]) -> None:
     run(
         """
         parent = os.getpid()
@@ -405,5 +405,4 @@ def test_a_child_that_goes_on_with_its_parents_call_is_refused(tiny_checkpoint: 
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         """,
-        tiny_checkpoint,
     )

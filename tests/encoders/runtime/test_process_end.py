@@ -5,10 +5,14 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.interrupts import interruptible
 from tests.patience import HANG_S
+
+if TYPE_CHECKING:
+    from tests.prepared.python import PreparedPython
 
 BUSY = """
 import sys, threading
@@ -163,15 +167,9 @@ sys.exit(2)
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_the_exit_code_is_that_of_the_script(name: str) -> None:
+def test_the_exit_code_is_that_of_the_script(prepared_python: PreparedPython, name: str) -> None:
     script, code = ENDS[name]
-    ended = subprocess.run(
-        [sys.executable, "-c", AT_THE_END + BUSY + script],
-        capture_output=True,
-        text=True,
-        timeout=HANG_S,
-        check=False,
-    )
+    ended = prepared_python.run("-c", AT_THE_END + BUSY + script)
     assert ended.returncode == code, ended.stderr
     assert "terminate" not in ended.stderr
     assert ended.stdout.splitlines()[-1].startswith("EncodingError: the Python process is ending")

@@ -19,6 +19,8 @@ from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
+
 DOCUMENTS = 30
 PAGES = 3
 
@@ -45,7 +47,9 @@ with LateInteractionIndex.open(path) as index:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
-def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(tmp_path: Path) -> None:
+def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(
+    prepared_python: PreparedPython, tmp_path: Path
+) -> None:
     model, folder, path = tmp_path / "colqwen2-base", tmp_path / "docs", tmp_path / "index"
     write_base(model)
     for number in range(DOCUMENTS):
@@ -55,7 +59,9 @@ def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(tmp_path:
     LateInteractionIndex.create(path, manifest=Manifest.of(encoder)).close()
     chance, held = random.Random(0), 0
     for _ in range(3):
-        acknowledged = _kill_after(held + 3, chance, [str(model), str(path), str(folder)])
+        acknowledged = _kill_after(
+            prepared_python, held + 3, chance, [str(model), str(path), str(folder)]
+        )
         with LateInteractionIndex.open(path) as index:
             held = len(index.documents())
             assert acknowledged <= held < DOCUMENTS
@@ -67,10 +73,12 @@ def test_a_synchronisation_that_is_killed_is_completed_by_the_next_one(tmp_path:
         assert sync_index(index, encoder, [folder]).pages_encoded == 0
 
 
-def _kill_after(documents: int, chance: random.Random, arguments: list[str]) -> int:
+def _kill_after(
+    python: PreparedPython, documents: int, chance: random.Random, arguments: list[str]
+) -> int:
     """Kill the writer a moment after this number of documents; returns the last printed number."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, *arguments, str(documents + AHEAD)],
+    with python.start(
+        *("-c", WRITER, *arguments, str(documents + AHEAD)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -17,6 +17,8 @@ from vdr_integrations.index.verify import verify_index
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
+
 PAGES = 12
 TOKENS = 300
 
@@ -39,10 +41,12 @@ with LateInteractionIndex.open(sys.argv[1]) as index:
 """
 
 
-def write_and_kill(path: Path, *, first: int, commits: int, delay_s: float) -> int:
+def write_and_kill(
+    python: PreparedPython, path: Path, *, first: int, commits: int, delay_s: float
+) -> int:
     """Start a writer, kill it some time after a number of commits; returns its last commit."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, str(path), str(first)], stdout=subprocess.PIPE, text=True
+    with python.start(
+        *("-c", WRITER, str(path), str(first)), stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
@@ -80,11 +84,12 @@ def check_whole(path: Path, *, acknowledged: int) -> None:
         assert verify_index(index).problems == ()
 
 
-def kill_again_and_again(path: Path, *, times: int) -> None:
+def kill_again_and_again(python: PreparedPython, path: Path, *, times: int) -> None:
     LateInteractionIndex.create(path, manifest=MANIFEST).close()
     chance, acknowledged = random.Random(times), -1
     for number in range(times):
         acknowledged = write_and_kill(
+            python,
             path,
             first=acknowledged + 1,
             commits=number % 4,
@@ -99,11 +104,15 @@ def kill_again_and_again(path: Path, *, times: int) -> None:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 
 
-def test_a_writer_killed_at_any_moment_leaves_whole_documents(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path / "index", times=10)
+def test_a_writer_killed_at_any_moment_leaves_whole_documents(
+    prepared_python: PreparedPython, tmp_path: Path
+) -> None:
+    kill_again_and_again(prepared_python, tmp_path / "index", times=10)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_writer_killed_two_hundred_times_leaves_whole_documents(tmp_path: Path) -> None:
-    kill_again_and_again(tmp_path / "index", times=200)
+def test_a_writer_killed_two_hundred_times_leaves_whole_documents(
+    prepared_python: PreparedPython, tmp_path: Path
+) -> None:
+    kill_again_and_again(prepared_python, tmp_path / "index", times=200)

@@ -20,6 +20,8 @@ from vdr_integrations.index import DenseIndex, UnfinishedPages, sync_index
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.prepared.python import PreparedPython
+
 PAGES = 40
 
 # Prints how many pages are done after each one, and stops at a given number, so that the document
@@ -42,10 +44,12 @@ with DenseIndex.open(path) as index:
 """
 
 
-def ended_at(page: int, by: signal.Signals, chance: random.Random, *arguments: str) -> int:
+def ended_at(
+    python: PreparedPython, page: int, by: signal.Signals, chance: random.Random, *arguments: str
+) -> int:
     """End the process a moment after this page; returns how many pages it said were done."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WRITER, *arguments, str(PAGES - 1)],
+    with python.start(
+        *("-c", WRITER, *arguments, str(PAGES - 1)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -77,7 +81,11 @@ def contents(index: DenseIndex) -> list[object]:
     "kills", [2, pytest.param(12, marks=pytest.mark.slow)], ids=["twice", "often"]
 )
 def test_a_process_that_ends_at_any_page_keeps_what_it_said_was_done(
-    tmp_path: Path, tiny_checkpoint: Path, by: signal.Signals, kills: int
+    prepared_python: PreparedPython,
+    tmp_path: Path,
+    tiny_checkpoint: Path,
+    by: signal.Signals,
+    kills: int,
 ) -> None:
     pdf = write_pdf(tmp_path / "a.pdf", [f"page {n}" for n in range(PAGES)])
     encoder = DenseEncoder.load(
@@ -91,7 +99,8 @@ def test_a_process_that_ends_at_any_page_keeps_what_it_said_was_done(
     chance, kept = random.Random(kills), 0
     for number in range(1, kills + 1):
         page = chance.randrange(kept, max(kept + 1, PAGES * number // kills))
-        said = ended_at(page, by, chance, str(tiny_checkpoint), str(path), str(pdf))
+        arguments = (str(tiny_checkpoint), str(path), str(pdf))
+        said = ended_at(prepared_python, page, by, chance, *arguments)
         with DenseIndex.open(path) as index:
             found = index.unfinished.kept(read_all=True)
             assert index.documents() == []
