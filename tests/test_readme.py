@@ -1,151 +1,121 @@
-"""Every example in the README runs, with the bundled checkpoint in the place of the 2B one."""
+"""README.md: it is short, every example runs as it is written, and every link leads somewhere."""
 
 from __future__ import annotations
 
 import re
-import shlex
-import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.documents import ROOT, anchors_of, blocks_of, furnish, links_of, place_of_link, vdr_lines
 from typer.testing import CliRunner
 
+from vdr_integrations import DenseEncoder
 from vdr_integrations.cli.app import app
+from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL
+from vdr_integrations.encoders import KNOWN_CHECKPOINTS
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vdr_integrations import PageStore
 
-ROOT = Path(__file__).resolve().parent.parent
-BUNDLED = {
-    "llamaindex/vdr-2b-multi-v1": "nano",
-    "vidore/colqwen2-v1.0": "nano-colqwen2",
-}
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-BLOCKS = BLOCK.findall(README)
-PYTHON = [block for language, block in BLOCKS if language == "python"]
-COMMANDS = [
-    line
-    for language, block in BLOCKS
-    if language == "sh"
-    for line in block.splitlines()
-    if line.startswith("vdr ")
-]
-DOCUMENTS = [
-    ROOT / "docs" / f"{name}.md"
-    for name in ("agents", "cli", "encoder", "late-interaction", "pictures")
-]
-EXAMPLES = [
-    "python",
-    "llama_index",
-    "langchain",
-    "late llama_index",
-    "late langchain",
-    "late python",
-]
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+BLOCKS = blocks_of(README)
+PYTHON = [block.text for block in BLOCKS if block.kind == "python"]
+COMMANDS = [arguments for block in BLOCKS if block.kind == "sh" for arguments in vdr_lines(block)]
+MOST_WORDS = 1200
 
 
-def with_bundled_models(text: str) -> str:
-    for model, bundled in BUNDLED.items():
-        text = text.replace(model, bundled)
-    return text
-
-
-def arguments_of(line: str) -> list[str]:
-    return shlex.split(with_bundled_models(line))[1:]
-
-
-def run_vdr(line: str) -> None:
-    """Run a command here, where torch is imported already."""
-    done = CliRunner().invoke(app, arguments_of(line))
-    assert done.exit_code == 0, done.stderr
+@pytest.fixture(scope="module", autouse=True)
+def _model() -> DenseEncoder:
+    """One model in memory, which every example shares."""
+    return DenseEncoder.load("nano")
 
 
 @pytest.fixture
 def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Working folder with the PDFs that the examples name."""
-    report = ROOT / "demo" / "documents" / "library-report.en.pdf"
-    (tmp_path / "reports").mkdir()
-    shutil.copy(report, tmp_path / "report.pdf")
-    shutil.copy(report, tmp_path / "reports" / "report.pdf")
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    monkeypatch.chdir(furnish(tmp_path / "work"))
+    return tmp_path / "work"
 
 
-def test_the_readme_has_an_example_for_each_way() -> None:
-    assert len(PYTHON) == len(EXAMPLES)
-    assert [shlex.split(line)[1] for line in COMMANDS] == ["index", "search"] * 2
+def test_it_is_read_in_some_minutes() -> None:
+    assert len(TEXT.split()) <= MOST_WORDS
 
 
-@pytest.mark.parametrize("block", PYTHON, ids=EXAMPLES)
-def test_a_python_example_prints_pages(
-    block: str, reports: Path, page_store: PageStore, capsys: pytest.CaptureFixture[str]
+def test_it_shows_the_four_ways() -> None:
+    ours = [
+        re.findall(r"^from (vdr_integrations\S*) import", block, re.MULTILINE) for block in PYTHON
+    ]
+    assert [modules[-1] for modules in ours] == [
+        "vdr_integrations.index",
+        "vdr_integrations.llama_index",
+        "vdr_integrations.langchain",
+    ]
+    assert [arguments[0] for arguments in COMMANDS] == ["index", "search"] * 2
+
+
+def test_no_example_needs_a_download() -> None:
+    assert "llamaindex/" not in "".join(block.text for block in BLOCKS)
+    assert all("nano" in text for text in PYTHON)
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=["python", "llama_index", "langchain"])
+def test_an_example_finds_the_page_as_it_is_written(
+    code: str, reports: Path, page_store: PageStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    if "late-index" in block:
-        run_vdr(next(line for line in COMMANDS if "--late-interaction" in line))
-    code = compile(with_bundled_models(block), "README.md", "exec")
-    exec(code, {"__name__": "readme"})
-    printed = capsys.readouterr().out
-    assert re.search(r"\b[123]\b", printed), printed
+    exec(compile(code, "README.md", "exec"), {"__name__": "readme"})
+    best = capsys.readouterr().out.splitlines()[0]
+    assert re.search(r"report\.pdf(, page)? 3\b", best), best
 
 
-@pytest.mark.parametrize("index", ["my-index", "late-index"])
-def test_a_command_line_example_finds_pages(index: str, reports: Path) -> None:
-    commands = [line for line in COMMANDS if index in line]
-    for line in commands[:-1]:
-        run_vdr(line)
-    done = subprocess.run(
-        [sys.executable, "-m", "vdr_integrations", *arguments_of(commands[-1])],
-        capture_output=True,
-        text=True,
-        check=False,
+@pytest.mark.parametrize("index", ["cli-index", "late-index"])
+def test_the_commands_find_the_page_as_they_are_written(index: str, reports: Path) -> None:
+    make, search = (arguments for arguments in COMMANDS if index in arguments)
+    made = CliRunner().invoke(app, make)
+    assert made.exit_code == 0, made.stderr
+    found = (
+        subprocess.run(
+            [sys.executable, "-m", "vdr_integrations", *search],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if index == "cli-index"
+        else CliRunner().invoke(app, search)
     )
-    assert done.returncode == 0, done.stderr
-    assert "report.pdf" in done.stdout
+    assert re.match(r"[\d.]+\t3\t\S+report\.pdf", found.stdout), found.stderr
+    assert (reports / "found.html").exists() == (index == "late-index")
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
-def test_every_example_of_a_document_runs_in_its_order(
-    document: Path, reports: Path, page_store: PageStore
-) -> None:
-    blocks = BLOCK.findall(document.read_text(encoding="utf-8"))
-    assert any(language in {"python", "sh"} for language, _ in blocks)
-    for language, block in blocks:
-        if language == "python":
-            code = compile(with_bundled_models(block), document.name, "exec")
-            exec(code, {"__name__": "document"})
-        elif language == "sh":
-            for line in block.splitlines():
-                if line.startswith("vdr "):
-                    run_vdr(line)
+def test_it_names_the_defaults_and_every_model() -> None:
+    table = TEXT.split("## Models")[1].split("\n## ")[0]
+    assert f"`{DEFAULT_DENSE_MODEL}` (default)" in table
+    assert f"`{DEFAULT_LATE_MODEL}`" in table
+    named = set(re.findall(r"`([^`]+)`", table))
+    for known in KNOWN_CHECKPOINTS:
+        assert {known, known.removeprefix("vidore/colqwen2")} & named, known
 
 
-def test_links_of_documents_lead_somewhere() -> None:
-    for document in (ROOT / "docs").glob("*.md"):
-        text = document.read_text(encoding="utf-8")
-        for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", text):
-            assert (document.parent / link).exists(), f"{document.name}: {link}"
+def test_every_link_works_where_the_readme_is_copied_to() -> None:
+    relative = [link for link in links_of(README) if not link.startswith("https://")]
+    assert relative == []
 
 
-def test_tests_and_files_that_documents_name_exist() -> None:
-    tests = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    for document in (ROOT / "docs").glob("*.md"):
-        text = document.read_text(encoding="utf-8")
-        for name in re.findall(r"`(test_\w+)`", text):
-            assert f"def {name}(" in tests, f"{document.name}: {name}"
-        for path in re.findall(r"`(tests/[\w/]+\.py)`", text):
-            assert (ROOT / path).exists(), f"{document.name}: {path}"
+def test_every_link_to_the_repository_leads_to_a_file_and_a_heading() -> None:
+    places = [place for link in links_of(README) if (place := place_of_link(link, README))]
+    assert len(places) > 10
+    for place, anchor in places:
+        assert place.exists(), place
+        if anchor:
+            assert anchor in anchors_of(place), f"{place}#{anchor}"
 
 
-def test_every_make_target_and_file_that_the_readme_names_exists() -> None:
+def test_every_make_target_that_it_names_exists() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in set(re.findall(r"\bmake (\w+)", README)):
+    targets = set(re.findall(r"\bmake (\w+)", TEXT))
+    assert {"demo", "test"} <= targets
+    for target in targets:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for link in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
-        assert (ROOT / link).exists(), link
-    for module in re.findall(r"python -m (benchmarks\.\w+)", README):
-        assert find_spec(module) is not None, module
