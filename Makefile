@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test check stores bench notebooks transcripts clean
+.PHONY: setup demo test check stores docs bench notebooks transcripts clean
 
 setup: $(STAMP)
 
@@ -55,6 +55,20 @@ $(STORES)/.installed: pyproject.toml
 	$(STORES_BIN)/python -m pip install --quiet --editable ".[all]" --group stores
 	touch $(STORES)/.installed
 
+# The documentation as a site, in an environment of its own without torch: a warning is an error.
+DOCS := .venv-docs
+DOCS_BIN := $(DOCS)/bin
+
+docs: $(DOCS)/.installed
+	$(DOCS_BIN)/zensical build --strict --clean
+	$(DOCS_BIN)/python docs/building/check_site.py
+
+$(DOCS)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(DOCS_BIN)/python -m pip install --quiet --group docs
+	touch $(DOCS)/.installed
+
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.parity
@@ -67,4 +81,4 @@ transcripts: $(STAMP)
 	$(BIN)/python -m tests.transcripts
 
 clean:
-	rm -rf $(VENV) $(STORES) .demo dist build
+	rm -rf $(VENV) $(STORES) $(DOCS) .demo dist build site

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 import shutil
 from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.test_readme import with_bundled_models
+from tests.documents import ROOT, blocks_of, furnish, with_bundled_models
 
-ROOT = Path(__file__).resolve().parent.parent
-RECIPES = (ROOT / "docs" / "recipes.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```python\n(.*?)^```", RECIPES, re.MULTILINE | re.DOTALL)
-PICTURE = ROOT / "docs" / "report-phone.png"
+from vdr_integrations import DenseEncoder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BLOCKS = [block.text for block in blocks_of(ROOT / "docs" / "recipes.md")]
+PICTURE = ROOT / "docs" / "found-page.png"
 
 
 def subject_of(block: str) -> str:
@@ -34,6 +37,12 @@ def missing_of(block: str) -> list[str]:
 HERE = [block for block in BLOCKS if not missing_of(block)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _model() -> DenseEncoder:
+    """One model in memory, which all recipes share."""
+    return DenseEncoder.load("nano")
+
+
 def test_there_are_recipes_for_both_frameworks() -> None:
     assert sum("vdr_integrations.llama_index" in block for block in HERE) >= 6
     assert sum("vdr_integrations.langchain" in block for block in HERE) >= 6
@@ -49,10 +58,7 @@ def test_a_recipe_runs(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report = ROOT / "demo" / "documents" / "library-report.en.pdf"
-    (tmp_path / "reports").mkdir()
-    shutil.copy(report, tmp_path / "report.pdf")
-    shutil.copy(report, tmp_path / "reports" / "report.pdf")
+    furnish(tmp_path)
     shutil.copy(PICTURE, tmp_path / "reports" / "photo.png")
     monkeypatch.setenv("VDR_PAGE_STORE", str(tmp_path / "pages"))
     monkeypatch.chdir(tmp_path)
