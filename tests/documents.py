@@ -26,6 +26,7 @@ __all__ = [
     "headings_of",
     "links_of",
     "place_of_link",
+    "prose_of",
     "site_anchor",
     "vdr_lines",
     "with_bundled_models",
@@ -70,10 +71,14 @@ def vdr_lines(block: Block) -> Iterator[list[str]]:
             yield shlex.split(with_bundled_models(line), comments=True)[1:]
 
 
+def prose_of(document: Path) -> str:
+    """The text without fenced blocks."""
+    return _BLOCK.sub("", document.read_text(encoding="utf-8"))
+
+
 def links_of(document: Path) -> list[str]:
     """The targets of all links and pictures outside code."""
-    text = _BLOCK.sub("", document.read_text(encoding="utf-8"))
-    return _LINK.findall(re.sub(r"`[^`]*`", "", text))
+    return _LINK.findall(re.sub(r"`[^`]*`", "", prose_of(document)))
 
 
 def place_of_link(link: str, document: Path) -> tuple[Path, str] | None:
@@ -106,7 +111,7 @@ def anchors_of(document: Path) -> set[str]:
 
 def headings_of(document: Path) -> list[str]:
     """The text of each heading, without marks of code and links."""
-    text = _BLOCK.sub("", document.read_text(encoding="utf-8"))
+    text = prose_of(document)
     plain = (re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", heading) for heading in _HEADING.findall(text))
     return [heading.replace("`", "") for heading in plain]
 

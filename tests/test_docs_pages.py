@@ -17,6 +17,7 @@ from tests.documents import (
     headings_of,
     links_of,
     place_of_link,
+    prose_of,
     site_anchor,
     vdr_lines,
     with_bundled_models,
@@ -87,6 +88,13 @@ def test_every_block_of_every_page_is_run_by_some_test() -> None:
             else:
                 assert block.kind in {"python", "sh"}, f"{page.name}: {block.kind}"
                 assert here or (ROOT / RUN_ELSEWHERE[page.name]).exists()
+
+
+def test_all_code_is_in_blocks_that_name_its_language() -> None:
+    """An indented block looks like code, and no test would run it."""
+    for page in [*PAGES, ROOT / "README.md"]:
+        indented = re.findall(r"\n\n    \S.*", prose_of(page))
+        assert indented == [], page.name
 
 
 def test_every_line_of_a_shell_block_is_run_or_known() -> None:

@@ -27,6 +27,7 @@ BLOCKS = blocks_of(README)
 PYTHON = [block.text for block in BLOCKS if block.kind == "python"]
 COMMANDS = [arguments for block in BLOCKS if block.kind == "sh" for arguments in vdr_lines(block)]
 MOST_WORDS = 1200
+MOST_PICTURE_BYTES = 150_000
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,6 +44,13 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_it_is_read_in_some_minutes() -> None:
     assert len(TEXT.split()) <= MOST_WORDS
+
+
+def test_its_one_picture_is_small() -> None:
+    (picture,) = re.findall(r"!\[[^\]]+\]\((\S+)\)", TEXT)
+    place = place_of_link(picture, README)
+    assert place is not None
+    assert place[0].stat().st_size < MOST_PICTURE_BYTES
 
 
 def test_it_shows_the_four_ways() -> None:

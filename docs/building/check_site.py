@@ -1,16 +1,18 @@
-"""Looks at the built site: no page loads anything from another host. Links may lead there.
+"""Looks at the built site: it is complete, and no page loads anything from another host.
 
 python docs/building/check_site.py
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 SITE = Path(__file__).resolve().parents[2] / "site"
 LOADED_LINKS = {"stylesheet", "icon", "preload", "prefetch", "preconnect", "next", "manifest"}
+ROLE = re.compile(r":(?:attr|class|data|exc|func|meth|mod):")
 NEEDED = ("index.html", "reference/encoders/index.html", "search.json")
 
 
@@ -35,8 +37,11 @@ def main() -> int:
     wrong = [f"{name} is missing" for name in NEEDED if not (SITE / name).is_file()]
     pages = sorted(SITE.rglob("*.html"))
     for page in pages:
+        text = page.read_text(encoding="utf-8")
+        if (role := ROLE.search(text)) is not None:
+            wrong.append(f"{page.relative_to(SITE)} shows {role[0]}; see docstring_roles.py")
         loads = Loads()
-        loads.feed(page.read_text(encoding="utf-8"))
+        loads.feed(text)
         wrong += [
             f"{page.relative_to(SITE)} loads {address}; put the file into docs"
             for address in loads.found

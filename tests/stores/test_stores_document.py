@@ -12,15 +12,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_core.vectorstores import VectorStore
 from langchain_postgres import PGEngine
-from llama_index.core import StorageContext, VectorStoreIndex
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 from llama_index.vector_stores.postgres import PGVectorStore
 from tests.pdfs import write_pdf
 from tests.stores.every_table import NAMES, table_kind
 from tests.stores.postgres_table import SOCKET_FOLDER
 from tests.stores.vector_store import DIMENSION
-
-from vdr_integrations.llama_index import PDFPageNodeParser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +38,9 @@ def blocks(section: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```", SECTIONS[section], re.DOTALL | re.MULTILINE)
 
 
+NAMES_OF_THE_PAGE, FILL_LLAMA_INDEX, FILL_LANGCHAIN = blocks("Connect a store")
+
+
 def run(block: str, names: dict[str, Any], server: str) -> None:
     """Run a block with the small model, and with the server of the tests."""
     here = block.replace("llamaindex/vdr-2b-multi-v1", "nano").replace("1536", str(DIMENSION))
@@ -54,8 +54,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(tmp_path)
     write_pdf(tmp_path / "report.pdf", ["Revenue grew", "Costs fell", "Outlook is calm"])
     made: dict[str, Any] = {"__name__": "document"}
-    (first,) = blocks("Connect a store")
-    run(first, made, "")
+    run(NAMES_OF_THE_PAGE, made, "")
     return made
 
 
@@ -71,21 +70,15 @@ def test_the_blocks_of_a_store_connect_it(
         hang_up(names)
 
 
-def found_with(names: Mapping[str, Any]) -> set[int]:
+def found_with(names: dict[str, Any]) -> set[int]:
     """Numbers of the pages that the store of a block finds, after it got them."""
     vector_store, store = names.get("vector_store"), names.get("store")
     if isinstance(vector_store, BasePydanticVectorStore):
-        index = VectorStoreIndex.from_documents(
-            names["pages"],
-            storage_context=StorageContext.from_defaults(vector_store=vector_store),
-            embed_model=names["embed_model"],
-            transformations=[PDFPageNodeParser()],
-        )
-        hits = index.as_retriever(similarity_top_k=4).retrieve("costs")
+        run(FILL_LLAMA_INDEX, names, "")
+        hits = names["index"].as_retriever(similarity_top_k=4).retrieve("costs")
         return {hit.metadata["page_number"] for hit in hits}
     assert isinstance(store, VectorStore)
-    documents = names["documents"]
-    store.add_documents(documents, ids=[page.metadata["page_id"] for page in documents])
+    run(FILL_LANGCHAIN, names, "")
     return {hit.metadata["page_number"] for hit in store.similarity_search("costs", k=4)}
 
 
