@@ -120,15 +120,22 @@ class WorkCounter(TorchDispatchMode):
 
 
 @contextmanager
-def full_size_backbone(*, is_elsewhere: bool = False) -> Generator[tuple[Backbone, int]]:
+def full_size_backbone(
+    *, is_elsewhere: bool = False, layers: int | None = None
+) -> Generator[tuple[Backbone, int]]:
     """vdr-2b-multi-v1's backbone in bf16 on fake tensors, and the bytes of its weights.
 
     Args:
         is_elsewhere: Its weights are on a device that is not the host, so that what is sent there
             can be counted: torch's "meta" device, whose tensors have no contents either.
+        layers: Layers of each tower, if not all.
     """
     sizes = parse_model_config(
-        {"model_type": QWEN2_VL, "text_config": TEXT, "vision_config": VISION},
+        {
+            "model_type": QWEN2_VL,
+            "text_config": TEXT | ({} if layers is None else {"num_hidden_layers": layers}),
+            "vision_config": VISION | ({} if layers is None else {"depth": layers}),
+        },
         name="the full size",
         allowed={QWEN2_VL},
     ).sizes

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vdr_integrations.index import DenseIndex, SyncReport, sync_index
-from vdr_integrations.pages.processes.process_pool import close_pools
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +58,7 @@ class Seen:
 
 def sync_with_limits(index: DenseIndex, encoder: DenseEncoder, paths: Sequence[Path]) -> Seen:
     """Index files and folders, with a limit of a few seconds for each page."""
-    report = sync_index(index, encoder, paths, render_workers=1, page_timeout_s=PAGE_TIMEOUT_S)
-    close_pools()  # else a process waits for more files for a while
-    return _seen(report)
+    return _seen(sync_index(index, encoder, paths, render_workers=1, page_timeout_s=PAGE_TIMEOUT_S))
 
 
 def _seen(report: SyncReport) -> Seen:
