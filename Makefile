@@ -9,12 +9,15 @@ TORCH ?= torch==2.13.0
 
 # Each worker holds a model or two: about 1.5 GB.
 WORKERS ?= 2
-PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+# Each has a core: threads of torch that wait for each other would take it from the others.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q
+PARALLEL := $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test check stores docs bench notebooks transcripts clean
+.PHONY: setup demo test test-langchain test-llama-index test-fast coverage check stores docs \
+	bench notebooks transcripts clean
 
 setup: $(STAMP)
 
@@ -28,11 +31,24 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python demo/run.py
 
-# Each framework's suite runs a second time with the other framework absent.
-test: $(STAMP) check
-	$(PYTEST) -m "not slow"
+# Each framework's own suite runs with the other framework absent.
+test: $(STAMP)
+	$(MAKE) --no-print-directory --jobs 2 check test-langchain test-llama-index
+	$(PARALLEL) -m "not slow" --ignore tests/langchain --ignore tests/llama_index
+
+test-langchain: $(STAMP)
 	$(PYTEST) -p tests.blocking --without llama_index tests/langchain
+
+test-llama-index: $(STAMP)
 	$(PYTEST) -p tests.blocking --without langchain_core tests/llama_index
+
+# For the hour's work: less than a minute. What it leaves out takes seconds a test.
+test-fast: $(STAMP)
+	$(PARALLEL) -m "not slow and not thorough"
+
+# Of this process's branches; the floor is in pyproject.toml.
+coverage: $(STAMP)
+	$(PARALLEL) -m "not slow" --cov
 
 check: $(STAMP)
 	$(BIN)/ruff check .

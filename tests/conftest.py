@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run files of long tests first, so that no worker has one left when the others have ended."""
+    items.sort(key=lambda item: item.get_closest_marker("thorough") is None)
+
+
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     disable_socket(allow_unix_socket=True)

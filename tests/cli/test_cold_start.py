@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.pdfs import write_pdf
+from tests.prepared.python import PreparedPython
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from typer.testing import Result
 
 # torch's own modules are counted from what "import torch" does, which differs between versions.
 COUNTED = """
@@ -50,14 +51,18 @@ UNWANTED = {
 UNWANTED_OF_TORCH = ("torch._dynamo", "torch._inductor", "torch.distributed", "torch.fx")
 
 
-def imported_by(*arguments: object) -> list[str]:
+@pytest.fixture(scope="module")
+def with_torch() -> Iterator[PreparedPython]:
+    """Processes that have imported torch, and nothing of the package."""
+    python = PreparedPython(["torch"])
+    yield python
+    python.close()
+
+
+def imported_by(python: PreparedPython, *arguments: object) -> list[str]:
     """Modules that a command imports and ``import torch`` does not."""
-    done = subprocess.run(
-        [sys.executable, "-c", COUNTED, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "HF_HUB_OFFLINE": "1"},
+    done = python.run(
+        "-c", COUNTED, *map(str, arguments), env={**os.environ, "HF_HUB_OFFLINE": "1"}
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -77,20 +82,22 @@ def unwanted(modules: Sequence[str]) -> list[str]:
     ("model", "options"), [("nano", ()), ("nano-colqwen2", ("--late-interaction",))]
 )
 def test_indexing_and_searching_import_no_framework_and_no_compiler(
-    tmp_path: Path, model: str, options: Sequence[str]
+    with_torch: PreparedPython, tmp_path: Path, model: str, options: Sequence[str]
 ) -> None:
     document = write_pdf(tmp_path / "a.pdf", ["lighthouse", "harbour"])
     index = ("--index", tmp_path / "ix", "--device", "cpu")
-    indexed = imported_by("index", document, *index, "--model", model, *options)
-    found = imported_by("search", "lighthouse", *index)
+    indexed = imported_by(with_torch, "index", document, *index, "--model", model, *options)
+    found = imported_by(with_torch, "search", "lighthouse", *index)
     assert {"tokenizers", "safetensors", "vdr_integrations"} - set(found) == {"vdr_integrations"}
     assert unwanted(indexed) == unwanted(found) == []
 
 
-def test_what_is_unwanted_is_recognised(tmp_path: Path) -> None:
+def test_what_is_unwanted_is_recognised(
+    with_torch: PreparedPython, vdr: Callable[..., Result], tmp_path: Path
+) -> None:
     """Else the test above could pass with everything imported."""
     index = ("--index", tmp_path / "ix", "--device", "cpu")
     document = write_pdf(tmp_path / "a.pdf", ["lighthouse"])
-    imported_by("index", document, *index, "--model", "nano")
-    found = imported_by("search", "lighthouse", *index, "--report", tmp_path / "r.html")
+    assert vdr("index", document, *index, "--model", "nano").exit_code == 0
+    found = imported_by(with_torch, "search", "lighthouse", *index, "--report", tmp_path / "r.html")
     assert "jinja2" in unwanted(found)

@@ -38,7 +38,7 @@ HOSTILE = (
 )
 """One of them draws for minutes: no run ends before it is interrupted."""
 ENDLESS_S = 10 * HANG_S
-LONGEST_DELAY_S = 3.0
+LONGEST_DELAY_S = 1.5
 INTERRUPTED, PARTIAL = 130, 3
 
 
@@ -100,7 +100,7 @@ class Run:
 
     def ends_well(self) -> None:
         """A run to the end indexes what is good."""
-        with self.started(page_timeout_s=3.0) as process:
+        with self.started(page_timeout_s=1.0) as process:
             _, said = process.communicate(timeout=2 * HANG_S)
             assert process.returncode == PARTIAL, said
             assert (

@@ -31,10 +31,11 @@ __all__ = ["PreparedProcess", "PreparedPython"]
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (
     "torch",
-    "vdr_integrations.encoders",
-    "vdr_integrations.index",
-    "tokenizers",
-    "PIL.Image",
+    "vdr_integrations.encoders.dense_encoder",
+    "vdr_integrations.encoders.multi_vector_encoder",
+    "vdr_integrations.index.dense_index",
+    "vdr_integrations.index.late_interaction_index",
+    "vdr_integrations.index.sync.synchronise",
 )
 Place = int | IO[Any] | None
 
@@ -135,7 +136,9 @@ class PreparedProcess:
 class PreparedPython:
     """Runs programs in forks of one process, which is started when the first is needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, modules: Sequence[str] = MODULES) -> None:
+        """Import these modules before each program."""
+        self._modules = modules
         self._folder = tempfile.TemporaryDirectory(prefix="vdr-prepared-")
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -145,7 +148,7 @@ class PreparedPython:
         path = str(Path(self._folder.name) / "socket")
         if self._server is None:
             self._server = subprocess.Popen(
-                [sys.executable, "-m", "tests.prepared.server", path, *MODULES],
+                [sys.executable, "-m", "tests.prepared.server", path, *self._modules],
                 cwd=ROOT,
                 env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
                 stdin=subprocess.PIPE,

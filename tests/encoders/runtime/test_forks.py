@@ -372,7 +372,7 @@ def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(run: Callable[
         for thread in threads:
             thread.start()
         begun.wait()
-        for _ in range(20):
+        for _ in range(6):  # each starts a process that draws
             in_child(draw)
         over.set()
         for thread in threads:

@@ -21,13 +21,13 @@ from PIL import Image
 from vdr_integrations import load_encoder
 
 encoder = load_encoder("nano", device="cpu")
-encoder.encode_pages([Image.new("RGB", (800, 800))])
+encoder.encode_pages([Image.new("RGB", (400, 400))])
 
 def pages():
     for number in range(10_000):
         if number == 12:
             working.set()
-        yield Image.new("RGB", (800, 800), (number % 256, 0, 0))
+        yield Image.new("RGB", (400, 400), (number % 256, 0, 0))
 
 def in_daemon_thread(work):
     threading.Thread(target=work, daemon=True).start()
