@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REPORT = Path(__file__).resolve().parent.parent / "demo" / "documents" / "utility-report.de.pdf"
 
+PAGES = 2
+
 DTYPE = re.compile(r'dtype:( str = "auto"\s+""")?\s*(``.*?)("""|\n +\w+: )', re.DOTALL)
 """A dtype with its description, below it or in a list of arguments."""
 
@@ -39,9 +41,9 @@ def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
 ) -> None:
     encoder = DenseEncoder.load(model, device="cpu")
     with open_pdf(REPORT) as pdf:
-        expected = encoder.encode_pages(pdf).tolist()
-    references = [document.page_content for document in PDFPageLoader(REPORT).load()]
-    documents = PDFPageReader().load_data(REPORT)
+        expected = encoder.encode_pages(list(pdf)[:PAGES]).tolist()
+    references = [document.page_content for document in PDFPageLoader(REPORT).load()[:PAGES]]
+    documents = PDFPageReader().load_data(REPORT)[:PAGES]
     llama_index = VDREmbedding(model_name=model, device="cpu")
     langchain = VDREmbeddings(model=model, device="cpu")
     assert langchain.embed_documents(references) == expected

@@ -18,6 +18,8 @@ from vdr_integrations.index import maxsim_scores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders import Checkpoint
+
 RECORD = Path(__file__).with_name("recorded_scores.json")
 PAGES = [
     Path(__file__).parent / "pages" / f"{n}.png" for n in ("library.en", "wine.it", "utility.de")
@@ -30,8 +32,18 @@ QUESTIONS = (
 )
 """Each is answered by the page of the same place."""
 
+VISUAL_TOKENS = 256
 TOLERANCE = 2e-4
 """Processors differ in the last digits of float32 (1e-6 here)."""
+
+
+def loaded(
+    model: str, *, dtype: str = "float32", checkpoint: Checkpoint | None = None
+) -> DenseEncoder | MultiVectorEncoder:
+    """A bundled model, which reads pages of 256 visual tokens: a third of the time."""
+    return load_encoder(
+        model, device="cpu", dtype=dtype, checkpoint=checkpoint, max_visual_tokens=VISUAL_TOKENS
+    )
 
 
 def scores(encoder: DenseEncoder | MultiVectorEncoder) -> NDArray[np.float32]:
@@ -62,10 +74,7 @@ def check(encoder: DenseEncoder | MultiVectorEncoder, *, model: str) -> None:
 
 def main() -> None:
     """Record the scores of both bundled checkpoints."""
-    record = {
-        model: scores(load_encoder(model, device="cpu", dtype="float32")).round(5).tolist()
-        for model in ("nano", "nano-colqwen2")
-    }
+    record = {model: scores(loaded(model)).round(5).tolist() for model in ("nano", "nano-colqwen2")}
     RECORD.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 

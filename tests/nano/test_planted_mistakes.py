@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.nano.recorded import check, scores
+from tests.nano.recorded import check, loaded, scores
 
-from vdr_integrations import load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS
 from vdr_integrations.encoders.forward import backbone
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
@@ -29,14 +28,12 @@ MODELS = ("nano", "nano-colqwen2")
 
 @pytest.mark.parametrize("model", MODELS)
 def test_questions_find_their_pages_with_the_recorded_scores(model: str) -> None:
-    check(load_encoder(model, device="cpu", dtype="float32"), model=model)
+    check(loaded(model), model=model)
 
 
 @pytest.mark.parametrize("model", MODELS)
 def test_in_bfloat16_scores_are_nearly_the_same(model: str) -> None:
-    exact, rounded = (
-        scores(load_encoder(model, device="cpu", dtype=dtype)) for dtype in ("float32", "bfloat16")
-    )
+    exact, rounded = (scores(loaded(model, dtype=dtype)) for dtype in ("float32", "bfloat16"))
     assert rounded[0].argmax(axis=1).tolist() == exact[0].argmax(axis=1).tolist()
     assert 1e-5 < np.abs(rounded - exact).max() < 0.01
 
@@ -61,7 +58,7 @@ def test_a_mistake_in_a_prompt_moves_scores(
     text = getattr(known, prompt)
     assert right in text
     changed = replace(known, **{prompt: text.replace(right, wrong)})
-    encoder = load_encoder(model, device="cpu", dtype="float32", checkpoint=changed)
+    encoder = loaded(model, checkpoint=changed)
     with pytest.raises((AssertionError, InvalidVectorError)):
         check(encoder, model=model)
 
@@ -158,7 +155,7 @@ MISTAKES: list[Plant] = [
 def test_a_mistake_in_resizing_positions_or_pooling_moves_scores(
     monkeypatch: pytest.MonkeyPatch, plant: Plant, model: str
 ) -> None:
-    encoder = load_encoder(model, device="cpu", dtype="float32")
+    encoder = loaded(model)
     plant(monkeypatch)
     with pytest.raises((AssertionError, InvalidVectorError)):
         check(encoder, model=model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,6 @@ from vdr_integrations.cli.app import app
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from typer.testing import Result
-
-    from vdr_integrations.pages import PageStore
 
 DEMO = Path(__file__).parents[3] / "demo" / "documents"
 ASKED = {
@@ -50,28 +47,29 @@ class Shown:
 
 
 @pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("reports") / "ix"
+def report(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The report of a question; each is made once."""
+    folder = tmp_path_factory.mktemp("reports")
+    index = ["--index", str(folder / "ix")]
     documents = [str(DEMO / name) for name in ASKED]
-    new = ["--late-interaction", "--model", "nano-colqwen2"]
-    done = CliRunner().invoke(app, ["index", *documents, "--index", str(folder), *new])
-    assert done.exit_code == 0, done.stderr
-    return folder
 
-
-@pytest.fixture
-def report(
-    vdr: Callable[..., Result], index: Path, tmp_path: Path, page_store: PageStore
-) -> Callable[[str], str]:
-    def made(question: str, *, k: int = 8) -> str:
-        out = tmp_path / "out.html"
-        done = vdr("search", question, "--index", index, "-k", k, "--report", out)
+    def vdr(*arguments: str) -> None:
+        store = {"VDR_PAGE_STORE": str(folder / "store")}
+        done = CliRunner(env=store).invoke(app, [*arguments, *index])
         assert done.exit_code == 0, done.stderr
+
+    vdr("index", *documents, "--late-interaction", "--model", "nano-colqwen2")
+
+    @functools.cache
+    def made(question: str) -> str:
+        out = folder / "out.html"
+        vdr("search", question, "-k", "8", "--report", str(out))
         return out.read_text(encoding="utf-8")
 
     return made
 
 
+@functools.cache
 def pages_of(html: str) -> dict[tuple[str, int], Shown]:
     """The pages of a report, by document and number."""
     found: dict[tuple[str, int], Shown] = {}
@@ -115,10 +113,11 @@ def test_all_words_leave_most_of_the_text_without_colour(
     document: str, report: Callable[[str], str]
 ) -> None:
     number, question = ASKED[document]
-    for place, shown in pages_of(report(question)).items():
+    pages = pages_of(report(question))
+    for place, shown in pages.items():
         assert shown.painted["all"] < 0.08, place
         assert shown.painted["main"] <= shown.painted["all"] + 0.02, place
-    assert pages_of(report(question))[document, number].painted["main"] > 0.005
+    assert pages[document, number].painted["main"] > 0.005
 
 
 @pytest.mark.parametrize("document", ASKED)
