@@ -42,7 +42,7 @@ class LatePages(NamedTuple):
 
 @pytest.fixture(scope="module")
 def late() -> MultiVectorEncoder:
-    return MultiVectorEncoder.load("nano-colqwen2", device="cpu", dtype="float32")
+    return MultiVectorEncoder.load("nano-colqwen2", device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_it_gives_the_vectors_that_stock_transformers_gives_with_the_cards_code(
 @pytest.fixture(scope="module")
 def slides() -> tuple[list[tuple[str, int]], np.ndarray]:
     """File and number of each page of the reports, and their vectors in all dimensions."""
-    encoder = load_encoder("nano", device="cpu", dtype="float32")
+    encoder = load_encoder("nano", device="cpu")
     places: list[tuple[str, int]] = []
     vectors: list[np.ndarray] = []
     for path in sorted(DOCUMENTS.glob("*-report.*.pdf")):
@@ -104,7 +104,7 @@ def test_questions_about_generated_slides_find_their_page_among_three_of_25(
     """A third of the dimensions too. By lot it would be 0.12."""
     places, full = slides
     dimension = round(full.shape[1] * share)
-    encoder = load_encoder("nano", device="cpu", dtype="float32", dimension=dimension)
+    encoder = load_encoder("nano", device="cpu", dimension=dimension)
     asked = [question for question in QUESTIONS if "-report." in question["source"]]
     vectors = full[:, :dimension] / np.linalg.norm(full[:, :dimension], axis=1, keepdims=True)
     scores = encoder.encode_queries([q["question"] for q in asked]) @ vectors.T
@@ -193,7 +193,7 @@ def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
     """Every topic heads one page and is mentioned on most others."""
     minutes = tmp_path / "minutes.pdf"
     minutes.write_bytes(_minutes_of_a_council())
-    encoder = load_encoder(model, device="cpu", dtype="float32")
+    encoder = load_encoder(model, device="cpu")
     with open_pdf(minutes) as pdf:
         pages = encoder.encode_pages(pdf)
     scores = np.stack(
@@ -207,7 +207,7 @@ def test_a_topic_is_found_where_it_is_a_heading_before_pages_that_mention_it(
 
 def test_what_a_page_says_is_found_beside_a_drawing_without_a_word(tmp_path: Path) -> None:
     """Notes and staves would be taken for print, and for large print."""
-    encoder = load_encoder("nano", device="cpu", dtype="float32")
+    encoder = load_encoder("nano", device="cpu")
     plain = _minutes_of_a_council()
     vectors: list[np.ndarray] = []
     for name, pdf in (("plain.pdf", plain), ("music.pdf", _with_music(plain))):
