@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,9 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from tests.prepared.python import PreparedPython
+from tests.thorough_files import THOROUGH
+
+HERE = Path(__file__).resolve().parent
 
 # No example is too slow: what other work a machine has is no fault of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,14 +26,16 @@ collect_ignore = ["stores"]  # unless it is named, as make stores does
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from vdr_integrations.pages import PageStore
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run files of long tests first, so that no worker has one left when the others have ended."""
+    """Mark the tests of files that take long, and run them first."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.path.relative_to(HERE).as_posix() in THOROUGH:
+            item.add_marker("thorough")
     items.sort(key=lambda item: item.get_closest_marker("thorough") is None)
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tests.thorough_files import THOROUGH
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "vdr_integrations"
@@ -72,5 +73,10 @@ def test_tests_mirror_the_tree() -> None:
         file.parent.relative_to(ROOT / "tests").as_posix()
         for file in (ROOT / "tests").rglob("test_*.py")
     }
-    own = {"hostile", "isolation", "nano", "stores", "index/late_interaction"}  # of several rooms
+    own = {"hostile", "isolation", "nano", "packaging", "prepared", "stores"}  # of several rooms
+    own.add("index/late_interaction")
     assert tested - own - {"."} <= rooms
+
+
+def test_files_that_are_called_thorough_exist() -> None:
+    assert [name for name in sorted(THOROUGH) if not (ROOT / "tests" / name).is_file()] == []
