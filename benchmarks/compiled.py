@@ -23,21 +23,21 @@ from vdr_integrations import DenseEncoder
 from vdr_integrations.encoders.forward import decoder, vision_tower
 
 
-class _CompiledBlock(vision_tower._Block):  # noqa: SLF001
-    __call__ = torch.compile(vision_tower._Block.__call__)  # noqa: SLF001
+class _CompiledBlock(vision_tower.VisionBlock):
+    __call__ = torch.compile(vision_tower.VisionBlock.__call__)
 
 
-class _CompiledLayer(decoder._Layer):  # noqa: SLF001
-    __call__ = torch.compile(decoder._Layer.__call__)  # noqa: SLF001
+class _CompiledLayer(decoder.DecoderLayer):
+    __call__ = torch.compile(decoder.DecoderLayer.__call__)
 
 
 def compiled(folder: Path) -> DenseEncoder:
     """An encoder whose layers are compiled as they are first used."""
     encoder = DenseEncoder.load(str(folder), device="cpu", dtype="bfloat16")
-    backbone = encoder._model.backbone  # noqa: SLF001
-    for block in backbone._vision._blocks:  # noqa: SLF001
+    backbone = encoder.core.backbone
+    for block in backbone.vision.blocks:
         block.__class__ = _CompiledBlock
-    for layer in backbone._decoder._layers:  # noqa: SLF001
+    for layer in backbone.decoder.layers:
         layer.__class__ = _CompiledLayer
     return encoder
 

@@ -15,7 +15,7 @@ from tests.tiny_checkpoint import write_tiny_checkpoint
 
 from vdr_integrations import DenseEncoder, load_encoder, open_pdf
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
-from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
+from vdr_integrations.encoders.runtime.device_and_dtype import DTYPES
 from vdr_integrations.langchain import PDFPageLoader, VDREmbeddings
 from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
 from vdr_integrations.retrieval.encoder_fields import EncoderFields
@@ -59,7 +59,7 @@ def test_both_frameworks_give_the_cores_vectors_to_the_last_bit(
 def test_whatever_takes_a_dtype_names_each_there_is(takes_dtype: type) -> None:
     described = DTYPE.search(inspect.getsource(takes_dtype))
     assert described is not None
-    accepted = {"auto", *PACKINGS.values(), *(str(dtype)[6:] for dtype in _DTYPES.values())}
+    accepted = {"auto", *PACKINGS.values(), *(str(dtype)[6:] for dtype in DTYPES.values())}
     assert set(re.findall(r'``"(\w+)"``', described[2])) == accepted
 
 

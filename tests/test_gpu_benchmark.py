@@ -154,14 +154,18 @@ def test_memory_is_the_drivers_less_that_of_others_and_of_other_models(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     free_and_total = [(int(70e9), int(80e9)), (int(60e9), int(80e9))]
-    monkeypatch.setattr(memory, "_used_by_others", Mock(return_value=int(1e9)))
+    said = SimpleNamespace(stdout="1000\n")  # MiB of others, as nvidia-smi says it
+    asked = Mock(return_value=said)
+    monkeypatch.setattr(subprocess, "run", asked)
     monkeypatch.setattr(torch.cuda, "synchronize", Mock())
     monkeypatch.setattr(torch.cuda, "mem_get_info", Mock(side_effect=free_and_total))
     taken = memory.DriverMemory(torch.device("cuda", 0))
-    assert taken.taken() == 9e9
+    assert asked.call_args.args[0][0] == "nvidia-smi"
+    others = 1000 * 2**20
+    assert taken.taken() == 10e9 - others
     taken.hold("ours", int(5e9))
     taken.hold("card", int(4e9))
-    assert taken.gigabytes("ours") == pytest.approx(80 - 60 - 1 - 4)
+    assert taken.gigabytes("ours") == pytest.approx(80 - 60 - 4 - others / 1e9)
 
 
 def test_the_forced_shortage_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +174,7 @@ def test_the_forced_shortage_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch.cuda, "memory_reserved", Mock(return_value=8e9))
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", limit)
     bench: Any = SimpleNamespace(device=device, memory=Mock())
-    with pytest.raises(ValueError, match="whatever"), shortage._limited(bench, 0.5, int(4e9)):
+    with pytest.raises(ValueError, match="whatever"), shortage.limited(bench, 0.5, int(4e9)):
         raise ValueError("whatever")
     assert limit.call_args_list == [call(0.125, device), call(1.0, device)]
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from benchmarks.gpu.clock import Clock
     from benchmarks.gpu.report import Table
 
-__all__ = ["run"]
+__all__ = ["limited", "run"]
 
 _SHARES = (0.7, 0.5, 0.35, 0.25)
 """Of what the pages need beside the weights, tried in turn until it is too little for one batch."""
@@ -39,7 +39,7 @@ def run(bench: Bench, table: Table, clock: Clock) -> None:
         most = max(one.pages for one in calm)
         for share in _SHARES:
             room = None if needed is not None else most // 2
-            with _limited(bench, share, needed), batches(ours, room=room) as seen:
+            with limited(bench, share, needed), batches(ours, room=room) as seen:
                 found = ours.encode_pages(pages)
             if not all(one.fitted for one in seen):
                 break
@@ -51,7 +51,7 @@ def run(bench: Bench, table: Table, clock: Clock) -> None:
     ends_in = "the same vectors" if same else "other vectors"
     _row(table, "ours", memory, seen, ends_in=ends_in, cosine_least=least)
     if "card" in bench.ways:
-        with _limited(bench, share, needed):
+        with limited(bench, share, needed):
             ends_in = _card(bench, room)
         batch = Batch(count, fitted=ends_in == "vectors")
         _row(table, "card", memory, [batch], ends_in=ends_in)
@@ -104,7 +104,7 @@ def _needed(bench: Bench, work: Callable[[], object]) -> tuple[object, int | Non
 
 
 @contextmanager
-def _limited(bench: Bench, share: float, needed: int | None) -> Generator[None]:
+def limited(bench: Bench, share: float, needed: int | None) -> Generator[None]:
     """Memory for the share alone; nothing where it is not known what is needed."""
     if needed is None:
         yield

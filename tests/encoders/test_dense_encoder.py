@@ -85,8 +85,8 @@ def test_equal_options_share_the_loaded_weights(tiny_checkpoint: Path) -> None:
     second = load_encoder(str(tiny_checkpoint), device="cpu")
     other_dimension = load_encoder(str(tiny_checkpoint), device="cpu", dimension=8)
     other_dtype = load_encoder(str(tiny_checkpoint), device="cpu", dtype="bfloat16")
-    assert first._model is second._model is other_dimension._model
-    assert first._model is not other_dtype._model
+    assert first.core is second.core is other_dimension.core
+    assert first.core is not other_dtype.core
 
 
 def test_bfloat16_gives_nearly_the_same_vectors_as_float32(tiny_checkpoint: Path) -> None:
@@ -229,8 +229,8 @@ def test_an_encoder_pickles_as_the_options_it_was_loaded_with(encoder: DenseEnco
     data = pickle.dumps(encoder)
     assert len(data) < 2_000
     again = pickle.loads(data)
-    assert again._model is encoder._model
-    assert copy.deepcopy(encoder)._model is encoder._model
+    assert again.core is encoder.core
+    assert copy.deepcopy(encoder).core is encoder.core
 
 
 def test_an_empty_query_behind_a_prompt_that_ends_with_it_has_a_vector_of_its_own(

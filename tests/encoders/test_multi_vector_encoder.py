@@ -29,6 +29,7 @@ from vdr_integrations.encoders import (
     EncoderOptions,
 )
 from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
+from vdr_integrations.encoders.load_options import model_to_load
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError, OptionError
 
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ async def test_async_methods_give_the_same_and_run_together(
 def test_equal_options_share_one_model_and_pickles_find_it_again(layouts: Layouts) -> None:
     encoder = load(layouts.base)
     again = pickle.loads(pickle.dumps(encoder))
-    assert again._model is encoder._model
+    assert again.core is encoder.core
     assert again.fingerprint == encoder.fingerprint
     assert repr(encoder).startswith("MultiVectorEncoder(")
 
@@ -182,7 +183,10 @@ def test_equal_options_share_one_model_and_pickles_find_it_again(layouts: Layout
 def test_the_hub_token_is_in_no_pickle_and_no_repr(tiny_checkpoint: Path) -> None:
     encoder = load_encoder(str(tiny_checkpoint), device="cpu", token="hf_secret")
     assert b"hf_secret" not in pickle.dumps(encoder)
-    assert "hf_secret" not in repr(encoder._options)
+    assert "hf_secret" not in repr(encoder)
+    found = model_to_load(str(tiny_checkpoint), token="hf_secret")
+    assert "hf_secret" not in repr(found)
+    assert found.options.files.token == "hf_secret"
 
 
 def test_a_pixel_budget_limits_the_visual_tokens(layouts: Layouts) -> None:

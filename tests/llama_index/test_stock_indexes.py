@@ -167,7 +167,7 @@ def test_documents_inserted_after_a_reload_are_embedded_as_pages(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(Settings, "_transformations", [SentenceSplitter()])
+    monkeypatch.setattr(Settings, "transformations", [SentenceSplitter()])
     other = reader.load_data(write_pdf(tmp_path / "other.pdf", ["A chart", ""]))
     documents = reader.load_data(report)
     page_index(documents, embedding).storage_context.persist(str(tmp_path / "index"))

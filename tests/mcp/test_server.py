@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import pymupdf
 import pytest
@@ -37,7 +37,7 @@ from vdr_integrations import PageSearcher, load_encoder
 from vdr_integrations.agents.page_service import PageService
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest, sync_index
-from vdr_integrations.mcp.server import MCP_LIMITS, _load_ahead, build_server
+from vdr_integrations.mcp.server import MCP_LIMITS, build_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
@@ -270,24 +270,6 @@ async def test_a_page_that_was_removed_since_it_was_found_is_not_opened(tmp_path
     assert "no page of the index" in text_of(gone)
 
 
-class UnreadableModel(PageSearcher):
-    """Its model lies on a disk that fails."""
-
-    @property
-    def encoder(self) -> NoReturn:
-        raise OSError(5, "Input/output error", "a\nb")
-
-
-def test_a_model_that_cannot_be_read_ahead_is_one_line_of_error(
-    index: Index, capsys: pytest.CaptureFixture[str]
-) -> None:
-    _load_ahead(PageService(UnreadableModel(index), limits=MCP_LIMITS))
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert "Input/output error" in said
-    assert len(said.splitlines()) == 1
-
-
 async def test_documents_are_listed_with_their_pages(index: Index, docs: Path) -> None:
     async with client(index) as session:
         listed = text_of(await session.call_tool("list_documents", {}))
@@ -481,18 +463,73 @@ def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
     assert server.returncode == 0
 
 
-def test_whatever_prints_to_stdout_does_not_reach_the_protocol() -> None:
-    printed = run_python(
-        "import os, subprocess, sys\n"
-        "from vdr_integrations.mcp.server import _protocol_stdout\n"
-        "with _protocol_stdout() as protocol:\n"
-        "    print('from python', flush=True)\n"
-        "    os.write(1, b'from a library')\n"
-        "    subprocess.run([sys.executable, '-c', 'print(\"from a child\")'], check=True)\n"
-        "    protocol.write('protocol')\n"
-        "print(' and after', end='')\n"
-    )
-    assert printed == "protocol and after"
+NOISY = """
+import os, subprocess, sys
+from vdr_integrations import PageSearcher
+from vdr_integrations.agents.page_service import PageService
+from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
+
+class UnreadableModel(PageSearcher):
+    @property
+    def encoder(self):
+        raise OSError(5, "Input/output error", "a\\nb")
+
+def open_service():
+    print("from python", flush=True)
+    os.write(1, b"from a library\\n")
+    subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
+    return PageService(UnreadableModel("none"), limits=MCP_LIMITS)
+
+serve_stdio(open_service)
+print("after")
+"""
+
+
+@pytest.fixture(scope="module")
+def noisy() -> tuple[list[str], list[str]]:
+    """What a server wrote to stdout and stderr that prints much and cannot read its model."""
+    client = {"name": "test", "version": "1"}
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+    greeting = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+    path = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
+    with subprocess.Popen(
+        [sys.executable, "-c", NOISY],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdin.write(f"{json.dumps(greeting)}\n")
+        server.stdin.flush()
+        said, errors = [server.stdout.readline()], [server.stderr.readline()]
+        while "error: " not in errors[-1]:
+            errors.append(server.stderr.readline())
+            assert errors[-1], "it never said that it could not read the model"
+        rest, more = server.communicate()
+    assert server.returncode == 0
+    return [*said, *rest.splitlines()], [*errors, *more.splitlines()]
+
+
+def test_whatever_prints_to_stdout_does_not_reach_the_protocol(
+    noisy: tuple[list[str], list[str]],
+) -> None:
+    said, errors = noisy
+    assert json.loads(said[0])["result"]["serverInfo"]["name"] == "vdr"
+    assert said[1:] == ["after"]
+    assert errors[:3] == ["from python\n", "from a library\n", "from a child\n"]
+
+
+def test_a_model_that_cannot_be_read_ahead_is_one_line_of_error(
+    noisy: tuple[list[str], list[str]],
+) -> None:
+    _, errors = noisy
+    (line,) = errors[3:]
+    assert line.startswith("error: ")
+    assert "Input/output error" in line
 
 
 def test_without_an_index_each_call_says_so_and_an_interrupt_ends_the_server(

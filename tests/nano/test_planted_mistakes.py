@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from tests.nano.recorded import check, loaded, scores
 
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS
 from vdr_integrations.encoders.forward import backbone
+from vdr_integrations.encoders.forward.decoder import Decoder
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.preprocessing.patches import patch_positions, rope_positions
 from vdr_integrations.errors import InvalidVectorError
@@ -20,6 +20,8 @@ from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import torch
 
     Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -108,19 +110,14 @@ def blue_taken_for_red(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def the_mean_of_the_states(monkeypatch: pytest.MonkeyPatch) -> None:
-    states = backbone.Backbone._states
+    states = Decoder.__call__
 
-    def mean(self: backbone.Backbone, *args: Any, **options: Any) -> torch.Tensor:
-        everything: Any = torch.nn.Identity()
-        projection, self._projection = self._projection, self._projection or everything
-        try:
-            every = states(self, *args, **options)
-        finally:
-            self._projection = projection
+    def mean(self: Decoder, *args: Any, last_only: bool, **options: Any) -> torch.Tensor:
+        every = states(self, *args, last_only=False, **options)
         mean = every.mean(1, keepdim=True)
-        return mean if projection is None else mean.expand_as(every)
+        return mean if last_only else mean.expand_as(every)
 
-    monkeypatch.setattr(backbone.Backbone, "_states", mean)
+    monkeypatch.setattr(Decoder, "__call__", mean)
 
 
 def cells_counted_like_text(monkeypatch: pytest.MonkeyPatch) -> None:

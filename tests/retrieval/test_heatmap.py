@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pymupdf
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 from tests.pdfs import encrypt_pdf, write_pdf
 
@@ -209,8 +210,9 @@ def test_a_png_decodes_to_the_picture_and_boxes_are_outlined(heat: HeatMap) -> N
 
 def test_notebooks_show_the_picture_and_no_markup_of_the_document() -> None:
     shown = HeatMap(SimilarityGrids(TOKENS, similarities()), paper(), label="<script>.pdf page 1")
-    assert Image.open(io.BytesIO(shown._repr_png_())).size == shown.page.size
-    html = shown._repr_html_()
+    formats, _ = DisplayFormatter().format(shown)
+    assert Image.open(io.BytesIO(formats["image/png"])).size == shown.page.size
+    html = formats["text/html"]
     assert "<script>" not in html
     blue, whales = (shown.peak(word) for word in shown.words)
     assert f"match best: blue {blue:.2f}, whales {whales:.2f}." in html

@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import threading
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,13 +55,16 @@ def test_an_index_that_was_given_open_stays_open(late_folder: Path) -> None:
 
 
 def test_an_index_is_let_go_with_the_last_who_uses_it(late_folder: Path) -> None:
-    shared = SharedIndex(late_folder)
-    first = id(shared.get())
+    shared, other = SharedIndex(late_folder), SharedIndex(late_folder)
+    index = weakref.ref(shared.get())
+    assert other.get() is index()
     del shared
     gc.collect()
-    assert not list(open_indexes._registry.value._slots)
+    assert index() is not None
+    del other
+    gc.collect()
+    assert index() is None
     assert SharedIndex(late_folder).get().count_pages() == 5
-    assert first
 
 
 def test_threads_open_an_index_once_and_wait_for_no_other_place(
@@ -137,18 +141,39 @@ def test_an_index_that_was_made_again_with_other_settings_is_opened_again(
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-def test_a_forked_child_opens_its_own_even_if_a_lock_was_held(late_folder: Path) -> None:
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_opens_its_own_even_while_a_thread_of_its_parent_opens_it(
+    late_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shared = SharedIndex(late_folder)
     index = shared.get()
-    assert shared._held is not None
-    with shared._held[1].opening:  # another thread of the parent may hold it while it forks
-        child = os.fork()
-        if child == 0:
-            try:
-                os._exit(0 if SharedIndex(late_folder).get() is not index else 3)
-            except BaseException:  # noqa: BLE001  # nothing of the test runs on in the child
-                os._exit(4)
-    assert os.waitpid(child, 0)[1] == 0
+    entered, go_on, parent = threading.Event(), threading.Event(), os.getpid()
+    really_open = open_indexes.open_index
+
+    def slow(place: Path) -> object:
+        if os.getpid() == parent:
+            entered.set()
+            assert go_on.wait(HANG_S)
+        return really_open(place)
+
+    monkeypatch.setattr(open_indexes, "open_index", slow)
+    index.close()
+    thread = threading.Thread(target=SharedIndex(late_folder).get)
+    thread.start()
+    assert entered.wait(HANG_S)
+    child = os.fork()
+    if child == 0:
+        try:
+            other = SharedIndex(late_folder)
+            own = other.get()
+            is_own = own is not index and own.count_pages() == 5 and shared.get() is own
+            os._exit(0 if is_own else 3)
+        except BaseException:  # noqa: BLE001  # nothing of the test runs on in the child
+            os._exit(4)
+    ended = os.waitpid(child, 0)[1]
+    go_on.set()
+    thread.join(HANG_S)
+    assert ended == 0
 
 
 @pytest.mark.parametrize("given", ["", 3, None, "http://localhost:6333", "https://host/"])

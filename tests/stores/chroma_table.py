@@ -30,16 +30,16 @@ class ChromaTable(TableOfStore):
         ),
     }
 
-    def _client(self) -> Any:
+    def client(self) -> Any:
         return chromadb.PersistentClient(
             str(self.place / "chroma"), Settings(anonymized_telemetry=False)
         )
 
     def llama_index(self) -> ChromaVectorStore:
-        return ChromaVectorStore(self._client().get_or_create_collection("pages"))
+        return ChromaVectorStore(self.client().get_or_create_collection("pages"))
 
     def langchain(self, embeddings: Embeddings) -> Chroma:
-        return Chroma("pages", embeddings, client=self._client())
+        return Chroma("pages", embeddings, client=self.client())
 
     def where(self, **facts: str | int) -> dict[str, Any]:
         every = [{key: value} for key, value in facts.items()]

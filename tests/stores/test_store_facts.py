@@ -55,7 +55,7 @@ def test_chroma_itself_deletes_a_document_by_its_file_name(
     table = ChromaTable(tmp_path)
     index = table.index(embedding)
     index.insert_nodes(nodes)
-    table._client().get_collection("pages").delete(where={"file_name": "library-report.en.pdf"})
+    table.client().get_collection("pages").delete(where={"file_name": "library-report.en.pdf"})
     assert names(index) == {"wine-report.it.pdf"}
 
 

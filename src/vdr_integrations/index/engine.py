@@ -21,7 +21,11 @@ if TYPE_CHECKING:
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 
-__all__ = ["Engine", "MaxSimSearch", "Reads", "Searches", "Writes"]
+__all__ = ["LOCK_WAIT_S", "Engine", "MaxSimSearch", "Reads", "Searches", "Writes"]
+
+LOCK_WAIT_S = 30.0
+"""How long a write waits for another writer: a commit takes milliseconds, a synchronisation may
+take hours."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,12 +11,11 @@ from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.index.arguments import check_unit_rows, listed_ids, whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.compression import Compression
-from vdr_integrations.index.engine import MaxSimSearch
+from vdr_integrations.index.engine import LOCK_WAIT_S, MaxSimSearch
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.manifest import Manifest
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.page_index import (
-    LOCK_WAIT_S,
     PageIndex,
     created_engine,
     opened_engine,

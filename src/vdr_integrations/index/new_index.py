@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.dense_index import DenseIndex
+from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.late_interaction_index import LateInteractionIndex
-from vdr_integrations.index.page_index import LOCK_WAIT_S
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vdr_integrations.index.dense_index import DenseIndex
+from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.late_interaction_index import LateInteractionIndex
-from vdr_integrations.index.page_index import LOCK_WAIT_S, opened_engine
+from vdr_integrations.index.page_index import opened_engine
 
 if TYPE_CHECKING:
     from vdr_integrations.index.page_index import Location

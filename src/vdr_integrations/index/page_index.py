@@ -35,14 +35,10 @@ if TYPE_CHECKING:
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 
-__all__ = ["LOCK_WAIT_S", "Location", "PageIndex", "created_engine", "opened_engine"]
+__all__ = ["Location", "PageIndex", "created_engine", "opened_engine"]
 
 Location = str | Path | QdrantServer
 """A folder, or a collection of a Qdrant server."""
-
-LOCK_WAIT_S = 30.0
-"""How long a write waits for another writer: a commit takes milliseconds, a synchronisation may
-take hours."""
 
 
 class PageIndex(ABC):
@@ -374,7 +370,7 @@ def created_engine(location: Location, settings: Settings, *, wait_s: float) -> 
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
-        return ServerEngine.create(location, settings)
+        return ServerEngine.create(location, settings, wait_s=wait_s)
     return FolderEngine.create(Path(location), settings, wait_s=wait_s)
 
 
@@ -389,5 +385,5 @@ def opened_engine(location: Location, *, wait_s: float) -> Engine:
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
-        return ServerEngine.open(location)
+        return ServerEngine.open(location, wait_s=wait_s)
     return FolderEngine(Path(location), wait_s=wait_s)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.page_index import LOCK_WAIT_S
+from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.page_ingest import PageIngest
 from vdr_integrations.pages import PageStore

@@ -16,7 +16,7 @@ from tests.page_warnings import WARNING, spoil_a_picture
 
 from vdr_integrations.cli.terminal.sync_report_display import show_troubles
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
-from vdr_integrations.encoders.runtime.device_and_dtype import _DTYPES
+from vdr_integrations.encoders.runtime.device_and_dtype import DTYPES
 from vdr_integrations.index import SyncReport, SyncWarning
 
 if TYPE_CHECKING:
@@ -174,5 +174,5 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
 @pytest.mark.parametrize("command", ["index", "search", "heatmap", "mcp"])
 def test_help_names_each_dtype_there_is(vdr: Callable[..., Result], command: str) -> None:
     shown = vdr(command, "--help").stdout.partition("--dtype")[2].partition("--")[0]
-    accepted = {"auto", *PACKINGS.values(), *(str(dtype)[6:] for dtype in _DTYPES.values())}
+    accepted = {"auto", *PACKINGS.values(), *(str(dtype)[6:] for dtype in DTYPES.values())}
     assert accepted <= set(re.findall(r"\w+", shown))

@@ -199,7 +199,7 @@ def test_weights_are_freed_with_the_last_encoder(folder: Path) -> None:
     encoder = load_encoder(str(folder), device="cpu")
     encoder.encode_queries(["a"])
     freed = threading.Event()
-    weakref.finalize(encoder._model.backbone._model, freed.set)
+    weakref.finalize(encoder.core.backbone.model, freed.set)
     del encoder
     for _ in range(1200):
         gc.collect()
@@ -303,7 +303,7 @@ def test_weights_of_8_bits_take_a_third_and_give_nearly_the_same_vectors(
 
 
 def matrix_bytes(encoder: DenseEncoder) -> int:
-    model = encoder._model.backbone._model
+    model = encoder.core.backbone.model
     parts = [*model.visual.blocks, *model.language_model.layers]
     tensors = [one for part in parts for one in (*part.parameters(), *part.buffers())]
     return sum(one.numel() * one.element_size() for one in tensors if one.dim() == 2)

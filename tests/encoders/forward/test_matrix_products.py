@@ -177,7 +177,7 @@ def test_with_shared_heads_and_causality_left_to_the_kernel_vectors_are_the_same
     expected = plain.encode_pages(pages), [plain.encode_queries([text]) for text in texts]
     calls: list[tuple[int, int, type]] = []
 
-    class Watched(products._FlashProducts):
+    class Watched(products.FlashProducts):
         def attention(
             self,
             query: torch.Tensor,

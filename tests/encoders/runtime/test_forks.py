@@ -255,8 +255,18 @@ def test_a_fork_that_cannot_wait_any_longer_is_refused_in_the_child_by_name(
 def test_a_model_on_a_gpu_is_refused_in_a_child_by_name(run: Callable[..., None]) -> None:
     run(
         """
-        encoder.core.worker._is_on_cpu = False  # as if it were; there is none in tests
-        encoder.core.worker._device = "cuda:0"
+        from vdr_integrations.encoders.runtime.model_worker import ModelWorker
+
+        core = encoder.core
+        core.worker = ModelWorker(  # as if it were there; tests have no GPU
+            core.backbone.pages,
+            group=lambda page: page.patch_count,
+            cost=core.cost,
+            budget=lambda group: 0,
+            name=encoder.name,
+            device="cuda:0",
+        )
+        same(encoder.encode_pages([page]))
 
         def refused():
             for work in (
@@ -311,7 +321,7 @@ def test_a_fork_in_the_middle_of_a_load_waits_for_its_end(run: Callable[..., Non
 
         def slow(*arguments, **options):
             held.set()
-            while not forks._state.work._is_forking:
+            while not forks.is_forking():
                 threading.Event().wait(0.01)
             return load(*arguments, **options)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
-from concurrent.futures import CancelledError, wait
+from concurrent.futures import CancelledError, Future, wait
 from contextlib import ExitStack
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ import pytest
 import torch
 from tests.patience import HANG_S
 
-from vdr_integrations.encoders.runtime import torch_threads
 from vdr_integrations.encoders.runtime.device_memory import release_cached_memory
 from vdr_integrations.encoders.runtime.model_worker import ModelWorker
+from vdr_integrations.encoders.runtime.torch_threads import start_with_torch
 from vdr_integrations.errors import DeviceMemoryError, EncodingError, ResourceError
 
 if TYPE_CHECKING:
@@ -227,13 +227,24 @@ def test_an_item_that_cannot_be_measured_is_its_callers_error_alone() -> None:
 
 
 def test_a_machine_that_starts_no_more_threads_is_an_error_and_nobody_waits() -> None:
-    doubler = worker(Recorder())
-    full = mock.patch.object(
-        torch_threads._threads.value, "start", side_effect=RuntimeError("can't start new thread")
-    )
-    with full, pytest.raises(ResourceError, match="starts no more threads"):
-        doubler.submit([2])
-    assert doubler.submit([4]).result(HANG_S)[0][0] == 8
+    run = Recorder()
+    run.go_on.clear()
+    asked: list[ModelWorker[int]] = []
+
+    def ask_until_no_thread_is_free() -> None:
+        while True:
+            asked.append(worker(run))
+            asked[-1].submit([2])
+
+    full = RuntimeError("can't start new thread")
+    with (
+        mock.patch.object(threading.Thread, "start", side_effect=full),
+        pytest.raises(ResourceError, match="starts no more threads"),
+    ):
+        ask_until_no_thread_is_free()
+    run.go_on.set()
+    assert asked[-1].submit([4]).result(HANG_S)[0][0] == 8
+    assert [4] in run.batches  # without the item that was refused
 
 
 def test_requests_share_a_batch_within_the_smallest_of_their_budgets() -> None:
@@ -285,18 +296,23 @@ def test_on_a_gpu_one_thread_serves_all_calls_and_ends_with_its_worker() -> None
     )
     for _ in range(5):
         doubler.submit([2]).result(HANG_S)
-        torch_threads.call_with_torch(lambda: None)  # somebody else takes whatever thread is free
+        assert thread_of_other_work() not in run.threads
     assert len(run.threads) == 1
     (serving,) = run.threads
-    queue = doubler._queue
     del doubler
     for _ in range(10 * HANG_S):
         gc.collect()
-        with queue.changed:
-            if not queue.is_served:
-                return
-            queue.changed.wait(0.1)
+        if thread_of_other_work() == serving:
+            return
+        threading.Event().wait(0.1)
     pytest.fail(f"thread {serving} still waits for a worker that is gone")
+
+
+def thread_of_other_work() -> int:
+    """Whichever thread is free, or a new one."""
+    found: Future[int] = Future()
+    start_with_torch(lambda: found.set_result(threading.get_ident()))
+    return found.result(HANG_S)
 
 
 def test_one_item_that_does_not_fit_is_an_error_with_advice() -> None:

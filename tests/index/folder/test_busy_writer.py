@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,6 +11,7 @@ from tests.index.late_interaction.pages import MANIFEST, document, page_records,
 
 from vdr_integrations.index import LateInteractionIndex
 from vdr_integrations.index.folder import reader
+from vdr_integrations.index.folder.file_format import DATABASE_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,13 +33,14 @@ def test_a_reader_that_finds_each_state_gone_keeps_writers_waiting_and_answers(
         LateInteractionIndex.open(tmp_path / "ix") as other,
     ):
         put(other)
-        mine: Any = index._engine.reads
-        load, outrun = reader.load_snapshot, 0
+        load, outrun, waited = reader.load_snapshot, 0, 0
 
         def outrunning(*args: Any, **given: Any) -> Any:
-            nonlocal outrun
+            nonlocal outrun, waited
             found = load(*args, **given)
-            if getattr(mine._held, "connection", None) is None:
+            if a_commit_must_wait(tmp_path / "ix"):
+                waited += 1
+            else:
                 with monkeypatch.context() as patch:
                     patch.setattr(reader, "load_snapshot", load)
                     put(other)
@@ -47,5 +51,20 @@ def test_a_reader_that_finds_each_state_gone_keeps_writers_waiting_and_answers(
         hits = index.search(unit_rows(4), k=3, **options)
         assert len(hits) == 3
         assert outrun >= 2
+        assert waited >= 1
         assert index.count_pages({"metadata": {"team": "x"}}) == 3
         assert len(index.pages()) == 3
+
+
+def a_commit_must_wait(folder: Path) -> bool:
+    """Whether somebody reads, so that nobody can commit."""
+    path = folder / DATABASE_NAME
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as connection:
+        try:
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            return True
+        connection.execute("ROLLBACK")
+        return False

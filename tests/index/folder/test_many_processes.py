@@ -6,6 +6,7 @@ import random
 import threading
 import time
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +21,6 @@ from vdr_integrations.index.verify import verify_index
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.synchronize import Event
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -225,7 +225,7 @@ def test_a_fork_waits_for_a_transaction_of_another_thread(
     was_cut_off: list[bool] = []
 
     def transact() -> None:
-        with writing(searched._engine.path):  # pyright: ignore[reportArgumentType]
+        with writing(Path(searched.path)):  # pyright: ignore[reportArgumentType]  # a folder
             is_inside.set()
             assert is_forking.wait(HANG_S)
             # Enough time for a fork that does not wait.

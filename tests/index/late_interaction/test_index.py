@@ -31,6 +31,7 @@ from vdr_integrations.errors import (
     OptionError,
 )
 from vdr_integrations.index import FileState, LateInteractionIndex, QdrantServer
+from vdr_integrations.index.engine import Engine
 
 if TYPE_CHECKING:
     from tests.index.late_interaction.conftest import Location
@@ -242,8 +243,8 @@ async def test_event_loops_go_on_while_a_search_runs(library: Library) -> None:
     library.add("a.pdf", 5)
     query = unit_rows(3)
     expected = library.index.search(query, k=2)
-    turns, engine = LoopTurns(), library.index._engine
-    with mock.patch.object(engine, "search", turns.needed_by(engine.search)):
+    turns = LoopTurns()
+    with mock.patch.object(Engine, "search", turns.needed_by(Engine.search)):
         found = await asyncio.gather(*(library.index.asearch(query, k=2) for _ in range(4)))
     assert found == [expected] * 4
     assert turns.during["search"] == 4

@@ -68,7 +68,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, made: SyntheticPages) -> Pat
         pytest.MonkeyPatch.context() as patch,
         LateInteractionIndex.create(path, manifest=MANY) as index,
     ):
-        patch.setattr(first_stage_writer, "_TAIL_PAGES", 300)
+        patch.setattr(first_stage_writer, "TAIL_PAGES", 300)
         add(index, made, 0, PAGES)
     return path
 
@@ -127,7 +127,7 @@ def test_pages_come_and_go_and_are_found_or_not(
     queries: list[NDArray[np.float32]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(first_stage_writer, "_TAIL_PAGES", 200)
+    monkeypatch.setattr(first_stage_writer, "TAIL_PAGES", 200)
     with (
         LateInteractionIndex.create(tmp_path / "ix", manifest=MANY) as index,
         LateInteractionIndex.open(tmp_path / "ix") as reader,

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 
 from vdr_integrations.index import DocumentRecord, FileState, Manifest, PageRecord, maxsim_score
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.engine import MaxSimSearch
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.page_filter import Where, parse_filter
+from vdr_integrations.index.server import writer
 from vdr_integrations.index.staged_document import StagedDocument
 
 if TYPE_CHECKING:
@@ -80,6 +82,12 @@ class Shelf:
                 beside = None if settings.dense is None else dense
                 made.add(page_record(number), rows, dense=beside, metadata={"number": number})
         return made
+
+    def sent(self, source: str, pages: Sequence[NDArray[np.float32]]) -> StagedDocument:
+        """A document whose pages are on the server, not committed."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(writer, "BATCH_BYTES", 0)
+            return self.staged(source, pages)
 
     def add(self, source: str, count: int = 3, *, seed: int = 0, **metadata: Any) -> None:
         """A document of ragged pages, as an index object would add it."""

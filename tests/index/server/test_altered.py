@@ -180,8 +180,7 @@ def test_a_document_of_which_no_name_is_known_can_be_removed(
 def test_lost_pages_are_named_and_nothing_is_deleted(
     shelf: Shelf, client: QdrantClient, page: models.Record
 ) -> None:
-    staged: Any = shelf.staged("c.pdf", some_pages(2))
-    staged._sink._flush()
+    staged = shelf.sent("c.pdf", some_pages(2))
     client.delete("pages", [page.id])
     with pytest.raises(IndexFormatError, match=r"a\.pdf has 2 of 3 pages \(page 2 is gone"):
         shelf.engine.clean_up()

@@ -30,7 +30,7 @@ from vdr_integrations.errors import (
     IndexNotFoundError,
     IndexStoreError,
 )
-from vdr_integrations.index import maxsim_score
+from vdr_integrations.index import LateInteractionIndex, maxsim_score
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
 from vdr_integrations.index.page_filter import parse_filter
@@ -251,17 +251,22 @@ def test_a_staged_document_does_not_go_into_an_index_that_was_made_again(
     assert engine.documents() == []
 
 
-def test_another_thread_waits_for_a_writer(shelf: Shelf) -> None:
-    shelf.engine._index.wait_s = 0.0
+@pytest.mark.parametrize("is_new", [True, False])
+def test_another_thread_waits_for_a_writer_and_no_longer_than_it_was_told(
+    server: QdrantServer, *, is_new: bool
+) -> None:
+    index = LateInteractionIndex.create(server, manifest=MANIFEST, wait_s=0.0)
+    if not is_new:
+        index = LateInteractionIndex.open(server, wait_s=0.0)
     found: list[BaseException] = []
 
     def write() -> None:
         try:
-            shelf.engine.remove_document("a.pdf")
+            index.remove_document("a.pdf")
         except IndexLockedError as error:
             found.append(error)
 
-    with shelf.engine.writing(), shelf.engine.writing():
+    with index.writing(), index.writing():
         thread = threading.Thread(target=write)
         thread.start()
         thread.join()

@@ -129,8 +129,7 @@ def test_what_a_killed_writer_left_is_never_found_and_cleaned_up(
 ) -> None:
     shelf.add("a.pdf", 3)
     for source in ("a.pdf", "b.pdf"):
-        staged: Any = shelf.staged(source, some_pages(4, seed=5))
-        staged._sink._flush()  # and the process is killed
+        shelf.sent(source, some_pages(4, seed=5))  # and the process is killed
     other = Shelf(ServerEngine.open(server), shelf.pages)
     assert_whole(other)
     assert other.engine.clean_up() == 8

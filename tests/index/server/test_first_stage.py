@@ -27,7 +27,7 @@ from tests.index.server.shelf import (
 from vdr_integrations.index.page_filter import Where, parse_filter
 from vdr_integrations.index.scoring.codebook_bytes import codebook_bytes, codebook_of_bytes
 from vdr_integrations.index.scoring.first_stage import Codebook
-from vdr_integrations.index.server import codebook_points
+from vdr_integrations.index.server import codebook_points, search
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
 
@@ -48,14 +48,14 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def codebook(shelf: Shelf) -> NamedCodebook:
-    found = shelf.engine._first_stage.current()
+    found = shelf.engine.writes.first_stage.current()
     assert found is not None
     return found
 
 
 def without_first_stage(shelf: Shelf) -> None:
     """A writer that does not know the codebook."""
-    stage: Any = shelf.engine._first_stage
+    stage: Any = shelf.engine.writes.first_stage
     stage.list_new = list
     stage.bring_up = mock.Mock()
 
@@ -68,7 +68,7 @@ def test_the_codebook_comes_with_the_pages_that_it_needs(
     shelf: Shelf, client: QdrantClient
 ) -> None:
     shelf.add("a.pdf", 20)
-    assert shelf.engine._first_stage.current() is None
+    assert shelf.engine.writes.first_stage.current() is None
     shelf.add("b.pdf", 20, seed=1)
     assert unlisted(shelf, client) == 0
     shelf.add("c.pdf", 20, seed=2)
@@ -131,10 +131,8 @@ def test_pages_written_without_the_codebook_are_found(
     shelf: Shelf, server: QdrantServer, client: QdrantClient
 ) -> None:
     early = Shelf(ServerEngine.open(server))
-    staged: Any = early.staged("early.pdf", some_pages(6, seed=7))
-    staged._sink._flush()  # there is no codebook yet
-    other: Any = early.staged("late.pdf", some_pages(6, seed=8))
-    other._sink._flush()
+    staged = early.sent("early.pdf", some_pages(6, seed=7))  # there is no codebook yet
+    early.sent("late.pdf", some_pages(6, seed=8))
     shelf.add("a.pdf", 40)
     client.set_payload(
         "pages", {"listed": ""}, server_filter(PAGES & Where.equal(source="early.pdf"))
@@ -155,7 +153,7 @@ def test_pages_written_without_the_codebook_are_found(
 def test_a_document_replaced_by_unlisted_pages_in_the_midst_of_a_search_is_found(
     shelf: Shelf, server: QdrantServer, faulty: FaultyClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vdr_integrations.index.server.search._UNLISTED_AT_LEAST", 1)
+    monkeypatch.setattr(search, "UNLISTED_AT_LEAST", 1)
     shelf.add("a.pdf", 40)
     shelf.add("b.pdf", 4, seed=3)
     writer = Shelf(ServerEngine.open(server))
@@ -181,7 +179,7 @@ def test_two_codebooks_made_at_once_hide_no_page(
     other = Shelf(ServerEngine.open(server))
     assert codebook(other).name == first
     monkeypatch.setattr(Codebook, "of", partial(Codebook.of, seed=5))
-    other.engine._first_stage._make()  # pages are still listed by the previous codebook
+    other.engine.writes.first_stage.make_codebook()  # the previous one still lists the pages
     assert codebook(other).name != first
     for engine in (shelf, other):
         for number in (1, 17, 40):
@@ -246,7 +244,7 @@ def test_trouble_with_the_first_stage_undoes_no_commit(
 def test_a_codebook_is_kept_in_parts_that_a_server_takes(
     shelf: Shelf, client: QdrantClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(codebook_points, "_CHUNK_BYTES", 500)
+    monkeypatch.setattr(codebook_points, "CHUNK_BYTES", 500)
     shelf.add("a.pdf", 40)
     found, _ = client.scroll("pages", server_filter(Where.equal(kind="codebook")), limit=99)
     assert len(found) > 3

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import os
 import sys
 from typing import Any
 
+import httpx
 import pytest
 
-from vdr_integrations.errors import MissingExtraError, OptionError
+from vdr_integrations.errors import IndexStoreError, MissingExtraError, OptionError
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.qdrant_server import QdrantServer
@@ -85,21 +88,69 @@ def test_a_server_is_named_once() -> None:
         QdrantServer("pages", client=client, api_key=KEY)
 
 
-def test_a_client_of_its_own_gets_key_and_login_and_is_closed() -> None:
+class Connections:
+    """What reaches the network, and the connections that it goes through."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.requests: list[httpx.Request] = []
+        self.opened: list[httpx.HTTPTransport] = []
+        self.closed: list[httpx.HTTPTransport] = []
+
+        def answer(transport: httpx.HTTPTransport, request: httpx.Request) -> httpx.Response:
+            self.requests.append(request)
+            if transport not in self.opened:
+                self.opened.append(transport)
+            return httpx.Response(200, json={"result": {"exists": True}})
+
+        def close(transport: httpx.HTTPTransport) -> None:
+            self.closed.append(transport)
+
+        monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+        monkeypatch.setattr(httpx.HTTPTransport, "close", close)
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> Connections:
+    return Connections(monkeypatch)
+
+
+def test_a_client_of_its_own_sends_key_and_login_and_is_closed(connections: Connections) -> None:
     url = "http://me:word@localhost:6333/prefix"
     calls = ServerCalls(QdrantServer("pages", url=url, api_key=KEY))
-    client = calls._client()
-    remote: Any = client._client
-    assert remote.rest_uri == "http://localhost:6333/prefix"
-    assert remote._rest_headers["api-key"] == KEY
-    assert remote._rest_args["auth"] == ("me", "word")
-    assert calls._client() is client
-    calls._made.after_fork()
-    again = calls._client()
-    assert again is not client
+    for _ in range(2):
+        assert calls.call("collection_exists") is True
+    login = base64.b64encode(b"me:word").decode()
+    for request in connections.requests:
+        assert str(request.url) == "http://localhost:6333/prefix/collections/pages/exists"
+        assert request.headers["api-key"] == KEY
+        assert request.headers["authorization"] == f"Basic {login}"
+    assert len(connections.requests) == 2
+    (connection,) = connections.opened
+    assert connection not in connections.closed
     calls.close()
-    assert again._client.closed
-    client.close()
+    assert connection in connections.closed
+    with pytest.raises(IndexStoreError, match="closed"):
+        calls.call("collection_exists")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*:DeprecationWarning")
+def test_a_forked_child_connects_by_itself(connections: Connections) -> None:
+    calls = ServerCalls(QdrantServer("pages", url="http://localhost:6333"))
+    calls.call("collection_exists")
+    child = os.fork()
+    if child == 0:
+        try:
+            calls.call("collection_exists")
+            calls.close()
+            _, own = connections.opened
+            os._exit(0 if own in connections.closed else 3)
+        except BaseException:  # noqa: BLE001  # nothing of the test runs on in the child
+            os._exit(4)
+    assert os.waitpid(child, 0)[1] == 0
+    calls.call("collection_exists")
+    assert len(connections.opened) == 1
+    calls.close()
 
 
 def test_a_client_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

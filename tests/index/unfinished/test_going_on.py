@@ -203,7 +203,7 @@ def test_pages_that_another_release_drew_are_not_used(
     index: DenseIndex, encoder: DenseEncoder, pdf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted(index, encoder, pdf)
-    monkeypatch.setattr(unfinished_documents, "_DRAWN_BY", ("pillow",))
+    monkeypatch.setattr(unfinished_documents, "DRAWN_BY", ("pillow",))
     assert index.unfinished.kept() == NOTHING
     assert sync_index(index, encoder, [pdf]).pages_kept == 0
     assert kept_files(index) == []

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from llama_index.core.base.embeddings.base import BaseEmbedding
+from llama_index.core.embeddings import MultiModalEmbedding
 from pydantic import ValidationError
 from tests.llama_index.pictures import picture, png
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index import VDREmbedding
-
-if TYPE_CHECKING:
-    from llama_index.core.base.embeddings.base import BaseEmbedding
 
 
 def test_a_misspelt_option_is_refused() -> None:
@@ -59,16 +57,17 @@ async def test_several_queries_aggregate_to_a_vector_of_length_one(
 async def test_the_hooks_of_the_base_classes_answer_as_the_public_methods(
     embedding: VDREmbedding,
 ) -> None:
+    """Each method of a base class asks a hook of its own."""
     query, image = embedding.get_query_embedding("x"), embedding.get_image_embedding(picture())
-    base: BaseEmbedding = embedding
-    assert base._get_query_embedding("x") == query
-    assert await base._aget_query_embedding("x") == query
-    assert base._get_text_embedding("x") == query
-    assert await base._aget_text_embedding("x") == query
-    assert base._get_text_embeddings(["x"]) == [query]
-    assert await base._aget_text_embeddings(["x"]) == [query]
+    base, images = BaseEmbedding, MultiModalEmbedding
+    assert base.get_query_embedding(embedding, "x") == query
+    assert await base.aget_query_embedding(embedding, "x") == query
+    assert base.get_text_embedding(embedding, "x") == query
+    assert await base.aget_text_embedding(embedding, "x") == query
+    assert base.get_text_embedding_batch(embedding, ["x"]) == [query]
+    assert await base.aget_text_embedding_batch(embedding, ["x"]) == [query]
     buffer = BytesIO(png(picture()))
-    assert embedding._get_image_embedding(buffer) == image
-    assert await embedding._aget_image_embedding(buffer) == image
-    assert embedding._get_image_embeddings([buffer]) == [image]
-    assert await embedding._aget_image_embeddings([buffer]) == [image]
+    assert images.get_image_embedding(embedding, buffer) == image
+    assert await images.aget_image_embedding(embedding, buffer) == image
+    assert images.get_image_embedding_batch(embedding, [buffer]) == [image]
+    assert await images.aget_image_embedding_batch(embedding, [buffer]) == [image]

@@ -29,6 +29,7 @@ from vdr_integrations.errors import (
     PageReferenceError,
 )
 from vdr_integrations.index import LateInteractionIndex, QdrantServer, maxsim_score
+from vdr_integrations.index.engine import Engine
 from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever
 from vdr_integrations.llama_index.retrieval.page_of_node import hit_node
 from vdr_integrations.retrieval.open_indexes import SharedIndex
@@ -206,7 +207,7 @@ async def test_async_queries_leave_the_event_loop_to_others(
 
     index = retriever.searcher.index
     for method in ("search", "pages"):
-        noted(index._engine, method)
+        noted(Engine, method)
     noted(PageStore, "get")
     noted(PageStore, "__contains__")
     for method in ("encode_queries", "encode_pages"):  # the blocking twins

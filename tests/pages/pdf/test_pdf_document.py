@@ -26,11 +26,18 @@ from vdr_integrations.errors import (
     ResourceError,
 )
 from vdr_integrations.pages import ProcessLimits, RenderLimits, open_pdf
+from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
+from vdr_integrations.pages.pdf.pdf_document import PdfDocument
+from vdr_integrations.pages.pdf.pdf_file import PdfElsewhere, PdfHere
+from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS
 from vdr_integrations.pages.processes.process_pool import close_pools
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from vdr_integrations.pages.pdf.pdf_file import PdfFile
 
 SMALL = PixelBudget(max_visual_tokens=24)
 PASSWORD = "correct horse"
@@ -80,11 +87,26 @@ def test_a_page_works_without_its_document_and_not_after_it_was_closed() -> None
             use()
 
 
-def test_a_document_and_its_pages_are_let_go_of_together() -> None:
-    document = open_pdf(make_pdf())
-    file = weakref.ref(document._file)
+def here() -> PdfFile:
+    return PdfHere(make_pdf(), source="a.pdf", password=None, limits=DEFAULT_RENDER_LIMITS)
+
+
+def elsewhere() -> PdfFile:
+    return PdfElsewhere(
+        make_pdf(),
+        source="a.pdf",
+        password=None,
+        limits=DEFAULT_RENDER_LIMITS,
+        process_limits=DEFAULT_PROCESS_LIMITS,
+    )
+
+
+@pytest.mark.parametrize("open_file", [here, elsewhere])
+def test_a_document_and_its_pages_are_let_go_of_together(open_file: Callable[[], PdfFile]) -> None:
+    opened = open_file()
+    file, document = weakref.ref(opened), PdfDocument(opened)
     page = document[0]
-    del document
+    del opened, document
     gc.collect()
     assert file() is not None
     del page

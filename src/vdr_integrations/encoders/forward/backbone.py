@@ -45,6 +45,13 @@ class Backbone:
     It has no language-model head, keeps no hidden states, has no cache, and no state between calls:
     positions are computed here and passed in, so a call cannot affect the next one (transformers'
     own model keeps ``rope_deltas``). Not thread-safe: one thread at a time.
+
+    Attributes:
+        model: The module that holds the weights.
+        vision: From patches to visual tokens.
+        decoder: From embedded sequences to states.
+        merge_size: Patches along each side of a visual token.
+        hidden_size: Components of a state.
     """
 
     def __init__(
@@ -68,14 +75,14 @@ class Backbone:
             query_image: Image before every query; None if queries are text only.
             projection: Head of a late-interaction checkpoint.
         """
-        self._model = model
+        self.model = model
         self._vision_sizes = sizes.vision
         if isinstance(model, Qwen2VL):
-            self._vision = VisionTower(model.visual, sizes.vision)
-            self._decoder = Decoder(model.language_model, sizes.decoder)
+            self.vision = VisionTower(model.visual, sizes.vision)
+            self.decoder = Decoder(model.language_model, sizes.decoder)
         else:
-            self._vision = StockVisionTower(model.visual)
-            self._decoder = StockDecoder(model.language_model)
+            self.vision = StockVisionTower(model.visual)
+            self.decoder = StockDecoder(model.language_model)
         self._staging = Staging(self.device)
         self._projection = projection
         self._page_tokens = page_tokens
@@ -87,12 +94,12 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """The device that holds the weights."""
-        return self._model.device
+        return self.model.device
 
     @property
     def dtype(self) -> torch.dtype:
         """The format of the weights."""
-        return self._model.dtype
+        return self.model.dtype
 
     @torch.inference_mode()
     def pages(self, pages: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
@@ -170,7 +177,7 @@ class Backbone:
 
     def _prefix_of(self, queries: Sequence[PreparedQuery]) -> Prefix | None:
         """The beginning of all these queries, if it is known and its own states are not needed."""
-        if self._projection is not None or not isinstance(self._decoder, Decoder):
+        if self._projection is not None or not isinstance(self.decoder, Decoder):
             return None
         after = self._query_tokens.after
         if any(query.tokens.after[: len(after)] != after for query in queries):
@@ -190,8 +197,8 @@ class Backbone:
         embedded = self._embedded(ids)
         start = len(tokens.before)
         embedded[0, start : start + len(visual)] = visual
-        assert isinstance(self._decoder, Decoder)  # noqa: S101  # _prefix_of has checked it
-        return self._decoder.prefix(embedded, positions)
+        assert isinstance(self.decoder, Decoder)  # noqa: S101  # _prefix_of has checked it
+        return self.decoder.prefix(embedded, positions)
 
     @computed_once
     def _query_visual(self) -> torch.Tensor:
@@ -234,16 +241,16 @@ class Backbone:
 
     @property
     def _tower_facts(self) -> tuple[object, ...]:
-        return self._vision_sizes, self._vision.attention
+        return self._vision_sizes, self.vision.attention
 
     def _tower_tensors(self) -> dict[str, torch.Tensor]:
-        tower = self._model.visual
+        tower = self.model.visual
         return {**dict(tower.named_parameters()), **dict(tower.named_buffers())}
 
     def _visual(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
         """Visual tokens of pages; ``places`` (pages, patches, 2) are the patches' positions."""
         patches = self._staging.rows([page.patches for page in pages])
-        return self._vision(patches, places.flatten(0, 1), len(pages))
+        return self.vision(patches, places.flatten(0, 1), len(pages))
 
     def _positions(self, tokens: PromptTokens, grid: tuple[int, int]) -> NDArray[np.int64]:
         return rope_positions(
@@ -261,7 +268,7 @@ class Backbone:
         is_token: NDArray[np.bool_] | None,
         prefix: Prefix | None = None,
     ) -> torch.Tensor:
-        return self._decoder(
+        return self.decoder(
             embedded,
             positions,
             is_token=is_token,
@@ -271,7 +278,7 @@ class Backbone:
 
     def _embedded(self, ids: torch.Tensor) -> torch.Tensor:
         """(sequences, tokens, hidden size), a new tensor that may be changed in place."""
-        return self._model.language_model.embed_tokens(ids)
+        return self.model.language_model.embed_tokens(ids)
 
     def _read_off(self, states: torch.Tensor, lengths: list[int]) -> Sequence[NDArray[np.float32]]:
         if self._projection is None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.forward.model_sizes import DecoderSizes
 
-__all__ = ["Decoder", "Prefix"]
+__all__ = ["Decoder", "DecoderLayer", "Prefix"]
 
 
 _TOKENS_PER_MLP_PASS = 8192
@@ -50,13 +50,17 @@ class Prefix(NamedTuple):
 
 
 class Decoder:
-    """From embedded sequences to their last hidden states."""
+    """From embedded sequences to their last hidden states.
+
+    Attributes:
+        layers: Its layers, in the order of the computation.
+    """
 
     def __init__(self, decoder: Any, sizes: DecoderSizes) -> None:  # noqa: ANN401  # modules
         """Use the weights of ``Qwen2VL.language_model``."""
         products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
         self._products = products
-        self._layers = [_Layer(layer, sizes, products) for layer in decoder.layers]
+        self.layers = [DecoderLayer(layer, sizes, products) for layer in decoder.layers]
         self._norm = decoder.norm
         self._inverse = inverse_frequencies(
             sizes.head_dimension, sizes.rope_theta, self._norm.weight.device
@@ -92,10 +96,10 @@ class Decoder:
             positions = packed.packed(positions.permute(1, 2, 0)).permute(2, 0, 1)
         mask = _mask(embedded, packed, prefix, self._products)
         tables = self._tables(positions)
-        seen = [None] * len(self._layers) if prefix is None else prefix.layers
-        last = len(self._layers) - 1
+        seen = [None] * len(self.layers) if prefix is None else prefix.layers
+        last = len(self.layers) - 1
         x = embedded
-        for n, (layer, before) in enumerate(zip(self._layers, seen, strict=True)):
+        for n, (layer, before) in enumerate(zip(self.layers, seen, strict=True)):
             x = layer(
                 x,
                 tables,
@@ -119,7 +123,7 @@ class Decoder:
         tables = self._tables(positions)
         found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
         x = embedded
-        for layer in self._layers:
+        for layer in self.layers:
             found.append(layer.keys_and_values(x, tables))
             x = layer(x, tables, None)
         return Prefix(found, embedded.shape[1])
@@ -128,7 +132,7 @@ class Decoder:
         return text_tables(positions, self._inverse, sections=self._sections)
 
 
-class _Layer:
+class DecoderLayer:
     """Causal attention, then the MLP.
 
     A half whose last matrix is zero adds nothing and is skipped: the bundled ``nano`` has one.

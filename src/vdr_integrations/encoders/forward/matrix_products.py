@@ -16,7 +16,7 @@ import torch.nn.functional as fn
 
 from vdr_integrations.encoders.runtime.cpu_bfloat16 import Bfloat16OnCpu, bfloat16_on_this_cpu
 
-__all__ = ["Products", "choose_products"]
+__all__ = ["FlashProducts", "Products", "choose_products"]
 
 _FEWEST_TOKENS = 128
 """Fewest tokens of a sequence for which unpacking is faster at every size of matrix
@@ -106,7 +106,7 @@ class Products:
         return x
 
 
-class _FlashProducts(Products):
+class FlashProducts(Products):
     """Products on a GPU with flash kernels, which need no repeated heads and no causal matrix."""
 
     def __init__(self) -> None:
@@ -124,6 +124,7 @@ class _FlashProducts(Products):
         mask: torch.Tensor | None = None,
         is_causal: bool = False,
     ) -> torch.Tensor:
+        """See ``Products``."""
         if mask is not None and not isinstance(mask, self._bias.CausalBias):
             # Masks need other kernels, which need a key for every head.
             return super().attention(query, key, value, mask=mask, is_causal=is_causal)
@@ -137,6 +138,7 @@ class _FlashProducts(Products):
         )
 
     def causal_mask(self, tokens: int, *, known: int, device: torch.device) -> torch.Tensor:
+        """See ``Products``."""
         del device  # the mask is not a matrix
         return self._bias.causal_lower_right(tokens, known + tokens)
 
@@ -241,7 +243,7 @@ def choose_products(weight: torch.Tensor) -> Products:
         has_flash = weight.dtype != torch.float32 and (
             torch.version.hip is None and torch.cuda.get_device_capability(weight.device) >= (8, 0)
         )
-        return _FlashProducts() if has_flash else Products()
+        return FlashProducts() if has_flash else Products()
     if weight.device.type != "cpu" or weight.dtype != torch.bfloat16:
         return Products()
     kinds = {

@@ -25,14 +25,18 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.forward.model_sizes import VisionSizes
 
-__all__ = ["VisionTower"]
+__all__ = ["VisionBlock", "VisionTower"]
 
 _QUICK_GELU = 1.702
 _THETA = 10_000.0
 
 
 class VisionTower:
-    """From patches to visual tokens."""
+    """From patches to visual tokens.
+
+    Attributes:
+        blocks: Its blocks, in the order of the computation.
+    """
 
     attention = "sdpa"
 
@@ -42,7 +46,7 @@ class VisionTower:
         Its patch embedding is a ``BytePatchEmbedding``.
         """
         self._embed = tower.patch_embed
-        self._blocks = [_Block(block, sizes) for block in tower.blocks]
+        self.blocks = [VisionBlock(block, sizes) for block in tower.blocks]
         self._norm = tower.merger.ln_q
         self._merger = tower.merger.mlp
         self._products = choose_products(tower.merger.mlp[0].weight)
@@ -64,14 +68,14 @@ class VisionTower:
         x = self._embed(patches)
         tables = vision_tables(positions, self._inverse)
         products = self._products.over(len(x) // images)
-        for block in self._blocks:
+        for block in self.blocks:
             x = block(x, tables, images, products)
         into, activation, out = self._merger
         hidden = products.linear(self._norm(x).view(-1, self._merged), into)
         return products.linear(activation(hidden), out)
 
 
-class _Block:
+class VisionBlock:
     """Attention among the patches of an image, then the MLP."""
 
     def __init__(self, block: Any, sizes: VisionSizes) -> None:  # noqa: ANN401

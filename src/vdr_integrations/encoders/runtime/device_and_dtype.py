@@ -15,9 +15,9 @@ from vdr_integrations.errors import ForkedProcessError, OptionError
 if TYPE_CHECKING:
     from vdr_integrations.encoders.forward.eight_bit_weights import Packing
 
-__all__ = ["choose_attention", "choose_device", "choose_dtype", "choose_packing"]
+__all__ = ["DTYPES", "choose_attention", "choose_device", "choose_dtype", "choose_packing"]
 
-_DTYPES = {
+DTYPES = {
     "bfloat16": torch.bfloat16,
     "bf16": torch.bfloat16,
     "float16": torch.float16,
@@ -25,6 +25,7 @@ _DTYPES = {
     "float32": torch.float32,
     "fp32": torch.float32,
 }
+"""Number formats by each name that is accepted, besides "auto" and those of 8 bits."""
 _ATTENTION = ("sdpa", "flash_attention_2", "eager")
 
 
@@ -97,8 +98,8 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
         OptionError: It is not bfloat16, float16, float32, int8 or float8, or the device does not
             have it.
     """
-    chosen = _DTYPES.get(dtype) if isinstance(dtype, str) else dtype
-    if chosen is not None and chosen in _DTYPES.values():
+    chosen = DTYPES.get(dtype) if isinstance(dtype, str) else dtype
+    if chosen is not None and chosen in DTYPES.values():
         if chosen is torch.bfloat16 and device.type == "mps" and not _has_bfloat16(device):
             raise OptionError(
                 f"dtype={dtype!r} on device='mps' needs macOS 14 or later. Leave dtype out: it is "
@@ -107,7 +108,7 @@ def choose_dtype(dtype: str | torch.dtype, device: torch.device) -> torch.dtype:
         return chosen
     if dtype == "auto" or dtype in PACKINGS:
         return torch.bfloat16 if _has_bfloat16(device) else torch.float32
-    raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join((*_DTYPES, *PACKINGS))}.")
+    raise OptionError(f"dtype={dtype!r} is not one of auto, {', '.join((*DTYPES, *PACKINGS))}.")
 
 
 def _has_bfloat16(device: torch.device) -> bool:

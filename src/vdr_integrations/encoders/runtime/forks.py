@@ -29,6 +29,7 @@ __all__ = [
     "PerProcess",
     "check_usable",
     "gpu_was_in_use",
+    "is_forking",
     "renew_after_fork",
     "uninterrupted",
     "was_forked",
@@ -76,6 +77,11 @@ class _Work:
             with self._changed:
                 self._running -= 1
                 self._changed.notify_all()
+
+    @property
+    def is_forking(self) -> bool:
+        """Whether no work may begin, because a fork waits or is under way."""
+        return self._is_forking
 
     def stop(self) -> bool:
         """Let no work begin; return whether all running work has ended in time."""
@@ -179,6 +185,11 @@ def uninterrupted() -> Generator[None]:
         yield
     finally:
         work.end()
+
+
+def is_forking() -> bool:
+    """Whether a thread of this process forks, or waits until the computations of others end."""
+    return _state.work.is_forking
 
 
 def was_forked() -> bool:

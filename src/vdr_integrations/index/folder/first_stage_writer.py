@@ -48,7 +48,8 @@ _FIRST_PAGES = SMALL_INDEX_PAGES
 """In an index of fewer pages, all pages are compared anyway."""
 _SAMPLED_TOKENS = 262_144
 _PAGES_AT_ONCE = 64
-_TAIL_PAGES = 2048
+TAIL_PAGES = 2048
+"""So many pages may be in no list file; a search compares all of them."""
 _MOST_ROWS = 1 << 16
 """The pages of a list file are numbered in 16 bits."""
 _MERGED_BELOW = 1.5
@@ -101,7 +102,7 @@ class FirstStageWriter:
         if self._settings.tokens is None:
             return
         end = layout.lists[-1].end_row if layout.lists else 1
-        due = _TAIL_PAGES if layout.codebook else _FIRST_PAGES
+        due = TAIL_PAGES if layout.codebook else _FIRST_PAGES
         if layout.next_row - end >= due:
             with suppress(IndexStoreError, ResourceError):
                 self.bring_up(everything=False)

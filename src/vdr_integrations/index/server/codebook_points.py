@@ -50,7 +50,8 @@ _NEAREST = 32
 _FEWEST_NEAREST = 4
 _SHARE = 64
 _PAGES_AT_ONCE = 16
-_CHUNK_BYTES = 512 * 1024
+CHUNK_BYTES = 512 * 1024
+"""Bytes of a codebook in one point."""
 _HEAD_ID = stable_id("codebook")
 _MOST_CHUNKS = 10_000
 _LEAST_WEIGHT = np.float32(1e-6)
@@ -146,7 +147,7 @@ class FirstStage:
                 return
             if not everything and self.is_altered():
                 return
-            named = self._make()
+            named = self.make_codebook()
         waiting = [
             point.id
             for point in self._collection.scroll(named.unlisted_filter(Where()), fields=["kind"])
@@ -169,7 +170,12 @@ class FirstStage:
         kept = self._collection.scroll(server_filter(Where.equal(kind="codebook")), fields=["kind"])
         self._collection.delete([point.id for point in kept if point.id not in keep])
 
-    def _make(self) -> NamedCodebook:
+    def make_codebook(self) -> NamedCodebook:
+        """Make a codebook of the pages that are there now; it lists none of them yet.
+
+        Raises:
+            IndexStoreError: The server refuses, or another writer made one at the same time.
+        """
         ids = [point.id for point in self._collection.scroll(server_filter(PAGES), fields=["kind"])]
         sample: list[NDArray[np.float32]] = []
         tokens = 0
@@ -260,10 +266,10 @@ def _chunks(name: str, data: bytes) -> list[Point]:
             stable_id("codebook", name, number),
             {
                 "kind": "codebook",
-                "data": base64.b64encode(data[start : start + _CHUNK_BYTES]).decode(),
+                "data": base64.b64encode(data[start : start + CHUNK_BYTES]).decode(),
             },
         )
-        for number, start in enumerate(range(0, len(data), _CHUNK_BYTES))
+        for number, start in enumerate(range(0, len(data), CHUNK_BYTES))
     ]
 
 

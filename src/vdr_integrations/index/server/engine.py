@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from platformdirs import user_cache_path
 
 from vdr_integrations.encoders.checkpoints.digests import digest_of
-from vdr_integrations.index.engine import Engine
+from vdr_integrations.index.engine import LOCK_WAIT_S, Engine
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.checking import check_document, check_files
 from vdr_integrations.index.server.codebook_points import FirstStage
@@ -56,6 +56,7 @@ class ServerEngine(Engine):
         server: QdrantServer,
         settings: Settings,
         *,
+        wait_s: float = LOCK_WAIT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> ServerEngine:
         """Make a collection that holds an empty index, and open it.
@@ -63,6 +64,7 @@ class ServerEngine(Engine):
         Args:
             server: Server and collection.
             settings: Settings of the index.
+            wait_s: How long a write waits for a write of another thread.
             sleep: Waits so many seconds before a call is tried again.
 
         Raises:
@@ -71,19 +73,24 @@ class ServerEngine(Engine):
         """
         calls = ServerCalls(server, sleep=sleep)
         try:
-            return cls(calls, OpenIndex.make(calls, settings))
+            return cls(calls, OpenIndex.make(calls, settings, wait_s=wait_s))
         except BaseException:
             calls.close()
             raise
 
     @classmethod
     def open(
-        cls, server: QdrantServer, *, sleep: Callable[[float], None] = time.sleep
+        cls,
+        server: QdrantServer,
+        *,
+        wait_s: float = LOCK_WAIT_S,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> ServerEngine:
         """Open the index of a collection.
 
         Args:
             server: Server and collection.
+            wait_s: How long a write waits for a write of another thread.
             sleep: Waits so many seconds before a call is tried again.
 
         Raises:
@@ -94,7 +101,7 @@ class ServerEngine(Engine):
         """
         calls = ServerCalls(server, sleep=sleep)
         try:
-            return cls(calls, OpenIndex.find(calls))
+            return cls(calls, OpenIndex.find(calls, wait_s=wait_s))
         except BaseException:
             calls.close()
             raise

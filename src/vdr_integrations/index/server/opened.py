@@ -40,7 +40,6 @@ __all__ = ["FORMAT_VERSION", "MANIFEST_ID", "OpenIndex"]
 
 FORMAT_VERSION = 2
 MANIFEST_ID = stable_id("manifest")
-LOCK_WAIT_S = 30.0
 _APPLICATION = "vdr-integrations late interaction"
 """Earlier releases wrote the same text, so that messages can call their indexes old."""
 
@@ -52,27 +51,33 @@ class OpenIndex:
         collection: The collection of the index.
         settings: Settings of the index.
         index_id: Random id of the index; data with another id does not belong to it.
-        wait_s: Seconds that a write waits for a write of another thread.
     """
 
-    def __init__(self, collection: Collection, settings: Settings, index_id: str) -> None:
+    def __init__(
+        self, collection: Collection, settings: Settings, index_id: str, *, wait_s: float
+    ) -> None:
         """Use :meth:`make` or :meth:`find`."""
         self.collection = collection
         self.settings = settings
         self.index_id = index_id
-        self.wait_s = LOCK_WAIT_S
+        self._wait_s = wait_s
         self._lock = PerProcess(threading.RLock)
 
     @classmethod
-    def make(cls, calls: ServerCalls, settings: Settings) -> OpenIndex:
+    def make(cls, calls: ServerCalls, settings: Settings, *, wait_s: float) -> OpenIndex:
         """Make a collection that holds an empty index.
+
+        Args:
+            calls: Calls for the collection.
+            settings: Settings of the index.
+            wait_s: Seconds that a write waits for a write of another thread.
 
         Raises:
             IndexStoreError: The collection exists already, or the server refuses.
         """
         collection = Collection(calls)
         collection.make(settings)
-        made = cls(collection, settings, secrets.token_hex(16))
+        made = cls(collection, settings, secrets.token_hex(16), wait_s=wait_s)
         try:
             collection.upsert([_manifest_point(settings, made.index_id)])
             found = _manifest(collection)
@@ -87,8 +92,12 @@ class OpenIndex:
         return made
 
     @classmethod
-    def find(cls, calls: ServerCalls) -> OpenIndex:
+    def find(cls, calls: ServerCalls, *, wait_s: float) -> OpenIndex:
         """Open the index of a collection.
+
+        Args:
+            calls: Calls for the collection.
+            wait_s: Seconds that a write waits for a write of another thread.
 
         Raises:
             IndexNotFoundError: There is no such collection.
@@ -101,7 +110,7 @@ class OpenIndex:
                 f"there is no collection {collection.location}; make it first."
             )
         index_id, settings = _manifest(collection)
-        return cls(collection, settings, index_id)
+        return cls(collection, settings, index_id, wait_s=wait_s)
 
     @property
     def location(self) -> str:
@@ -116,7 +125,7 @@ class OpenIndex:
             IndexLockedError: Another thread was still writing after ``wait_s``.
         """
         lock = self._lock.value
-        if not lock.acquire(timeout=self.wait_s):
+        if not lock.acquire(timeout=self._wait_s):
             raise IndexLockedError(
                 f"another thread is writing to index {self.location} with the same object; wait "
                 f"for it to end, then try again."

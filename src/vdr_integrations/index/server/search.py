@@ -43,7 +43,8 @@ _MOST_RESCORED = 2048
 _SHARE = 2
 """A folder usually stops before the maximum of candidates; a server is asked once, for half of
 it."""
-_UNLISTED_AT_LEAST = 256
+UNLISTED_AT_LEAST = 256
+"""Pages that no codebook lists, and that are compared at least."""
 _MOST_VERSIONS = 1000
 
 
@@ -121,7 +122,7 @@ class ServerSearch:
     ) -> _Ask:
         found = server_filter(PAGES & where)
         everything = self._exhaustive(query, where)
-        room = max(_UNLISTED_AT_LEAST, 2 * self._unlisted)
+        room = max(UNLISTED_AT_LEAST, 2 * self._unlisted)
 
         def ask(limit: int, widened: int) -> tuple[list[tuple[str, float]], bool]:
             nonlocal room

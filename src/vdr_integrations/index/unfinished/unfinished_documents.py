@@ -43,7 +43,7 @@ _FORMAT = 1
 _LOCK_NAME = "writer.lock"
 _NAME = re.compile(r"[0-9a-f]{32}-[0-9a-f]{16}\.pages", re.ASCII)
 _LONGEST_S = 30 * 86_400
-_DRAWN_BY = ("vdr-integrations", "pymupdf", "pillow")
+DRAWN_BY = ("vdr-integrations", "pymupdf", "pillow")
 """Packages that decide how pages are drawn. Another version may draw another image."""
 
 _logger = logging.getLogger(__name__)
@@ -251,7 +251,7 @@ class UnfinishedDocuments:
             "format": _FORMAT,
             "index": self._engine.index_id,
             "settings": self._engine.settings.to_json(),
-            "versions": [_version(package) for package in _DRAWN_BY],
+            "versions": [_version(package) for package in DRAWN_BY],
         }
         found = digest_of(facts)
         if self._depth:  # the lock is held, so the index stays the same
