@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+import signal
 import threading
 import weakref
 from typing import TYPE_CHECKING
@@ -163,6 +164,8 @@ def test_a_forked_child_opens_its_own_even_while_a_thread_of_its_parent_opens_it
     assert entered.wait(HANG_S)
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(HANG_S)
         try:
             other = SharedIndex(late_folder)
             own = other.get()

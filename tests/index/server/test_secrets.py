@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
+import signal
 import sys
 from typing import Any
 
 import httpx
 import pytest
+from tests.patience import HANG_S
 
 from vdr_integrations.errors import IndexStoreError, MissingExtraError, OptionError
 from vdr_integrations.index.server.calls import ServerCalls
@@ -140,6 +142,8 @@ def test_a_forked_child_connects_by_itself(connections: Connections) -> None:
     calls.call("collection_exists")
     child = os.fork()
     if child == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(HANG_S)
         try:
             calls.call("collection_exists")
             calls.close()

@@ -127,8 +127,8 @@ class OpenIndex:
         lock = self._lock.value
         if not lock.acquire(timeout=self._wait_s):
             raise IndexLockedError(
-                f"another thread is writing to index {self.location} with the same object; wait "
-                f"for it to end, then try again."
+                f"another thread has been writing to index {self.location} with the same object "
+                f"for longer than {self._wait_s:g} s; wait for it to end, then try again."
             )
         try:
             yield
