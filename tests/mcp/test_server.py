@@ -472,7 +472,7 @@ from vdr_integrations.mcp.server import MCP_LIMITS, serve_stdio
 class UnreadableModel(PageSearcher):
     @property
     def encoder(self):
-        raise OSError(5, "Input/output error", "a\\nb")
+        raise OSError("Input/output error\\nof a disk")
 
 def open_service():
     print("from python", flush=True)
