@@ -141,7 +141,7 @@ def full_size_backbone(
     ).sizes
     with (
         nullcontext() if is_elsewhere else FakeTensorMode(allow_non_fake_inputs=True),
-        mock.patch.object(decoder, "_is_anything", return_value=True),
+        mock.patch.object(decoder, "is_anything", return_value=True),
         # Not what this CPU would do instead: the work is that of a GPU.
         mock.patch.object(torch.cpu, "get_capabilities", dict, create=True),
     ):

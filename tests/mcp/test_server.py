@@ -506,10 +506,11 @@ def noisy() -> tuple[list[str], list[str]]:
         server.stdin.write(f"{json.dumps(greeting)}\n")
         server.stdin.flush()
         said, errors = [server.stdout.readline()], [server.stderr.readline()]
-        while "error: " not in errors[-1]:
+        while "error: " not in errors[-1].lower():
             errors.append(server.stderr.readline())
             assert errors[-1], "it never said that it could not read the model"
-        rest, more = server.communicate()
+        server.stdin.close()
+        rest, more = server.stdout.read(), server.stderr.read()
     assert server.returncode == 0
     return [*said, *rest.splitlines()], [*errors, *more.splitlines()]
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.forward.model_sizes import DecoderSizes
 
-__all__ = ["Decoder", "DecoderLayer", "Prefix"]
+__all__ = ["Decoder", "DecoderLayer", "Prefix", "is_anything"]
 
 
 _TOKENS_PER_MLP_PASS = 8192
@@ -146,8 +146,8 @@ class DecoderLayer:
         self._out = attention.o_proj
         self._head_dimension = sizes.head_dimension
         self._gate, self._up, self._down = mlp.gate_proj, mlp.up_proj, mlp.down_proj
-        self._attends = _is_anything(self._out.weight)
-        self._computes = _is_anything(self._down.weight)
+        self._attends = is_anything(self._out.weight)
+        self._computes = is_anything(self._down.weight)
 
     def __call__(
         self,
@@ -240,7 +240,8 @@ class DecoderLayer:
         return x.view(*x.shape[:2], -1, self._head_dimension)
 
 
-def _is_anything(weight: torch.Tensor) -> bool:
+def is_anything(weight: torch.Tensor) -> bool:
+    """Whether a weight is not all zeros; a layer whose last weights are zeros adds nothing."""
     return bool(weight[0].any()) or bool(weight.any())
 
 
