@@ -1,0 +1,1 @@
+"""Builds and checks what is published: see docs/releasing.md."""
