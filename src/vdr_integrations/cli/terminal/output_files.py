@@ -82,7 +82,7 @@ def _replace(place: Path, content: bytes, mode: int | None) -> None:
     try:
         with scratch.open("xb") as file:
             if mode is not None:
-                os.fchmod(file.fileno(), mode)
+                scratch.chmod(mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -238,11 +238,8 @@ def _copy_to(copy: Path, folder: Path) -> None:
     journal = folder / JOURNAL_NAME
     try:
         before = journal.read_bytes()
-        descriptor = _never_closed(folder / DATABASE_NAME)
         with copy.open("wb") as file:
-            place = 0
-            while data := os.pread(descriptor, _COPIED_AT_ONCE, place):
-                place += file.write(data)
+            file.writelines(_pieces(folder / DATABASE_NAME))
         if journal.read_bytes() != before:
             raise _UndoneMeanwhileError
         (copy.parent / JOURNAL_NAME).write_bytes(before)
@@ -250,6 +247,18 @@ def _copy_to(copy: Path, folder: Path) -> None:
         raise _UndoneMeanwhileError from error
     except OSError as error:
         raise os_trouble(error, folder) from error
+
+
+def _pieces(path: Path) -> Generator[bytes]:
+    if not hasattr(os, "pread"):  # Windows, where a file that is closed lets go of no locks
+        with path.open("rb") as file:
+            while data := file.read(_COPIED_AT_ONCE):
+                yield data
+        return
+    descriptor, place = _never_closed(path), 0
+    while data := os.pread(descriptor, _COPIED_AT_ONCE, place):
+        place += len(data)
+        yield data
 
 
 def _never_closed(path: Path) -> int:

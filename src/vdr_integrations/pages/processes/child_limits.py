@@ -61,6 +61,8 @@ def address_space_bytes() -> int:
 @cache
 def _statm() -> int | None:
     """A file that is asked for each page: it stays open."""
+    if not sys.platform.startswith("linux"):
+        return None
     try:
         return os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -31,7 +31,7 @@ MEMORY_CODE = 77
 """Exit code of a process that had no memory left even to say so."""
 
 _LONGEST_REQUEST_BYTES = 1024**2
-_Answer = tuple[Message, bytes | memoryview | None]
+_Answer = tuple[Message, bytes | None]
 
 
 def main(start: Message) -> None:
@@ -208,10 +208,10 @@ class _Opener:
             error=error,
         )
 
-    def _shared(self, samples: bytes | memoryview) -> bytes | memoryview | None:
-        """Put pixels into shared memory; return them if there is none."""
+    def _shared(self, samples: bytes | memoryview) -> bytes | None:
+        """Put pixels into shared memory; return a copy if there is none: their owner goes."""
         if self._pixels is None:
-            return samples
+            return bytes(samples)
         size = len(samples)
         with self._pixels.view(size) as view:
             view[:] = samples
