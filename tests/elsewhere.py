@@ -19,19 +19,19 @@ _MODULES = {"darwin": (), "win32": ("fcntl", "grp", "pty", "pwd", "resource", "t
 _LINUX = """
     O_PATH memfd_create pidfd_open posix_fadvise posix_fallocate sched_getaffinity
     sched_setaffinity splice
-""".split()
+"""
 _POSIX = """
     O_ACCMODE O_CLOEXEC O_DIRECTORY O_NOCTTY O_NOFOLLOW O_SYNC chown chroot fchdir fchmod
     fchown fork forkpty getegid geteuid getgid getgroups getloadavg getpgid getpriority getsid
     getuid killpg lchown mkfifo mknod nice openpty pathconf posix_spawn pread preadv pwrite
     register_at_fork setegid seteuid setgid setgroups setpgid setsid setuid statvfs sysconf uname
     wait3 wait4
-""".split()
-_MISSING = {"darwin": _LINUX, "win32": [*_LINUX, *_POSIX]}
+"""
+_MISSING = {"darwin": _LINUX, "win32": _LINUX + _POSIX}
 _SIGNALS = """
     ITIMER_PROF ITIMER_REAL SIGALRM SIGCHLD SIGCONT SIGHUP SIGPIPE SIGPROF SIGSTOP SIGUSR1 SIGUSR2
     SIGXCPU alarm pause pthread_kill pthread_sigmask setitimer
-""".split()
+"""
 
 
 def pretend(platform: Platform) -> None:
@@ -43,10 +43,10 @@ def pretend(platform: Platform) -> None:
     """
     for name in _MODULES[platform]:
         sys.modules[name] = None  # pyright: ignore[reportArgumentType]  # "it does not exist"
-    for name in _MISSING[platform]:
+    for name in _MISSING[platform].split():
         if hasattr(os, name):
             delattr(os, name)
     if platform == "win32":
-        for name in _SIGNALS:
+        for name in _SIGNALS.split():
             delattr(signal, name)
     sys.platform = platform

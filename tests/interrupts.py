@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -18,6 +21,8 @@ def interruptible() -> Generator[None]:
 
     A shell that runs the tests in the background ignores it for them and their children.
     """
+    if sys.platform == "win32":
+        pytest.skip("Windows sends no SIGINT to one process")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.prepared.python import PreparedPython
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 
 COMMANDS = {"index", "search", "show", "store", "heatmap", "info", "rm", "verify", "doctor"}
 CLI, AGENTS = transcripts.DOCUMENTS

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import os
-import pty
 import re
 import shutil
 import subprocess
@@ -161,6 +160,8 @@ def _typed(line: str, home: Path, bin_folder: Path) -> tuple[str, int]:
     }
     for name in ("XDG_CACHE_HOME", "HF_HOME", "FORCE_COLOR", "CI"):
         environment.pop(name, None)
+    import pty
+
     terminal, end = pty.openpty()
     with subprocess.Popen(
         ["bash", "--norc", "-c", line],

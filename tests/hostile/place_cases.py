@@ -53,7 +53,7 @@ _PLACES = (
     _place(
         "file that may not be read",
         places.unreadable_file,
-        INDEXED if os.geteuid() == 0 else FILE_REFUSED,
+        INDEXED if hasattr(os, "geteuid") and os.geteuid() == 0 else FILE_REFUSED,
     ),
 )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import select
 import time
 from contextlib import contextmanager
@@ -108,6 +107,8 @@ def few_addresses_left(count: int) -> Generator[None]:
 
     If the limits of the package do not work, this one saves the machine.
     """
+    import resource
+
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_status("VmSize") + count, before[1]))
     try:

@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(
 REPORT = ROOT / "demo" / "documents" / "library-report.en.pdf"
 FIRST = """
 import asyncio, multiprocessing, socket, ssl, tempfile
-import filelock, huggingface_hub.file_download, langchain_core.vectorstores, llama_index.core, numpy, PIL.Image
+import filelock, huggingface_hub.file_download, numpy, PIL.Image
+import langchain_core.vectorstores, llama_index.core
 import psutil, pymupdf, rich.console, safetensors, sqlite3, tokenizers, torch, typer.testing
 import llama_index.core.ingestion, llama_index.core.indices, torch.nn.functional, jinja2
 """

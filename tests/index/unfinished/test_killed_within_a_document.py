@@ -76,7 +76,7 @@ def contents(index: DenseIndex) -> list[object]:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("by", ["SIGKILL", "SIGINT"])
 @pytest.mark.parametrize(
     "kills", [2, pytest.param(12, marks=pytest.mark.slow)], ids=["twice", "often"]
 )
@@ -84,7 +84,7 @@ def test_a_process_that_ends_at_any_page_keeps_what_it_said_was_done(
     prepared_python: PreparedPython,
     tmp_path: Path,
     tiny_checkpoint: Path,
-    by: signal.Signals,
+    by: str,
     kills: int,
 ) -> None:
     pdf = write_pdf(tmp_path / "a.pdf", [f"page {n}" for n in range(PAGES)])
@@ -100,7 +100,7 @@ def test_a_process_that_ends_at_any_page_keeps_what_it_said_was_done(
     for number in range(1, kills + 1):
         page = chance.randrange(kept, max(kept + 1, PAGES * number // kills))
         arguments = (str(tiny_checkpoint), str(path), str(pdf))
-        said = ended_at(prepared_python, page, by, chance, *arguments)
+        said = ended_at(prepared_python, page, signal.Signals[by], chance, *arguments)
         with DenseIndex.open(path) as index:
             found = index.unfinished.kept(read_all=True)
             assert index.documents() == []

@@ -116,11 +116,13 @@ def end_of_script_that_draws(folder: Path, wanted: signal.Signals) -> str:
                 os.killpg(process.pid, signal.SIGKILL)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_an_interrupt_ends_processes_on_whose_pages_mupdf_hangs(tmp_path: Path) -> None:
     hang_on_page(write_pdf(tmp_path / "a.pdf", TEXTS[:3]), 2)
     assert "KeyboardInterrupt" in end_of_script_that_draws(tmp_path, signal.SIGINT)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_processes_end_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
     write_pdf(tmp_path / "a.pdf", TEXTS[:3])
     assert "Traceback" not in end_of_script_that_draws(tmp_path, signal.SIGKILL)
