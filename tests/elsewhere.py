@@ -24,7 +24,7 @@ _POSIX = """
     O_ACCMODE O_CLOEXEC O_DIRECTORY O_NOCTTY O_NOFOLLOW O_SYNC chown chroot fchdir fchmod
     fchown fork forkpty getegid geteuid getgid getgroups getloadavg getpgid getpriority getsid
     getuid killpg lchown mkfifo mknod nice openpty pathconf posix_spawn pread preadv pwrite
-    register_at_fork setegid seteuid setgid setgroups setpgid setsid setuid statvfs sysconf uname
+    register_at_fork setegid seteuid setgid setgroups setpgid setsid setuid sysconf uname
     wait3 wait4
 """
 _MISSING = {"darwin": _LINUX, "win32": _LINUX + _POSIX}

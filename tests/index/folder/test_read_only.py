@@ -213,6 +213,25 @@ def test_a_copy_of_a_folder_with_half_a_commit_is_right_too(path: Path, tmp_path
         assert answers(index) == right
 
 
+def test_half_a_commit_is_not_seen_where_python_has_no_pread(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has none."""
+    with open_index(path) as index:
+        right = answers(index)
+    leave_a_journal(path)
+    before = files(path)
+
+    def may_not_write(place: Path, mode: int) -> bool:
+        return False
+
+    monkeypatch.setattr(os, "access", may_not_write)
+    monkeypatch.delattr(os, "pread")
+    with open_index(path) as index:
+        assert answers(index) == right
+    assert files(path) == before
+
+
 def test_a_journal_that_is_gone_when_it_is_looked_for_is_no_trouble(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
