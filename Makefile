@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: setup demo test test-langchain test-llama-index test-fast coverage check stores docs \
-	bench notebooks transcripts clean
+	bench notebooks transcripts release-check clean
 
 setup: $(STAMP)
 
@@ -96,5 +96,17 @@ notebooks: $(STAMP)
 transcripts: $(STAMP)
 	$(BIN)/python -m tests.transcripts
 
+# What is published, built into dist, checked, installed in a bare environment, and used there.
+RELEASE := .venv-release
+
+release-check: $(RELEASE)/.installed
+	$(RELEASE)/bin/python -m release.check --torch "$(TORCH)"
+
+$(RELEASE)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(RELEASE)
+	$(RELEASE)/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(RELEASE)/bin/python -m pip install --quiet --group release
+	touch $(RELEASE)/.installed
+
 clean:
-	rm -rf $(VENV) $(STORES) $(DOCS) .demo dist build site
+	rm -rf $(VENV) $(STORES) $(DOCS) $(RELEASE) .demo dist build site
