@@ -39,7 +39,7 @@ RUN_ELSEWHERE = {
     "recipes.md": "tests/test_recipes.py",
     "stores.md": "tests/stores/test_stores_document.py",
 }
-READ_ONLY = {"", "json", "text"}
+READ_ONLY = {"", "json", "text", "yaml"}
 """Kinds of blocks that nobody can run."""
 
 NOT_VDR = re.compile(r"(pip install|docker run|hf download|make) ")
