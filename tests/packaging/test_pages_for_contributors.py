@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from release.distributions import MAIN, ROOT, THIN
-from tests.documents import anchors_of, blocks_of, links_of, place_of_link
+from tests.documents import anchors_of, blocks_of, links_of, place_of_link, prose_of
 
 import vdr_integrations.langchain
 
@@ -52,7 +52,9 @@ def test_files_modules_and_targets_that_are_named_exist(name: str) -> None:
     for module in re.findall(r"python -m ((?:benchmarks|release|tests|training)\.\w+)", text):
         assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"\bmake ([a-z][\w-]*)", "\n".join(re.findall(r"`[^`]+`", text))):
+    code = [block.text for block in blocks_of(PAGES[name])]
+    code.extend(re.findall(r"`[^`]+`", prose_of(PAGES[name])))
+    for target in re.findall(r"\bmake ([a-z][\w-]*)", "\n".join(code)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 

@@ -61,13 +61,14 @@ def test_every_file_group_and_module_exists() -> None:
 
 def test_the_commands_are_those_of_make_test() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    target = makefile.partition("\ntest:")[2].partition("\n\n")[0]
-    wanted = [
-        set(re.findall(r"--without \S+|tests/\S+|-m \S+ ?\w*", line))
-        for line in re.findall(r"\$\(PYTEST\)(.*)", target)
-    ]
-    assert wanted
+    wanted: list[set[str]] = []
+    for target in ("test", "test-langchain", "test-llama-index"):
+        commands = makefile.partition(f"\n{target}:")[2].partition("\n\n")[0]
+        for line in re.findall(r"\$\((?:PYTEST|PARALLEL)\)(.*)", commands):
+            wanted.append(set(re.findall(r"--\w+ \S+|-m \"[^\"]+\"| tests/\S+$", line)))
+    assert len(wanted) == 3
     ran = [command for command in COMMANDS if "pytest" in command]
+    assert len(ran) == len(wanted)
     for arguments in wanted:
         assert any(all(one in command for one in arguments) for command in ran), arguments
 
