@@ -64,8 +64,10 @@ def test_the_commands_are_those_of_make_test() -> None:
     wanted: list[set[str]] = []
     for target in ("test", "test-langchain", "test-llama-index"):
         commands = makefile.partition(f"\n{target}:")[2].partition("\n\n")[0]
-        for line in re.findall(r"\$\((?:PYTEST|PARALLEL)\)(.*)", commands):
-            wanted.append(set(re.findall(r"--\w+ \S+|-m \"[^\"]+\"| tests/\S+$", line)))
+        wanted.extend(
+            set(re.findall(r"--\w+ \S+|-m \"[^\"]+\"| tests/\S+$", line))
+            for line in re.findall(r"\$\((?:PYTEST|PARALLEL)\)(.*)", commands)
+        )
     assert len(wanted) == 3
     ran = [command for command in COMMANDS if "pytest" in command]
     assert len(ran) == len(wanted)
