@@ -12,12 +12,9 @@ from tests.isolation.test_each_framework_alone import ROOT, run_python
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [
-    pytest.mark.thorough,
-    pytest.mark.skipif(
-        not sys.platform.startswith("linux"), reason="this is such a platform, or has no #! lines"
-    ),
-]
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="this is such a platform, or has no #! lines"
+)
 
 REPORT = ROOT / "demo" / "documents" / "library-report.en.pdf"
 FIRST = """
