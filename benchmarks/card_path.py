@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image
 from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from benchmarks.image_processor import Qwen2VLImageProcessorPil
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pymupdf
 from PIL import Image
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from benchmarks.card_path import smart_resize
+from benchmarks.image_processor import Qwen2VLImageProcessorPil
 from benchmarks.sample_pages import DOCUMENTS
 from benchmarks.timing import compare, machine
 from vdr_integrations import load_encoder, open_pdf

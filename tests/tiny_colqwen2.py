@@ -150,7 +150,8 @@ def write_hf_port(folder: Path, *, base: Path, projection: Projection) -> None:
     """As vidore/colqwen2-v1.0-hf: transformers' own ColQwen2ForRetrieval."""
     vlm = Qwen2VLForConditionalGeneration.from_pretrained(base)
     model = ColQwen2ForRetrieval(ColQwen2Config(vlm_config=vlm.config, embedding_dim=DIMENSION))
-    model.vlm.load_state_dict(vlm.model.state_dict())
+    backbone = getattr(model.vlm, "model", model.vlm)  # 5.3's vlm has a language-model head
+    backbone.load_state_dict(vlm.model.state_dict())
     with torch.no_grad():
         model.embedding_proj_layer.weight.copy_(projection[0])
         model.embedding_proj_layer.bias.copy_(projection[1])

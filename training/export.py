@@ -123,10 +123,10 @@ def export(model: Nano, folder: Path) -> None:
 @torch.no_grad()
 def verify(model: Nano, folder: Path) -> float:
     """Least cosine between this model's vectors and stock transformers', both in float32."""
-    from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
-    from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import (
+    from benchmarks.image_processor import (
         Qwen2VLImageProcessorPil,
     )
+    from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
     model.load_state_dict({k: v.to(torch.bfloat16).float() for k, v in model.state_dict().items()})
     stock, info = Qwen2VLForConditionalGeneration.from_pretrained(

@@ -4,11 +4,11 @@ import math
 
 import pytest
 from benchmarks.card_path import smart_resize
-from hypothesis import assume, given
-from hypothesis import strategies as st
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import (
+from benchmarks.image_processor import (
     smart_resize as transformers_smart_resize,
 )
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from vdr_integrations.errors import OptionError, PageGeometryError
 from vdr_integrations.types import PixelBudget

@@ -138,14 +138,13 @@ def test_older_files_give_the_ids_of_tokenizer_json(tmp_path: Path, *, decoder: 
         assert older.encode(text).ids == whole.encode(text).ids
 
 
-def test_tokens_that_only_the_configuration_names_are_added(folder: Path) -> None:
-    change(
-        folder,
-        "tokenizer_config.json",
-        eos_token="<|new|>",
-        additional_special_tokens=[*SPECIAL_TOKENS[1:], "<|later|>"],
-        extra_special_tokens=None,
-    )
+@pytest.mark.parametrize("listed", ["extra_special_tokens", "additional_special_tokens"])
+def test_tokens_that_only_the_configuration_names_are_added(folder: Path, listed: str) -> None:
+    path = folder / "tokenizer_config.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts.pop("extra_special_tokens", None)
+    facts |= {"eos_token": "<|new|>", listed: [*SPECIAL_TOKENS[1:], "<|later|>"]}
+    path.write_text(json.dumps(facts), encoding="utf-8")
     ours, theirs = same_ids(folder)
     special = {one.content for one in ours.get_added_tokens_decoder().values() if one.special}
     for token in ("<|new|>", "<|later|>"):

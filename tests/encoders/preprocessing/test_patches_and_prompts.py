@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from benchmarks.image_processor import Qwen2VLImageProcessorPil
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
-from transformers.models.qwen2_vl.modeling_qwen2_vl import PatchEmbed
-from transformers.vision_utils import get_vision_position_ids
+from transformers import Qwen2VLConfig
+from transformers.models.qwen2_vl import modeling_qwen2_vl as stock
 
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.preprocessing.patches import (
@@ -58,7 +58,7 @@ def test_patches_are_those_of_transformers_image_processor(
 
 def test_the_byte_patch_embedding_is_the_convolution_over_normalised_pixels() -> None:
     torch.manual_seed(0)
-    convolution = PatchEmbed(14, 2, 3, 48)
+    convolution = stock.PatchEmbed(14, 2, 3, 48)
     processor = Qwen2VLImageProcessorPil(min_pixels=784, max_pixels=768 * 784)
     image = picture(560, 280)
     bytes_embedding = BytePatchEmbedding(
@@ -73,8 +73,18 @@ def test_the_byte_patch_embedding_is_the_convolution_over_normalised_pixels() ->
 @given(grid=grids)
 @settings(deadline=None)
 def test_patch_positions_are_those_of_transformers(grid: tuple[int, int]) -> None:
-    expected = get_vision_position_ids(torch.tensor([[1, *grid]]), 2)
+    expected = transformers_positions(torch.tensor([[1, *grid]]))
     assert np.array_equal(patch_positions(grid), expected.numpy())
+
+
+def transformers_positions(grids: torch.Tensor) -> torch.Tensor:
+    if hasattr(stock, "get_vision_position_ids"):
+        return stock.get_vision_position_ids(grids, 2)
+    # Up to 5.9 the tower makes angles at once. The first frequency of each half is 1.
+    config: Any = small_config()
+    tower: Any = stock.Qwen2VisionTransformerPretrainedModel(config.vision_config)
+    angles = tower.rot_pos_emb(grids)
+    return angles[:, [0, angles.shape[1] // 2]].long()
 
 
 @given(grid=grids, before=st.integers(1, 30), after=st.integers(1, 30))
@@ -82,14 +92,11 @@ def test_patch_positions_are_those_of_transformers(grid: tuple[int, int]) -> Non
 def test_rope_positions_are_those_of_transformers(
     grid: tuple[int, int], before: int, after: int
 ) -> None:
-    from transformers import Qwen2VLConfig
-    from transformers.models.qwen2_vl.modeling_qwen2_vl import Qwen2VLModel
-
     visual = grid[0] * grid[1] // 4
     ids = torch.ones((1, before + visual + after), dtype=torch.long)
     ids[0, before : before + visual] = 9
     with torch.device("meta"):
-        model: Any = Qwen2VLModel(_small_config(Qwen2VLConfig))
+        model: Any = stock.Qwen2VLModel(small_config())
     expected, _ = model.get_rope_index(
         ids, mm_token_type_ids=(ids == 9).int(), image_grid_thw=torch.tensor([[1, *grid]])
     )
@@ -97,8 +104,8 @@ def test_rope_positions_are_those_of_transformers(
     assert np.array_equal(found, expected[:, 0].numpy())
 
 
-def _small_config(kind: Any) -> Any:
-    return kind(
+def small_config() -> Qwen2VLConfig:
+    return Qwen2VLConfig(
         text_config={
             "vocab_size": 16,
             "hidden_size": 16,

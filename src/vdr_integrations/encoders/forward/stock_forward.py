@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.nn import functional
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,19 +26,10 @@ class StockVisionTower:
 
     def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
         """See ``VisionTower``."""
-        count = len(patches) // images
-        # They stay on the host, where attention reads them image by image. Only FlashAttention
-        # needs them on the device.
-        boundaries = torch.arange(0, len(patches) + 1, count, dtype=torch.int32)
-        if self.attention == "flash_attention_2":
-            boundaries = boundaries.to(patches.device)
-        visual = self._tower(
-            patches,
-            grid_thw=torch.tensor([[1, 1, count]] * images),
-            position_ids=positions,
-            cu_seqlens=boundaries,
-            max_seqlen=count,
-        )
+        # A version of transformers takes rows and columns, others also positions and boundaries,
+        # under names that differ: every version makes those from rows and columns by itself.
+        sides = positions.view(images, -1, 2).amax(dim=1) + 1
+        visual = self._tower(patches, grid_thw=functional.pad(sides.long(), (1, 0), value=1))
         return visual.pooler_output
 
 
