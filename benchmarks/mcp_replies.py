@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import json
 import random
 import tempfile
 import time
@@ -25,8 +26,7 @@ import pymupdf
 from PIL import Image
 
 if TYPE_CHECKING:
-    from mcp import ClientSession
-    from mcp.types import CallToolResult
+    from benchmarks.mcp_session import WireSession
 
 __all__ = ["MAX_CHARACTERS", "Checked", "check_replies", "write_varied_documents"]
 
@@ -96,7 +96,7 @@ def write_varied_documents(folder: Path, *, pages: int, photo_px: int = 3000) ->
     Image.new("RGB", (5, 5), "navy").save(folder / "tiny.png")
 
 
-async def check_replies(session: ClientSession, *, replies: int) -> Checked:
+async def check_replies(session: WireSession, *, replies: int) -> Checked:
     """Ask, and check each reply.
 
     Raises:
@@ -108,27 +108,26 @@ async def check_replies(session: ClientSession, *, replies: int) -> Checked:
     while checked.replies < replies:
         name, arguments = _random_call(chosen, documents)
         result = await session.call_tool(name, arguments)
-        _must(not result.isError, f"{name} {arguments}: {_texts(result)}")
+        _must(not result["isError"], f"{name} {arguments}: {_texts(result)}")
         checked.replies += 1
         await _check(session, result, checked)
     checked.seconds = time.perf_counter() - began
     return checked
 
 
-async def _check(session: ClientSession, result: CallToolResult, checked: Checked) -> None:
-    length = len(result.model_dump_json(by_alias=True, exclude_none=True))
+async def _check(session: WireSession, result: dict[str, Any], checked: Checked) -> None:
+    length = len(json.dumps(result, ensure_ascii=False, separators=(",", ":")))
     _must(length <= MAX_CHARACTERS, f"{length} characters")
     checked.most_characters = max(checked.most_characters, length)
-    links: list[Any] = []
-    for block in result.content:
-        if block.type == "image":
-            _decode(block.data, block.mimeType)
+    links: list[str] = []
+    for block in result["content"]:
+        if block["type"] == "image":
+            _decode(block["data"], block["mimeType"])
             checked.images += 1
-        elif block.type == "resource_link":
-            links.append(block.uri)
+        elif block["type"] == "resource_link":
+            links.append(block["uri"])
     for uri in links[:1]:  # one of each reply; all go the same way
-        (content,) = (await session.read_resource(uri)).contents
-        found = content.model_dump()
+        found = await session.read_resource(uri)
         _must(len(found["blob"]) <= MAX_CHARACTERS, f"a link of {len(found['blob'])} characters")
         _decode(found["blob"], found["mimeType"])
         checked.links += 1
@@ -164,8 +163,8 @@ def _must(is_so: bool, finding: str) -> None:  # noqa: FBT001  # of this module
         raise AssertionError(finding)
 
 
-def _texts(result: CallToolResult) -> list[str]:
-    return [block.text for block in result.content if block.type == "text"]
+def _texts(result: dict[str, Any]) -> list[str]:
+    return [block["text"] for block in result["content"] if block["type"] == "text"]
 
 
 def _noise(width: int, height: int, *, seed: int) -> Image.Image:
@@ -174,8 +173,7 @@ def _noise(width: int, height: int, *, seed: int) -> Image.Image:
 
 
 async def _run(folder: Path, *, replies: int, pages: int) -> Checked:
-    from mcp.shared.memory import create_connected_server_and_client_session
-
+    from benchmarks.mcp_session import connected
     from vdr_integrations import PageSearcher, load_encoder
     from vdr_integrations.agents.page_service import PageService
     from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
@@ -188,7 +186,7 @@ async def _run(folder: Path, *, replies: int, pages: int) -> Checked:
         report = sync_index(index, encoder, [folder / "docs"])
         _must(not report.failed, str(report.failed))
         service = PageService(PageSearcher(index), limits=MCP_LIMITS)
-        async with create_connected_server_and_client_session(build_server(service)) as session:
+        async with connected(build_server(service)) as session:
             return await check_replies(session, replies=replies)
 
 

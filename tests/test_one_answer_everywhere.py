@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pymupdf
 import pytest
+from benchmarks.mcp_session import connected
 from llama_index.core.base.llms.types import ImageBlock, TextBlock
-from mcp.shared.memory import create_connected_server_and_client_session
-from mcp.types import ImageContent, TextContent
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -125,15 +124,15 @@ async def by_langchain(folder: Path, encoder: MultiVectorEncoder) -> Answer:
 
 async def by_mcp(folder: Path, encoder: MultiVectorEncoder) -> Answer:
     service = PageService(PageSearcher(folder, encoder=encoder), limits=LIMITS)
-    async with create_connected_server_and_client_session(build_server(service)) as session:
+    async with connected(build_server(service)) as session:
         call = {"question": QUESTION, "k": 1, "include_region": True}
         found = await session.call_tool("search_pages", call)
     blocks: list[str | bytes] = []
-    for block in found.content:
-        if isinstance(block, TextContent):
-            blocks.append(block.text)
-        elif isinstance(block, ImageContent):
-            blocks.append(base64.b64decode(block.data))
+    for block in found["content"]:
+        if block["type"] == "text":
+            blocks.append(block["text"])
+        elif block["type"] == "image":
+            blocks.append(base64.b64decode(block["data"]))
     return of_blocks(blocks)
 
 

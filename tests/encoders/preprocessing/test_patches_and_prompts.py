@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -78,9 +79,11 @@ def test_patch_positions_are_those_of_transformers(grid: tuple[int, int]) -> Non
 
 
 def transformers_positions(grids: torch.Tensor) -> torch.Tensor:
-    if hasattr(stock, "get_vision_position_ids"):
-        return stock.get_vision_position_ids(grids, 2)
-    # Up to 5.9 the tower makes angles at once. The first frequency of each half is 1.
+    if find_spec("transformers.vision_utils"):
+        from transformers.vision_utils import get_vision_position_ids
+
+        return get_vision_position_ids(grids, 2)
+    # 5.3's tower makes angles at once. The first frequency of each half is 1.
     config: Any = small_config()
     tower: Any = stock.Qwen2VisionTransformerPretrainedModel(config.vision_config)
     angles = tower.rot_pos_emb(grids)
