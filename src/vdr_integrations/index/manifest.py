@@ -82,6 +82,25 @@ class Manifest:
         most = self.max_visual_tokens
         return PixelBudget(max_visual_tokens=most, min_visual_tokens=min(least, most))
 
+    def check_name(self, model: str, *, index_path: Path | str) -> None:
+        """Refuse a model that is known to be another one, before it is downloaded.
+
+        Names that are not known may stand for the same model, and models of the other kind have a
+        message of their own: they are let pass here.
+
+        Raises:
+            IndexMismatchError: Both are known checkpoints of this kind, and not the same one.
+        """
+        made_by, asked = (KNOWN_CHECKPOINTS.get(name) for name in (self.model, model))
+        if made_by is None or asked is None or made_by is asked:
+            return
+        if made_by.pooling == asked.pooling:
+            raise IndexMismatchError(
+                f"index {index_path} was made by {self.model} and cannot be used with {model}: "
+                f"their vectors cannot be compared. Use the model of the index, or index into "
+                f"another folder."
+            )
+
     def check(self, encoder: PageEncoder, *, index_path: Path | str) -> None:
         """Refuse an encoder whose vectors cannot be compared with those of the index.
 

@@ -110,6 +110,8 @@ class _Choice(ABC, Generic[_Encoder]):
         encoder = self._encoder
         if encoder is None:
             options = options_over(self._options, manifest, default_model=self._default_model)
+            if manifest is not None and options.model is not None:
+                manifest.check_name(options.model, index_path=index_path)
             encoder = self.loaded = self._loaded(options)
         if manifest is not None:
             manifest.check(encoder, index_path=index_path)

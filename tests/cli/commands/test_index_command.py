@@ -64,6 +64,24 @@ def test_what_can_be_known_without_a_model_is_said_first(  # noqa: PLR0917
     assert not (tmp_path / "ix").exists()
 
 
+@pytest.mark.parametrize(
+    "command", [("index", "docs"), ("search", "apples")], ids=["index", "search"]
+)
+def test_another_model_is_refused_before_it_is_downloaded(
+    vdr: Callable[..., Result],
+    document: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, str],
+) -> None:
+    """No hub can be asked here: an error about it would come first."""
+    monkeypatch.chdir(tmp_path)
+    assert vdr("index", "docs", "--index", "ix", *SMALL).exit_code == 0
+    done = vdr(*command, "--index", "ix", "--model", "llamaindex/vdr-2b-multi-v1")
+    assert done.exit_code == 1
+    assert "was made by nano and cannot be used with llamaindex/vdr-2b-multi-v1" in done.stderr
+
+
 def test_a_path_that_names_nothing_is_said_first_of_an_existing_index(
     vdr: Callable[..., Result], document: Path, tmp_path: Path
 ) -> None:
