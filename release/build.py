@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ReleaseError", "build_all", "check_files", "relative_links"]
 
-_LINK = re.compile(r"\]\(\s*<?([^)\s>]+)")
+_LINK = re.compile(
+    r"\]\(\s*<?([^)\s>]+)|^\[[^\]]+\]:\s*<?([^\s>]+)|(?:src|href)=[\"']([^\"']+)", re.MULTILINE
+)
 _ELSEWHERE = re.compile(r"https?://|#|mailto:")
 _NANO = "vdr_integrations/encoders/checkpoints/bundled/nano"
 _IN_MAIN_WHEEL = (
@@ -65,7 +67,8 @@ def check_files(dist: Path) -> None:
 
 def relative_links(description: str) -> list[str]:
     """Links of a README that lead nowhere on the page of a package index."""
-    return [link for link in _LINK.findall(description) if not _ELSEWHERE.match(link)]
+    links = ["".join(found) for found in _LINK.findall(description)]
+    return [link for link in links if not _ELSEWHERE.match(link)]
 
 
 def _check_wheel(distribution: Distribution, dist: Path) -> None:

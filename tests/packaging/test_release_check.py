@@ -10,6 +10,8 @@ from release.distributions import DISTRIBUTIONS, Distribution
 @pytest.mark.parametrize(
     ("text", "links"),
     [
+        ('<img src="docs/a.png"> <a href="https://b">', ["docs/a.png"]),
+        ("see [a]\n\n[a]: docs/a.md", ["docs/a.md"]),
         ("[a](docs/a.md) and ![b](b.png)", ["docs/a.md", "b.png"]),
         ("[![badge](https://x.example/b.svg)](LICENSE)", ["LICENSE"]),
         ("[here](<docs/a b.md>)", ["docs/a"]),

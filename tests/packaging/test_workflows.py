@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from release.distributions import MAIN, ROOT
+from release.distributions import DISTRIBUTIONS, MAIN, ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
 WORKFLOWS = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in FOLDER.glob("*.yml")}
@@ -34,8 +34,15 @@ def classified(kind: str) -> set[str]:
     return {one.removeprefix(kind) for one in classifiers if one.startswith(kind)}
 
 
-def test_there_are_tests_and_a_release() -> None:
-    assert WORKFLOWS.keys() == {"tests", "release"}
+def test_there_are_tests_a_release_and_the_documentation() -> None:
+    assert WORKFLOWS.keys() == {"tests", "release", "docs"}
+
+
+def test_each_distribution_is_published_from_an_environment_of_its_own() -> None:
+    job = JOBS["release/publish"]
+    files = {one.file_name.rpartition("-")[0] for one in DISTRIBUTIONS}
+    assert set(job["strategy"]["matrix"]["name"]) == files
+    assert job["environment"] == "pypi-${{ matrix.name }}"
 
 
 def test_every_target_of_make_exists() -> None:
@@ -110,7 +117,10 @@ def test_a_job_ends_and_uses_only_pinned_actions(name: str) -> None:
 
 
 def test_only_what_was_tested_is_published_and_no_token_is_stored() -> None:
-    assert [name for name, job in JOBS.items() if "permissions" in job] == ["release/publish"]
+    assert [name for name, job in JOBS.items() if "permissions" in job] == [
+        "docs/deploy",
+        "release/publish",
+    ]
     publish = JOBS["release/publish"]
     assert publish["permissions"] == {"id-token": "write"}
     assert set(publish["needs"]) == {"tests", "version"}

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -82,27 +83,38 @@ class PreparedProcess:
         return self.returncode
 
     def communicate(self, text: Any = None, timeout: float | None = None) -> tuple[Any, Any]:
-        """Give it all input, and wait for its end; returns what it wrote, as its pipes are."""
+        """Give it all input, and wait for its end; returns what it wrote, as its pipes are.
+
+        Raises:
+            subprocess.TimeoutExpired: It, or a process that it left, still writes after so many
+                seconds.
+        """
         said: dict[str, Any] = {"stdout": None, "stderr": None}
 
         def read(name: str, stream: IO[Any]) -> None:
             said[name] = stream.read()
 
-        readers = [
+        def write(stream: IO[Any]) -> None:
+            with suppress(BrokenPipeError):  # it has ended, or reads no more
+                if text:
+                    stream.write(text)
+                stream.close()
+
+        until = None if timeout is None else time.monotonic() + timeout
+        helpers = [
             threading.Thread(target=read, args=(name, stream), daemon=True)
             for name in said
             if (stream := getattr(self, name)) is not None
         ]
-        for reader in readers:
-            reader.start()
         if self.stdin is not None:
-            with suppress(BrokenPipeError):  # it has ended, or reads no more
-                if text:
-                    self.stdin.write(text)
-                self.stdin.close()
+            helpers.append(threading.Thread(target=write, args=(self.stdin,), daemon=True))
+        for helper in helpers:
+            helper.start()
         self.wait(timeout)
-        for reader in readers:
-            reader.join(timeout)
+        for helper in helpers:
+            helper.join(None if until is None else max(0.0, until - time.monotonic()))
+            if helper.is_alive():
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
         return said["stdout"], said["stderr"]
 
     def send_signal(self, number: int) -> None:
@@ -141,12 +153,17 @@ class PreparedPython:
         self._modules = modules
         self._folder = tempfile.TemporaryDirectory(prefix="vdr-prepared-")
         self._server: subprocess.Popen[bytes] | None = None
+        self._started = 0
 
     @property
     def address(self) -> str:
-        """The socket of the server; starts it."""
-        path = str(Path(self._folder.name) / "socket")
+        """The socket of the server, which is started if none runs."""
+        if self._server is not None and self._server.poll() is not None:
+            self._server.communicate()
+            self._server = None
         if self._server is None:
+            self._started += 1
+            path = self._socket
             self._server = subprocess.Popen(
                 [sys.executable, "-m", "tests.prepared.server", path, *self._modules],
                 cwd=ROOT,
@@ -157,7 +174,11 @@ class PreparedPython:
             )
             assert self._server.stdout is not None
             assert self._server.stdout.readline() == b"ready\n"
-        return path
+        return self._socket
+
+    @property
+    def _socket(self) -> str:
+        return str(Path(self._folder.name) / f"socket-{self._started}")
 
     def close(self) -> None:
         """End the server, and with it the programs that still run."""
@@ -222,7 +243,8 @@ class PreparedPython:
             try:
                 out, errors = process.communicate(asked, timeout)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # those that it left too
                 raise
         assert process.returncode is not None
         return subprocess.CompletedProcess(process.args, process.returncode, out, errors)

@@ -113,7 +113,10 @@ def receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """A request, which is one line, and its descriptors."""
     text, descriptors, _, _ = socket.recv_fds(connection, LONGEST, STANDARD)
     while not text.endswith(b"\n"):
-        text += connection.recv(LONGEST)
+        more = connection.recv(LONGEST)
+        if not more:
+            raise EOFError("a request ended before its line did")
+        text += more
     return json.loads(text), descriptors
 
 

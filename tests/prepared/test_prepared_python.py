@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.patience import HANG_S
+from tests.prepared.python import PreparedPython
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.prepared.python import PreparedPython
 
 SHOWS = """
 import os, signal, sys
@@ -102,3 +101,27 @@ def test_two_run_at_a_time_and_each_hears_its_own(prepared_python: PreparedPytho
         assert second.communicate("second", HANG_S)[0] == "second\n"
         assert first.poll() is None
         assert first.communicate("first", HANG_S)[0] == "first\n"
+
+
+def test_a_process_that_it_leaves_on_its_pipe_is_not_overlooked(
+    prepared_python: PreparedPython,
+) -> None:
+    leaves = "import subprocess, sys\nsubprocess.Popen(['sleep', '1000'])\nprint('out')"
+    with pytest.raises(subprocess.TimeoutExpired):
+        prepared_python.run("-c", leaves, timeout=3)
+
+
+def test_more_than_a_pipe_holds_reaches_it(prepared_python: PreparedPython) -> None:
+    done = prepared_python.run(
+        "-c", "import sys\nprint(len(sys.stdin.read()))", asked="x" * 300_000
+    )
+    assert done.stdout == "300000\n"
+
+
+def test_a_server_that_was_killed_is_started_again() -> None:
+    python = PreparedPython([])
+    pid = python.run("-c", "import os\nprint(os.getppid())").stdout
+    os.kill(int(pid), signal.SIGKILL)
+    os.waitid(os.P_PID, int(pid), os.WEXITED | os.WNOWAIT)
+    assert python.run("-c", "print('again')").stdout == "again\n"
+    python.close()

@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import textwrap
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.patience import HANG_S
@@ -60,17 +61,27 @@ def serve():
 """
 
 
+STREAMS: dict[str, Any] = {
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.STDOUT,
+    "text": True,
+    "start_new_session": True,
+}
+
+
 @pytest.fixture
 def run(prepared_python: PreparedPython, tiny_checkpoint: Path) -> Callable[..., None]:
-    """Runs a script in a process of its own."""
+    """Runs a script in a process of its own; ``first`` is what a process begins with that is not
+    prepared.
+    """
 
-    def begin(script: str, late: Path | str = "") -> None:
-        with prepared_python.start(
-            *("-c", BEGINNING + textwrap.dedent(script), str(tiny_checkpoint), str(late)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
+    def begin(script: str, late: Path | str = "", first: str | None = None) -> None:
+        program = f"{first or ''}\n{BEGINNING}{textwrap.dedent(script)}"
+        arguments = ["-c", program, str(tiny_checkpoint), str(late)]
+        with (
+            prepared_python.start(*arguments, **STREAMS)
+            if first is None
+            else subprocess.Popen([sys.executable, *arguments], **STREAMS)
         ) as process:
             try:
                 said, _ = process.communicate(timeout=2 * HANG_S)
@@ -333,6 +344,7 @@ def test_a_fork_in_the_middle_of_a_load_waits_for_its_end(run: Callable[..., Non
         in_child(serve)
         thread.join()
         """,
+        first="import vdr_integrations.encoders.runtime.forks",
     )
 
 

@@ -167,6 +167,21 @@ sys.exit(2)
 }
 
 
+def test_a_process_that_no_other_prepared_ends_in_the_same_way() -> None:
+    """In it, what torch does at the end is registered by the script's own imports."""
+    script, code = ENDS["sys.exit beside a daemon thread"]
+    ended = subprocess.run(
+        [sys.executable, "-c", AT_THE_END + BUSY + script],
+        capture_output=True,
+        text=True,
+        timeout=HANG_S,
+        check=False,
+    )
+    assert ended.returncode == code, ended.stderr
+    assert "terminate" not in ended.stderr
+    assert ended.stdout.splitlines()[-1].startswith("EncodingError: the Python process is ending")
+
+
 @pytest.mark.parametrize(
     "name", [name for name in ENDS if name != "a forked child" or hasattr(os, "fork")]
 )

@@ -82,7 +82,7 @@ def _replace(place: Path, content: bytes, mode: int | None) -> None:
     try:
         with scratch.open("xb") as file:
             if mode is not None:
-                scratch.chmod(mode)
+                _set_mode(file.fileno(), scratch, mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -91,3 +91,11 @@ def _replace(place: Path, content: bytes, mode: int | None) -> None:
         with suppress(OSError):
             scratch.unlink()
         raise
+
+
+def _set_mode(descriptor: int, path: Path, mode: int) -> None:
+    """Of the open file, where the system can: its name may have been given to another file."""
+    if hasattr(os, "fchmod"):  # not on Windows before Python 3.13
+        os.fchmod(descriptor, mode)
+    else:
+        path.chmod(mode)

@@ -32,7 +32,6 @@ __all__ = [
     "is_forking",
     "renew_after_fork",
     "uninterrupted",
-    "was_forked",
 ]
 
 T = TypeVar("T")
@@ -108,14 +107,12 @@ class _State:
 
     Attributes:
         work: Counts running computations.
-        was_forked: Whether the parent had imported this module before the fork.
         was_cut_off: Whether the fork came in the middle of a computation.
         gpu_was_in_use: Whether torch had a context on a GPU.
     """
 
     def __init__(self) -> None:
         self.work = _Work()
-        self.was_forked = False
         self.was_cut_off = False
         self.gpu_was_in_use = False
         self._is_quiet = True
@@ -129,7 +126,6 @@ class _State:
 
     def in_child(self) -> None:
         self.work.renew()
-        self.was_forked = True
         self.was_cut_off = self.was_cut_off or not self._is_quiet
         torch = sys.modules.get("torch")
         self.gpu_was_in_use = self.gpu_was_in_use or (
@@ -190,11 +186,6 @@ def uninterrupted() -> Generator[None]:
 def is_forking() -> bool:
     """Whether a thread of this process forks, or waits until the computations of others end."""
     return _state.work.is_forking
-
-
-def was_forked() -> bool:
-    """Whether this process was forked from one that had imported this module."""
-    return _state.was_forked
 
 
 def gpu_was_in_use() -> bool:
