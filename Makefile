@@ -16,8 +16,8 @@ PARALLEL := $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test test-langchain test-llama-index test-fast coverage check stores docs \
-	bench notebooks transcripts release-check clean
+.PHONY: setup demo test test-langchain test-llama-index test-fast test-lowest test-light coverage \
+	check stores docs bench notebooks transcripts release-check clean
 
 setup: $(STAMP)
 
@@ -50,6 +50,27 @@ test-fast: $(STAMP)
 # Of this process's branches; the floor is in pyproject.toml.
 coverage: $(STAMP)
 	$(PARALLEL) -m "not slow" --cov
+
+# The lowest versions that pyproject.toml allows, in an environment of their own. Only torch is the
+# one above, because the lowest on PyPI is gigabytes of CUDA. To test its lowest too:
+# TORCH="torch==2.6.0 --index-url https://download.pytorch.org/whl/cpu" make test-lowest
+LOWEST := .venv-lowest
+LOWEST_BIN := $(LOWEST)/bin
+
+test-lowest: $(LOWEST)/.installed
+	$(LOWEST_BIN)/python -m tests.version_bounds
+	OMP_NUM_THREADS=1 $(LOWEST_BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder -m "not slow"
+
+# torch comes first and without what it needs, so that uv chooses the versions of that.
+$(LOWEST)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST_BIN)/python -m pip install --quiet --upgrade "pip>=25.1" "uv>=0.9"
+	$(LOWEST_BIN)/python -m pip install --quiet --no-deps $(TORCH)
+	$(LOWEST_BIN)/python -m pip freeze | grep "^torch==" > $(LOWEST)/torch.txt
+	$(LOWEST_BIN)/uv pip install --quiet --python $(LOWEST_BIN)/python \
+		--resolution lowest-direct --override $(LOWEST)/torch.txt --editable ".[all]" --group test
+	touch $(LOWEST)/.installed
 
 check: $(STAMP)
 	$(BIN)/ruff check .
@@ -110,4 +131,4 @@ $(RELEASE)/.installed: pyproject.toml
 	touch $(RELEASE)/.installed
 
 clean:
-	rm -rf $(VENV) $(STORES) $(DOCS) $(RELEASE) .demo dist build site
+	rm -rf $(VENV) $(STORES) $(DOCS) $(RELEASE) $(LOWEST) $(LIGHT) .demo dist build site
