@@ -72,6 +72,20 @@ $(LOWEST)/.installed: pyproject.toml
 		--resolution lowest-direct --override $(LOWEST)/torch.txt --editable ".[all]" --group test
 	touch $(LOWEST)/.installed
 
+# Another Python, in minutes: everything but torch, and the tests that need none.
+# make test-light PYTHON=python3.13
+LIGHT := .venv-light
+LIGHT_BIN := $(LIGHT)/bin
+
+test-light:
+	$(PYTHON) -m venv --clear $(LIGHT)
+	$(LIGHT_BIN)/python -m pip install --quiet --upgrade "pip>=25.1" "uv>=0.9"
+	echo "torch; sys_platform == 'none'" > $(LIGHT)/no-torch.txt
+	$(LIGHT_BIN)/uv pip install --quiet --python $(LIGHT_BIN)/python \
+		--override $(LIGHT)/no-torch.txt --editable ".[all]" --group test
+	$(LIGHT_BIN)/python -m pytest -q -p tests.without_torch --least 400 -m "not slow" \
+		tests/agents tests/pages tests/types
+
 check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

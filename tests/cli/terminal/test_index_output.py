@@ -7,9 +7,11 @@ import os
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 from tests.cli.pseudo_terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.page_warnings import WARNING, spoil_a_picture
@@ -34,7 +36,7 @@ HEAVY = (
     "pymupdf",
     "rich",
     "jinja2",
-    "sqlite3",
+    *(["sqlite3"] if Version(version("filelock")) >= Version("4.2") else []),  # older: always
     "huggingface_hub",
     "qdrant_client",
     "llama_index",
