@@ -64,7 +64,7 @@ test-lowest: $(LOWEST)/.installed
 
 # torch comes first and without what it needs, so that uv chooses the versions of that.
 $(LOWEST)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) -m venv --clear $(LOWEST)
 	$(LOWEST_BIN)/python -m pip install --quiet --upgrade "pip>=25.1" "uv>=0.9"
 	$(LOWEST_BIN)/python -m pip install --quiet --no-deps $(TORCH)
 	$(LOWEST_BIN)/python -m pip freeze | grep "^torch==" > $(LOWEST)/torch.txt

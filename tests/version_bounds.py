@@ -44,7 +44,7 @@ def _main() -> None:
         and (needed.marker is None or needed.marker.evaluate())
         and (found := Version(version(name))) != lowest
     ]
-    sys.exit("\n".join(wrong))
+    sys.exit("\n".join(wrong) or 0)
 
 
 if __name__ == "__main__":
