@@ -97,7 +97,7 @@ STORES := .venv-stores
 STORES_BIN := $(STORES)/bin
 
 stores: $(STORES)/.installed
-	$(STORES_BIN)/pyright -p tests/stores --pythonpath $(STORES_BIN)/python
+	$(STORES_BIN)/pyright -p tests/stores
 	$(STORES_BIN)/python -m pytest -q tests/stores
 
 $(STORES)/.installed: pyproject.toml
