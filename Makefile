@@ -43,7 +43,7 @@ test-langchain: $(STAMP)
 test-llama-index: $(STAMP)
 	$(PYTEST) -p tests.blocking --without langchain_core tests/llama_index
 
-# For the hour's work: less than a minute. What it leaves out takes seconds a test.
+# For the hour's work: half of the tests, in a minute and a half. The others take seconds each.
 test-fast: $(STAMP)
 	$(PARALLEL) -m "not slow and not thorough"
 
