@@ -26,21 +26,26 @@ if TYPE_CHECKING:
     from typer.testing import Result
 
 ROOT = Path(__file__).resolve().parents[2]
+RUN = [sys.executable, "-m", "vdr_integrations"]
+
+
+def with_sources(**variables: str) -> dict[str, str]:
+    """The environment of a server that runs from the sources."""
+    path = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
+    return {**os.environ, "PYTHONPATH": path, **variables}
 
 
 def test_over_stdio_a_child_process_answers_and_says_nothing_else(
     vdr: Callable[..., Result], docs: Path, tmp_path: Path, page_store: object
 ) -> None:
-    run = [sys.executable, "-m", "vdr_integrations"]
-    path = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
-    environment = {**os.environ, "PYTHONPATH": path, "VDR_INDEX": str(tmp_path / "ix")}
+    environment = with_sources(VDR_INDEX=str(tmp_path / "ix"))
     options = ["--late-interaction", "--model", "nano-colqwen2", "--max-visual-tokens", "300"]
     done = vdr("index", docs / "report.pdf", *options, VDR_INDEX=environment["VDR_INDEX"])
     assert done.exit_code == 0, done.stderr
 
     async def talk() -> tuple[list[str], str]:
         server = StdioServerParameters(
-            command=run[0], args=[*run[1:], "mcp", "--device", "cpu"], env=environment
+            command=RUN[0], args=[*RUN[1:], "mcp", "--device", "cpu"], env=environment
         )
         async with stdio_client(server) as streams, ClientSession(*streams) as client_session:
             session = WireSession(client_session)
@@ -63,9 +68,7 @@ def test_over_stdio_a_child_process_answers_and_says_nothing_else(
 def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
     vdr: Callable[..., Result], docs: Path, tmp_path: Path, page_store: object
 ) -> None:
-    run = [sys.executable, "-m", "vdr_integrations"]
-    path = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
-    environment = {**os.environ, "PYTHONPATH": path, "VDR_INDEX": str(tmp_path / "ix")}
+    environment = with_sources(VDR_INDEX=str(tmp_path / "ix"))
     options = ["--model", "nano", "--max-visual-tokens", "300"]
     done = vdr("index", docs / "report.pdf", *options, VDR_INDEX=environment["VDR_INDEX"])
     assert done.exit_code == 0, done.stderr
@@ -91,7 +94,7 @@ def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
     lines = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
     assert "\\ud83d" in lines[2]  # an escape, as JSON allows
     with subprocess.Popen(
-        [*run, "mcp", "--device", "cpu"],
+        [*RUN, "mcp", "--device", "cpu"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
@@ -146,14 +149,13 @@ def noisy() -> tuple[list[str], list[str]]:
     client = {"name": "test", "version": "1"}
     params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
     greeting = {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
-    path = os.pathsep.join([str(ROOT / "src"), *filter(None, sys.path)])
     with subprocess.Popen(
         [sys.executable, "-c", NOISY],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path},
+        env=with_sources(),
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
@@ -203,12 +205,12 @@ def test_without_an_index_each_call_says_so_and_an_interrupt_ends_the_server(
     with (
         interruptible(),
         subprocess.Popen(
-            [sys.executable, "-m", "vdr_integrations", "mcp", "--index", str(tmp_path / "none")],
+            [*RUN, "mcp", "--index", str(tmp_path / "none")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), *sys.path])},
+            env=with_sources(),
         ) as server,
     ):
         assert server.stdin is not None

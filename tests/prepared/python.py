@@ -25,7 +25,6 @@ from tests.prepared.request import ask, line_of
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
 __all__ = ["PreparedProcess", "PreparedPython"]
 
@@ -133,12 +132,7 @@ class PreparedProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
                 stream.close()
