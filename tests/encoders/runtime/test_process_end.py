@@ -167,6 +167,14 @@ sys.exit(2)
 }
 
 
+def ends_by_itself(ended: subprocess.CompletedProcess[str], code: int) -> None:
+    """It has this exit code, and refused what was to be computed at the end."""
+    assert ended.returncode == code, ended.stderr
+    assert "terminate" not in ended.stderr
+    assert ended.stdout.splitlines()[-1].startswith("EncodingError: the Python process is ending")
+    assert ("Traceback" in ended.stderr) == (code == 1), ended.stderr
+
+
 def test_a_process_that_no_other_prepared_ends_in_the_same_way() -> None:
     """In it, what torch does at the end is registered by the script's own imports."""
     script, code = ENDS["sys.exit beside a daemon thread"]
@@ -177,9 +185,7 @@ def test_a_process_that_no_other_prepared_ends_in_the_same_way() -> None:
         timeout=HANG_S,
         check=False,
     )
-    assert ended.returncode == code, ended.stderr
-    assert "terminate" not in ended.stderr
-    assert ended.stdout.splitlines()[-1].startswith("EncodingError: the Python process is ending")
+    ends_by_itself(ended, code)
 
 
 @pytest.mark.parametrize(
@@ -188,10 +194,7 @@ def test_a_process_that_no_other_prepared_ends_in_the_same_way() -> None:
 def test_the_exit_code_is_that_of_the_script(prepared_python: PreparedPython, name: str) -> None:
     script, code = ENDS[name]
     ended = prepared_python.run("-c", AT_THE_END + BUSY + script)
-    assert ended.returncode == code, ended.stderr
-    assert "terminate" not in ended.stderr
-    assert ended.stdout.splitlines()[-1].startswith("EncodingError: the Python process is ending")
-    assert ("Traceback" in ended.stderr) == (code == 1), ended.stderr
+    ends_by_itself(ended, code)
 
 
 def test_an_interrupted_end_is_an_end() -> None:
