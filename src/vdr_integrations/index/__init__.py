@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.opening import open_index
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import (
         DocumentRecord,
         FileState,
@@ -40,6 +41,7 @@ __all__ = [
     "PageRecord",
     "PageWarning",
     "QdrantServer",
+    "QuestionBank",
     "SkippedPage",
     "StoredPage",
     "SyncFailure",
@@ -64,6 +66,7 @@ _HOMES = {
     "PageRecord": "records",
     "PageWarning": "records",
     "QdrantServer": "server.qdrant_server",
+    "QuestionBank": "question_bank",
     "SkippedPage": "records",
     "StoredPage": "stored_page",
     "SyncFailure": "sync.sync_report",

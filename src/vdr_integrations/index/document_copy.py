@@ -57,7 +57,6 @@ def prepared_page(page: StoredPage) -> PreparedPage:
         page_ref=page.page_ref,
         text=page.text,
         grid=page.grid,
-        bias=page.bias,
         warnings=page.warnings,
     )
-    return PreparedPage(record, page.metadata, page.vectors, page.dense)
+    return PreparedPage(record, page.metadata, page.vectors, page.dense, page.bias)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.page_filter import Where
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.staged_document import DocumentSink
     from vdr_integrations.index.stored_page import StoredPage
@@ -39,6 +40,7 @@ class MaxSimSearch:
         candidates: Number of pages that the first stage selects; None lets the search decide.
         exhaustive: Compare all pages one by one.
         dense_query: float32 (dense dimension,) of length 1; selects the candidates.
+        bias_weight: How many times the bias of a page is subtracted from its MaxSim.
     """
 
     query: NDArray[np.float32]
@@ -47,10 +49,15 @@ class MaxSimSearch:
     candidates: int | None = None
     exhaustive: bool = False
     dense_query: NDArray[np.float32] | None = None
+    bias_weight: float = 0.0
 
 
 class Reads(Protocol):
     """What is known of documents and pages."""
+
+    def question_bank(self) -> QuestionBank | None:
+        """The question bank that scores are corrected by; None if there is none."""
+        ...
 
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
         """All documents, sorted by source."""
@@ -92,7 +99,9 @@ class Searches(Protocol):
         """The best pages by dense vectors, best first."""
         ...
 
-    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+    def rerank(
+        self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
+    ) -> list[Hit]:
         """These pages with their exact scores, best first; unknown ids are left out."""
         ...
 
@@ -160,6 +169,10 @@ class Engine(ABC):
     def writes(self) -> Writes:
         """Changes documents."""
 
+    def question_bank(self) -> QuestionBank | None:
+        """The question bank that scores are corrected by; None if there is none."""
+        return self.reads.question_bank()
+
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
         """All documents, sorted by source."""
         return self.reads.documents(skip_altered=skip_altered)
@@ -196,9 +209,11 @@ class Engine(ABC):
         """The best pages by dense vectors, best first."""
         return self.searches.search_dense(query, k=k, where=where)
 
-    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+    def rerank(
+        self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
+    ) -> list[Hit]:
         """These pages with their exact scores, best first; unknown ids are left out."""
-        return self.searches.rerank(query, page_ids)
+        return self.searches.rerank(query, page_ids, bias_weight=bias_weight)
 
     def begin(self, source: str) -> DocumentSink:
         """Begin to write a document."""

@@ -14,7 +14,37 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import DenseEncoder
 
-__all__ = ["Settings"]
+__all__ = ["FULL_TOKENS", "Correction", "Settings"]
+
+FULL_TOKENS = 20
+"""Query tokens from which a correction counts in full. Manuals that are asked by short titles lose
+up to .06 of NDCG@5 by a full correction and nothing by one in proportion (docs/evaluation.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """What an index says of its question bank, see ``QuestionBank``.
+
+    Attributes:
+        strength: Share of a page's bias that is subtracted from its MaxSim.
+        tokens: Number of rows of the bank.
+        digest: SHA-256 of the bank's vectors.
+    """
+
+    strength: float
+    tokens: int
+    digest: str
+
+    def weight(self, query_tokens: int, *, strength: float | None = None) -> float:
+        """How many times a page's bias is subtracted from its MaxSim with a question.
+
+        Args:
+            query_tokens: Rows of the question's matrix; below 20 of them, the correction counts in
+                proportion.
+            strength: Another strength than that of the index; None for that one.
+        """
+        share = min(1.0, query_tokens / FULL_TOKENS)
+        return (self.strength if strength is None else strength) * share * query_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +56,14 @@ class Settings:
         dense: Settings of the dense encoder; None if there are no dense vectors.
         compression: How token vectors are stored.
         prompts: The encoder's prompts by name, for display.
+        correction: The question bank by which scores are corrected; None for MaxSim alone.
     """
 
     tokens: Manifest | None
     dense: Manifest | None
     compression: Compression
     prompts: dict[str, str]
+    correction: Correction | None = None
 
     def check_dense(self, encoder: DenseEncoder, *, location: Path | str) -> None:
         """Refuse a dense encoder that did not make the dense vectors of the index.
@@ -59,10 +91,11 @@ class Settings:
             TypeError: A setting is unknown, or a part of the JSON has another type.
             ValueError: A value is not allowed.
         """
-        tokens, dense = found["tokens"], found["dense"]
+        tokens, dense, correction = (found[name] for name in ("tokens", "dense", "correction"))
         return cls(
             tokens=None if tokens is None else Manifest(**tokens),
             dense=None if dense is None else Manifest(**dense),
             compression=Compression(**found["compression"]),
             prompts=dict(found["prompts"]),
+            correction=None if correction is None else Correction(**correction),
         )

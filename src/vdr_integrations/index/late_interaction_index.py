@@ -20,6 +20,7 @@ from vdr_integrations.index.page_index import (
     created_engine,
     opened_engine,
 )
+from vdr_integrations.index.question_bank import check_strength
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.engine import Engine
+    from vdr_integrations.index.index_settings import Correction
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.page_index import Location
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.types import Hit
 
 __all__ = ["LateInteractionIndex"]
@@ -50,6 +53,7 @@ class LateInteractionIndex(PageIndex):
         encoder: MultiVectorEncoder | None = None,
         dense_manifest: Manifest | None = None,
         compression: Compression | None = None,
+        question_bank: QuestionBank | None = None,
         prompts: Mapping[str, str] | None = None,
         wait_s: float = LOCK_WAIT_S,
     ) -> Self:
@@ -62,11 +66,15 @@ class LateInteractionIndex(PageIndex):
             dense_manifest: The settings of a dense encoder, to store its vector of each page too
                 and to use it for the selection of candidates.
             compression: How to store token vectors; None stores all of them in float16.
+            question_bank: Subtract from scores what a page gets from any question, see
+                ``QuestionBank``; None: scores are MaxSim alone. ``QuestionBank.of_checkpoint``
+                returns what the encoder's checkpoint brings.
             prompts: Prompts by name, stored for display.
             wait_s: How long writes wait for another writer.
 
         Raises:
-            OptionError: Neither a manifest nor an encoder was given, or both.
+            OptionError: Neither a manifest nor an encoder was given, or both; or a question bank of
+                another encoder.
             IndexFormatError: The folder holds other files.
             IndexStoreError: The place holds an index already.
             MissingExtraError: A server's client is not installed.
@@ -80,8 +88,11 @@ class LateInteractionIndex(PageIndex):
             dense=dense_manifest,
             compression=Compression() if compression is None else compression,
             prompts=shown,
+            correction=None if question_bank is None else question_bank.correction,
         )
-        return cls(created_engine(location, settings, wait_s=wait_s))
+        if question_bank is not None and settings.tokens is not None:
+            question_bank.check_dimension(settings.tokens.dimension)
+        return cls(created_engine(location, settings, bank=question_bank, wait_s=wait_s))
 
     @classmethod
     def open(
@@ -120,6 +131,40 @@ class LateInteractionIndex(PageIndex):
         """The index itself."""
         return self
 
+    @property
+    def correction(self) -> Correction | None:
+        """What scores are corrected by; None if they are MaxSim alone."""
+        return self._settings.correction
+
+    def question_bank(self) -> QuestionBank | None:
+        """The question bank of the index, or None.
+
+        Raises:
+            IndexFormatError: It is not what was written.
+        """
+        return self._engine.question_bank()
+
+    def bias_weight(self, query_tokens: int, *, correction: float | None = None) -> float:
+        """How many times the bias of a page is subtracted from its MaxSim with a question.
+
+        Args:
+            query_tokens: Rows of the question's matrix.
+            correction: See :meth:`search`.
+
+        Raises:
+            OptionError: The index has no question bank, or a strength that is not allowed.
+        """
+        kept = self._settings.correction
+        strength = None if correction is None else check_strength(correction)
+        if kept is None:
+            if strength:
+                raise OptionError(
+                    f"index {self.path} was made without a question bank, so scores cannot be "
+                    f"corrected; leave correction out, or index again with a question bank."
+                )
+            return 0.0
+        return kept.weight(query_tokens, strength=strength)
+
     def vectors_of(self, page_id: str) -> NDArray[np.float32]:
         """The token vectors of a page as they are stored: float32 (tokens, dimension).
 
@@ -141,10 +186,13 @@ class LateInteractionIndex(PageIndex):
         exhaustive: bool = False,
         candidates: int | None = None,
         dense_query: NDArray[np.float32] | None = None,
+        correction: float | None = None,
     ) -> list[Hit]:
         """The pages that match a query best by MaxSim, best first.
 
-        Scores are those of :func:`maxsim_score` over the stored vectors; equal scores are sorted by
+        Scores are those of :func:`maxsim_score` over the stored vectors. In an index with a
+        question bank, what the page gets from any question is subtracted: above 0, a page matches
+        this question better than others, and scores may be negative. Equal scores are sorted by
         source and page number. An index of up to 800 pages is compared completely. In a larger one,
         the search compares pages in the order of a fast first stage, which looks at the centroids
         near their tokens, until no other page is likely to be among the best;
@@ -161,6 +209,8 @@ class LateInteractionIndex(PageIndex):
                 index of at most twice this number of pages is compared completely.
             dense_query: float32 (dense dimension,) of length 1, from the dense encoder of the
                 index. Dense vectors then select the candidates, even in a small index.
+            correction: Share of a page's bias that is subtracted from its MaxSim, from 0 to 2; None
+                for the strength of the index. 0 gives MaxSim alone.
 
         Raises:
             OptionError: An argument is outside its allowed range.
@@ -185,6 +235,7 @@ class LateInteractionIndex(PageIndex):
             candidates=wanted,
             exhaustive=exhaustive,
             dense_query=None if dense_query is None else self._checked_dense(dense_query),
+            bias_weight=self.bias_weight(len(query), correction=correction),
         )
         return self._engine.search(asked)
 
@@ -196,19 +247,34 @@ class LateInteractionIndex(PageIndex):
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
         exhaustive: bool = False,
         candidates: int | None = None,
+        correction: float | None = None,
     ) -> list[list[Hit]]:
         """The hits of each query, see :meth:`search`."""
         return [
-            self.search(query, k=k, filter=filter, exhaustive=exhaustive, candidates=candidates)
+            self.search(
+                query,
+                k=k,
+                filter=filter,
+                exhaustive=exhaustive,
+                candidates=candidates,
+                correction=correction,
+            )
             for query in queries
         ]
 
-    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+    def rerank(
+        self,
+        query: NDArray[np.float32],
+        page_ids: Sequence[str],
+        *,
+        correction: float | None = None,
+    ) -> list[Hit]:
         """All of these pages with their exact scores, best first; unknown ids are left out.
 
         Args:
             query: float32 (query tokens, dimension), rows of length 1.
             page_ids: Ids of pages, as in ``Hit.page_id``, found by any method.
+            correction: See :meth:`search`.
 
         Raises:
             OptionError: A query with a wrong shape or dtype.
@@ -216,7 +282,8 @@ class LateInteractionIndex(PageIndex):
             IndexFormatError: One of the pages was altered.
         """
         self._check_query(query)
-        return self._engine.rerank(query, listed_ids(page_ids))
+        weight = self.bias_weight(len(query), correction=correction)
+        return self._engine.rerank(query, listed_ids(page_ids), bias_weight=weight)
 
     asearch = in_thread(search)
     asearch_many = in_thread(search_many)

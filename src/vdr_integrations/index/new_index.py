@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.page_index import Location
+    from vdr_integrations.index.question_bank import QuestionBank
 
 __all__ = ["new_index"]
 
@@ -26,6 +27,7 @@ def new_index(
     dense: Manifest | None = None,
     checkpoint: Checkpoint | None = None,
     compression: Compression | None = None,
+    question_bank: QuestionBank | None = None,
     wait_s: float = LOCK_WAIT_S,
 ) -> DenseIndex | LateInteractionIndex:
     """Make an empty index and open it.
@@ -36,10 +38,12 @@ def new_index(
         dense: Settings of the dense encoder; with ``tokens``, the index keeps both vectors.
         checkpoint: Checkpoint of the multi-vector encoder; the index stores its prompts.
         compression: How token vectors are stored; None: float16 and nothing else.
+        question_bank: The question bank of an index of late interaction; None: scores are MaxSim.
         wait_s: How long writes wait for another writer.
 
     Raises:
-        OptionError: No manifest, a compression of one vector a page, or a dense index on a server.
+        OptionError: No manifest, a compression or a question bank for one vector a page, or a dense
+            index on a server.
         IndexFormatError: The folder holds other files.
         IndexStoreError: There is an index already.
         MissingExtraError: A server's client is not installed.
@@ -53,11 +57,16 @@ def new_index(
             manifest=tokens,
             dense_manifest=dense,
             compression=compression,
+            question_bank=question_bank,
             prompts=prompts,
             wait_s=wait_s,
         )
     if compression is not None:
         raise OptionError("compression is for token vectors; make an index of late interaction.")
+    if question_bank is not None:
+        raise OptionError(
+            "a question bank is for token vectors; make an index of late interaction."
+        )
     if isinstance(location, QdrantServer):
         raise OptionError(
             "an index of one vector a page is kept in a folder; on a server, make an index of late "

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.page_filter import PageFilter
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
@@ -203,7 +204,8 @@ class PageIndex(ABC):
             OptionError: A name that cannot be UTF-8, or metadata that JSON cannot hold.
         """
         name = utf8("the name of a document", source)
-        return StagedDocument(self._engine.begin(name), self._settings, name, metadata=metadata)
+        bank, sink = self._engine.question_bank(), self._engine.begin(name)
+        return StagedDocument(sink, self._settings, name, bank=bank, metadata=metadata)
 
     def add_document(
         self,
@@ -359,8 +361,16 @@ class PageIndex(ABC):
     aremove_pages = in_thread(remove_pages)
 
 
-def created_engine(location: Location, settings: Settings, *, wait_s: float) -> Engine:
+def created_engine(
+    location: Location, settings: Settings, *, bank: QuestionBank | None = None, wait_s: float
+) -> Engine:
     """The engine of a new index.
+
+    Args:
+        location: A new or empty folder, or a collection that does not exist yet.
+        settings: Settings of the index.
+        bank: The question bank that the settings name.
+        wait_s: How long writes wait for another writer.
 
     Raises:
         IndexFormatError: The folder holds other files.
@@ -370,8 +380,8 @@ def created_engine(location: Location, settings: Settings, *, wait_s: float) -> 
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
-        return ServerEngine.create(location, settings, wait_s=wait_s)
-    return FolderEngine.create(Path(location), settings, wait_s=wait_s)
+        return ServerEngine.create(location, settings, bank=bank, wait_s=wait_s)
+    return FolderEngine.create(Path(location), settings, bank=bank, wait_s=wait_s)
 
 
 def opened_engine(location: Location, *, wait_s: float) -> Engine:

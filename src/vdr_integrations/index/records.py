@@ -101,8 +101,6 @@ class PageRecord:
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
         text: The text layer, empty for scans.
         grid: Where its visual tokens are; stored by late-interaction indexes.
-        bias: How much better than other pages the page matches any question, per query token;
-            stored for scoring that subtracts it. 0 if it was not measured.
         warnings: What is missing or wrong in the image, one sentence each.
     """
 
@@ -111,5 +109,4 @@ class PageRecord:
     page_ref: str
     text: str = ""
     grid: PatchGrid | None = None
-    bias: float = 0.0
     warnings: tuple[str, ...] = ()

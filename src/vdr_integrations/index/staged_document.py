@@ -17,6 +17,7 @@ from vdr_integrations.index.arguments import (
 )
 from vdr_integrations.index.records import PageWarning
 from vdr_integrations.index.scoring.token_pooling import pool_visual_tokens
+from vdr_integrations.index.stored_vectors import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord, PageRecord
 
 __all__ = ["DocumentSink", "PreparedPage", "StagedDocument"]
@@ -38,12 +40,15 @@ class PreparedPage:
         metadata: Metadata of document and page together.
         tokens: float32 (tokens, dimension), pooled; None if the index has no token vectors.
         dense: float32 (dense dimension,); None if the index has no dense vectors.
+        bias: How well the page matches any question, per query token, see ``QuestionBank``; 0 in an
+            index without a question bank.
     """
 
     record: PageRecord
     metadata: dict[str, Any]
     tokens: NDArray[np.float32] | None
     dense: NDArray[np.float32] | None
+    bias: float = 0.0
 
 
 class DocumentSink(Protocol):
@@ -71,11 +76,13 @@ class StagedDocument:
         settings: Settings,
         source: str,
         *,
+        bank: QuestionBank | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
         """Use the index's ``stage_document``."""
         self._sink = sink
         self._settings = settings
+        self._bank = bank
         self._source = source
         self._metadata = json_metadata(source, metadata)
         self._pages: dict[int, tuple[str, ...]] = {}
@@ -110,8 +117,6 @@ class StagedDocument:
         subject = f"{self._source} page {number}"
         if number in self._pages:
             raise OptionError(f"{subject}: this page was added already; add each page once.")
-        if not np.isfinite(page.bias):
-            raise OptionError(f"{subject}: bias must be a finite number, found {page.bias}.")
         own = json_metadata(subject, metadata)
         tokens = None
         if self._settings.tokens is None:
@@ -128,10 +133,13 @@ class StagedDocument:
             page_ref=utf8(f"{subject}: page_ref", page.page_ref),
             text=clean_text(page.text),
             grid=page.grid if self._settings.compression.token_pooling == 1 else None,
-            bias=float(page.bias),
             warnings=tuple(map(clean_text, page.warnings)),
         )
-        prepared = PreparedPage(kept, {**self._metadata, **own}, tokens, dense)
+        bias = 0.0
+        if self._bank is not None and tokens is not None:
+            kept_tokens = rounded(tokens, compression=self._settings.compression)
+            bias = float(np.float32(self._bank.bias(kept_tokens)))
+        prepared = PreparedPage(kept, {**self._metadata, **own}, tokens, dense, bias)
         self.add_prepared(prepared)
         return prepared
 

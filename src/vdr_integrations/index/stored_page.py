@@ -35,7 +35,8 @@ class StoredPage:
         grid: Which rows of ``vectors`` are visual tokens; None if tokens were pooled, and in an
             index of dense vectors.
         metadata: The caller's metadata of document and page.
-        bias: See ``PageRecord``.
+        bias: How well the page matches any question, per query token, see ``QuestionBank``; 0 in an
+            index without a question bank.
         warnings: What is missing or wrong in the image, one sentence each.
         vectors: float32 (tokens, dimension) as they are stored; None if they were not requested, or
             if the index has no token vectors.

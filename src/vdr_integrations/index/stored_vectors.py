@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.types import PatchGrid
 
-__all__ = ["as_stored"]
+__all__ = ["as_stored", "rounded"]
 
 
 def as_stored(
@@ -31,6 +31,19 @@ def as_stored(
         float32 (tokens that are kept, dimension).
     """
     pooled = pool_visual_tokens(vectors, grid, factor=compression.token_pooling)
+    return rounded(pooled, compression=compression)
+
+
+def rounded(pooled: NDArray[np.float32], *, compression: Compression) -> NDArray[np.float32]:
+    """What an index would give back for pooled vectors: rounded to its number format.
+
+    Args:
+        pooled: float32 (tokens, dimension).
+        compression: How the index stores vectors.
+
+    Returns:
+        float32 (tokens, dimension).
+    """
     kept = token_bytes(pooled, vectors=compression.vectors)
     tokens, dimension = pooled.shape
     return token_matrix(kept, tokens=tokens, dimension=dimension, vectors=compression.vectors)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from vdr_integrations.retrieval.question import Question
     from vdr_integrations.retrieval.regions import Region, strongest_regions
     from vdr_integrations.retrieval.reranking import RankedPage
+    from vdr_integrations.retrieval.searching import SearchOptions
     from vdr_integrations.retrieval.similarity import SimilarityGrids
     from vdr_integrations.retrieval.store_pruning import (
         RemovedPages,
@@ -44,6 +45,7 @@ __all__ = [
     "RankedPage",
     "Region",
     "RemovedPages",
+    "SearchOptions",
     "SimilarityGrids",
     "UnneededPages",
     "strongest_regions",
@@ -62,6 +64,7 @@ _HOMES = {
     "RankedPage": "retrieval.reranking",
     "Region": "retrieval.regions",
     "RemovedPages": "retrieval.store_pruning",
+    "SearchOptions": "retrieval.searching",
     "SimilarityGrids": "retrieval.similarity",
     "UnneededPages": "retrieval.store_pruning",
     "strongest_regions": "retrieval.regions",

@@ -12,7 +12,9 @@ from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexMismatchError, IndexStoreError, OptionError
 from vdr_integrations.index.new_index import new_index
+from vdr_integrations.index.question_bank import QuestionBank, check_strength
 from vdr_integrations.index.server.qdrant_server import QdrantServer
+from vdr_integrations.retrieval.bank_choice import ScoreScale, chosen_bank
 from vdr_integrations.retrieval.encoder_choice import DenseChoice, MultiVectorChoice
 from vdr_integrations.retrieval.open_indexes import SharedIndex
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
     from vdr_integrations.index import Compression, LateInteractionIndex, Manifest
     from vdr_integrations.index.page_index import PageIndex
+    from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
     from vdr_integrations.retrieval.open_indexes import IndexLocation
     from vdr_integrations.retrieval.question import Question
     from vdr_integrations.types import PixelBudget
@@ -64,6 +67,7 @@ class IndexAndEncoders:
         self._late: MultiVectorChoice | None = None
         self._dense: DenseChoice | None = None
         self._questions = PerProcess(_Questions)
+        self._banks: dict[str, QuestionBank | None] = {}
 
     @property
     def model_name(self) -> str | None:
@@ -175,7 +179,12 @@ class IndexAndEncoders:
         return self.shared.get().manifest.pixel_budget
 
     def create(
-        self, *, late_interaction: bool, compression: Compression | None, wait_s: float
+        self,
+        *,
+        late_interaction: bool,
+        compression: Compression | None,
+        question_bank: QuestionBankChoice,
+        wait_s: float,
     ) -> PageIndex:
         """The index, made in its place if there is none; see ``PageSearcher.create``."""
         if self.shared is None:
@@ -195,6 +204,7 @@ class IndexAndEncoders:
                 dense=dense,
                 checkpoint=late.get(None).checkpoint,
                 compression=compression,
+                question_bank=chosen_bank(question_bank, late.get(None)),
                 wait_s=wait_s,
             )
 
@@ -206,6 +216,28 @@ class IndexAndEncoders:
             return (index.late is not None) != late_interaction or not self._fits(index)
 
         return shared.get(create=make, replaces=replaces)
+
+    def check_bank(self, choice: QuestionBankChoice, index: PageIndex) -> None:
+        """Refuse an index with another question bank than this one.
+
+        Raises:
+            OptionError: It has another one, or none, or keeps one vector a page.
+        """
+        late = index.late
+        wanted = None
+        if late is not None:
+            wanted = chosen_bank(choice, self.late_encoder(late))
+        elif choice is not None:
+            raise OptionError(
+                f"index {index.path} keeps one vector a page, and a question bank is for token "
+                f"vectors; leave question_bank out."
+            )
+        found = None if late is None else late.correction
+        if found != (None if wanted is None else wanted.correction):
+            raise OptionError(
+                f"index {index.path} was made with {'another' if found else 'no'} question bank; "
+                f"leave question_bank out, or make another index."
+            )
 
     def _fits(self, index: PageIndex) -> bool:
         try:
@@ -223,6 +255,49 @@ class IndexAndEncoders:
             if self.shared is not None and index is not None:
                 self.shared.forget(index)
             raise
+
+    def scale(
+        self,
+        question: Question,
+        query: NDArray[np.float32],
+        index: LateInteractionIndex | None,
+        encoder: MultiVectorEncoder,
+        *,
+        correction: float | None,
+    ) -> ScoreScale:
+        """By what the scores of pages are corrected for a question.
+
+        Args:
+            question: The question.
+            query: Its token vectors.
+            index: The index whose bank counts; None: the bank of the encoder's checkpoint.
+            encoder: The encoder.
+            correction: See ``SearchOptions``.
+
+        Raises:
+            OptionError: A correction that is not allowed, or none that can be made.
+        """
+        if correction is None and question.page is not None:
+            correction = 0.0
+        if index is not None:
+            weight = index.bias_weight(len(query), correction=correction)
+            return ScoreScale(correction, index.question_bank() if weight else None, weight)
+        bank = self._checkpoint_bank(encoder)
+        strength = None if correction is None else check_strength(correction)
+        if bank is None:
+            if strength:
+                raise OptionError(
+                    f"{encoder.name} brings no question bank, and there is no index, so scores "
+                    f"cannot be corrected; leave correction out."
+                )
+            return ScoreScale()
+        return ScoreScale(bank=bank, weight=bank.correction.weight(len(query), strength=strength))
+
+    def _checkpoint_bank(self, encoder: MultiVectorEncoder) -> QuestionBank | None:
+        kept = self._banks
+        if encoder.fingerprint not in kept:
+            kept[encoder.fingerprint] = QuestionBank.of_checkpoint(encoder)
+        return kept[encoder.fingerprint]
 
     def tokens(self, question: Question, encoder: MultiVectorEncoder) -> NDArray[np.float32]:
         """float32 (query tokens, dimension); texts that were asked lately are not encoded again."""

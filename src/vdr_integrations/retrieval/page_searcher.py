@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
-from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.sync.page_encoding import PageEncoding
@@ -22,7 +21,7 @@ from vdr_integrations.retrieval.page_pictures import PagePictures
 from vdr_integrations.retrieval.question import Question
 from vdr_integrations.retrieval.regions import regions_of_words
 from vdr_integrations.retrieval.reranking import PageScores
-from vdr_integrations.retrieval.searching import SearchOptions, ahits_of, hits_of, hits_of_many
+from vdr_integrations.retrieval.searching import SearchPlan, ahits_of, hits_of, hits_of_many
 from vdr_integrations.types.hit import explained
 
 if TYPE_CHECKING:
@@ -34,14 +33,15 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
     from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
     from vdr_integrations.index import Compression
-    from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.sync.page_ingest import GivenPage
     from vdr_integrations.pages.page_inputs import ImageInput
+    from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
     from vdr_integrations.retrieval.found_page import AnyPage
     from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
     from vdr_integrations.retrieval.regions import Region
     from vdr_integrations.retrieval.reranking import RankedPage
+    from vdr_integrations.retrieval.searching import SearchOptions
     from vdr_integrations.retrieval.similarity import SimilarityGrids
     from vdr_integrations.types import Hit, PageImage
 
@@ -149,6 +149,7 @@ class PageSearcher:
         *,
         late_interaction: bool = True,
         compression: Compression | None = None,
+        question_bank: QuestionBankChoice = "model",
         wait_s: float = LOCK_WAIT_S,
     ) -> PageIndex:
         """The index, made in its place if there is none.
@@ -160,20 +161,27 @@ class PageSearcher:
             late_interaction: Keep one vector a token; else one a page. An index that is there
                 keeps its kind.
             compression: How token vectors are stored.
+            question_bank: Questions by which scores are corrected, see ``QuestionBank``; "model":
+                those that the checkpoint brings, if it brings any; None: scores are MaxSim.
             wait_s: How long writes wait for another writer.
 
         Raises:
-            OptionError: The index was made with another compression.
+            OptionError: The index was made with another compression or question bank.
             IndexStoreError: It cannot be opened or made.
         """
         index = self._parts.create(
-            late_interaction=late_interaction, compression=compression, wait_s=wait_s
+            late_interaction=late_interaction,
+            compression=compression,
+            question_bank=question_bank,
+            wait_s=wait_s,
         )
         if compression is not None and compression != index.compression:
             raise OptionError(
                 f"index {index.path} was made with {index.compression}, found {compression}; "
                 f"leave compression out, or make another index."
             )
+        if question_bank != "model":
+            self._parts.check_bank(question_bank, index)
         return index
 
     def add_pages(
@@ -223,23 +231,13 @@ class PageSearcher:
         """Close it."""
         self.close()
 
-    def search(
-        self,
-        question: AnyQuestion,
-        *,
-        k: int = DEFAULT_HITS,
-        filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
-        exhaustive: bool = False,
-        candidates: int | None = None,
-    ) -> list[Hit]:
+    def search(self, question: AnyQuestion, **options: Unpack[SearchOptions]) -> list[Hit]:
         """The pages that answer a question best, best first.
 
         Args:
             question: A text in plain words, several that count together, or a ``Question``.
-            k: At most this many hits; at least 1.
-            filter: Only pages that fit, see ``PageFilter``.
-            exhaustive: Compare every page; a dense index always does.
-            candidates: Number of pages that the first stage selects; None: as many as it takes.
+            **options: ``k``, ``filter``, ``exhaustive``, ``candidates``, ``correction``: see
+                :class:`~vdr_integrations.retrieval.SearchOptions`.
 
         Returns:
             Hits that can draw their heat map, see ``Hit.heatmap``.
@@ -251,77 +249,37 @@ class PageSearcher:
             EncodingError: The model could not give vectors.
         """
         asked = Question.of(question)
-        options = SearchOptions(k, filter, exhaustive, candidates)
-        return self._explained(hits_of(self._parts, asked, options), asked)
+        return self._explained(hits_of(self._parts, asked, SearchPlan(**options)), asked)
 
-    async def asearch(
-        self,
-        question: AnyQuestion,
-        *,
-        k: int = DEFAULT_HITS,
-        filter: PageFilter | None = None,  # noqa: A002
-        exhaustive: bool = False,
-        candidates: int | None = None,
-    ) -> list[Hit]:
+    async def asearch(self, question: AnyQuestion, **options: Unpack[SearchOptions]) -> list[Hit]:
         """:meth:`search` without blocking the event loop."""
         asked = Question.of(question)
-        options = SearchOptions(k, filter, exhaustive, candidates)
-        return self._explained(await ahits_of(self._parts, asked, options), asked)
+        return self._explained(await ahits_of(self._parts, asked, SearchPlan(**options)), asked)
 
     def search_many(
-        self,
-        questions: Sequence[str],
-        *,
-        k: int = DEFAULT_HITS,
-        filter: PageFilter | None = None,  # noqa: A002
-        exhaustive: bool = False,
-        candidates: int | None = None,
+        self, questions: Sequence[str], **options: Unpack[SearchOptions]
     ) -> Iterator[list[Hit]]:
         """The hits of each question, in order, see :meth:`search`; all are encoded in batches."""
-        options = SearchOptions(k, filter, exhaustive, candidates)
-        for asked, hits in hits_of_many(self._parts, questions, options):
+        for asked, hits in hits_of_many(self._parts, questions, SearchPlan(**options)):
             yield self._explained(hits, asked)
 
-    def search_image(
-        self,
-        image: ImageInput,
-        *,
-        k: int = DEFAULT_HITS,
-        filter: PageFilter | None = None,  # noqa: A002
-        exhaustive: bool = False,
-        candidates: int | None = None,
-    ) -> list[Hit]:
+    def search_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Hit]:
         """The pages most like an image: a path, bytes, ``data:`` URI, PIL image, array or page.
 
         Args:
             image: Or the reference of a stored page; URLs are refused.
-            k: See :meth:`search`, like the rest.
-            filter: See :meth:`search`.
-            exhaustive: See :meth:`search`.
-            candidates: See :meth:`search`.
+            **options: See :meth:`search`.
 
         Raises:
             PageError: The image cannot be opened, or a reference does not resolve.
         """
         question = Question(page=open_page(image, store=self.page_store))
-        return self.search(
-            question, k=k, filter=filter, exhaustive=exhaustive, candidates=candidates
-        )
+        return self.search(question, **options)
 
-    async def asearch_image(
-        self,
-        image: ImageInput,
-        *,
-        k: int = DEFAULT_HITS,
-        filter: PageFilter | None = None,  # noqa: A002
-        exhaustive: bool = False,
-        candidates: int | None = None,
-    ) -> list[Hit]:
+    async def asearch_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Hit]:
         """:meth:`search_image` without blocking the event loop."""
         page = await asyncio.to_thread(open_page, image, store=self.page_store)
-        return await self.asearch(
-            Question(page=page), k=k, filter=filter, exhaustive=exhaustive, candidates=candidates
-        )
+        return await self.asearch(Question(page=page), **options)
 
     def rerank(
         self,
@@ -329,6 +287,7 @@ class PageSearcher:
         pages: Sequence[AnyPage],
         *,
         top_n: int | None = None,
+        correction: float | None = None,
     ) -> list[RankedPage]:
         """The order of pages by late interaction with a question, whatever found them.
 
@@ -339,6 +298,8 @@ class PageSearcher:
             question: See :meth:`search`.
             pages: Hits, pages of an index, or ``FoundPage``; in any order.
             top_n: At most this many; None: all of them.
+            correction: See ``SearchOptions``. Without an index, the question bank of the checkpoint
+                counts, if it brings one.
 
         Returns:
             Places in ``pages`` with their scores, best first; equal scores stay in order.
@@ -354,10 +315,11 @@ class PageSearcher:
         with self._parts.recovering(index):
             encoder = self._parts.late_encoder(index)
             query = self._parts.tokens(asked, encoder)
-            scores = PageScores(found, query, index=index, pictures=self.pictures)
+            scale = self._parts.scale(asked, query, index, encoder, correction=correction)
+            scores = PageScores(found, query, index=index, pictures=self.pictures, scale=scale)
             ids = scores.look_up()
             if index is not None:
-                scores.take_stored(index.rerank(query, ids))
+                scores.take_stored(index.rerank(query, ids, correction=scale.correction))
             images = scores.load_missing(encoder)
             if images:
                 scores.take_encoded(encoder.encode_pages(images), encoder)
@@ -369,6 +331,7 @@ class PageSearcher:
         pages: Sequence[AnyPage],
         *,
         top_n: int | None = None,
+        correction: float | None = None,
     ) -> list[RankedPage]:
         """:meth:`rerank` without blocking the event loop."""
         asked, found = Question.of(question), [FoundPage.of(page) for page in pages]
@@ -379,10 +342,13 @@ class PageSearcher:
         with self._parts.recovering(index):
             encoder = self._parts.late_encoder(index)
             query = await self._parts.atokens(asked, encoder)
-            scores = PageScores(found, query, index=index, pictures=self.pictures)
+            scale = await asyncio.to_thread(
+                self._parts.scale, asked, query, index, encoder, correction=correction
+            )
+            scores = PageScores(found, query, index=index, pictures=self.pictures, scale=scale)
             ids = await asyncio.to_thread(scores.look_up)
             if index is not None:
-                scores.take_stored(await index.arerank(query, ids))
+                scores.take_stored(await index.arerank(query, ids, correction=scale.correction))
             images = await asyncio.to_thread(scores.load_missing, encoder)
             if images:
                 matrices = await encoder.aencode_pages(images)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.scoring.maxsim import maxsim_score
 from vdr_integrations.index.scoring.ranking import MAXSIM_DECIMALS
 from vdr_integrations.index.stored_vectors import as_stored
 from vdr_integrations.types import PageImage
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import MultiVectorEncoder
     from vdr_integrations.index import LateInteractionIndex
+    from vdr_integrations.retrieval.bank_choice import ScoreScale
     from vdr_integrations.retrieval.found_page import FoundPage
     from vdr_integrations.retrieval.page_pictures import PagePictures
     from vdr_integrations.types import Hit
@@ -30,7 +30,8 @@ class RankedPage(NamedTuple):
 
     Attributes:
         place: Where the page stood among those that came in, from 0.
-        score: MaxSim; higher is better.
+        score: MaxSim, or with a question bank MaxSim minus what the page gets from any question;
+            higher is better.
     """
 
     place: int
@@ -60,6 +61,7 @@ class PageScores:
         *,
         index: LateInteractionIndex | None,
         pictures: PagePictures,
+        scale: ScoreScale,
     ) -> None:
         """Score nothing yet.
 
@@ -68,6 +70,7 @@ class PageScores:
             query: float32 (query tokens, dimension).
             index: How it stores vectors is how the others are compared.
             pictures: Images of pages that the index does not hold.
+            scale: By what scores are corrected.
 
         Raises:
             OptionError: A page with neither reference nor image.
@@ -82,6 +85,7 @@ class PageScores:
         self._query = query
         self._index = index
         self._pictures = pictures
+        self._scale = scale
         self._ids: dict[int, str] = {}
         self._scores: dict[int, float] = {}
         self._missing: dict[str, list[int]] = {}
@@ -125,7 +129,7 @@ class PageScores:
             if self._index is not None:
                 grid = encoder.page_layout(image.height, image.width)
                 page = as_stored(matrix, grid, compression=self._index.compression)
-            score = round(maxsim_score(self._query, page), MAXSIM_DECIMALS) + 0.0
+            score = round(self._scale.score(self._query, page), MAXSIM_DECIMALS) + 0.0
             self._scores.update(dict.fromkeys(places, score))
 
     def best(self, top_n: int | None) -> list[RankedPage]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
+from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.retrieval.question import Question
 
@@ -20,19 +21,46 @@ if TYPE_CHECKING:
     from vdr_integrations.retrieval.index_and_encoders import IndexAndEncoders
     from vdr_integrations.types import Hit
 
-__all__ = ["SearchOptions", "ahits_of", "hits_of", "hits_of_many"]
+__all__ = ["SearchOptions", "SearchPlan", "ahits_of", "hits_of", "hits_of_many"]
 
 
-class SearchOptions(NamedTuple):
-    """What is asked for beside a question; see ``PageSearcher.search``."""
+class SearchOptions(TypedDict, total=False):
+    """Options of a search, beside the question.
+
+    Attributes:
+        k: At most this many hits; at least 1. Default: 5.
+        filter: Only pages that fit, see ``PageFilter``.
+        exhaustive: Compare every page; a dense index always does.
+        candidates: Number of pages that the first stage selects; None: as many as it takes.
+        correction: Share of its bias that is subtracted from the MaxSim of a page, from 0 to 2, in
+            an index with a question bank. None: the strength of the index for questions in words,
+            and 0 for images, which no measurement was made for.
+    """
 
     k: int
     filter: PageFilter | None
     exhaustive: bool
     candidates: int | None
+    correction: float | None
 
 
-def hits_of(parts: IndexAndEncoders, question: Question, options: SearchOptions) -> list[Hit]:
+class SearchPlan(NamedTuple):
+    """All options of a search, see :class:`SearchOptions`."""
+
+    k: int = DEFAULT_HITS
+    filter: PageFilter | None = None
+    exhaustive: bool = False
+    candidates: int | None = None
+    correction: float | None = None
+
+    def of(self, question: Question) -> SearchPlan:
+        """The plan for one question: an image is compared by MaxSim alone, unless asked for."""
+        if self.correction is None and question.page is not None:
+            return self._replace(correction=0.0)
+        return self
+
+
+def hits_of(parts: IndexAndEncoders, question: Question, options: SearchPlan) -> list[Hit]:
     """The hits of one question; it is not encoded again if it was asked lately."""
     index = parts.index()
     with parts.recovering(index):
@@ -42,12 +70,10 @@ def hits_of(parts: IndexAndEncoders, question: Question, options: SearchOptions)
         query = parts.tokens(question, parts.late_encoder(late))
         recall = None if options.exhaustive else parts.recall_encoder(late)
         dense = None if recall is None else question.dense(recall)
-        return _late_hits(late, query, dense, options)
+        return _late_hits(late, query, dense, options.of(question))
 
 
-async def ahits_of(
-    parts: IndexAndEncoders, question: Question, options: SearchOptions
-) -> list[Hit]:
+async def ahits_of(parts: IndexAndEncoders, question: Question, options: SearchPlan) -> list[Hit]:
     """:func:`hits_of` without blocking the event loop."""
     await parts.aopen()
     index = parts.index()
@@ -59,11 +85,11 @@ async def ahits_of(
         query = await parts.atokens(question, parts.late_encoder(late))
         recall = None if options.exhaustive else parts.recall_encoder(late)
         dense = None if recall is None else await question.adense(recall)
-        return await asyncio.to_thread(_late_hits, late, query, dense, options)
+        return await asyncio.to_thread(_late_hits, late, query, dense, options.of(question))
 
 
 def hits_of_many(
-    parts: IndexAndEncoders, texts: Sequence[str], options: SearchOptions
+    parts: IndexAndEncoders, texts: Sequence[str], options: SearchPlan
 ) -> Iterator[tuple[Question, list[Hit]]]:
     """Each question with its hits, in order; all are encoded in batches, before the first."""
     questions, index = [Question.of(text) for text in texts], parts.index()
@@ -89,15 +115,20 @@ def _late_hits(
     index: LateInteractionIndex,
     query: NDArray[np.float32],
     dense: NDArray[np.float32] | None,
-    options: SearchOptions,
+    options: SearchPlan,
 ) -> list[Hit]:
     return index.search(query, **options._asdict(), dense_query=dense)
 
 
-def _dense_hits(index: PageIndex, vector: NDArray[np.float32], options: SearchOptions) -> list[Hit]:
+def _dense_hits(index: PageIndex, vector: NDArray[np.float32], options: SearchPlan) -> list[Hit]:
     if options.candidates is not None:
         raise OptionError(
             f"index {index.path} keeps one vector a page and compares all of them; leave "
             f"candidates out."
+        )
+    if options.correction:
+        raise OptionError(
+            f"index {index.path} keeps one vector a page, and scores are corrected for token "
+            f"vectors only; leave correction out."
         )
     return index.search(vector, k=options.k, filter=options.filter)

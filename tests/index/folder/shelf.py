@@ -69,7 +69,7 @@ def add(index: Index, source: str, count: int = 3, *, seed: int = 0, tokens: int
     """Add a document, or replace it by another version."""
     matrices, dense = vectors_of(seed, count, tokens=tokens)
     records = [
-        replace(record, text=f"text {source} {seed} {record.page_number}", bias=0.25 * seed)
+        replace(record, text=f"text {source} {seed} {record.page_number}")
         for record in page_records(*range(1, count + 1), grid=None)
     ]
     options: dict[str, Any] = {

@@ -18,7 +18,13 @@ from tests.index.late_interaction.pages import (
 )
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import Compression, DenseIndex, LateInteractionIndex, SkippedPage
+from vdr_integrations.index import (
+    Compression,
+    DenseIndex,
+    LateInteractionIndex,
+    QuestionBank,
+    SkippedPage,
+)
 from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
 
 if TYPE_CHECKING:
@@ -48,14 +54,15 @@ def test_a_copy_has_the_same_numbers_texts_and_metadata(
     location: Location, compression: Compression, dense_manifest: Manifest | None
 ) -> None:
     with LateInteractionIndex.create(
-        location, manifest=MANIFEST, dense_manifest=dense_manifest, compression=compression
+        location,
+        manifest=MANIFEST,
+        dense_manifest=dense_manifest,
+        compression=compression,
+        question_bank=QuestionBank(unit_rows(20, seed=5).astype(np.float16)),
     ) as index:
         index.add_document(
             document("old", total_pages=PAGES + 1),
-            [
-                replace(one, bias=0.25, warnings=("a warning",))
-                for one in page_records(*range(1, PAGES + 1))
-            ],
+            [replace(one, warnings=("a warning",)) for one in page_records(*range(1, PAGES + 1))],
             [unit_rows(9 + number % 3, seed=number) for number in range(PAGES)],
             dense=unit_rows(PAGES, dimension=8) if dense_manifest else None,
             metadata={"author": "me"},

@@ -84,17 +84,17 @@ def test_two_stages_find_what_one_finds(large: Path, queries: list[NDArray[np.fl
 def test_a_search_of_a_large_index_compares_a_part_of_its_pages(
     large: Path, queries: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vdr_integrations.index.folder import reader
+    from vdr_integrations.index.folder import maxsim_search
 
     compared: list[int] = []
-    original = reader.page_scores
+    original = maxsim_search.page_scores
 
     def counted(*args: object, **options: object) -> NDArray[np.float32]:
         scores = original(*args, **options)  # pyright: ignore[reportArgumentType]
         compared.append(len(scores))
         return scores
 
-    monkeypatch.setattr(reader, "page_scores", counted)
+    monkeypatch.setattr(maxsim_search, "page_scores", counted)
     with LateInteractionIndex.open(large) as index:
         for query in queries:
             compared.clear()

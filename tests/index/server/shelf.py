@@ -51,7 +51,6 @@ def page_record(number: int) -> PageRecord:
         page_label=f"p{number}",
         page_ref=f"vdr-page:{number:064d}",
         text=f"text {number}",
-        bias=number / 7,
     )
 
 

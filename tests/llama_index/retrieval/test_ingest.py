@@ -14,9 +14,7 @@ from tests.pdfs import write_pdf
 from vdr_integrations.errors import OptionError, PageReferenceError
 from vdr_integrations.index import (
     Compression,
-    DocumentRecord,
     LateInteractionIndex,
-    PageRecord,
     sync_index,
 )
 from vdr_integrations.index.engine import Engine
@@ -119,7 +117,7 @@ def test_metadata_that_changed_replace_what_they_were_without_encoding(
 
 
 @pytest.mark.parametrize("compression", [None, Compression(token_pooling=2)])
-def test_a_page_keeps_its_bias_until_its_image_changes(
+def test_a_page_has_the_bias_of_its_own_image(
     nodes: list[BaseNode],
     encoder: MultiVectorEncoder,
     reader: PDFPageReader,
@@ -129,22 +127,32 @@ def test_a_page_keeps_its_bias_until_its_image_changes(
     compression: Compression | None,
 ) -> None:
     retriever = ColQwen2Retriever.from_documents(
-        nodes, index=server, encoder=encoder, compression=compression
+        nodes,
+        index=server,
+        encoder=encoder,
+        compression=compression,
+        question_bank=["Where is the key?", "Wer hat gewonnen?"],
     )
     index = index_of(retriever)
-    pages = index.get(index.page_ids())
-    source, width = pages[0].source, index.manifest.dimension
-    staged = index.stage_document(source)
-    for page in pages:
-        record = PageRecord(page.page_number, "1", page.page_ref, grid=page.grid, bias=0.5)
-        staged.add(record, np.full((100, width), width**-0.5, np.float32))
-    staged.commit(DocumentRecord(source, index.documents()[0].file, len(pages)))
+    first = _biases(index)
     nodes[1].metadata["year"] = 2025
     retriever.add_nodes([nodes[1]])
-    assert [page.bias for page in index.get(index.page_ids())] == [0.5, 0.5, 0.5]
+    assert _biases(index) == first
     write_pdf(report, ["Revenue grew", "Costs rose", "Outlook is calm"])
     retriever.add_nodes(reader.load_data(report))
-    assert [page.bias for page in index.get(index.page_ids())] == [0.5, 0.0, 0.5]
+    changed = _biases(index)
+    assert [one == other for one, other in zip(first, changed, strict=True)] == [True, False, True]
+
+
+def _biases(index: LateInteractionIndex) -> list[float]:
+    """The stored biases, which must be those of the stored vectors."""
+    bank = index.question_bank()
+    assert bank is not None
+    pages = index.get(index.page_ids(), with_vectors=True)
+    for page in pages:
+        assert page.vectors is not None
+        assert page.bias == pytest.approx(bank.bias(page.vectors), abs=1e-6)
+    return [page.bias for page in pages]
 
 
 @pytest.mark.parametrize("compression", [None, Compression(token_pooling=2)])

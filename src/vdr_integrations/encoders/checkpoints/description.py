@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from vdr_integrations.encoders.checkpoints import prompts
+from vdr_integrations.encoders.checkpoints.bank_questions import BANK_QUESTIONS
 from vdr_integrations.encoders.preprocessing.text_check import check_text
 from vdr_integrations.errors import OptionError, UnknownCheckpointError
 
@@ -39,6 +40,9 @@ class Checkpoint:
         token_dimension: Components of a token's vector, for ``"multi_vector"``.
         min_visual_tokens: Fewest visual tokens of a page.
         source: Where these facts come from.
+        bank_questions: Questions of the question bank that an index of this checkpoint gets; for
+            ``"multi_vector"``. Empty where no measurement shows that a bank helps.
+        bank_strength: Strength of that bank, see ``QuestionBank``.
     """
 
     model: str
@@ -49,6 +53,8 @@ class Checkpoint:
     token_dimension: int = 128
     min_visual_tokens: int = 1
     source: str = "described by the caller"
+    bank_questions: tuple[str, ...] = ()
+    bank_strength: float = 1.0
 
     def __post_init__(self) -> None:
         """Refuse prompts that cannot be encoded."""
@@ -114,6 +120,7 @@ KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
             query_prompt=prompts.NANO_LATE_QUERY_PROMPT,
             pooling="multi_vector",
             source=_NANO_CARD,
+            bank_questions=BANK_QUESTIONS,
         ),
         _colqwen2("vidore/colqwen2-v1.0"),
         _colqwen2("vidore/colqwen2-v0.1"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vdr_integrations.errors import IndexFormatError
 from vdr_integrations.index.folder.database import reading
 from vdr_integrations.index.folder.first_stage_files import (
     codes_of_blob,
@@ -34,6 +35,13 @@ def check_files(reader: FolderReader) -> Iterator[str]:
         findings = connection.execute("PRAGMA integrity_check(10)").fetchall()
     yield from (f"the database is damaged: {one}." for (one,) in findings if one != "ok")
     snapshot = reader.snapshot()
+    try:
+        reader.question_bank()
+    except IndexFormatError:
+        yield (
+            "the question bank was altered: searches are correct, but nothing can be added; index "
+            "into a new folder."
+        )
     yield from _vector_problems(snapshot)
     yield from _first_stage_problems(snapshot)
 

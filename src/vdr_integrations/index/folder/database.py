@@ -53,13 +53,16 @@ _COPIED_AT_ONCE = 1 << 20
 _INSERT_MANIFEST = "INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
+def create_database(
+    folder: Path, *, manifest: tuple[object, ...], bank: bytes | None = None
+) -> None:
     """Make the database of a new index in one transaction.
 
     Args:
         folder: The folder of the index; it is made if it does not exist. It may hold nothing except
             an unfinished index.
         manifest: The row of the manifest table.
+        bank: Vectors of the question bank, if the index has one.
 
     Raises:
         IndexFormatError: The folder holds other files, or the path is a file.
@@ -88,18 +91,19 @@ def create_database(folder: Path, *, manifest: tuple[object, ...]) -> None:
             raise _is_there(folder)
         for statement in TABLES:
             connection.execute(statement)
-        connection.execute(_INSERT_MANIFEST, manifest)
+        _insert(connection, manifest, bank)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
         connection.execute("COMMIT")
 
 
-def make_again(folder: Path, *, manifest: tuple[object, ...]) -> None:
+def make_again(folder: Path, *, manifest: tuple[object, ...], bank: bytes | None = None) -> None:
     """Give an index without documents another manifest; the caller keeps other writers out.
 
     Args:
         folder: The folder of the index.
         manifest: The row of the manifest table.
+        bank: Vectors of the question bank, if the index has one.
 
     Raises:
         IndexStoreError: It holds documents by now, or the file system refuses.
@@ -107,9 +111,17 @@ def make_again(folder: Path, *, manifest: tuple[object, ...]) -> None:
     with writing(folder) as connection:
         if connection.execute("SELECT count(*) FROM documents").fetchone()[0]:
             raise _is_there(folder)
-        for table in ("manifest", "pages", "codes", "removed"):
+        for table in ("manifest", "question_bank", "pages", "codes", "removed"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608  # the names are above
-        connection.execute(_INSERT_MANIFEST, manifest)
+        _insert(connection, manifest, bank)
+
+
+def _insert(
+    connection: sqlite3.Connection, manifest: tuple[object, ...], bank: bytes | None
+) -> None:
+    connection.execute(_INSERT_MANIFEST, manifest)
+    if bank is not None:
+        connection.execute("INSERT INTO question_bank VALUES (1, ?)", (bank,))
 
 
 def _is_there(folder: Path) -> IndexStoreError:

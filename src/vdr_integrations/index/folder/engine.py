@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.question_bank import QuestionBank
 
 __all__ = ["FolderEngine"]
 
@@ -50,8 +51,16 @@ class FolderEngine(Engine):
         self._writer = FolderWriter(self._open_reader, wait_s=wait_s)
 
     @classmethod
-    def create(cls, folder: Path, settings: Settings, *, wait_s: float) -> FolderEngine:
+    def create(
+        cls, folder: Path, settings: Settings, *, bank: QuestionBank | None = None, wait_s: float
+    ) -> FolderEngine:
         """Make an empty index and open it; one without documents can be made again.
+
+        Args:
+            folder: A new or empty folder.
+            settings: Settings of the index.
+            bank: The question bank that the settings name.
+            wait_s: How long to wait for another writer.
 
         Raises:
             IndexFormatError: The folder holds other files.
@@ -59,11 +68,12 @@ class FolderEngine(Engine):
             IndexStoreError: The folder holds an index already, or the file system refuses.
         """
         row = ManifestRow(secrets.token_hex(16), 0, settings)
+        rows = None if bank is None else bank.to_bytes()
         if _differs_without_documents(folder, settings):
             with WriterLock(folder).held(wait_s=wait_s):
-                make_again(folder, manifest=row.columns())
+                make_again(folder, manifest=row.columns(), bank=rows)
         else:
-            create_database(folder, manifest=row.columns())
+            create_database(folder, manifest=row.columns(), bank=rows)
         return cls(folder, wait_s=wait_s)
 
     @property

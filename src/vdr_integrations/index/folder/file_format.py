@@ -64,7 +64,7 @@ __all__ = [
     "new_file_name",
 ]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 APPLICATION_ID = int.from_bytes(b"vdr1", "big")
 
 DATABASE_NAME = "index.sqlite3"
@@ -96,6 +96,14 @@ TABLES = (
         documents INTEGER NOT NULL,
         state BLOB NOT NULL,
         digest BLOB NOT NULL
+    )
+    """,
+    # At most one row: the vectors of the question bank (`QuestionBank.to_bytes`). Their digest is
+    # in `settings`.
+    """
+    CREATE TABLE question_bank (
+        id INTEGER PRIMARY KEY CHECK (id = 1),
+        vectors BLOB NOT NULL
     )
     """,
     # One row per document. A document that changes in any way gets a new id, by which readers find

@@ -17,7 +17,6 @@ from vdr_integrations.index.folder.vector_bytes import filled
 from vdr_integrations.index.folder.vector_places import strong_digest
 from vdr_integrations.index.scoring.codebook_bytes import codebook_of_bytes
 from vdr_integrations.index.scoring.first_stage import PostingLists, query_terms
-from vdr_integrations.index.scoring.ranking import contenders
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,25 +101,18 @@ class FirstStage:
         self._files: dict[str, Lists | None] = {}
         self._tail: tuple[Snapshot, Lists] | None = None
 
-    def ranked(
-        self,
-        snapshot: Snapshot,
-        query: NDArray[np.float32],
-        pages: NDArray[np.intp],
-        *,
-        most: int,
+    def looks(
+        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp]
     ) -> tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.intp]]:
-        """Rank pages by their scores in the first stage.
+        """Scores of pages in the first stage.
 
         Args:
             snapshot: The state of the index.
             query: float32 (query tokens, dimension).
-            pages: Pages to rank, as indices of the snapshot.
-            most: Maximum number of ranked pages.
+            pages: Pages to score, as indices of the snapshot.
 
         Returns:
-            The best pages that are in a list, best first; their scores; and all pages that are not
-            in a list.
+            The pages that are in a list; their scores, float32; and the pages that are not in one.
         """
         codebook = self._current_codebook(snapshot)
         if codebook is None:
@@ -136,8 +128,6 @@ class FirstStage:
             listed[first:last] = lists.listed[numbers]
         is_listed = listed[pages]
         known = pages[is_listed]
-        known = known[contenders(scores[known], k=most)]
-        known = known[np.argsort(-scores[known], kind="stable")][:most]
         return known, scores[known], pages[~is_listed]
 
     def _current_codebook(self, snapshot: Snapshot) -> Codebook | None:

@@ -14,23 +14,18 @@ from vdr_integrations.index.folder.dense_scores import DenseScores, stored_dense
 from vdr_integrations.index.folder.field_table import FieldTable, in_range
 from vdr_integrations.index.folder.first_stage_files import FirstStage
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
-from vdr_integrations.index.folder.page_scores import page_scores, stored_tokens
+from vdr_integrations.index.folder.maxsim_search import ScoredPages, scored_pages
+from vdr_integrations.index.folder.page_scores import stored_tokens
 from vdr_integrations.index.folder.records_json import document_of, metadata_of, page_of
 from vdr_integrations.index.folder.snapshot import load_snapshot
-from vdr_integrations.index.folder.troubles import altered
+from vdr_integrations.index.folder.troubles import altered, damaged
 from vdr_integrations.index.folder.vector_places import content_digest, id_key, ref_key
 from vdr_integrations.index.page_filter import filterable
-from vdr_integrations.index.scoring.candidates import (
-    SMALL_INDEX_PAGES,
-    first_count,
-    most_candidates,
-    outlook,
-)
+from vdr_integrations.index.question_bank import QuestionBank
 from vdr_integrations.index.scoring.ranking import (
     COSINE_DECIMALS,
     MAXSIM_DECIMALS,
     best_pages,
-    contenders,
 )
 
 if TYPE_CHECKING:
@@ -107,6 +102,21 @@ class FolderReader:
         with reading(self.folder) as connection:
             return ManifestRow.read(connection, self.folder).layout
 
+    def question_bank(self) -> QuestionBank | None:
+        """The question bank that scores are corrected by; None if there is none."""
+        correction, tokens = self.settings.correction, self.settings.tokens
+        if correction is None or tokens is None:
+            return None
+        with self._reading() as connection:
+            found = connection.execute("SELECT vectors FROM question_bank").fetchall()
+        data = found[0][0] if len(found) == 1 else None
+        bank = None
+        if isinstance(data, bytes):
+            bank = QuestionBank.of_bytes(data, correction, dimension=tokens.dimension)
+        if bank is None:
+            raise damaged(self.folder, "its question bank was altered")
+        return bank
+
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
         """All documents, sorted by source."""
         snapshot = self.snapshot()
@@ -166,63 +176,28 @@ class FolderReader:
 
     def search(self, asked: MaxSimSearch) -> list[Hit]:
         """The best pages by MaxSim, best first."""
-        query, k, count = asked.query, asked.k, asked.candidates
 
         def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
             pages = self._fitting(snapshot, asked.where)
-            if asked.dense_query is not None:
-                most = most_candidates(len(snapshot), k=k) if count is None else count
-                near = self._dense.scores(snapshot, asked.dense_query, pages)
-                pages = pages[contenders(near, k=most)]
-            elif not asked.exhaustive and count is not None and len(pages) > 2 * count:
-                known, _, unknown = self._first_stage.ranked(snapshot, query, pages, most=count)
-                pages = np.concatenate([known, unknown])
-            elif not asked.exhaustive and count is None and len(pages) > SMALL_INDEX_PAGES:
-                return self._in_two_stages(snapshot, query, pages, k=k)
-            return self._ranked(snapshot, query, pages, k=k)
+            found = scored_pages(
+                snapshot, asked, pages, first_stage=self._first_stage, dense=self._dense
+            )
+            return _best(snapshot, found, k=asked.k)
 
         return self._hits(choose)
 
-    def _in_two_stages(
-        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
-    ) -> list[tuple[int, float]]:
-        """Score the most promising pages until no other page is likely to be among the best."""
-        count, step = len(snapshot), first_count(k)
-        most = most_candidates(count, k=k)
-        known, looks, unknown = self._first_stage.ranked(snapshot, query, pages, most=most)
-        found = self._scores(snapshot, query, unknown)
-        scores = np.empty(0, np.float32)
-        while len(scores) < len(known):
-            chosen = known[len(scores) : len(scores) + step]
-            scores = np.concatenate([scores, self._scores(snapshot, query, chosen)])
-            best = np.concatenate([found, scores])
-            if len(scores) < len(known) and len(best) >= k:
-                hopes = outlook(looks[: len(scores)], scores)
-                expected = hopes.best(float(looks[len(scores)]), among=count)
-                if expected < np.partition(best, -k)[-k]:
-                    break
-        seen = np.concatenate([unknown, known[: len(scores)]])
-        return _best(snapshot, seen, np.concatenate([found, scores]), k=k)
-
-    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+    def rerank(
+        self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
+    ) -> list[Hit]:
         """These pages with their exact scores, best first; unknown ids are left out."""
 
         def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
             pages = np.array(_of_ids(snapshot, page_ids), np.intp)
-            return self._ranked(snapshot, query, pages, k=max(len(pages), 1))
+            found = ScoredPages(snapshot, query, bias_weight=bias_weight)
+            found.add(pages)
+            return _best(snapshot, found, k=max(len(pages), 1))
 
         return self._hits(choose)
-
-    def _ranked(
-        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp], *, k: int
-    ) -> list[tuple[int, float]]:
-        """The best ``k`` of these pages; all of them are scored."""
-        return _best(snapshot, pages, self._scores(snapshot, query, pages), k=k)
-
-    def _scores(
-        self, snapshot: Snapshot, query: NDArray[np.float32], pages: NDArray[np.intp]
-    ) -> NDArray[np.float32]:
-        return page_scores(snapshot, query, pages, vectors=self.settings.compression.vectors)
 
     def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
         """Pages that match, as indices of the snapshot."""
@@ -377,10 +352,10 @@ def _record(document: KnownDocument) -> DocumentRecord:
     return document_of(document.source, document.record)
 
 
-def _best(
-    snapshot: Snapshot, pages: NDArray[np.intp], scores: NDArray[np.float32], *, k: int
-) -> list[tuple[int, float]]:
-    return best_pages(pages, scores, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot))
+def _best(snapshot: Snapshot, found: ScoredPages, *, k: int) -> list[tuple[int, float]]:
+    return best_pages(
+        found.pages, found.scores, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot)
+    )
 
 
 def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:

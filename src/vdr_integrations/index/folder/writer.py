@@ -171,7 +171,7 @@ class FolderSink:
         place["page_number"] = record.page_number
         place["tokens"] = 0 if page.tokens is None else len(page.tokens)
         place["token_sum"], place["dense_sum"] = word_sum(tokens), word_sum(dense)
-        place["bias"] = record.bias
+        place["bias"] = page.bias
         place["page_id"] = np.void(id_key(page_id(self._source, record.page_number)) or b"")
         place["ref_key"] = ref_key(record.page_ref)
         place["vectors"] = np.void(strong_digest(tokens, dense))

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vdr_integrations.index.scoring.ranking import contenders
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,7 +23,9 @@ __all__ = [
     "Outlook",
     "first_count",
     "most_candidates",
+    "most_promising",
     "outlook",
+    "sample",
 ]
 
 SMALL_INDEX_PAGES = 800
@@ -54,6 +58,47 @@ def most_candidates(pages: int, *, k: int) -> int:
 
 def _growth(pages: int) -> float:
     return max(1.0, pages / _GROWS_FROM) ** _GROWTH
+
+
+def sample(looks: NDArray[np.float32], *, count: int) -> NDArray[np.intp]:
+    """Pages from which to learn how exact scores depend on those of the first stage.
+
+    Half of them are the best of the first stage. The others are spread over all of its ranks, since
+    the best ones alone do not show the slope.
+
+    Args:
+        looks: Scores of the first stage, float32 (pages,).
+        count: Number of pages.
+
+    Returns:
+        Positions in ``looks``, at most ``count``.
+    """
+    order = np.argsort(-looks, kind="stable")
+    best, rest = np.split(order, [count // 2])
+    if not len(rest):
+        return best
+    ranks = np.linspace(0, len(rest) - 1, count - len(best)).round().astype(np.intp)
+    return np.concatenate([best, rest[np.unique(ranks)]])
+
+
+def most_promising(
+    looks: NDArray[np.float32], costs: NDArray[np.float32], *, slope: float, most: int
+) -> NDArray[np.intp]:
+    """The pages with the best outlook, best first, at most ``most``.
+
+    Args:
+        looks: Scores of the first stage, float32 (pages,).
+        costs: What is subtracted from the exact score of each page, float32 (pages,).
+        slope: How much an exact score grows with a score of the first stage; 0 if it does not, and
+            if nothing is subtracted.
+        most: Maximum number of pages.
+
+    Returns:
+        Positions in ``looks``.
+    """
+    promise = looks - costs / np.float32(slope) if slope > 0.0 else looks
+    found = contenders(promise, k=most)
+    return found[np.argsort(-promise[found], kind="stable")][:most]
 
 
 @dataclass(frozen=True, slots=True)

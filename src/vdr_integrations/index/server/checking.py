@@ -28,6 +28,13 @@ def check_files(index: OpenIndex, first_stage: FirstStage) -> Iterator[str]:
         IndexStoreError: The server cannot be used.
     """
     index.refresh()
+    try:
+        index.question_bank()
+    except IndexFormatError:
+        yield (
+            "the question bank was altered: searches are correct, but nothing can be added; index "
+            "into a new collection."
+        )
     for source in index.all_documents()[1]:
         yield f"{source}: its record was altered; remove it and index it again."
     if index.settings.tokens is not None and first_stage.is_altered():

@@ -29,7 +29,7 @@ from vdr_integrations.index.scoring.candidates import SMALL_INDEX_PAGES
 from vdr_integrations.index.scoring.codebook_bytes import codebook_bytes, codebook_of_bytes
 from vdr_integrations.index.scoring.first_stage import Codebook, query_terms
 from vdr_integrations.index.server.calls import client_models
-from vdr_integrations.index.server.collection import CODES, TOKENS, Point
+from vdr_integrations.index.server.collection import CHUNK_BYTES, CODES, TOKENS, Point
 from vdr_integrations.index.server.points import codes_digest, vectors_digest
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
 from vdr_integrations.index.stored_page import stable_id
@@ -50,8 +50,6 @@ _NEAREST = 32
 _FEWEST_NEAREST = 4
 _SHARE = 64
 _PAGES_AT_ONCE = 16
-CHUNK_BYTES = 512 * 1024
-"""Bytes of a codebook in one point."""
 _HEAD_ID = stable_id("codebook")
 _MOST_CHUNKS = 10_000
 _LEAST_WEIGHT = np.float32(1e-6)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.server.calls import ServerCalls
 
-__all__ = ["BATCH_BYTES", "CODES", "DENSE", "TOKENS", "Collection", "Point"]
+__all__ = ["BATCH_BYTES", "CHUNK_BYTES", "CODES", "DENSE", "TOKENS", "Collection", "Point"]
 
 TOKENS = "tokens"
 DENSE = "dense"
@@ -38,6 +38,8 @@ _INDEXED_FIELDS = {
     "page_number": "integer",
 }
 _MOST_VERSIONS = 1_000_000
+CHUNK_BYTES = 512 * 1024
+"""Bytes of a codebook or a question bank in one point."""
 BATCH_BYTES = 20_000_000
 """Bytes of JSON in one write; a server accepts 32 MB."""
 _NUMBER_BYTES = 21
@@ -226,6 +228,8 @@ class Collection:
         found: Any,  # noqa: ANN401  # the client's filter
         prefetch: Sequence[Any],
         limit: int,
+        bias_weight: float = 0.0,
+        most_scored: int = 0,
     ) -> list[tuple[str, float]]:
         """Ids and scores of the points nearest to a query, best first.
 
@@ -236,15 +240,22 @@ class Collection:
             prefetch: ``Prefetch`` objects of the client; only the points that they find are
                 compared. Empty compares all.
             limit: Maximum number of points.
+            bias_weight: How many times the bias of a page is subtracted from its score.
+            most_scored: Number of points that are compared at most, if a bias is subtracted.
         """
+        asked: dict[str, Any] = {
+            "query": query.tolist(),
+            "using": using,
+            "prefetch": list(prefetch) or None,
+        }
+        if bias_weight:
+            models = client_models()
+            scored = models.Prefetch(**asked, filter=found, limit=max(most_scored, limit))
+            cost = models.MultExpression(mult=[-bias_weight, "bias"])
+            formula = models.SumExpression(sum=["$score", cost])
+            asked = {"query": models.FormulaQuery(formula=formula), "prefetch": [scored]}
         answer = self._call(
-            "query_points",
-            query=query.tolist(),
-            using=using,
-            prefetch=list(prefetch) or None,
-            query_filter=found,
-            limit=limit,
-            with_payload=False,
+            "query_points", **asked, query_filter=found, limit=limit, with_payload=False
         )
         return [(str(hit.id), float(hit.score)) for hit in answer.points]
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from vdr_integrations.index.index_settings import Settings
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.server.qdrant_server import QdrantServer
 
 __all__ = ["ServerEngine"]
@@ -56,6 +57,7 @@ class ServerEngine(Engine):
         server: QdrantServer,
         settings: Settings,
         *,
+        bank: QuestionBank | None = None,
         wait_s: float = LOCK_WAIT_S,
         sleep: Callable[[float], None] = time.sleep,
     ) -> ServerEngine:
@@ -64,6 +66,7 @@ class ServerEngine(Engine):
         Args:
             server: Server and collection.
             settings: Settings of the index.
+            bank: The question bank that the settings name.
             wait_s: How long a write waits for a write of another thread.
             sleep: Waits so many seconds before a call is tried again.
 
@@ -73,7 +76,7 @@ class ServerEngine(Engine):
         """
         calls = ServerCalls(server, sleep=sleep)
         try:
-            return cls(calls, OpenIndex.make(calls, settings, wait_s=wait_s))
+            return cls(calls, OpenIndex.make(calls, settings, bank=bank, wait_s=wait_s))
         except BaseException:
             calls.close()
             raise

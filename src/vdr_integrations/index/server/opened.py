@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import secrets
 import threading
@@ -16,7 +17,8 @@ from vdr_integrations.errors import (
     IndexStoreError,
 )
 from vdr_integrations.index.index_settings import Settings
-from vdr_integrations.index.server.collection import Collection, Point
+from vdr_integrations.index.question_bank import QuestionBank
+from vdr_integrations.index.server.collection import CHUNK_BYTES, Collection, Point
 from vdr_integrations.index.server.points import (
     CommittedDocument,
     document_id,
@@ -33,12 +35,13 @@ from vdr_integrations.index.stored_page import stable_id
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
+    from vdr_integrations.index.index_settings import Correction
     from vdr_integrations.index.server.calls import ServerCalls
     from vdr_integrations.index.server.points import KeptPage
 
 __all__ = ["FORMAT_VERSION", "MANIFEST_ID", "OpenIndex"]
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MANIFEST_ID = stable_id("manifest")
 _APPLICATION = "vdr-integrations late interaction"
 """Earlier releases wrote the same text, so that messages can call their indexes old."""
@@ -62,14 +65,23 @@ class OpenIndex:
         self.index_id = index_id
         self._wait_s = wait_s
         self._lock = PerProcess(threading.RLock)
+        self._bank: QuestionBank | None = None
 
     @classmethod
-    def make(cls, calls: ServerCalls, settings: Settings, *, wait_s: float) -> OpenIndex:
+    def make(
+        cls,
+        calls: ServerCalls,
+        settings: Settings,
+        *,
+        bank: QuestionBank | None = None,
+        wait_s: float,
+    ) -> OpenIndex:
         """Make a collection that holds an empty index.
 
         Args:
             calls: Calls for the collection.
             settings: Settings of the index.
+            bank: The question bank that the settings name.
             wait_s: Seconds that a write waits for a write of another thread.
 
         Raises:
@@ -79,6 +91,8 @@ class OpenIndex:
         collection.make(settings)
         made = cls(collection, settings, secrets.token_hex(16), wait_s=wait_s)
         try:
+            if bank is not None:
+                collection.upsert(_bank_points(bank))
             collection.upsert([_manifest_point(settings, made.index_id)])
             found = _manifest(collection)
         except BaseException:
@@ -111,6 +125,19 @@ class OpenIndex:
             )
         index_id, settings = _manifest(collection)
         return cls(collection, settings, index_id, wait_s=wait_s)
+
+    def question_bank(self) -> QuestionBank | None:
+        """The question bank that scores are corrected by; None if there is none.
+
+        Raises:
+            IndexFormatError: It is not what was written.
+        """
+        correction, tokens = self.settings.correction, self.settings.tokens
+        if correction is None or tokens is None:
+            return None
+        if self._bank is None:
+            self._bank = _read_bank(self.collection, correction, dimension=tokens.dimension)
+        return self._bank
 
     @property
     def location(self) -> str:
@@ -206,6 +233,33 @@ class OpenIndex:
         self.refresh()
         if index_id != self.index_id:
             raise altered(self.location, where, "it was written to another index")
+
+
+def _bank_points(bank: QuestionBank) -> list[Point]:
+    data = bank.to_bytes()
+    parts = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)]
+    return [
+        Point(_bank_id(number), {"kind": "bank", "data": base64.b64encode(part).decode()})
+        for number, part in enumerate(parts)
+    ]
+
+
+def _bank_id(number: int) -> str:
+    return stable_id("question bank", number)
+
+
+def _read_bank(collection: Collection, correction: Correction, *, dimension: int) -> QuestionBank:
+    length = 2 * correction.tokens * dimension
+    ids = [_bank_id(number) for number in range(-(-length // CHUNK_BYTES))]
+    found = {point.id: point.payload.get("data") for point in collection.retrieve(ids)}
+    try:
+        data = b"".join(base64.b64decode(found[one] or "", validate=True) for one in ids)
+    except (KeyError, TypeError, ValueError):
+        data = b""
+    bank = QuestionBank.of_bytes(data, correction, dimension=dimension)
+    if bank is None:
+        raise damaged(collection.location, "its question bank was altered")
+    return bank
 
 
 def _manifest_point(settings: Settings, index_id: str) -> Point:

@@ -170,7 +170,7 @@ def page_point(
         "ref": record.page_ref,
         "text": record.text,
         "grid": None if grid is None else [grid.first, grid.rows, grid.columns],
-        "bias": record.bias,
+        "bias": page.bias,
         "metadata": page.metadata,
         "vectors": vectors_digest(vectors),
     }
@@ -184,6 +184,7 @@ def page_point(
         "page_number": number,
         "page_id": page_id(source, number),
         "page_ref": record.page_ref,
+        "bias": page.bias,
         "fields": filterable(page.metadata, source=source),
         "content": content,
         "sha256": text_digest(point_id, content),
@@ -231,7 +232,9 @@ def kept_page(point: Point, *, location: str) -> KeptPage:
         "page_id": kept.page.page_id,
         "page_ref": kept.page.page_ref,
     }
-    if any(payload.get(name) != value for name, value in searched_by.items()):
+    if any(payload.get(name) != value for name, value in searched_by.items()) or not _is_alike(
+        {"bias": [payload.get("bias")]}, {"bias": [kept.page.bias]}
+    ):
         raise altered(location, kept.where, "a field for searches was altered")
     if not _is_alike(payload.get("fields"), filterable(metadata, source=source)):
         raise altered(location, kept.where, "metadata for searches was altered")

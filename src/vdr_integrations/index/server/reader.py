@@ -15,6 +15,7 @@ from vdr_integrations.index.server.troubles import altered
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord
     from vdr_integrations.index.server.collection import Point
     from vdr_integrations.index.server.opened import OpenIndex
@@ -38,6 +39,10 @@ class ServerReader:
         """Nothing is read yet."""
         self._index = index
         self._collection = index.collection
+
+    def question_bank(self) -> QuestionBank | None:
+        """See ``Engine``."""
+        return self._index.question_bank()
 
     def documents(self, *, skip_altered: bool = False) -> list[DocumentRecord]:
         """See ``Engine``."""

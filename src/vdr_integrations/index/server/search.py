@@ -9,6 +9,7 @@ import numpy as np
 
 from vdr_integrations.index.scoring.candidates import SMALL_INDEX_PAGES, most_candidates
 from vdr_integrations.index.scoring.maxsim import maxsim_scores
+from vdr_integrations.index.scoring.page_bias import corrected
 from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
 from vdr_integrations.index.server.calls import client_models
 from vdr_integrations.index.server.collection import DENSE, TOKENS
@@ -62,7 +63,8 @@ class ServerSearch:
     def search(self, asked: MaxSimSearch) -> list[Hit]:
         """See ``Engine``."""
         query, where, k = asked.query, asked.where, asked.k
-        ask = self._exhaustive(query, where)
+        weight = asked.bias_weight
+        ask = self._exhaustive(query, where, weight=weight)
         if not asked.exhaustive:
             pages = fitting = self._collection.count(server_filter(PAGES))
             if where.groups:
@@ -70,19 +72,24 @@ class ServerSearch:
             most, count = most_candidates(pages, k=k), asked.candidates
             if asked.dense_query is not None:
                 brought = most if count is None else count
-                ask = self._by_dense(query, asked.dense_query, where=where, count=brought)
+                ask = self._by_dense(
+                    query, asked.dense_query, where=where, count=brought, weight=weight
+                )
             elif fitting > (SMALL_INDEX_PAGES if count is None else 2 * count):
                 named = self._codebook()
-                brought = max(most // _SHARE, k) if count is None else count
+                share = 1 if weight else _SHARE
+                brought = max(most // share, k) if count is None else count
                 if named is not None:
-                    ask = self._by_codes(query, named, where=where, count=brought)
-        return self._best(query, ask, k=k)
+                    ask = self._by_codes(query, named, where=where, count=brought, weight=weight)
+        return self._best(query, ask, k=k, weight=weight)
 
     def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
         """See ``Engine``."""
-        return self._best(query, self._exhaustive(query, where), k=k)
+        return self._best(query, self._exhaustive(query, where, weight=0.0), k=k, weight=0.0)
 
-    def rerank(self, query: NDArray[np.float32], page_ids: Sequence[str]) -> list[Hit]:
+    def rerank(
+        self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
+    ) -> list[Hit]:
         """See ``Engine``."""
         if not page_ids:
             return []
@@ -91,11 +98,17 @@ class ServerSearch:
             return [(one, 0.0) for one in self._reader.ids_by("page_id", page_ids)], False
 
         # Pages of several versions of a document may have the same id, so ask for more pages.
-        return self._best(query, ask, k=len(page_ids), limit=_MOST_VERSIONS * len(page_ids))
+        most = _MOST_VERSIONS * len(page_ids)
+        return self._best(query, ask, k=len(page_ids), limit=most, weight=bias_weight)
 
-    def _exhaustive(self, query: NDArray[np.float32], where: Where) -> _Ask:
+    def _exhaustive(self, query: NDArray[np.float32], where: Where, *, weight: float) -> _Ask:
         found = server_filter(PAGES & where)
-        return lambda limit, _: (self._query(query, found, [], limit=limit), False)
+
+        def ask(limit: int, _: int) -> tuple[list[tuple[str, float]], bool]:
+            most = self._collection.count(found) if weight else limit
+            return self._query(query, found, [], limit=limit, weight=weight, most=most), False
+
+        return ask
 
     def _by_dense(
         self,
@@ -104,6 +117,7 @@ class ServerSearch:
         *,
         where: Where,
         count: int,
+        weight: float,
     ) -> _Ask:
         found = server_filter(PAGES & where)
 
@@ -112,16 +126,22 @@ class ServerSearch:
             prefetch = client_models().Prefetch(
                 query=dense.tolist(), using=DENSE, filter=found, limit=most
             )
-            answered = self._query(query, found, [prefetch], limit=limit)
+            answered = self._query(query, found, [prefetch], limit=limit, weight=weight, most=most)
             return answered, len(answered) >= min(limit, most)
 
         return ask
 
     def _by_codes(
-        self, query: NDArray[np.float32], named: NamedCodebook, *, where: Where, count: int
+        self,
+        query: NDArray[np.float32],
+        named: NamedCodebook,
+        *,
+        where: Where,
+        count: int,
+        weight: float,
     ) -> _Ask:
         found = server_filter(PAGES & where)
-        everything = self._exhaustive(query, where)
+        everything = self._exhaustive(query, where, weight=weight)
         room = max(UNLISTED_AT_LEAST, 2 * self._unlisted)
 
         def ask(limit: int, widened: int) -> tuple[list[tuple[str, float]], bool]:
@@ -132,7 +152,9 @@ class ServerSearch:
                     named.prefetch(query, where=where, limit=most),
                     named.unlisted(where=where, limit=room),
                 ]
-                answered = self._query(query, found, prefetch, limit=limit)
+                answered = self._query(
+                    query, found, prefetch, limit=limit, weight=weight, most=most + room
+                )
                 # Counted after the query, to include all pages that were added before it.
                 self._unlisted = self._collection.count(named.unlisted_filter(where))
                 if self._unlisted <= room:
@@ -152,10 +174,18 @@ class ServerSearch:
         prefetch: Sequence[Any],
         *,
         limit: int,
+        weight: float,
+        most: int,
     ) -> list[tuple[str, float]]:
         using = TOKENS if query.ndim == 2 else DENSE
         return self._collection.query(
-            query, using=using, found=found, prefetch=prefetch, limit=limit
+            query,
+            using=using,
+            found=found,
+            prefetch=prefetch,
+            limit=limit,
+            bias_weight=weight,
+            most_scored=most,
         )
 
     def _codebook(self) -> NamedCodebook | None:
@@ -163,7 +193,13 @@ class ServerSearch:
         return self._first_stage.current() if self._unlisted else self._first_stage.known()
 
     def _best(
-        self, query: NDArray[np.float32], ask: _Ask, *, k: int, limit: int | None = None
+        self,
+        query: NDArray[np.float32],
+        ask: _Ask,
+        *,
+        k: int,
+        limit: int | None = None,
+        weight: float,
     ) -> list[Hit]:
         """The best ``k`` committed pages of those that ``ask`` finds.
 
@@ -174,7 +210,7 @@ class ServerSearch:
         Raises:
             IndexLockedError: Pages were replaced during each attempt.
         """
-        seen = _Seen(self._index, self._reader, query)
+        seen = _Seen(self._index, self._reader, query, weight)
         first = k + max(4, k // 4) if limit is None else limit
         lost: frozenset[str] = frozenset()
         for _ in range(TRIES):
@@ -199,6 +235,7 @@ class _Seen:
     index: OpenIndex
     reader: ServerReader
     query: NDArray[np.float32]
+    bias_weight: float
     scored: dict[str, tuple[KeptPage, float]] = field(
         default_factory=dict[str, "tuple[KeptPage, float]"]
     )
@@ -233,7 +270,7 @@ class _Seen:
             page = self.reader.with_vectors(point, kept)
             rows = page.vectors if using == TOKENS else page.dense
             assert rows is not None  # noqa: S101  # their digest was right
-            score = _score(self.query, rows)
+            score = _score(self.query, rows, bias=page.bias, weight=self.bias_weight)
             self.scored[point.id] = (kept, score)
             self.error = max(self.error, abs(score - server_scores[point.id]))
 
@@ -255,9 +292,12 @@ def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: in
         limit *= 2
 
 
-def _score(query: NDArray[np.float32], rows: NDArray[np.float32]) -> float:
+def _score(
+    query: NDArray[np.float32], rows: NDArray[np.float32], *, bias: float, weight: float
+) -> float:
     if query.ndim == 2:
-        score, decimals = float(maxsim_scores(query, [rows])[0]), MAXSIM_DECIMALS
+        exact, biases = maxsim_scores(query, [rows]), np.array([bias], np.float32)
+        score, decimals = float(corrected(exact, biases, weight=weight)[0]), MAXSIM_DECIMALS
     else:
         score, decimals = float(np.clip(rows @ query, -1.0, 1.0)), COSINE_DECIMALS
     return round(score, decimals) + 0.0

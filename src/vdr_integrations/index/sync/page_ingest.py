@@ -109,9 +109,7 @@ class PageIngest:
             total = next(reversed(given.values())).total_pages
             numbers = {number for number in stored if number <= total} | given.keys()
             pages = [
-                _measured(given[number], stored.get(number))
-                if number in given
-                else _kept(stored[number], total)
+                given[number] if number in given else _kept(stored[number], total)
                 for number in sorted(numbers)
             ]
             staged = self.index.stage_document(source)
@@ -151,13 +149,6 @@ class PageIngest:
             staged.add(record, encoded.vectors, dense=encoded.dense, metadata=page.metadata)
 
 
-def _measured(page: GivenPage, stored: StoredPage | None) -> GivenPage:
-    """The page with the bias that was measured for its image, if it has none itself."""
-    if stored is None or page.record.bias or stored.page_ref != page.record.page_ref:
-        return page
-    return replace(page, record=replace(page.record, bias=stored.bias))
-
-
 def _kept(page: StoredPage, total_pages: int) -> GivenPage:
     record = PageRecord(
         page.page_number,
@@ -165,7 +156,6 @@ def _kept(page: StoredPage, total_pages: int) -> GivenPage:
         page_ref=page.page_ref,
         text=page.text,
         grid=page.grid,
-        bias=page.bias,
         warnings=page.warnings,
     )
     return GivenPage(page.source, total_pages, record, page.metadata)

@@ -27,7 +27,7 @@ def parts_of_page(page: PreparedPage, settings: Settings) -> tuple[bytes, bytes,
     """Record, token vectors and dense vector of a page; what it lacks is empty."""
     record = page.record
     found = {
-        "bias": record.bias,
+        "bias": page.bias,
         "content": content_json(record, grid=record.grid, metadata=page.metadata),
         "tokens": 0 if page.tokens is None else len(page.tokens),
     }

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.retrieval import HeatMap, SimilarityGrids
+    from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
     from vdr_integrations.retrieval.open_indexes import IndexLocation
     from vdr_integrations.types import Hit
 
@@ -151,6 +152,7 @@ class ColQwen2Retriever(BaseRetriever):
         *,
         index: PageIndex | IndexLocation,
         compression: Compression | None = None,
+        question_bank: QuestionBankChoice = "model",
         batch_pages: int | None = None,
         show_progress: bool = False,
         **options: Unpack[RetrieverOptions],
@@ -158,15 +160,16 @@ class ColQwen2Retriever(BaseRetriever):
         """A retriever over an index, after :meth:`add_nodes`; the index is made if there is none.
 
         A new index stores the vectors of ``model_name``, by default ``vidore/colqwen2-v1.0``, as
-        ``compression`` says, and with ``recall`` dense vectors too. ``options`` are those of the
+        ``compression`` says, and with ``recall`` dense vectors too. ``question_bank`` says by which
+        questions scores are corrected, see ``PageSearcher.create``. ``options`` are those of the
         retriever.
 
         Raises:
-            OptionError: The index was made with another compression.
+            OptionError: The index was made with another compression or question bank.
             VdrError: See :meth:`add_nodes`.
         """
         retriever = cls(index, **options)
-        retriever.searcher.create(compression=compression)
+        retriever.searcher.create(compression=compression, question_bank=question_bank)
         retriever.add_nodes(documents, batch_pages=batch_pages, show_progress=show_progress)
         return retriever
 
