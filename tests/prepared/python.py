@@ -36,6 +36,9 @@ MODULES = (
     "vdr_integrations.index.dense_index",
     "vdr_integrations.index.late_interaction_index",
     "vdr_integrations.index.sync.synchronise",
+    "vdr_integrations.cli.app",
+    "vdr_integrations.retrieval.page_searcher",
+    "pymupdf",
 )
 Place = int | IO[Any] | None
 

@@ -10,6 +10,7 @@ when its standard input is closed.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -165,6 +166,8 @@ def main() -> dict[str, Any] | None:
     path, *modules = sys.argv[1:]
     for module in modules:
         importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # no program looks at what they share: it would copy all of it to do so
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen()
