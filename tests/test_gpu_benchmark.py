@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import Mock, call
 
 import pytest
@@ -25,7 +24,11 @@ from benchmarks.gpu_packages import pack, unpack
 from benchmarks.work_counter import counted, full_size_backbone, page_of
 from transformers import Qwen2VLConfig
 
-pytestmark = pytest.mark.timeout(900)  # there may be much else to do
+if TYPE_CHECKING:
+    from tests.prepared.python import PreparedPython
+
+LONGEST_S = 900  # there may be much else to do
+pytestmark = pytest.mark.timeout(LONGEST_S)
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,23 +45,20 @@ class Run(NamedTuple):
         return self.json["sections"][section]["rows"]
 
 
-def run(file: Path, *arguments: str) -> Run:
-    command = [sys.executable, "-m", "benchmarks.gpu", "--device", "cpu", "--tiny"]
-    done = subprocess.run(
-        [*command, "--json", str(file), *arguments],
+def run(python: PreparedPython, file: Path, *arguments: str) -> Run:
+    done = python.run(
+        *("-m", "benchmarks.gpu", "--device", "cpu", "--tiny", "--json", str(file), *arguments),
         cwd=ROOT,
         # Threads would wait for one another where cores are shared: the model is tiny.
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
+        timeout=LONGEST_S,
     )
     return Run(done.returncode, done.stdout, done.stderr, json.loads(file.read_text("utf-8")))
 
 
 @pytest.fixture(scope="module")
-def dry(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return run(tmp_path_factory.mktemp("gpu") / "found.json")
+def dry(tmp_path_factory: pytest.TempPathFactory, prepared_python: PreparedPython) -> Run:
+    return run(prepared_python, tmp_path_factory.mktemp("gpu") / "found.json")
 
 
 def test_every_section_runs_and_is_printed_and_saved(dry: Run) -> None:
@@ -116,11 +116,13 @@ def test_the_other_process_measured_the_same_work(dry: Run) -> None:
     assert compared == ["2 pages", "3 pages", "4 pages", "1 queries", "3 queries"]
 
 
-def test_sections_that_fail_leave_the_others_be(tmp_path: Path) -> None:
+def test_sections_that_fail_leave_the_others_be(
+    tmp_path: Path, prepared_python: PreparedPython
+) -> None:
     checkpoint = tmp_path / "vdr-2b-multi-v1"
     checkpoint.mkdir()
     asked = ("--checkpoint", str(checkpoint), "--section", "setup", "ceilings", "attention")
-    done = run(tmp_path / "found.json", *asked)
+    done = run(prepared_python, tmp_path / "found.json", *asked)
     sections = done.json["sections"]
     assert done.code == 1
     assert "CheckpointError" in sections["setup"]["error"]
