@@ -21,7 +21,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jupytext
 import nbformat
@@ -31,6 +31,9 @@ from nbclient import NotebookClient
 from PIL import Image
 from traitlets.config import Config
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 FOLDER = Path(__file__).resolve().parent
 DOCUMENTS = FOLDER.parent / "demo" / "documents"
 NAMES = tuple(sorted(path.stem for path in FOLDER.glob("[0-9]*.py")))
@@ -39,7 +42,10 @@ CELL_SECONDS = 180
 MAX_BYTES = 600_000
 PICTURE_WIDTH, PICTURE_COLOURS = 800, 64
 
+# PYTHONWARNINGS is for the processes of a kernel: a Python that is prepared has read its own.
 _KERNEL = """
+import warnings
+warnings.simplefilter("ignore")
 from pytest_socket import disable_socket
 disable_socket(allow_unix_socket=True)
 from ipykernel.kernelapp import launch_new_instance
@@ -49,19 +55,28 @@ launch_new_instance()
 _ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]+")
 
 
-class _ThisInterpreter(KernelSpecManager):
-    """Knows one kernel, of the interpreter that runs this, so no kernel must be installed."""
+class _OneInterpreter(KernelSpecManager):
+    """Knows one kernel, of a Python that is named, so no kernel must be installed."""
+
+    def __init__(self, python: Sequence[str]) -> None:
+        super().__init__()
+        self._python = python
 
     def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-        command = [sys.executable, "-c", _KERNEL, "-f", "{connection_file}", "--log-level=ERROR"]
+        command = [*self._python, "-c", _KERNEL, "-f", "{connection_file}", "--log-level=ERROR"]
         return KernelSpec(argv=command, display_name=kernel_name, language="python")
 
 
-class _KernelManager(AsyncKernelManager):
-    """Starts that kernel; installed kernels are ignored."""
+def _kernel_manager(python: Sequence[str]) -> type[AsyncKernelManager]:
+    """What starts that kernel; installed kernels are ignored."""
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401  # nbclient's
-        super().__init__(kernel_spec_manager=_ThisInterpreter(), transport="ipc", **options)
+    class KernelManager(AsyncKernelManager):
+        def __init__(self, **options: Any) -> None:  # noqa: ANN401  # nbclient's
+            super().__init__(
+                kernel_spec_manager=_OneInterpreter(python), transport="ipc", **options
+            )
+
+    return KernelManager
 
 
 def source(name: str) -> Any:  # noqa: ANN401  # nbformat's notebooks are untyped
@@ -79,8 +94,8 @@ def source(name: str) -> Any:  # noqa: ANN401  # nbformat's notebooks are untype
     return notebook
 
 
-def executed(name: str) -> Any:  # noqa: ANN401  # untyped, like nbformat's
-    """The notebook of ``NAME.py`` with its outputs.
+def executed(name: str, *, python: Sequence[str] = (sys.executable,)) -> Any:  # noqa: ANN401  # untyped, like nbformat's
+    """The notebook of ``NAME.py`` with its outputs. Its kernel is what ``python`` starts.
 
     Raises:
         CellExecutionError: A cell failed.
@@ -95,7 +110,7 @@ def executed(name: str) -> Any:  # noqa: ANN401  # untyped, like nbformat's
             shutil.copy(document, work / "reports")
         client = NotebookClient(
             notebook,
-            kernel_manager_class=_KernelManager,
+            kernel_manager_class=_kernel_manager(python),
             config=Config(KernelManager={"connection_file": str(Path(folder) / "kernel.json")}),
             timeout=CELL_SECONDS,
             startup_timeout=CELL_SECONDS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import nbformat
@@ -12,6 +14,17 @@ from tests.transcripts import Command, difference
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.prepared.python import PreparedPython
+
+
+@pytest.fixture
+def python(request: pytest.FixtureRequest) -> list[str]:
+    """A Python that has imported torch already, where there can be one."""
+    if not hasattr(os, "pidfd_open"):
+        return [sys.executable]
+    prepared: PreparedPython = request.getfixturevalue("prepared_python")
+    return prepared.command
 
 
 def test_there_are_five_notebooks_in_order() -> None:
@@ -48,22 +61,22 @@ def test_a_pair_out_of_step_is_told_apart(
 
 
 @pytest.mark.parametrize("name", run.NAMES)
-def test_it_runs_and_prints_what_is_kept(name: str) -> None:
+def test_it_runs_and_prints_what_is_kept(name: str, python: list[str]) -> None:
     kept = nbformat.read(run.FOLDER / f"{name}.ipynb", as_version=4)
-    for shown, found in zip(kept.cells, run.executed(name).cells, strict=True):
+    for shown, found in zip(kept.cells, run.executed(name, python=python).cells, strict=True):
         assert outputs(found) == outputs(shown)
         command = Command(shown.source, shown=printed(shown), found=printed(found))
         assert difference(command) is None, f"make notebooks\n{difference(command)}"
 
 
 def test_nothing_outside_this_machine_can_be_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, python: list[str]
 ) -> None:
     cell = "# %%\nimport socket\n\nsocket.create_connection(('127.0.0.1', 9))\n"
     (tmp_path / "asking.py").write_text(cell, encoding="utf-8")
     monkeypatch.setattr(run, "FOLDER", tmp_path)
     with pytest.raises(CellExecutionError, match="SocketBlockedError"):
-        run.executed("asking")
+        run.executed("asking", python=python)
 
 
 def outputs(cell: Any) -> list[str]:

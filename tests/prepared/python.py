@@ -174,6 +174,12 @@ class PreparedPython:
         return self._socket
 
     @property
+    def command(self) -> list[str]:
+        """The beginning of a command line, which goes on with a program: as `sys.executable`."""
+        path = f"PYTHONPATH={os.pathsep.join([str(ROOT / 'src'), str(ROOT)])}"
+        return ["env", path, sys.executable, "-S", "-m", "tests.prepared.relay", self.address]
+
+    @property
     def _socket(self) -> str:
         return str(Path(self._folder.name) / f"socket-{self._started}")
 
