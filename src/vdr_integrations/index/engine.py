@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord, FileState
+    from vdr_integrations.index.scoring.bm25 import PageTextScores
     from vdr_integrations.index.staged_document import DocumentSink
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
@@ -97,6 +98,14 @@ class Searches(Protocol):
 
     def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
         """The best pages by dense vectors, best first."""
+        ...
+
+    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
+        """The best pages by BM25, best first; only pages that have a word of the text."""
+        ...
+
+    def text_scores(self, text: str, where: Where) -> PageTextScores:
+        """BM25 of all pages with text that match."""
         ...
 
     def rerank(
@@ -208,6 +217,14 @@ class Engine(ABC):
     def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
         """The best pages by dense vectors, best first."""
         return self.searches.search_dense(query, k=k, where=where)
+
+    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
+        """The best pages by BM25, best first; only pages that have a word of the text."""
+        return self.searches.search_text(text, k=k, where=where)
+
+    def text_scores(self, text: str, where: Where) -> PageTextScores:
+        """BM25 of all pages with text that match."""
+        return self.searches.text_scores(text, where)
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float

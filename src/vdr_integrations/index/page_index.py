@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.arguments import listed_ids, utf8
+from vdr_integrations.index.arguments import listed_ids, utf8, whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.document_copy import copy_document
 from vdr_integrations.index.folder.engine import FolderEngine
@@ -98,6 +98,34 @@ class PageIndex(ABC):
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
     ) -> list[Hit]:
         """The best pages for a query, best first; see the two kinds of indexes."""
+
+    def search_text(
+        self,
+        text: str,
+        *,
+        k: int = DEFAULT_HITS,
+        filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
+    ) -> list[Hit]:
+        """The pages whose text layer matches the words of a text best, best first.
+
+        This is BM25 (k1 1.5, b 0.75, the ``idf`` of Lucene) over the text layers that the index
+        keeps; no model is needed. Only pages with at least one of the words are hits, so scans
+        without a text layer are never found. A filter does not change the score of a page: word
+        frequencies are those of all pages with text. Equal scores are sorted by source and page
+        number.
+
+        Args:
+            text: Any text: every word counts, as often as it is there. Nothing in it is an
+                operator.
+            k: Maximum number of hits; at least 1.
+            filter: Only pages that match, see ``PageFilter``.
+
+        Raises:
+            OptionError: An argument is outside its allowed range, or the text cannot be UTF-8.
+            IndexFormatError: A document, or a page that would be a hit, was altered.
+        """
+        count = whole_number("k (the number of hits)", k, least=1)
+        return self._engine.search_text(utf8("text", text), k=count, where=parse_filter(filter))
 
     def close(self) -> None:
         """Close the index; a second call does nothing."""
@@ -356,6 +384,7 @@ class PageIndex(ABC):
         return self._engine.check_document(utf8("source", source))
 
     aget = in_thread(get)
+    asearch_text = in_thread(search_text)
     aadd_document = in_thread(add_document)
     aremove_document = in_thread(remove_document)
     aremove_pages = in_thread(remove_pages)

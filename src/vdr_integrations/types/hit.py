@@ -40,7 +40,8 @@ class Hit(_Explainable):
         source: The document, as the caller named it when it was indexed.
         page_number: 1-based.
         score: Higher is better. Cosine similarity, -1 to 1, from a dense index; the MaxSim score
-            (at most the number of query tokens) from a late-interaction index.
+            (at most the number of query tokens) from a late-interaction index; the BM25 score,
+            above 0 and without a limit, from ``search_text``.
         page_label: The label in the PDF ("iv"), or the page number as text.
         total_pages: Pages of the document.
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.

@@ -112,6 +112,7 @@ def answers(
     found["vectors"] = [page_key(page) for page in index.get(ids, with_vectors=True)]
     if not brief:
         found["odd"] = index.page_ids({"metadata": {"parity": "odd"}})
+    found["text"] = hit_keys(index.search_text("text b.pdf 1 1 2", k=k))
     for number, query in enumerate(queries(index, *seeds)):
         found[f"search {number}"] = hit_keys(index.search(query, k=k))
         if brief:

@@ -48,6 +48,7 @@ def small_questions(kind: Kind) -> Questions:
         "pages": lambda index: [page_key(page) for page in index.pages()],
         "odd": lambda index: index.page_ids({"metadata": {"parity": "odd"}}),
         "ref": lambda index: [page_key(page) for page in index.pages_of_ref(f"vdr-page:{2:064d}")],
+        "text": lambda index: hit_keys(index.search_text("text B 1, text!", k=5)),
         "vectors": lambda index: [
             page_key(page)
             for page in index.get([page_id(source, 1) for source in SOURCES], with_vectors=True)
@@ -72,6 +73,7 @@ def large_questions() -> Questions:
     asked: Questions = {
         "documents": lambda index: index.documents(),
         "count": lambda index: index.count_pages({"source": "b.pdf"}),
+        "text": lambda index: hit_keys(index.search_text("B 1 7", k=5)),
     }
     for seed in range(4):
         # The page from which the question was made; no other page is similar.

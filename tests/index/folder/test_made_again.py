@@ -17,6 +17,7 @@ from vdr_integrations.errors import (
     IndexStoreError,
 )
 from vdr_integrations.index import DenseIndex, LateInteractionIndex, open_index
+from vdr_integrations.index.folder.file_format import FORMAT_VERSION
 from vdr_integrations.index.folder.reader import FolderReader
 
 if TYPE_CHECKING:
@@ -151,7 +152,9 @@ def test_an_index_of_the_former_engine_says_how_to_go_on(tmp_path: Path) -> None
     assert [entry.name for entry in tmp_path.iterdir()] == ["shard"]
 
 
-@pytest.mark.parametrize(("version", "shard"), [(1, False), (1, True), (3, False)])
+@pytest.mark.parametrize(
+    ("version", "shard"), [(FORMAT_VERSION - 1, False), (1, True), (FORMAT_VERSION + 1, False)]
+)
 def test_another_format_says_how_to_go_on(tmp_path: Path, version: int, *, shard: bool) -> None:
     path = tmp_path / "index"
     make(path, KINDS["float16"], seed=1)
@@ -160,7 +163,7 @@ def test_another_format_says_how_to_go_on(tmp_path: Path, version: int, *, shard
     if shard:
         (path / "shard").mkdir()
     before = (path / "index.sqlite3").read_bytes()
-    way_out = "again into a new folder" if version < 2 else "Upgrade vdr-integrations"
+    way_out = "again into a new folder" if version < FORMAT_VERSION else "Upgrade vdr-integrations"
     with pytest.raises(IndexFormatError, match=f"format version {version}.*{way_out}") as found:
         open_index(path)
     assert ("Upgrade" in str(found.value)) == (version > 2)

@@ -5,6 +5,7 @@ import os
 import random
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,10 @@ def vectors(source: int, version: int) -> NDArray[np.float32]:
 
 
 def put(index: LateInteractionIndex, source: int, version: int) -> None:
-    records = page_records(*range(1, PAGES + 1), grid=None)
+    records = [
+        replace(record, text=f"version{version % VERSIONS} of a page")
+        for record in page_records(*range(1, PAGES + 1), grid=None)
+    ]
     index.add_document(
         document(f"{source}.pdf", total_pages=PAGES),
         records,
@@ -53,6 +57,10 @@ def check_answer(index: LateInteractionIndex, chance: random.Random) -> None:
     query = EYE[[chance.randrange(VERSIONS)]]
     chosen = chance.choice([None, {"source": f"{chance.randrange(SOURCES)}.pdf"}])
     hits = index.search(query, k=PAGES * SOURCES, filter=chosen, exhaustive=chance.random() < 0.5)
+    asked = chance.randrange(VERSIONS)
+    of_words = index.search_text(f"version{asked}", k=PAGES * SOURCES, filter=chosen)
+    assert {hit.metadata["version"] % VERSIONS for hit in of_words} <= {asked}
+    assert len(of_words) == PAGES * len({hit.source for hit in of_words}), "pages are missing"
     versions: dict[str, set[int]] = {}
     pages: dict[str, list[int]] = {}
     for hit in hits:

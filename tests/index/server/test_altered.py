@@ -11,7 +11,9 @@ from tests.index.server.shelf import EVERYWHERE, Shelf, document, some_pages, un
 
 from vdr_integrations.errors import IndexFormatError
 from vdr_integrations.index.page_filter import parse_filter
+from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.points import document_id
+from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
@@ -73,6 +75,7 @@ def test_an_altered_record_of_a_page_is_refused(
     reads: list[Callable[[], object]] = [
         lambda: shelf.search(QUERY, 9),
         lambda: engine.pages_where(EVERYWHERE),
+        lambda: engine.search_text("text", k=9, where=EVERYWHERE),
     ]
     for read in reads:
         with pytest.raises(IndexFormatError, match=ADVICE) as found:
@@ -125,6 +128,8 @@ def test_pages_that_changed_places_are_refused(
     client.set_payload("pages", dict(other.payload), [page.id])
     with pytest.raises(IndexFormatError, match=r"a\.pdf page 3"):
         shelf.search(QUERY, 9)
+    with pytest.raises(IndexFormatError, match=r"a\.pdf page 3"):
+        shelf.engine.text_scores("text", EVERYWHERE)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +147,7 @@ def test_an_altered_record_of_a_document_is_refused_and_harms_no_other(
         lambda: engine.count_pages(EVERYWHERE),
         lambda: engine.document("a.pdf"),
         engine.clean_up,
+        lambda: engine.search_text("text", k=9, where=parse_filter({"source": "b.pdf"})),
     ]
     for read in reads:
         with pytest.raises(IndexFormatError, match=r"a\.pdf.*remove this one"):
@@ -175,6 +181,30 @@ def test_a_document_of_which_no_name_is_known_can_be_removed(
     assert shelf.engine.remove_document("z.pdf")
     assert shelf.engine.altered_documents() == []
     assert shelf.engine.clean_up() == 3
+
+
+@pytest.mark.parametrize("words", ["", "AAAA", "%", None, 3])
+def test_altered_words_are_counted_again(
+    shelf: Shelf, client: QdrantClient, page: models.Record, words: object
+) -> None:
+    before = shelf.engine.search_text("text 2", k=9, where=EVERYWHERE)
+    client.set_payload("pages", {"words": words}, [page.id])
+    other = ServerEngine.open(QdrantServer("pages", client=client))
+    assert other.search_text("text 2", k=9, where=EVERYWHERE) == before
+    right, (wrong,) = other.check_document("a.pdf")
+    assert right == 2
+    assert "a.pdf page 2: its words were altered" in wrong
+
+
+def test_a_lost_page_is_named_by_text_searches(
+    shelf: Shelf, client: QdrantClient, page: models.Record
+) -> None:
+    assert len(shelf.engine.search_text("text 2", k=9, where=EVERYWHERE)) == 5
+    client.delete("pages", [page.id])
+    other = ServerEngine.open(QdrantServer("pages", client=client))
+    for engine in (shelf.engine, other):
+        with pytest.raises(IndexFormatError, match=r"a\.pdf page 2.*its record is gone"):
+            engine.search_text("text 2", k=9, where=EVERYWHERE)
 
 
 def test_lost_pages_are_named_and_nothing_is_deleted(

@@ -36,7 +36,7 @@ from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server import collection
 from vdr_integrations.index.server.engine import ServerEngine
-from vdr_integrations.index.server.opened import MANIFEST_ID
+from vdr_integrations.index.server.opened import FORMAT_VERSION, MANIFEST_ID
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -213,7 +213,7 @@ def test_a_collection_of_something_else_is_refused(
     client.set_payload("pages", {"format_version": 99}, [MANIFEST_ID])
     with pytest.raises(IndexFormatError, match=r"version 99.*Upgrade"):
         ServerEngine.open(server)
-    client.set_payload("pages", {"format_version": 2, "record": "{}"}, [MANIFEST_ID])
+    client.set_payload("pages", {"format_version": FORMAT_VERSION, "record": "{}"}, [MANIFEST_ID])
     with pytest.raises(IndexFormatError, match="settings were altered"):
         ServerEngine.open(server)
     client.delete("pages", [MANIFEST_ID])

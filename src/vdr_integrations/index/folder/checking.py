@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from vdr_integrations.index.folder.first_stage_files import (
     read_codebook,
     read_lists,
 )
+from vdr_integrations.index.folder.page_words import unsound_words
 from vdr_integrations.index.folder.vector_bytes import dense_stride, token_length
 from vdr_integrations.index.folder.vector_places import content_digest, strong_digest
 
@@ -44,6 +46,7 @@ def check_files(reader: FolderReader) -> Iterator[str]:
         )
     yield from _vector_problems(snapshot)
     yield from _first_stage_problems(snapshot)
+    yield from _word_problems(snapshot)
 
 
 def _vector_problems(snapshot: Snapshot) -> Iterator[str]:
@@ -66,6 +69,14 @@ def _first_stage_problems(snapshot: Snapshot) -> Iterator[str]:
     for row, blob in snapshot.codes.items():
         if codes_of_blob(row, blob) is None:
             yield f"the centroids of page row {row} were altered; {slower}"
+
+
+def _word_problems(snapshot: Snapshot) -> Iterator[str]:
+    for index in unsound_words(snapshot, partial(reading, snapshot.folder)):
+        yield (
+            f"the words of {snapshot.where(index)} were altered; text searches are correct, but "
+            f"begin later. vdr optimize counts them again."
+        )
 
 
 def check_document(reader: FolderReader, source: str) -> tuple[int, list[str]]:

@@ -111,7 +111,7 @@ def make_again(folder: Path, *, manifest: tuple[object, ...], bank: bytes | None
     with writing(folder) as connection:
         if connection.execute("SELECT count(*) FROM documents").fetchone()[0]:
             raise _is_there(folder)
-        for table in ("manifest", "question_bank", "pages", "codes", "removed"):
+        for table in ("manifest", "question_bank", "pages", "words", "codes", "removed"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608  # the names are above
         _insert(connection, manifest, bank)
 

@@ -56,6 +56,7 @@ __all__ = [
     "HOLDER_NAME",
     "JOURNAL_NAME",
     "LOCK_NAME",
+    "PAGE_TABLES",
     "TABLES",
     "UNFINISHED_NAME",
     "UNFINISHED_PREFIXES",
@@ -76,6 +77,9 @@ UNFINISHED_NAME = "unfinished"
 UNFINISHED_PREFIXES = (DATABASE_NAME, "writer.")
 """The beginnings of the names of all files that a process leaves if it is killed while it makes a
 new index."""
+
+PAGE_TABLES = ("pages", "words", "codes")
+"""Tables with a row for each page."""
 
 VectorKind: TypeAlias = Literal["tokens", "dense"]
 FileKind: TypeAlias = Literal["tokens", "dense", "codebook", "lists"]
@@ -124,6 +128,14 @@ TABLES = (
     CREATE TABLE pages (
         row INTEGER PRIMARY KEY,
         content TEXT NOT NULL
+    )
+    """,
+    # Derived: the words of the text of a page, and how often it has them
+    # (`page_words.words_blob`).
+    """
+    CREATE TABLE words (
+        row INTEGER PRIMARY KEY,
+        words BLOB NOT NULL
     )
     """,
     # Removed documents, for readers that know an older generation.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from vdr_integrations.errors import IndexFormatError
 from vdr_integrations.index.folder.database import reading
 from vdr_integrations.index.folder.dense_scores import DenseScores, stored_dense
 from vdr_integrations.index.folder.field_table import FieldTable, in_range
@@ -16,21 +18,35 @@ from vdr_integrations.index.folder.first_stage_files import FirstStage
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
 from vdr_integrations.index.folder.maxsim_search import ScoredPages, scored_pages
 from vdr_integrations.index.folder.page_scores import stored_tokens
-from vdr_integrations.index.folder.records_json import document_of, metadata_of, page_of
+from vdr_integrations.index.folder.page_words import read_words, unsound_words
+from vdr_integrations.index.folder.records_json import (
+    document_of,
+    metadata_of,
+    page_of,
+    text_of,
+)
 from vdr_integrations.index.folder.snapshot import load_snapshot
 from vdr_integrations.index.folder.troubles import altered, damaged
-from vdr_integrations.index.folder.vector_places import content_digest, id_key, ref_key
+from vdr_integrations.index.folder.vector_places import (
+    content_digest,
+    id_key,
+    ids_of_keys,
+    ref_key,
+)
 from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.question_bank import QuestionBank
+from vdr_integrations.index.scoring.bm25 import TEXT_DECIMALS, PageTextScores
 from vdr_integrations.index.scoring.ranking import (
     COSINE_DECIMALS,
     MAXSIM_DECIMALS,
     best_pages,
 )
+from vdr_integrations.index.scoring.text_search import TextSearch
+from vdr_integrations.index.scoring.words import count_words
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
     from pathlib import Path
     from typing import TypeAlias
 
@@ -42,6 +58,8 @@ if TYPE_CHECKING:
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.page_filter import Condition, Where
     from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.index.scoring.bm25 import TextScores
+    from vdr_integrations.index.scoring.words import WordCounts
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
 
@@ -77,6 +95,7 @@ class FolderReader:
         self.settings: Settings = self._snapshot.manifest.settings
         self._dense = DenseScores()
         self._first_stage = FirstStage()
+        self._texts = TextSearch()
         self._fields: tuple[Snapshot, FieldTable] | None = None
         self._held = threading.local()
 
@@ -173,6 +192,32 @@ class FolderReader:
             return best_pages(pages, scores, k=k, decimals=COSINE_DECIMALS, name=_namer(snapshot))
 
         return self._hits(choose)
+
+    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
+        """The best pages by BM25, best first."""
+
+        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
+            found = self._scored_texts(snapshot, text, self._fitting(snapshot, where))
+            matching = found.scores > 0
+            return best_pages(
+                found.pages[matching],
+                found.scores[matching],
+                k=k,
+                decimals=TEXT_DECIMALS,
+                name=_namer(snapshot),
+            )
+
+        return self._hits(choose)
+
+    def text_scores(self, text: str, where: Where) -> PageTextScores:
+        """BM25 of all pages with text that match."""
+
+        def scored(snapshot: Snapshot) -> PageTextScores:
+            found = self._scored_texts(snapshot, text, self._fitting(snapshot, where))
+            keys = snapshot.places["page_id"][found.pages].tobytes()
+            return PageTextScores(ids_of_keys(keys), found.scores)
+
+        return self._of_one_state(scored)
 
     def search(self, asked: MaxSimSearch) -> list[Hit]:
         """The best pages by MaxSim, best first."""
@@ -298,6 +343,49 @@ class FolderReader:
             )
             pages.append(self._with_vectors(snapshot, index, page) if vectors else page)
         return pages
+
+    def _scored_texts(self, snapshot: Snapshot, text: str, pages: NDArray[np.intp]) -> TextScores:
+        """BM25 of pages of a state.
+
+        Raises:
+            IndexFormatError: A document, or the text of a page whose words were altered too, is not
+                what was written. Every page of the index has a part in every score.
+            _ChangedMeanwhileError: Some pages were removed since.
+        """
+        snapshot.refuse_altered(None)
+        return self._texts.scores(
+            text,
+            pages,
+            index_id=snapshot.manifest.index_id,
+            rows=snapshot.rows,
+            read=partial(self._words, snapshot),
+        )
+
+    def _words(self, snapshot: Snapshot, indices: NDArray[np.intp]) -> Iterator[WordCounts]:
+        """The words of pages of a state, given as ascending indices; each is held once.
+
+        Raises:
+            IndexFormatError: Words and text of a page are not what was written.
+            _ChangedMeanwhileError: Some pages were removed since.
+        """
+        with self._reading() as connection:
+            found = dict(read_words(connection, snapshot, indices))
+        listed = indices.tolist()
+        contents = self._contents(snapshot, [index for index in listed if index not in found])
+        found.update((index, count_words(text_of(one))) for index, one in contents.items())
+        return map(found.pop, listed)
+
+    def recounted_words(self, snapshot: Snapshot) -> dict[int, WordCounts]:
+        """The words of pages whose stored words are not what a writer of today writes, by index.
+
+        Pages whose text was altered too are left out.
+        """
+        counted: dict[int, WordCounts] = {}
+        for index in unsound_words(snapshot, self._reading):
+            with suppress(IndexFormatError):
+                content = self._contents(snapshot, [index])[index]
+                counted[index] = count_words(text_of(content))
+        return counted
 
     def _with_vectors(self, snapshot: Snapshot, index: int, page: StoredPage) -> StoredPage:
         dense, settings = None, self.settings

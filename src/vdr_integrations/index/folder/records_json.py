@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.records import PageRecord
 
-__all__ = ["content_json", "document_of", "metadata_of", "page_of", "record_json"]
+__all__ = ["content_json", "document_of", "metadata_of", "page_of", "record_json", "text_of"]
 
 
 def record_json(document: DocumentRecord) -> str:
@@ -80,3 +80,8 @@ def page_of(
 def metadata_of(content: str) -> dict[str, Any]:
     """The caller's metadata in the stored JSON of a page."""
     return json.loads(content)["metadata"]
+
+
+def text_of(content: str) -> str:
+    """The text layer in the stored JSON of a page."""
+    return json.loads(content)["text"]

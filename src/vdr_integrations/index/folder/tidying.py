@@ -9,6 +9,8 @@ import numpy as np
 
 from vdr_integrations.index.folder import disk
 from vdr_integrations.index.folder.database import shrink
+from vdr_integrations.index.folder.file_format import PAGE_TABLES
+from vdr_integrations.index.folder.page_words import words_blob
 from vdr_integrations.index.folder.vector_bytes import dense_stride, token_length
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.transaction import Transaction
     from vdr_integrations.index.folder.vector_places import Places
     from vdr_integrations.index.folder.writer import FolderWriter
+    from vdr_integrations.index.scoring.words import WordCounts
 
 __all__ = ["optimize"]
 
@@ -46,8 +49,10 @@ def optimize(reader: FolderReader, writer: FolderWriter) -> None:
         for kind in ("tokens", "dense"):
             _compact(snapshot, writer, kind)
             snapshot = reader.snapshot()
+        recounted = reader.recounted_words(snapshot)
         with writer.transactions.begin() as step:
             _remove_unowned_rows(step, snapshot)
+            _store_words(step, snapshot, recounted)
         writer.first_stage.bring_up(everything=True)
         shrink(writer.folder)
         keep = reader.layout().file_names
@@ -145,9 +150,19 @@ def _has_missing_bytes(
 def _remove_unowned_rows(step: Transaction, snapshot: Snapshot) -> None:
     """Delete rows of pages without a document; the removal of an altered document leaves them."""
     owned = set(snapshot.places["row"].tolist())
-    for table in ("pages", "codes"):
+    for table in PAGE_TABLES:
         rows = [row for (row,) in step.connection.execute(f"SELECT row FROM {table}")]  # noqa: S608  # a constant
         unowned = [(row,) for row in rows if row not in owned]
         step.connection.executemany(f"DELETE FROM {table} WHERE row = ?", unowned)  # noqa: S608
     step.connection.execute("DELETE FROM removed")
     step.set_layout(replace(step.layout, removed_from=step.manifest.generation + 1))
+
+
+def _store_words(step: Transaction, snapshot: Snapshot, counted: dict[int, WordCounts]) -> None:
+    """Replace the words of pages, given by index."""
+    for index, words in counted.items():
+        place = snapshot.places[index]
+        blob = words_blob(place["content"].tobytes(), words)
+        step.connection.execute(
+            "INSERT OR REPLACE INTO words VALUES (?, ?)", (int(place["row"]), blob)
+        )

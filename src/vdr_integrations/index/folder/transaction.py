@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vdr_integrations.index.folder.database import writing
+from vdr_integrations.index.folder.file_format import PAGE_TABLES
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
 from vdr_integrations.index.folder.troubles import damaged
 from vdr_integrations.index.folder.vector_places import (
@@ -121,10 +122,10 @@ class Transaction:
         return record, np.frombuffer(places, PLACE)
 
     def forget_rows(self, places: Places) -> None:
-        """Delete the rows of these pages from the ``pages`` and ``codes`` tables."""
+        """Delete the rows of these pages from all tables that have one for each page."""
         rows = [(row,) for row in places["row"].tolist()]
-        self.connection.executemany("DELETE FROM pages WHERE row = ?", rows)
-        self.connection.executemany("DELETE FROM codes WHERE row = ?", rows)
+        for table in PAGE_TABLES:
+            self.connection.executemany(f"DELETE FROM {table} WHERE row = ?", rows)  # noqa: S608  # a constant
 
     def finish(self) -> ManifestRow:
         """Write the manifest of the next generation."""

@@ -22,6 +22,7 @@ __all__ = [
     "document_digest",
     "document_name",
     "id_key",
+    "ids_of_keys",
     "ref_key",
     "state_sum",
     "strong_digest",
@@ -130,6 +131,16 @@ def id_key(page_id: str) -> bytes | None:
     except ValueError:
         return None
     return found.bytes if str(found) == page_id else None
+
+
+def ids_of_keys(keys: bytes) -> list[str]:
+    """The page ids of keys that follow each other, see :func:`id_key`."""
+    digits = keys.hex()
+    return [
+        f"{digits[at : at + 8]}-{digits[at + 8 : at + 12]}-{digits[at + 12 : at + 16]}-"
+        f"{digits[at + 16 : at + 20]}-{digits[at + 20 : at + 32]}"
+        for at in range(0, len(digits), 32)
+    ]
 
 
 def ref_key(page_ref: str) -> int:

@@ -15,6 +15,7 @@ from vdr_integrations.index.folder.file_format import new_file_name
 from vdr_integrations.index.folder.first_stage_files import codes_blob
 from vdr_integrations.index.folder.first_stage_writer import FirstStageWriter
 from vdr_integrations.index.folder.manifest_row import Segment
+from vdr_integrations.index.folder.page_words import words_blob
 from vdr_integrations.index.folder.records_json import content_json, document_of, record_json
 from vdr_integrations.index.folder.transaction import Transactions
 from vdr_integrations.index.folder.troubles import altered, os_trouble
@@ -27,6 +28,7 @@ from vdr_integrations.index.folder.vector_places import (
     strong_digest,
     word_sum,
 )
+from vdr_integrations.index.scoring.words import count_words
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.reader import FolderReader
     from vdr_integrations.index.folder.vector_places import Places
     from vdr_integrations.index.records import DocumentRecord, FileState
+    from vdr_integrations.index.scoring.words import WordCounts
     from vdr_integrations.index.staged_document import PreparedPage
 
 __all__ = ["FolderSink", "FolderWriter"]
@@ -156,6 +159,7 @@ class FolderSink:
         weakref.finalize(self, self._spool.close)  # if neither commit nor discard is called
         self._places: list[Places] = []
         self._contents: list[str] = []
+        self._words: list[WordCounts] = []
         self._bounds: list[list[tuple[int, int]]] = []
 
     def write(self, page: PreparedPage) -> None:
@@ -185,6 +189,7 @@ class FolderSink:
             raise os_trouble(error, self._folder) from error
         self._places.append(place)
         self._contents.append(content_json(record, grid=record.grid, metadata=page.metadata))
+        self._words.append(count_words(record.text))
         self._bounds.append(bounds)
 
     def commit(self, document: DocumentRecord) -> None:
@@ -195,6 +200,7 @@ class FolderSink:
         )
         places = np.concatenate([self._places[one] for one in order])
         contents = [self._contents[one] for one in order]
+        words = [self._words[one] for one in order]
         codebook, codes = writer.first_stage.codes(
             [int(one) for one in places["tokens"]], (self._part(one, 0) for one in order)
         )
@@ -217,6 +223,11 @@ class FolderSink:
                 places["content"][index] = np.void(content_digest(row, content))
             step.connection.executemany(
                 "INSERT INTO pages VALUES (?, ?)", zip(rows, contents, strict=True)
+            )
+            digests = (one.tobytes() for one in places["content"])
+            blobs = map(words_blob, digests, words)
+            step.connection.executemany(
+                "INSERT INTO words VALUES (?, ?)", zip(rows, blobs, strict=True)
             )
             if codebook and codebook == layout.codebook:
                 step.connection.executemany(

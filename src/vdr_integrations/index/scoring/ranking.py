@@ -30,7 +30,7 @@ def contenders(scores: NDArray[np.float32] | NDArray[np.float64], *, k: int) -> 
 
 def best_pages(
     pages: NDArray[np.intp],
-    scores: NDArray[np.float32],
+    scores: NDArray[np.float32] | NDArray[np.float64],
     *,
     k: int,
     decimals: int,
@@ -40,7 +40,7 @@ def best_pages(
 
     Args:
         pages: Numbers of the pages.
-        scores: Scores of these pages, float32.
+        scores: Scores of these pages, float32 or float64.
         k: Maximum number of pages.
         decimals: Number of decimals to which scores are rounded.
         name: Returns source and page number of a page.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from vdr_integrations.errors import IndexFormatError
 from vdr_integrations.index.server.collection import CODES, Point
 from vdr_integrations.index.server.points import codes_digest, vectors_digest
+from vdr_integrations.index.server.words_payload import stored_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,4 +84,9 @@ def _problem(index: OpenIndex, point: Point) -> str | None:
         or codes_digest(point.id, str(listed), point.codes) != point.payload.get("codes")
     ):
         return f"its centroids were altered; {_SLOWER}"
+    if stored_words(point) is None:
+        return (
+            "its words were altered; text searches are correct, but begin later; index it again "
+            "to count them again."
+        )
     return None

@@ -35,6 +35,7 @@ _INDEXED_FIELDS = {
     "page_id": "keyword",
     "page_ref": "keyword",
     "listed": "keyword",
+    "sha256": "keyword",
     "page_number": "integer",
 }
 _MOST_VERSIONS = 1_000_000
@@ -174,16 +175,25 @@ class Collection:
         self._call("batch_update_points", update_operations=operations, wait=True)
 
     def retrieve(
-        self, ids: Sequence[str], *, vectors: Sequence[str] = (), everywhere: bool = False
+        self,
+        ids: Sequence[str],
+        *,
+        vectors: Sequence[str] = (),
+        fields: Sequence[str] | None = None,
+        everywhere: bool = False,
     ) -> Iterator[Point]:
         """Points with these ids, in any order, a few in memory at a time; unknown ids are left out.
 
         Args:
             ids: Ids of points.
             vectors: Names of the vectors to read.
+            fields: Names of payload fields to read; None reads all.
             everywhere: Ask the majority of the replicas of a cluster instead of one.
         """
-        options: dict[str, Any] = {"with_payload": True, "with_vectors": list(vectors) or False}
+        options: dict[str, Any] = {
+            "with_payload": True if fields is None else list(fields),
+            "with_vectors": list(vectors) or False,
+        }
         if everywhere:
             options["consistency"] = client_models().ReadConsistencyType.MAJORITY
         step = _RETRIEVED_AT_ONCE if vectors else _IDS_AT_ONCE

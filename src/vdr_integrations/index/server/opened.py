@@ -289,10 +289,11 @@ def _manifest(collection: Collection) -> tuple[str, Settings]:
         )
     version = payload.get("format_version")
     if version != FORMAT_VERSION:
+        is_older = isinstance(version, int) and version < FORMAT_VERSION
+        upgrade = "Index" if is_older else "Upgrade vdr-integrations, or index"
         raise IndexFormatError(
             f"index {location} has format version {version}; this release of vdr-integrations "
-            f"reads version {FORMAT_VERSION}. Upgrade vdr-integrations, or index the documents "
-            f"again into a new collection."
+            f"reads version {FORMAT_VERSION}. {upgrade} the documents again into a new collection."
         )
     text = payload.get("record")
     if not isinstance(text, str) or text_digest(MANIFEST_ID, text) != payload.get("sha256"):

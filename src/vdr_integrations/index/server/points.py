@@ -2,7 +2,7 @@
 
 Each point holds one JSON text with a digest, and only that text counts: a server returns a text
 exactly as it was sent, to the last digit of each number. The other fields of a payload are for
-searches, and must agree with the text.
+searches, and must agree with the text. ``words`` and ``listed`` only decide how fast searches are.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.records import DocumentRecord, FileState, PageWarning, SkippedPage
 from vdr_integrations.index.server.collection import DENSE, TOKENS, Point
 from vdr_integrations.index.server.troubles import altered
+from vdr_integrations.index.server.words_payload import encoded_words
 from vdr_integrations.index.stored_page import StoredPage, page_id, stable_id
 from vdr_integrations.types import PatchGrid
 
@@ -177,6 +178,7 @@ def page_point(
     if record.warnings:
         found["warnings"] = record.warnings
     content = to_json(found)
+    digest = text_digest(point_id, content)
     payload: dict[str, Any] = {
         "kind": "page",
         "source": source,
@@ -187,7 +189,8 @@ def page_point(
         "bias": page.bias,
         "fields": filterable(page.metadata, source=source),
         "content": content,
-        "sha256": text_digest(point_id, content),
+        "sha256": digest,
+        "words": encoded_words(point_id, digest, record.text),
         "listed": "",
     }
     return Point(point_id, payload, vectors)

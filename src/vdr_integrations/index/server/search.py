@@ -15,6 +15,7 @@ from vdr_integrations.index.server.calls import client_models
 from vdr_integrations.index.server.collection import DENSE, TOKENS
 from vdr_integrations.index.server.reader import TRIES, Counted, too_fast
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
+from vdr_integrations.index.server.text_ranking import TextRanking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.page_filter import Where
+    from vdr_integrations.index.scoring.bm25 import PageTextScores
     from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
     from vdr_integrations.index.server.opened import OpenIndex
     from vdr_integrations.index.server.points import KeptPage
@@ -58,7 +60,16 @@ class ServerSearch:
         self._collection = index.collection
         self._reader = reader
         self._first_stage = first_stage
+        self._texts = TextRanking(index)
         self._unlisted = 0
+
+    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
+        """See ``Engine``."""
+        return self._texts.search(text, k=k, where=where)
+
+    def text_scores(self, text: str, where: Where) -> PageTextScores:
+        """See ``Engine``."""
+        return self._texts.scores(text, where)
 
     def search(self, asked: MaxSimSearch) -> list[Hit]:
         """See ``Engine``."""

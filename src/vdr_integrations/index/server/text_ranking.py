@@ -1,0 +1,101 @@
+"""BM25 on a server: words and documents come from it, lists and scores are those of a folder."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from vdr_integrations.index.scoring.bm25 import TEXT_DECIMALS, PageTextScores
+from vdr_integrations.index.scoring.ranking import best_pages
+from vdr_integrations.index.scoring.text_search import TextSearch
+from vdr_integrations.index.server.reader import TRIES, too_fast
+from vdr_integrations.index.server.server_filter import PAGES, server_filter
+from vdr_integrations.index.server.text_pages import ChangedMeanwhileError, TextPages
+from vdr_integrations.index.stored_page import page_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from vdr_integrations.index.page_filter import Where
+    from vdr_integrations.index.scoring.bm25 import TextScores
+    from vdr_integrations.index.server.opened import OpenIndex
+    from vdr_integrations.index.server.text_pages import TextState
+    from vdr_integrations.types import Hit
+
+__all__ = ["TextRanking"]
+
+T = TypeVar("T")
+
+
+class TextRanking:
+    """Ranks the text layers of one index. Safe to call from any thread."""
+
+    def __init__(self, index: OpenIndex) -> None:
+        """Nothing is read yet."""
+        self._index = index
+        self._pages = TextPages(index)
+        self._texts = TextSearch()
+
+    def search(self, text: str, *, k: int, where: Where) -> list[Hit]:
+        """See ``Engine.search_text``."""
+
+        def work(state: TextState) -> list[Hit]:
+            found = self._scores(state, text, where)
+            matching = found.scores > 0
+            best = best_pages(
+                found.pages[matching],
+                found.scores[matching],
+                k=k,
+                decimals=TEXT_DECIMALS,
+                name=lambda page: state.names[page],
+            )
+            return self._hits(state, best)
+
+        return self._of_one_state(work)
+
+    def scores(self, text: str, where: Where) -> PageTextScores:
+        """See ``Engine.text_scores``."""
+
+        def work(state: TextState) -> PageTextScores:
+            found = self._scores(state, text, where)
+            ids = [page_id(*state.names[page]) for page in found.pages.tolist()]
+            return PageTextScores(ids, found.scores)
+
+        return self._of_one_state(work)
+
+    def _of_one_state(self, work: Callable[[TextState], T]) -> T:
+        for _ in range(TRIES):
+            with suppress(ChangedMeanwhileError):
+                return work(self._pages.now())
+        raise too_fast(self._index)
+
+    def _scores(self, state: TextState, text: str, where: Where) -> TextScores:
+        pages = np.arange(len(state.points))
+        if where.groups:
+            points = self._index.collection.scroll(server_filter(PAGES & where), fields=["kind"])
+            fitting = {point.id for point in points}
+            fits = [point_id in fitting for point_id in state.points]
+            pages = np.flatnonzero(np.array(fits, np.bool_))
+        return self._texts.scores(
+            text,
+            pages,
+            index_id=state.index_id,
+            rows=state.rows,
+            read=partial(self._pages.words, state),
+        )
+
+    def _hits(self, state: TextState, best: list[tuple[int, float]]) -> list[Hit]:
+        ids = [state.points[page] for page, _ in best]
+        kept = {point.id: point for point in self._index.collection.retrieve(ids)}
+        totals = {one.record.source: one.record.total_pages for one in state.documents.values()}
+        hits: list[Hit] = []
+        for point_id, (page, score) in zip(ids, best, strict=True):
+            if point_id not in kept:
+                self._pages.refuse_gone(*state.names[page])
+            found = self._index.page(kept[point_id]).page
+            hits.append(replace(found, total_pages=totals[found.source]).hit(score))
+        return hits
