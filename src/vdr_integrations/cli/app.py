@@ -10,6 +10,7 @@ import typer
 
 import vdr_integrations
 from vdr_integrations.cli.commands.doctor_command import doctor_command
+from vdr_integrations.cli.commands.eval_command import eval_command
 from vdr_integrations.cli.commands.heatmap_command import heatmap_command
 from vdr_integrations.cli.commands.index_command import index_command
 from vdr_integrations.cli.commands.info_command import info_command
@@ -55,6 +56,7 @@ app.command("index")(index_command)
 app.command("search")(search_command)
 app.command("show")(show_command)
 app.command("heatmap")(heatmap_command)
+app.command("eval")(eval_command)
 app.command("info")(info_command)
 app.command("rm")(rm_command)
 app.command("verify")(verify_command)

@@ -7,17 +7,14 @@ everything that comes from documents, file names and questions. Only our style a
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import re
-from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from vdr_integrations.cli.report.html_assets import asset, policy_hash, rendered
 from vdr_integrations.cli.report.picture_uris import heat_uri, page_uri
 from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.retrieval.main_words import main_words
@@ -162,16 +159,9 @@ def report_html(
         model: Name of the model that made its vectors.
         when: Date and time in the head of the report.
     """
-    style, script = (_asset(name) for name in ("style.css", "script.js"))
-    environment = Environment(
-        loader=FunctionLoader(_asset),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
+    style, script = asset("style.css"), asset("script.js")
+    return rendered(
+        _TEMPLATE,
         questions=[_shown_question(question, is_maxsim=is_maxsim) for question in questions],
         page_count=sum(len(question.pages) for question in questions),
         is_maxsim=is_maxsim,
@@ -182,9 +172,9 @@ def report_html(
         made_iso=when.isoformat(timespec="seconds"),
         made=when.strftime("%d %B %Y, %H:%M").lstrip("0"),
         style=Markup(style),  # noqa: S704  # our own file
-        style_hash=_hash(style),
+        style_hash=policy_hash(style),
         script=Markup(script),  # noqa: S704  # our own file
-        script_hash=_hash(script),
+        script_hash=policy_hash(script),
     )
 
 
@@ -274,11 +264,3 @@ def _excerpt(excerpt: str, question: str) -> Iterator[_ShownText]:
         at = match.end()
     if at < len(excerpt):
         yield _ShownText(excerpt[at:], is_marked=False)
-
-
-def _asset(name: str) -> str:
-    return (files("vdr_integrations.cli.report") / "assets" / name).read_text(encoding="utf-8")
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

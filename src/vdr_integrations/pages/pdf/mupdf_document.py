@@ -31,7 +31,7 @@ from vdr_integrations.pages.pdf.mupdf import (
     smooth_lines,
 )
 from vdr_integrations.pages.pdf.page_box import box_problem
-from vdr_integrations.pages.pdf.page_content import Pixels, Size
+from vdr_integrations.pages.pdf.page_content import OutlineEntry, Pixels, Size
 from vdr_integrations.pages.pdf.page_text import PageText, page_text
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ __all__ = ["MupdfDocument", "is_closed"]
 
 _LONGEST_LABEL = 100
 """Characters. What is printed on a page is shorter."""
+_MOST_ENTRIES = 2_000
+_LONGEST_TITLE = 300
+"""Entries of an outline, and characters of a title, that are read."""
 _A_PICTURE = "it is a picture, and here only PDFs are opened. Open it with open_image(...)."
 _OBJECT = re.compile(rb"\b\d+\s+\d+\s+obj\b")
 
@@ -142,6 +145,21 @@ class MupdfDocument:
                 stops_early=self._is_confined,
             )
 
+    def outline(self) -> list[OutlineEntry]:
+        """The outline, in its order; entries that lead to no page of the document are left out.
+
+        Raises:
+            PageRenderError: MuPDF cannot read it.
+            MemoryError: There is too little memory.
+        """
+        with self._mupdf(1, doing="read the outline before"):
+            entries = self._document.get_toc()[:_MOST_ENTRIES]
+        return [
+            OutlineEntry(_one_line(title)[:_LONGEST_TITLE], page_number)
+            for _, title, page_number, *_ in entries
+            if 1 <= page_number <= self.page_count
+        ]
+
     def draw(self, page_number: int, *, height: int, width: int) -> Pixels:
         """Draw a page on white, with annotations and form fields.
 
@@ -214,6 +232,10 @@ def is_closed(source: str, page_number: int) -> DocumentOpenError:
         source=source,
         page_number=page_number,
     )
+
+
+def _one_line(title: str) -> str:
+    return " ".join(title.encode("utf-8", "replace").decode("utf-8").split())
 
 
 def _load(document: pymupdf.Document, position: int) -> tuple[pymupdf.Page, tuple[str, ...]]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages.pdf.page_text import PageText
 
-__all__ = ["Drawing", "Fit", "PageContent", "Pixels", "Size", "WholePage"]
+__all__ = ["Drawing", "Fit", "OutlineEntry", "PageContent", "Pixels", "Size", "WholePage"]
 
 
 class Size(NamedTuple):
@@ -78,6 +78,18 @@ Fit: TypeAlias = "Callable[[Size], tuple[int, int]]"
 """Height and width in pixels at which a page of a size is drawn; the same for the same size."""
 
 
+class OutlineEntry(NamedTuple):
+    """A line of a document's outline.
+
+    Attributes:
+        title: On one line; may be empty.
+        page_number: 1-based; within the document.
+    """
+
+    title: str
+    page_number: int
+
+
 class PageContent(Protocol):
     """An open PDF; pages are 1-based. Errors as in ``mupdf_document.MupdfDocument``."""
 
@@ -91,6 +103,10 @@ class PageContent(Protocol):
 
     def text(self, page_number: int) -> PageText:
         """The text layer of a page."""
+        ...
+
+    def outline(self) -> list[OutlineEntry]:
+        """The outline of the document, in its order; empty without one."""
         ...
 
     def draw(self, page_number: int, fit: Fit) -> Drawing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Self, overload
+from typing import TYPE_CHECKING, Self, overload
 
 from vdr_integrations.errors import DocumentOpenError, OptionError
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS, RenderLimits
@@ -12,7 +12,11 @@ from vdr_integrations.pages.pdf.mupdf import check_mupdf
 from vdr_integrations.pages.pdf.pdf_file import PdfElsewhere, PdfFile, PdfHere
 from vdr_integrations.pages.pdf.pdf_page import PdfPage
 from vdr_integrations.pages.process_limits import DEFAULT_PROCESS_LIMITS, ProcessLimits
+from vdr_integrations.pages.processes.process_pool import default_lane, result_of
 from vdr_integrations.pages.read_file import FileSource, file_content, source_name, whole_file
+
+if TYPE_CHECKING:
+    from vdr_integrations.pages.pdf.page_content import OutlineEntry
 
 __all__ = ["PdfDocument", "open_pdf"]
 
@@ -127,6 +131,16 @@ class PdfDocument(Sequence[PdfPage]):
     def is_elsewhere(self) -> bool:
         """Whether other processes open and draw it."""
         return self._file.is_elsewhere
+
+    def outline(self) -> list[OutlineEntry]:
+        """The outline (bookmarks), in its order: at most 2,000 titles of 300 characters.
+
+        Raises:
+            PageRenderError: MuPDF cannot read it.
+        """
+        lane = default_lane()
+        future = self._file.begin(lambda content: content.outline(), page_number=1, lane=lane)
+        return result_of(future, lane)
 
     def close(self) -> None:
         """Free the memory of the file; its pages stop working. A second call does nothing."""

@@ -11,7 +11,14 @@ from PIL import Image
 from vdr_integrations.errors import DocumentOpenError, PageLimitError, PageRenderError
 from vdr_integrations.pages.pdf.mupdf import MUPDF_LOCK
 from vdr_integrations.pages.pdf.mupdf_document import MupdfDocument, is_closed
-from vdr_integrations.pages.pdf.page_content import Drawing, Fit, PageContent, Size, WholePage
+from vdr_integrations.pages.pdf.page_content import (
+    Drawing,
+    Fit,
+    OutlineEntry,
+    PageContent,
+    Size,
+    WholePage,
+)
 from vdr_integrations.pages.pdf.page_text import PageText
 from vdr_integrations.pages.processes.failures import why_ended
 from vdr_integrations.pages.processes.held_file import HeldFile
@@ -226,6 +233,7 @@ class _ContentHere:
         self.size = document.size
         self.label = document.label
         self.text = document.text
+        self.outline = document.outline
         self._draw = document.draw
 
     def draw(self, page_number: int, fit: Fit) -> Drawing:
@@ -261,6 +269,11 @@ class _ContentElsewhere:
         reply = self._ask(page_number, ["text"])
         with self._child.believed():
             return self._text(reply)
+
+    def outline(self) -> list[OutlineEntry]:
+        reply = self._ask(1, ["outline"])
+        with self._child.believed():
+            return [OutlineEntry(str(title), int(page)) for title, page in reply["outline"]]
 
     def draw(self, page_number: int, fit: Fit) -> Drawing:
         return self._drawn(page_number, ["image"], fit)[0]

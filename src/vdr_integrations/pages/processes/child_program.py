@@ -153,6 +153,8 @@ class _Opener:
             found["label"] = document.label(number)
         if "text" in wanted:
             found["text"] = document.text(number)
+        if "outline" in wanted:
+            found["outline"] = document.outline()
         return found | {"used_bytes": address_space_bytes()}, payload
 
     def _open_tiff(self, request: Message) -> _Answer:

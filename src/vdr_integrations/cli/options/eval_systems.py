@@ -1,0 +1,140 @@
+"""Opens and makes the indexes that ``vdr eval`` compares."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from vdr_integrations.cli.options.indexes import Kind, searcher_to_write
+from vdr_integrations.encoders.checkpoints.description import checkpoint_for
+from vdr_integrations.errors import OptionError
+from vdr_integrations.evaluation import SearchSystem, derive_index
+from vdr_integrations.index import open_index
+from vdr_integrations.retrieval import PageSearcher
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextlib import ExitStack
+
+    from vdr_integrations.cli.options.eval_settings import Change
+    from vdr_integrations.encoders import EncoderOptions
+
+__all__ = ["Sync", "SystemMaker"]
+
+
+class Sync(Protocol):
+    """Brings the index of a searcher up to date with the documents."""
+
+    def __call__(self, searcher: PageSearcher, *, name: str) -> object:
+        """Index them; ``name`` is that of the system."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SystemMaker:
+    """Makes systems, and keeps their indexes open.
+
+    Attributes:
+        stack: Closes what is opened.
+        folder: Where indexes are made.
+        options: Options of encoders that all systems share, such as the device.
+        search: Arguments of ``PageSearcher`` beside index and encoder.
+        sync: Indexes the documents.
+    """
+
+    stack: ExitStack
+    folder: Path
+    options: EncoderOptions
+    search: dict[str, Any]
+    sync: Sync
+
+    def of_index(self, path: Path, changes: Sequence[Change]) -> list[SearchSystem]:
+        """An index that is there, and one for each change.
+
+        Raises:
+            IndexStoreError: It cannot be opened.
+            OptionError: A change needs its documents.
+        """
+        index = self.stack.enter_context(open_index(path))
+        if index.is_empty:
+            raise OptionError(f"index {path} has no pages; add some: vdr index FOLDER --index ...")
+        for change in changes:
+            if not change.is_computed:
+                raise OptionError(
+                    f"--compare {change.words}: a pixel budget needs the pages again, and "
+                    f"{path} is an index; name its model with --model {index.manifest.model}."
+                )
+        manifest = index.manifest
+        options = replace(
+            self.options,
+            model=manifest.model,
+            revision=manifest.revision,
+            max_visual_tokens=manifest.max_visual_tokens,
+        )
+        searcher = PageSearcher(index, encoder=self.options, **self.search)
+        name = path.resolve().name
+        return [SearchSystem(name, searcher), *self._derived(name, searcher, options, changes)]
+
+    def of_model(self, model: str, changes: Sequence[Change]) -> list[SearchSystem]:
+        """The documents indexed by a model, and once more for each change.
+
+        Raises:
+            CheckpointError: The model cannot be loaded.
+        """
+        systems: list[SearchSystem] = []
+        is_late = checkpoint_for(model).is_multi_vector
+        budgets = dict.fromkeys(change.max_visual_tokens for change in changes)
+        for budget in {None: None, **budgets}:
+            here = [change for change in changes if change.max_visual_tokens == budget]
+            options = replace(self.options, model=model)
+            name = _short(model)
+            if budget is not None:
+                options = replace(options, max_visual_tokens=budget)
+                name += f" tokens={budget}"
+            searcher = self._made(name, options, is_late=is_late)
+            self.sync(searcher, name=name)
+            systems.append(SearchSystem(name, searcher))
+            computed = [replace(one, words=_other_words(one)) for one in here]
+            systems += self._derived(
+                name, searcher, options, [one for one in computed if one.words]
+            )
+        return systems
+
+    def _derived(
+        self,
+        name: str,
+        searcher: PageSearcher,
+        options: EncoderOptions,
+        changes: Sequence[Change],
+    ) -> list[SearchSystem]:
+        is_late = searcher.index.late is not None
+        systems: list[SearchSystem] = []
+        for change in changes:
+            if not change.fits(is_late=is_late):
+                continue
+            changed = replace(options, dimension=change.dimension)
+            own = f"{name} {change.words}"
+            made = self._made(own, changed, is_late=is_late, change=change)
+            derive_index(searcher.index, made.index)
+            systems.append(SearchSystem(own, made))
+        return systems
+
+    def _made(
+        self, name: str, options: EncoderOptions, *, is_late: bool, change: Change | None = None
+    ) -> PageSearcher:
+        compression = None if change is None else change.compression
+        kind = Kind(late_interaction=is_late, compression=compression)
+        place = self.folder / re.sub(r"[^\w.=-]+", "-", name)
+        writing = self.stack.enter_context(searcher_to_write(place, options, kind))
+        # Its index and encoder are open by now; this one draws pages as the caller says.
+        return PageSearcher(writing.index, encoder=writing.encoder, **self.search)
+
+
+def _short(model: str) -> str:
+    return Path(model).name if Path(model).is_dir() else model
+
+
+def _other_words(change: Change) -> str:
+    return ",".join(word for word in change.words.split(",") if not word.startswith("tokens="))
