@@ -8,21 +8,18 @@ layer, which the checkpoint never sees, is the reference.
 from __future__ import annotations
 
 import argparse
-import math
-import re
 import time
 from pathlib import Path
 from typing import NamedTuple
 
 import bm25s
 import numpy as np
-import pymupdf
 import torch
 
 from training.lexicon import split_words
-
-NUMBERING = re.compile(r"^(?:[A-Z]|\d+)?[\d.]*\s+")
-DEPTH = 5
+from vdr_integrations import open_pdf
+from vdr_integrations.evaluation import MEASURES, read_questions
+from vdr_integrations.evaluation.judged_ranking import Ranking
 
 
 class Sections(NamedTuple):
@@ -36,14 +33,13 @@ class Sections(NamedTuple):
 
 def read_sections(path: Path) -> Sections:
     """Titles of a PDF's outline with their pages."""
-    with pymupdf.open(path) as document:
-        outline = [(title, page - 1) for _, title, page in document.get_toc() if page > 0]
-        if not outline:
-            raise ValueError(f"{path.name} has no outline")
-        first = min(page for _, page in outline)
-        texts = [document[i].get_text() for i in range(first, len(document))]
-    titles = [NUMBERING.sub("", title) for title, _ in outline]
-    return Sections(first, titles, [page - first for _, page in outline], texts)
+    made = read_questions(path, on_warning=print)
+    (first,) = (number - 1 for number in made.first_pages.values())
+    with open_pdf(path) as document:
+        texts = [page.text for page in document[first:]]
+    titles = [question.text for question in made.questions]
+    pages = [question.relevant[0].page_number - 1 - first for question in made.questions]
+    return Sections(first, titles, pages, texts)
 
 
 def bm25(queries: list[str], texts: list[str]) -> np.ndarray:
@@ -55,14 +51,13 @@ def bm25(queries: list[str], texts: list[str]) -> np.ndarray:
 
 def figures(scores: np.ndarray, relevant: list[int]) -> tuple[float, float]:
     """NDCG@5 and hit@1 with one relevant page a query; equal scores share their ranks."""
-    gains, hits = [], []
+    found = []
     for row, page in zip(scores, relevant, strict=True):
-        above = int((row > row[page]).sum())
-        ties = int((row == row[page]).sum())
-        ranks = range(above, above + ties)
-        gains.append(np.mean([1 / math.log2(r + 2) if r < DEPTH else 0.0 for r in ranks]))
-        hits.append(float(above == 0) / ties)
-    return float(np.mean(gains)), float(np.mean(hits))
+        order = np.argsort(-row, kind="stable")
+        ranking = Ranking([("", int(at)) for at in order], row[order].astype(np.float32))
+        found.append(ranking.judged({("", page): 1}).measures)
+    means = np.mean(found, 0)
+    return float(means[MEASURES.index("ndcg@5")]), float(means[MEASURES.index("hit@1")])
 
 
 def dense_scores(queries: np.ndarray, pages: np.ndarray, size: int) -> np.ndarray:
@@ -73,7 +68,7 @@ def dense_scores(queries: np.ndarray, pages: np.ndarray, size: int) -> np.ndarra
 
 def main() -> None:
     """Print one line per document."""
-    from vdr_integrations import DenseEncoder, MultiVectorEncoder, open_pdf
+    from vdr_integrations import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.encoders import KNOWN_CHECKPOINTS
     from vdr_integrations.index import maxsim_scores
 

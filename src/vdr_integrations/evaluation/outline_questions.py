@@ -24,7 +24,7 @@ class OutlineQuestions(NamedTuple):
     """Questions of outlines.
 
     Attributes:
-        questions: One for each title; titles that occur twice in a document have several pages.
+        questions: One for each section. Two sections with one title and two pages are two questions.
         first_pages: For each document, as the questions name it, the page of its first section,
             1-based. Pages before it (cover, contents) repeat all titles and should not count.
     """
@@ -63,18 +63,13 @@ def read_outline_questions(
             on_warning(f"{path} has no outline, so it gives no questions.")
             continue
         first_pages[name] = min(entry.page_number for entry in outline)
-        by_title: dict[str, set[int]] = {}
-        for entry in outline:
-            title = _NUMBERING.sub("", entry.title).strip()
-            if title:
-                by_title.setdefault(title, set()).add(entry.page_number)
+        sections = dict.fromkeys(
+            (_NUMBERING.sub("", entry.title).strip(), entry.page_number) for entry in outline
+        )
         questions += (
-            JudgedQuestion(
-                f"{len(first_pages)}.{number}",
-                title,
-                tuple(RelevantPage(name, page) for page in sorted(pages)),
-            )
-            for number, (title, pages) in enumerate(by_title.items(), start=1)
+            JudgedQuestion(f"{len(first_pages)}.{number}", title, (RelevantPage(name, page),))
+            for number, (title, page) in enumerate(sections, start=1)
+            if title
         )
     if not questions:
         raise OptionError(
