@@ -29,7 +29,7 @@ def page(source: str, number: int, text: str) -> StoredPage:
 PAGES = [
     page("/a.pdf", 1, "apples"),
     page("/a.pdf", 2, "pears"),
-    page("/b.pdf", 1, "apples apples and more apples"),
+    page("/b.pdf", 1, "apples apples apples apples"),
     page("/b.pdf", 2, "cherries"),
     page("/scan.pdf", 1, ""),
     page("/scan.pdf", 2, " \n"),

@@ -68,7 +68,7 @@ def test_a_question_that_cannot_be_asked_is_left_out_with_its_reason(
 
 def test_a_link_means_the_document_it_leads_to(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"%PDF")
-    os.symlink(tmp_path / "a.pdf", tmp_path / "link.pdf")
+    (tmp_path / "link.pdf").symlink_to(tmp_path / "a.pdf")
     source = (Path(os.path.realpath(tmp_path)) / "a.pdf").as_posix()
     name = str(tmp_path / "link.pdf")
     (found,), _ = match_documents([asked(RelevantPage(name, 1))], [page(source, 1)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import pairwise, permutations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,13 +70,13 @@ def test_equal_scores_measure_as_the_mean_of_all_their_orders(
     orders = [
         order
         for order in permutations(range(len(pages)))
-        if all(pages[a][0] >= pages[b][0] for a, b in zip(order, order[1:], strict=False))
+        if all(pages[a][0] >= pages[b][0] for a, b in pairwise(order))
     ]
     each: list[NDArray[np.float64]] = []
     first: list[int] = []
     for order in orders:
         ranked = np.array([grades[at] for at in order])
-        falling = np.arange(len(order), 0, -1)
+        falling = np.arange(len(order), 0, -1, dtype=np.float32)
         each.append(measures_of(falling, ranked, relevant=ranked[ranked > 0]))
         first.append(int(np.flatnonzero(ranked)[0]) + 1)
     scores = [float(score) for score, _ in pages]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.evaluation.test_beir_folder import write
@@ -10,6 +10,9 @@ from tests.evaluation.test_outline_questions import write_outlined
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.evaluation import read_questions
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 LINE = '{"question": "Who?", "document": "a.pdf", "pages": [1]}'
 

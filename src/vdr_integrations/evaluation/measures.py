@@ -62,6 +62,8 @@ def first_relevant_rank(scores: NDArray[np.floating], grades: NDArray[np.integer
 
 def _groups(scores: NDArray[np.floating]) -> list[tuple[int, int]]:
     """Where runs of equal scores begin and end."""
+    if not len(scores):
+        return []
     starts = np.flatnonzero(np.diff(scores, prepend=np.nan) != 0)
     return list(zip(starts.tolist(), [*starts[1:].tolist(), len(scores)], strict=True))
 

@@ -24,7 +24,7 @@ class OutlineQuestions(NamedTuple):
     """Questions of outlines.
 
     Attributes:
-        questions: One for each section. Two sections with one title and two pages are two questions.
+        questions: One for each section, also if two sections have one title.
         first_pages: For each document, as the questions name it, the page of its first section,
             1-based. Pages before it (cover, contents) repeat all titles and should not count.
     """
