@@ -26,6 +26,7 @@ MODULES = (
     "vdr_integrations.pages",
     "vdr_integrations.index",
     "vdr_integrations.retrieval",
+    "vdr_integrations.evaluation",
     "vdr_integrations.agents",
     "vdr_integrations.llama_index",
     "vdr_integrations.langchain",

@@ -16,6 +16,7 @@ PAGES = {
     "defaults": "defaults.md",
     "encoders": "encoders.md",
     "errors": "errors.md",
+    "evaluation": "evaluation.md",
     "index": "indexes.md",
     "langchain": "langchain.md",
     "llama_index": "llama_index.md",

@@ -112,5 +112,9 @@ def test_pages_that_do_not_count_are_taken_out_of_rankings() -> None:
 def test_progress_is_told_after_each_ranking() -> None:
     asked, _ = match_documents(QUESTIONS, PAGES)
     told: list[tuple[str, int]] = []
-    evaluate(asked, [TextSystem(PAGES)], PAGES, on_progress=lambda *state: told.append(state))
+
+    def progress(name: str, done: int) -> None:
+        told.append((name, done))
+
+    evaluate(asked, [TextSystem(PAGES)], PAGES, on_progress=progress)
     assert told == [("BM25", number) for number in range(1, 7)]

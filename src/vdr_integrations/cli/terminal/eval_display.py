@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["as_json", "left_out_lines", "show_evaluation"]
 
 _MAIN = "ndcg@5"
+_OTHERS = ("hit@1", "recall@5", "mrr")
+_PARTS = ("scans", "born digital")
 _NARROWEST = 100
 """Columns of a table that no terminal limits."""
 
@@ -42,7 +44,9 @@ def show_evaluation(found: Evaluation) -> None:
         table.add_column("system", overflow="fold")
         for heading in ("NDCG@5", "95 %", "hit@1", "recall@5", "MRR"):
             table.add_column(heading, justify="right")
-        parts = [name for name in ("scans", "born digital") if any(found.groups[name])]
+        parts = [name for name in _PARTS if any(found.groups[name])]
+        if len(parts) == 1:
+            parts = []  # all questions are in it
         for part in parts:
             table.add_column(f"{part} ({sum(found.groups[part])})", justify="right")
         for system in found.found:
@@ -57,9 +61,6 @@ def show_evaluation(found: Evaluation) -> None:
         console.print(table)
     _show_kinds(found, console)
     _show_differences(found, console)
-
-
-_OTHERS = ("hit@1", "recall@5", "mrr")
 
 
 def _show_kinds(found: Evaluation, console: Console) -> None:
