@@ -10,6 +10,7 @@ __all__ = ["THOROUGH"]
 THOROUGH = frozenset(
     {
         "agents/test_agent_views.py",
+        "cli/commands/test_eval_command.py",
         "cli/commands/test_heatmap_command.py",
         "cli/commands/test_index_command.py",
         "cli/commands/test_show_command.py",

@@ -117,6 +117,7 @@ def test_the_page_of_failures_shows_the_right_page_beside_the_first(
 def test_the_page_of_failures_runs_and_requests_nothing(questions: Path, work: Path) -> None:
     html = (questions / "out.html").read_text(encoding="utf-8")
     page = Parsed(html)
+    assert "<script>alert('x')</script>" in page.text  # a question that failed
     assert "<script" not in html
     assert "\x1b" not in html
     policies = page.all("meta", **{"http-equiv": "Content-Security-Policy"})

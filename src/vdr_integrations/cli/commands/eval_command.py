@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,7 @@ from vdr_integrations.cli.options.common_options import (
     password_in,
 )
 from vdr_integrations.cli.options.eval_settings import COMPARE_HELP, parse_change
+from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_warning
 from vdr_integrations.cli.terminal.output_files import STDOUT, check_output, write_output
 from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
@@ -30,7 +32,7 @@ from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from vdr_integrations.cli.options.eval_settings import Change
     from vdr_integrations.cli.options.eval_systems import SystemMaker
@@ -111,7 +113,7 @@ def eval_command(
     Exit codes: 0 done, 1 error, 2 wrong usage, 3 some documents could not be indexed, or some
     questions were left out.
     """
-    with reported(debug=debug), ExitStack() as stack:
+    with reported(debug=debug), _told_what_is_kept(work), ExitStack() as stack:
         if json_file is not None:
             check_output(json_file, option="--json", suffix=".json")
         if html is not None:
@@ -157,6 +159,21 @@ def eval_command(
             write_failures(html, found, systems, limit=failures)
     if left or run.has_failed:
         raise typer.Exit(ExitCode.PARTIAL)
+
+
+@contextmanager
+def _told_what_is_kept(work: Path | None) -> Generator[None]:
+    """Say after an interrupt whether the next run has to begin again."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = (
+            "nothing kept; with --work FOLDER the next run goes on"
+            if work is None
+            else f"the indexes in {one_line(str(work))} are kept, run again to go on"
+        )
+        sys.stderr.write(f"stopped; {kept}\n")
+        raise
 
 
 class _Documents:
