@@ -67,7 +67,7 @@ def evaluate(
     systems: Sequence[System],
     pages: Sequence[StoredPage],
     *,
-    on_progress: Callable[[str, int], object] = lambda _name, _done: None,
+    on_progress: Callable[[str, int], object] | None = None,
 ) -> Evaluation:
     """Ask each question within its own documents and among all pages.
 
@@ -91,7 +91,8 @@ def evaluate(
                 for number, ranking in zip(numbers, rankings, strict=True):
                     results[number] = ranking.among(counted).judged(questions[number].relevant)
                     done += 1
-                    on_progress(system.name, done)
+                    if on_progress is not None:
+                        on_progress(system.name, done)
             by_place[place] = results
         found[system.name] = {
             place: [one for one in results if one is not None]

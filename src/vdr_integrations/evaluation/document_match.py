@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from vdr_integrations.evaluation.judged_question import JudgedQuestion
     from vdr_integrations.evaluation.judged_ranking import PageKey
@@ -48,10 +48,7 @@ class LeftOut:
 
 
 def match_documents(
-    questions: Sequence[JudgedQuestion],
-    pages: Sequence[StoredPage],
-    *,
-    absolute: Callable[[str], str] = os.path.realpath,
+    questions: Sequence[JudgedQuestion], pages: Sequence[StoredPage]
 ) -> tuple[list[AskableQuestion], list[LeftOut]]:
     """Find the pages of questions.
 
@@ -61,9 +58,8 @@ def match_documents(
     Args:
         questions: In any order; the results keep it.
         pages: The pages of the index.
-        absolute: Follows links.
     """
-    names = _Names(pages, absolute)
+    names = _Names(pages)
     asked: list[AskableQuestion] = []
     left: list[LeftOut] = []
     for question in questions:
@@ -78,8 +74,7 @@ def match_documents(
 
 
 class _Names:
-    def __init__(self, pages: Sequence[StoredPage], absolute: Callable[[str], str]) -> None:
-        self._absolute = absolute
+    def __init__(self, pages: Sequence[StoredPage]) -> None:
         self._numbers: dict[str, set[int]] = defaultdict(set)
         self._totals: dict[str, int] = {}
         for page in pages:
@@ -88,7 +83,6 @@ class _Names:
         self._by_end: dict[str, list[str]] = defaultdict(list)
         for source in self._numbers:
             self._by_end[_plain(PurePosixPath(source).name)].append(source)
-        self._found: dict[str, str | list[str]] = {}
 
     def resolve(self, question: JudgedQuestion) -> dict[PageKey, int] | str:
         """The pages of a question with their grades; or why there are none."""
@@ -122,8 +116,8 @@ class _Names:
         ]
         if fitting:
             return fitting
-        linked = self._absolute(name)
-        return [source for source in self._numbers if self._absolute(source) == linked]
+        linked = os.path.realpath(name)
+        return [source for source in self._numbers if os.path.realpath(source) == linked]
 
 
 def _plain(name: str) -> str:
