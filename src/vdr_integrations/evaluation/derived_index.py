@@ -81,7 +81,6 @@ def _copy(index: PageIndex, into: PageIndex, document: DocumentRecord) -> None:
                     page_ref=page.page_ref,
                     text=page.text,
                     grid=page.grid,
-                    bias=page.bias,
                     warnings=page.warnings,
                 )
                 vectors = _vectors(page, dimension=into.manifest.dimension)
