@@ -109,7 +109,7 @@ def test_altered_vectors_are_refused(
     ids = [page_id("a.pdf", 2)]
     reads: list[Callable[[], object]] = [
         lambda: shelf.search(QUERY, 9),
-        lambda: shelf.engine.rerank(QUERY, ids),
+        lambda: shelf.engine.rerank(QUERY, ids, bias_weight=0.0),
         lambda: shelf.engine.pages(ids, vectors=True),
     ]
     for read in reads:

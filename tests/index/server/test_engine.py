@@ -85,8 +85,10 @@ def test_a_page_comes_back_as_it_went_in(shelf: Shelf) -> None:
     assert np.array_equal(page.vectors, stored)
     assert shelf.engine.pages([hit.page_id], vectors=False)[0].vectors is None
     assert shelf.engine.pages_of_ref(page.page_ref)[0].page_id == hit.page_id
-    assert shelf.engine.rerank(shelf.pages["a.pdf", 2], [hit.page_id, "unknown"]) == [hit]
-    assert shelf.engine.rerank(unit_rows(2), []) == []
+    assert shelf.engine.rerank(
+        shelf.pages["a.pdf", 2], [hit.page_id, "unknown"], bias_weight=0.0
+    ) == [hit]
+    assert shelf.engine.rerank(unit_rows(2), [], bias_weight=0.0) == []
 
 
 def test_filters_narrow_every_way_of_searching(shelf: Shelf) -> None:
