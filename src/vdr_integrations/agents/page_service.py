@@ -20,7 +20,7 @@ from vdr_integrations.retrieval.indexed_documents import (
 if TYPE_CHECKING:
     from vdr_integrations.agents.encoded_picture import EncodedPicture
     from vdr_integrations.agents.view_limits import ViewLimits
-    from vdr_integrations.index import DocumentRecord
+    from vdr_integrations.index import DocumentRecord, Hybrid
     from vdr_integrations.retrieval.box import Box
     from vdr_integrations.retrieval.page_searcher import PageSearcher
 
@@ -38,12 +38,16 @@ class PageService:
     Attributes:
         searcher: The searcher over the index; only pages of this index are shown.
         limits: Limits of one reply.
+        hybrid: Let the words of questions count too, see ``SearchOptions``.
     """
 
-    def __init__(self, searcher: PageSearcher, *, limits: ViewLimits) -> None:
+    def __init__(
+        self, searcher: PageSearcher, *, limits: ViewLimits, hybrid: bool | Hybrid = False
+    ) -> None:
         """Load nothing yet."""
         self.searcher = searcher
         self.limits = limits
+        self.hybrid = hybrid
 
     def search(
         self, question: str, *, k: int = DEFAULT_HITS, include_region: bool = False
@@ -63,7 +67,7 @@ class PageService:
         searcher = self.searcher
         if searcher.index.is_empty:
             return Reply((EMPTY_INDEX,))
-        hits = searcher.search(question, k=k)
+        hits = searcher.search(question, k=k, hybrid=self.hybrid)
         knows_regions = include_region and searcher.index.late is not None
         return self._views().search_reply(
             question,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.dense_index import DenseIndex
+    from vdr_integrations.index.hybrid import Hybrid, HybridQuery
     from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
     from vdr_integrations.index.opening import open_index
@@ -36,6 +37,8 @@ __all__ = [
     "DenseIndex",
     "DocumentRecord",
     "FileState",
+    "Hybrid",
+    "HybridQuery",
     "LateInteractionIndex",
     "Manifest",
     "PageRecord",
@@ -61,6 +64,8 @@ _HOMES = {
     "DenseIndex": "dense_index",
     "DocumentRecord": "records",
     "FileState": "records",
+    "Hybrid": "hybrid",
+    "HybridQuery": "hybrid",
     "LateInteractionIndex": "late_interaction_index",
     "Manifest": "manifest",
     "PageRecord": "records",

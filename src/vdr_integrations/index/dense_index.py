@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders import DenseEncoder
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.types import Hit
 
@@ -107,6 +108,7 @@ class DenseIndex(PageIndex):
         *,
         k: int = DEFAULT_HITS,
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
+        hybrid: HybridQuery | None = None,
     ) -> list[Hit]:
         """The pages nearest to a query, best first.
 
@@ -117,6 +119,7 @@ class DenseIndex(PageIndex):
             query: float32 (dimension,), from the encoder that made the index.
             k: Maximum number of hits; at least 1.
             filter: Only pages that match, see ``PageFilter``.
+            hybrid: The question in words, if the text layers of pages count too, see ``Hybrid``.
 
         Raises:
             OptionError: An argument is outside its allowed range.
@@ -125,7 +128,7 @@ class DenseIndex(PageIndex):
         """
         count = whole_number("k (the number of hits)", k, least=1)
         unit = self._unit_query(query)
-        return self._engine.search_dense(unit, k=count, where=parse_filter(filter))
+        return self._engine.search_dense(unit, k=count, where=parse_filter(filter), hybrid=hybrid)
 
     asearch = in_thread(search)
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.question_bank import QuestionBank
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.staged_document import DocumentSink
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
+    from vdr_integrations.types.hit import ScoreKind
 
 __all__ = ["LOCK_WAIT_S", "Engine", "MaxSimSearch", "Reads", "Searches", "Writes"]
 
@@ -42,6 +44,7 @@ class MaxSimSearch:
         exhaustive: Compare all pages one by one.
         dense_query: float32 (dense dimension,) of length 1; selects the candidates.
         bias_weight: How many times the bias of a page is subtracted from its MaxSim.
+        hybrid: The words of the question, if they count too.
     """
 
     query: NDArray[np.float32]
@@ -51,6 +54,14 @@ class MaxSimSearch:
     exhaustive: bool = False
     dense_query: NDArray[np.float32] | None = None
     bias_weight: float = 0.0
+    hybrid: HybridQuery | None = None
+
+    @property
+    def score_kind(self) -> ScoreKind:
+        """What the scores of the hits are."""
+        if self.hybrid is not None:
+            return "hybrid"
+        return "corrected" if self.bias_weight else "maxsim"
 
 
 class Reads(Protocol):
@@ -96,8 +107,15 @@ class Searches(Protocol):
         """The best pages by MaxSim, best first."""
         ...
 
-    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
-        """The best pages by dense vectors, best first."""
+    def search_dense(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        hybrid: HybridQuery | None = None,
+    ) -> list[Hit]:
+        """The best pages by dense vectors, best first; with ``hybrid`` by words too."""
         ...
 
     def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
@@ -214,9 +232,16 @@ class Engine(ABC):
         """The best pages by MaxSim, best first."""
         return self.searches.search(asked)
 
-    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
-        """The best pages by dense vectors, best first."""
-        return self.searches.search_dense(query, k=k, where=where)
+    def search_dense(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        hybrid: HybridQuery | None = None,
+    ) -> list[Hit]:
+        """The best pages by dense vectors, best first; with ``hybrid`` by words too."""
+        return self.searches.search_dense(query, k=k, where=where, hybrid=hybrid)
 
     def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
         """The best pages by BM25, best first; only pages that have a word of the text."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index.engine import Engine
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.index_settings import Correction
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.page_index import Location
@@ -187,6 +188,7 @@ class LateInteractionIndex(PageIndex):
         candidates: int | None = None,
         dense_query: NDArray[np.float32] | None = None,
         correction: float | None = None,
+        hybrid: HybridQuery | None = None,
     ) -> list[Hit]:
         """The pages that match a query best by MaxSim, best first.
 
@@ -211,6 +213,7 @@ class LateInteractionIndex(PageIndex):
                 index. Dense vectors then select the candidates, even in a small index.
             correction: Share of a page's bias that is subtracted from its MaxSim, from 0 to 2; None
                 for the strength of the index. 0 gives MaxSim alone.
+            hybrid: The question in words, if the text layers of pages count too, see ``Hybrid``.
 
         Raises:
             OptionError: An argument is outside its allowed range.
@@ -236,6 +239,7 @@ class LateInteractionIndex(PageIndex):
             exhaustive=exhaustive,
             dense_query=None if dense_query is None else self._checked_dense(dense_query),
             bias_weight=self.bias_weight(len(query), correction=correction),
+            hybrid=hybrid,
         )
         return self._engine.search(asked)
 

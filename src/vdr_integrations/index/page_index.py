@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.compression import Compression
     from vdr_integrations.index.engine import Engine
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.late_interaction_index import LateInteractionIndex
     from vdr_integrations.index.manifest import Manifest
@@ -96,6 +97,7 @@ class PageIndex(ABC):
         *,
         k: int = DEFAULT_HITS,
         filter: PageFilter | None = None,  # noqa: A002  # what users of vector stores call it
+        hybrid: HybridQuery | None = None,
     ) -> list[Hit]:
         """The best pages for a query, best first; see the two kinds of indexes."""
 

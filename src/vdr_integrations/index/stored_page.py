@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.types import PatchGrid
+    from vdr_integrations.types.hit import ScoreKind
 
 __all__ = ["StoredPage", "page_id", "stable_id"]
 
@@ -58,7 +59,7 @@ class StoredPage:
     vectors: NDArray[np.float32] | None = None
     dense: NDArray[np.float32] | None = None
 
-    def hit(self, score: float) -> Hit:
+    def hit(self, score: float, kind: ScoreKind = "") -> Hit:
         """This page as a hit."""
         return Hit(
             source=self.source,
@@ -71,6 +72,7 @@ class StoredPage:
             page_id=self.page_id,
             metadata=self.metadata,
             warnings=self.warnings,
+            score_kind=kind,
         )
 
 

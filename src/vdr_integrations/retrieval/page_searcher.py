@@ -180,9 +180,17 @@ class PageSearcher:
                 f"index {index.path} was made with {index.compression}, found {compression}; "
                 f"leave compression out, or make another index."
             )
-        if question_bank != "model":
-            self._parts.check_bank(question_bank, index)
+        self.check_bank(question_bank)
         return index
+
+    def check_bank(self, question_bank: QuestionBankChoice) -> None:
+        """Refuse an index with another question bank; "model" fits any.
+
+        Raises:
+            OptionError: The index was made with another one, or without one.
+        """
+        if question_bank != "model":
+            self._parts.check_bank(question_bank, self.index)
 
     def add_pages(
         self,
@@ -236,7 +244,8 @@ class PageSearcher:
 
         Args:
             question: A text in plain words, several that count together, or a ``Question``.
-            **options: ``k``, ``filter``, ``exhaustive``, ``candidates``, ``correction``: see
+            **options: ``k``, ``filter``, ``exhaustive``, ``candidates``, ``correction``,
+                ``hybrid``: see
                 :class:`~vdr_integrations.retrieval.SearchOptions`.
 
         Returns:

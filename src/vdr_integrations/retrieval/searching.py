@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.hybrid import Hybrid, HybridQuery
 from vdr_integrations.retrieval.question import Question
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class SearchOptions(TypedDict, total=False):
         correction: Share of its bias that is subtracted from the MaxSim of a page, from 0 to 2, in
             an index with a question bank. None: the strength of the index for questions in words,
             and 0 for images, which no measurement was made for.
+        hybrid: Let the words of the question count too, by BM25 over the text layers of pages; a
+            ``Hybrid`` says with which weights. A question without words is searched by pictures
+            alone. Pages without a text layer are found as before.
     """
 
     k: int
@@ -42,6 +46,7 @@ class SearchOptions(TypedDict, total=False):
     exhaustive: bool
     candidates: int | None
     correction: float | None
+    hybrid: bool | Hybrid
 
 
 class SearchPlan(NamedTuple):
@@ -52,12 +57,26 @@ class SearchPlan(NamedTuple):
     exhaustive: bool = False
     candidates: int | None = None
     correction: float | None = None
+    hybrid: bool | Hybrid = False
 
-    def of(self, question: Question) -> SearchPlan:
-        """The plan for one question: an image is compared by MaxSim alone, unless asked for."""
-        if self.correction is None and question.page is not None:
-            return self._replace(correction=0.0)
-        return self
+    def correction_of(self, question: Question) -> float | None:
+        """An image is compared by MaxSim alone, unless asked for."""
+        return 0.0 if self.correction is None and question.page is not None else self.correction
+
+    def words_of(self, question: Question) -> HybridQuery | None:
+        """The words that count beside the vectors.
+
+        Raises:
+            OptionError: ``hybrid`` is something else.
+        """
+        if not isinstance(self.hybrid, bool | Hybrid):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise OptionError(
+                f"hybrid must be True, False or a Hybrid with weights, found {self.hybrid!r}."
+            )
+        if self.hybrid is False or not question.texts:
+            return None
+        weights = Hybrid() if self.hybrid is True else self.hybrid
+        return HybridQuery("\n".join(question.texts), weights)
 
 
 def hits_of(parts: IndexAndEncoders, question: Question, options: SearchPlan) -> list[Hit]:
@@ -66,11 +85,11 @@ def hits_of(parts: IndexAndEncoders, question: Question, options: SearchPlan) ->
     with parts.recovering(index):
         late = index.late
         if late is None:
-            return _dense_hits(index, question.dense(parts.dense_encoder(index)), options)
+            return _dense_hits(index, question, question.dense(parts.dense_encoder(index)), options)
         query = parts.tokens(question, parts.late_encoder(late))
         recall = None if options.exhaustive else parts.recall_encoder(late)
         dense = None if recall is None else question.dense(recall)
-        return _late_hits(late, query, dense, options.of(question))
+        return _late_hits(late, question, query, dense, options)
 
 
 async def ahits_of(parts: IndexAndEncoders, question: Question, options: SearchPlan) -> list[Hit]:
@@ -81,11 +100,11 @@ async def ahits_of(parts: IndexAndEncoders, question: Question, options: SearchP
         late = index.late
         if late is None:
             vector = await question.adense(parts.dense_encoder(index))
-            return await asyncio.to_thread(_dense_hits, index, vector, options)
+            return await asyncio.to_thread(_dense_hits, index, question, vector, options)
         query = await parts.atokens(question, parts.late_encoder(late))
         recall = None if options.exhaustive else parts.recall_encoder(late)
         dense = None if recall is None else await question.adense(recall)
-        return await asyncio.to_thread(_late_hits, late, query, dense, options.of(question))
+        return await asyncio.to_thread(_late_hits, late, question, query, dense, options)
 
 
 def hits_of_many(
@@ -99,7 +118,7 @@ def hits_of_many(
             for question, vector in zip(
                 questions, parts.dense_encoder(index).encode_queries(texts), strict=True
             ):
-                yield question, _dense_hits(index, vector, options)
+                yield question, _dense_hits(index, question, vector, options)
             return
         encoder = parts.late_encoder(late)
         recall = None if options.exhaustive else parts.recall_encoder(late)
@@ -108,19 +127,31 @@ def hits_of_many(
             questions, encoder.encode_queries(texts), dense, strict=True
         ):
             parts.keep(question, encoder, query)
-            yield question, _late_hits(late, query, vector, options)
+            yield question, _late_hits(late, question, query, vector, options)
 
 
 def _late_hits(
     index: LateInteractionIndex,
+    question: Question,
     query: NDArray[np.float32],
     dense: NDArray[np.float32] | None,
     options: SearchPlan,
 ) -> list[Hit]:
-    return index.search(query, **options._asdict(), dense_query=dense)
+    return index.search(
+        query,
+        k=options.k,
+        filter=options.filter,
+        exhaustive=options.exhaustive,
+        candidates=options.candidates,
+        dense_query=dense,
+        correction=options.correction_of(question),
+        hybrid=options.words_of(question),
+    )
 
 
-def _dense_hits(index: PageIndex, vector: NDArray[np.float32], options: SearchPlan) -> list[Hit]:
+def _dense_hits(
+    index: PageIndex, question: Question, vector: NDArray[np.float32], options: SearchPlan
+) -> list[Hit]:
     if options.candidates is not None:
         raise OptionError(
             f"index {index.path} keeps one vector a page and compares all of them; leave "
@@ -131,4 +162,5 @@ def _dense_hits(index: PageIndex, vector: NDArray[np.float32], options: SearchPl
             f"index {index.path} keeps one vector a page, and scores are corrected for token "
             f"vectors only; leave correction out."
         )
-    return index.search(vector, k=options.k, filter=options.filter)
+    words = options.words_of(question)
+    return index.search(vector, k=options.k, filter=options.filter, hybrid=words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, TypeVar
 
 from vdr_integrations.errors import OptionError
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types.page import PageImage
 
-__all__ = ["Explanation", "Hit", "explained"]
+__all__ = ["Explanation", "Hit", "ScoreKind", "explained"]
+
+ScoreKind: TypeAlias = Literal["", "maxsim", "corrected", "cosine", "bm25", "hybrid"]
+"""What the score of a hit is; empty: not known."""
 
 
 class Explanation(Protocol):
@@ -39,9 +42,7 @@ class Hit(_Explainable):
     Attributes:
         source: The document, as the caller named it when it was indexed.
         page_number: 1-based.
-        score: Higher is better. Cosine similarity, -1 to 1, from a dense index; the MaxSim score
-            (at most the number of query tokens) from a late-interaction index; the BM25 score,
-            above 0 and without a limit, from ``search_text``.
+        score: Higher is better; ``score_kind`` says what it is.
         page_label: The label in the PDF ("iv"), or the page number as text.
         total_pages: Pages of the document.
         page_ref: ``vdr-page:<sha256>`` of the image that was encoded.
@@ -50,6 +51,13 @@ class Hit(_Explainable):
             again.
         metadata: The caller's metadata, only in a late-interaction index.
         warnings: What is missing or wrong in the image, one sentence each.
+        score_kind: ``"cosine"``: cosine similarity, -1 to 1, from a dense index. ``"maxsim"``: from
+            an index of late interaction, at most the number of query tokens. ``"corrected"``: MaxSim
+            minus what the page gets from any question; above 0, it matches this question better
+            than others. ``"bm25"``: from ``search_text``, above 0 and without a limit.
+            ``"hybrid"``: pictures and words together, in standard deviations from the mean of the
+            pages that were searched. Scores of two kinds cannot be compared, and ``"hybrid"``
+            scores of two questions neither.
     """
 
     source: str
@@ -62,11 +70,12 @@ class Hit(_Explainable):
     page_id: str = ""
     metadata: dict[str, Any] = field(default_factory=dict[str, Any], hash=False)
     warnings: tuple[str, ...] = ()
+    score_kind: ScoreKind = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The attributes as a dict for JSON, without those after ``text`` that are empty."""
         found = {**asdict(self), "warnings": list(self.warnings)}
-        for name in ("page_id", "metadata", "warnings"):
+        for name in ("page_id", "metadata", "warnings", "score_kind"):
             if not found[name]:
                 del found[name]
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from vdr_integrations.cli.options.bank_option import parse_question_bank
 from vdr_integrations.cli.options.common_options import (
     DebugOption,
     DeviceOption,
@@ -65,6 +66,15 @@ def index_command(
     ] = False,
     compression: Annotated[
         str | None, typer.Option(help=f"For a new late-interaction index. {COMPRESSION_HELP}")
+    ] = None,
+    question_bank: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="For a new late-interaction index: a text file with one question a line, as users "
+            "ask them. What a page gets from any of them is subtracted from its scores. 'none': "
+            "scores are MaxSim. (default: what the model brings)",
+        ),
     ] = None,
     recall: Annotated[
         str | None,
@@ -137,6 +147,7 @@ def index_command(
             late_interaction,
             None if compression is None else parse_compression(compression),
             recall,
+            parse_question_bank(question_bank),
         )
         report = _update(
             index,

@@ -17,6 +17,7 @@ from vdr_integrations.cli.terminal.json_output import say_json
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from vdr_integrations.index import LateInteractionIndex
     from vdr_integrations.index.page_index import PageIndex
 
 __all__ = ["info_command"]
@@ -68,6 +69,7 @@ def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
         "dimension": manifest.dimension,
         "max_visual_tokens": manifest.max_visual_tokens,
         "compression": None if dense else compression_words(index.compression),
+        "correction": None if index.late is None else _correction(index.late),
         "recall": None if dense or not index.dense_manifest else index.dense_manifest.model,
         "pages": index.count_pages(),
         "skipped_pages": sum(len(one.skipped) for one in documents),
@@ -78,6 +80,11 @@ def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
             for one in documents
         ],
     }
+
+
+def _correction(index: LateInteractionIndex) -> str | None:
+    found = index.correction
+    return None if found is None else f"{found.strength:g}, by {found.tokens} tokens of questions"
 
 
 def _disk_bytes(file: Path) -> int:

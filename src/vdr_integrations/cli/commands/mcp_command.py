@@ -9,6 +9,7 @@ from vdr_integrations.cli.options.common_options import (  # typer reads them
     DebugOption,
     DeviceOption,
     DtypeOption,
+    HybridOption,
     IndexOption,
     ModelPlaceOption,
     PageMemoryOption,
@@ -34,6 +35,7 @@ def mcp_command(
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",
+    hybrid: HybridOption = False,
     password_env: PasswordOption = None,
     workers: WorkersOption = None,
     page_timeout: PageTimeoutOption = None,
@@ -59,7 +61,7 @@ def mcp_command(
             searcher = PageSearcher(
                 index, encoder=settings, password=password, process_limits=limits
             )
-            return PageService(searcher, limits=MCP_LIMITS)
+            return PageService(searcher, limits=MCP_LIMITS, hybrid=hybrid)
 
         # The SDK waits for the next line of stdin, and nothing but a new line ends that.
         signal.signal(signal.SIGINT, _end)

@@ -14,6 +14,7 @@ from vdr_integrations.cli.options.common_options import (
     DebugOption,
     DeviceOption,
     DtypeOption,
+    HybridOption,
     IndexOption,
     ModelPlaceOption,
     PageMemoryOption,
@@ -74,6 +75,16 @@ def search_command(
             help="Hub id or folder of the dense model, if it has moved. (default: as in the index)"
         ),
     ] = None,
+    hybrid: HybridOption = False,
+    correction: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=2.0,
+            help="Share of what a page gets from any question that is subtracted from its score; 0 "
+            "gives MaxSim alone. (default: as in the index)",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON: one array per question, best hit first.")
     ] = False,
@@ -130,7 +141,9 @@ def search_command(
                 say_warning(f"index {index} has no pages. Add some: vdr index FOLDER --index ...")
                 found = [[] for _ in questions]
             else:
-                found = searcher.search_many(questions, k=k, exhaustive=exhaustive)
+                found = searcher.search_many(
+                    questions, k=k, exhaustive=exhaustive, hybrid=hybrid, correction=correction
+                )
             with reporting(searcher) as keep:
                 for asked, hits in zip(questions, found, strict=True):
                     keep(asked, hits)

@@ -14,6 +14,7 @@ __all__ = [
     "DebugOption",
     "DeviceOption",
     "DtypeOption",
+    "HybridOption",
     "IndexOption",
     "JsonOption",
     "ModelPlaceOption",
@@ -32,6 +33,13 @@ ModelPlaceOption = Annotated[
     str | None,
     typer.Option(
         help="Hub id or folder of the index's model, if it has moved. (default: as in the index)"
+    ),
+]
+HybridOption = Annotated[
+    bool,
+    typer.Option(
+        "--hybrid",
+        help="Let the words of the question count too, by BM25 over the text layers of the pages.",
     ),
 ]
 PasswordOption = Annotated[

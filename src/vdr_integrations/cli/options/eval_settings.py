@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.cli.options.compression_option import parse_compression
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.question_bank import check_strength
 
 if TYPE_CHECKING:
     from vdr_integrations.index import Compression
@@ -16,8 +17,8 @@ __all__ = ["COMPARE_HELP", "Change", "parse_change"]
 COMPARE_HELP = (
     "Also measure each model or index with a change: tokens=N (pixel budget, encodes again), "
     "dimension=N (of dense vectors), or words of --compression, such as int8 or int8,pool3 (of "
-    "token vectors). Repeat it for several changes. Dimension and compression are computed from "
-    "the vectors of the model or index, and encode nothing."
+    "token vectors), or correction=S (strength of the question bank of token vectors; 0: MaxSim "
+    "alone). Repeat it for several changes. Only tokens=N encodes the pages again."
 )
 
 
@@ -30,16 +31,20 @@ class Change:
         max_visual_tokens: Pixel budget of a page; None: as it is.
         dimension: Numbers of a dense vector; None: as it is.
         compression: Of token vectors; None: as it is.
+        correction: Strength of the correction by a question bank; None: as it is.
     """
 
     words: str
     max_visual_tokens: int | None = None
     dimension: int | None = None
     compression: Compression | None = None
+    correction: float | None = None
 
     def fits(self, *, is_late: bool) -> bool:
         """Whether vectors of this kind can be changed so."""
-        return self.dimension is None if is_late else self.compression is None
+        if is_late:
+            return self.dimension is None
+        return self.compression is None and self.correction is None
 
     @property
     def is_computed(self) -> bool:
@@ -60,8 +65,12 @@ def parse_change(text: str) -> Change:
         if not equals:
             compression.append(word)
             continue
+        if word == text.strip() and name == "correction":
+            return Change(words=word, correction=_strength(text, value))
         if name not in {"tokens", "dimension"} or name in numbers:
-            raise OptionError(f"--compare {text}: {name!r} is unknown or twice. {COMPARE_HELP}")
+            raise OptionError(
+                f"--compare {text}: {name!r} is unknown, twice, or must stand alone. {COMPARE_HELP}"
+            )
         if not value.isdecimal() or int(value) < 1:
             raise OptionError(f"--compare {text}: {name} must be a whole number from 1.")
         numbers[name] = int(value)
@@ -76,3 +85,10 @@ def parse_change(text: str) -> Change:
         dimension=numbers.get("dimension"),
         compression=parse_compression(",".join(compression)) if compression else None,
     )
+
+
+def _strength(text: str, value: str) -> float:
+    try:
+        return check_strength(float(value))
+    except ValueError:
+        raise OptionError(f"--compare {text}: correction must be a number from 0 to 2.") from None

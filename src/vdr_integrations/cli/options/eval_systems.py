@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.cli.options.eval_settings import Change
     from vdr_integrations.encoders import EncoderOptions
+    from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
 
 __all__ = ["Sync", "SystemMaker"]
 
@@ -75,7 +76,7 @@ class SystemMaker:
         )
         searcher = PageSearcher(index, encoder=self.options, **self.search)
         name = path.resolve().name
-        return [SearchSystem(name, searcher), *self._derived(name, searcher, options, changes)]
+        return self._all_of(name, searcher, options, changes)
 
     def of_model(self, model: str, changes: Sequence[Change]) -> list[SearchSystem]:
         """The documents indexed by a model, and once more for each change.
@@ -95,12 +96,21 @@ class SystemMaker:
                 name += f" tokens={budget}"
             searcher = self._made(name, options, is_late=is_late)
             self.sync(searcher, name=name)
-            systems.append(SearchSystem(name, searcher))
             computed = [replace(one, words=_other_words(one)) for one in here]
-            systems += self._derived(
-                name, searcher, options, [one for one in computed if one.words]
-            )
+            systems += self._all_of(name, searcher, options, [one for one in computed if one.words])
         return systems
+
+    def _all_of(
+        self,
+        name: str,
+        searcher: PageSearcher,
+        options: EncoderOptions,
+        changes: Sequence[Change],
+    ) -> list[SearchSystem]:
+        """A model or index, its hybrid search, and what is changed."""
+        hybrid = SearchSystem(f"{name} hybrid", searcher, {"exhaustive": True, "hybrid": True})
+        derived = self._derived(name, searcher, options, changes)
+        return [SearchSystem(name, searcher), hybrid, *derived]
 
     def _derived(
         self,
@@ -116,16 +126,28 @@ class SystemMaker:
                 continue
             changed = replace(options, dimension=change.dimension)
             own = f"{name} {change.words}"
-            made = self._made(own, changed, is_late=is_late, change=change)
+            if change.correction is not None:
+                asked = {"exhaustive": True, "correction": change.correction}
+                systems.append(SearchSystem(own, searcher, asked))
+                continue
+            bank = None if searcher.index.late is None else searcher.index.late.question_bank()
+            made = self._made(own, changed, is_late=is_late, change=change, bank=bank)
             derive_index(searcher.index, made.index)
             systems.append(SearchSystem(own, made))
         return systems
 
     def _made(
-        self, name: str, options: EncoderOptions, *, is_late: bool, change: Change | None = None
+        self,
+        name: str,
+        options: EncoderOptions,
+        *,
+        is_late: bool,
+        change: Change | None = None,
+        bank: QuestionBankChoice = "model",
     ) -> PageSearcher:
         compression = None if change is None else change.compression
-        kind = Kind(late_interaction=is_late, compression=compression)
+        chosen = bank if is_late else "model"
+        kind = Kind(late_interaction=is_late, compression=compression, question_bank=chosen)
         place = self.folder / re.sub(r"[^\w.=-]+", "-", name)
         writing = self.stack.enter_context(searcher_to_write(place, options, kind))
         # Its index and encoder are open by now; this one draws pages as the caller says.

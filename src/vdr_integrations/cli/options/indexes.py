@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index import Compression
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
 
 __all__ = ["Kind", "documents_before", "opened_index", "searcher_to_write"]
 
@@ -31,17 +32,19 @@ class Kind:
         late_interaction: Store one vector per token; else one per page.
         compression: Compression of token vectors; None if the caller chose none.
         recall: Model of the dense vectors that are stored with the token vectors; None for none.
+        question_bank: See ``PageSearcher.create``.
     """
 
     late_interaction: bool = False
     compression: Compression | None = None
     recall: str | None = None
+    question_bank: QuestionBankChoice = "model"
 
     def check_new(self) -> None:
         """Refuse options that a new index of this kind does not have.
 
         Raises:
-            OptionError: Compression or recall without late interaction.
+            OptionError: Compression, recall or a question bank without late interaction.
         """
         if self.late_interaction:
             return
@@ -49,6 +52,8 @@ class Kind:
             raise OptionError("--compression is for token vectors; add --late-interaction.")
         if self.recall is not None:
             raise OptionError("--recall is for token vectors; add --late-interaction.")
+        if self.question_bank != "model":
+            raise OptionError("--question-bank is for token vectors; add --late-interaction.")
 
     def is_asked(self, options: EncoderOptions) -> bool:
         """Whether the caller names the kind or the model of an index."""
@@ -56,6 +61,7 @@ class Kind:
             self.late_interaction
             or self.compression is not None
             or self.recall is not None
+            or self.question_bank != "model"
             or options.model is not None
         )
 
@@ -66,12 +72,23 @@ class Kind:
             OptionError: It is of another kind, has another compression, or no dense vectors.
         """
         if index.late is None:
-            if self.late_interaction or self.compression is not None or self.recall is not None:
+            if (
+                self.late_interaction
+                or self.compression is not None
+                or self.recall is not None
+                or self.question_bank != "model"
+            ):
                 raise OptionError(
                     f"index {index.path} keeps one vector per page; leave --late-interaction, "
-                    f"--compression and --recall out, or index into another folder."
+                    f"--compression, --question-bank and --recall out, or index into another "
+                    f"folder."
                 )
             return
+        if self.question_bank is None and index.late.correction is not None:
+            raise OptionError(
+                f"index {index.path} was made with a question bank; leave --question-bank out "
+                f"(vdr search --correction 0 gives MaxSim), or index into another folder."
+            )
         if self.recall is not None and index.dense_manifest is None:
             raise OptionError(
                 f"index {index.path} was made without dense vectors; leave --recall out, or index "
@@ -140,12 +157,16 @@ def searcher_to_write(
         if index is None:
             searcher = _searcher(path, options, kind, recall=kind.recall is not None)
             made = searcher.create(
-                late_interaction=kind.late_interaction, compression=kind.compression, wait_s=wait_s
+                late_interaction=kind.late_interaction,
+                compression=kind.compression,
+                question_bank=kind.question_bank if kind.late_interaction else "model",
+                wait_s=wait_s,
             )
             stack.enter_context(made)
         else:
             keeps_both = index.late is not None and index.dense_manifest is not None
             searcher = _searcher(index, options, kind, recall=keeps_both)
+            searcher.check_bank(kind.question_bank)
         yield searcher
 
 

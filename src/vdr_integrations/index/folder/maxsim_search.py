@@ -11,12 +11,13 @@ from vdr_integrations.index.scoring.candidates import (
     SMALL_INDEX_PAGES,
     first_count,
     most_candidates,
-    most_promising,
     outlook,
     sample,
+    spread_over,
 )
+from vdr_integrations.index.scoring.fusion import PictureScale
 from vdr_integrations.index.scoring.page_bias import corrected
-from vdr_integrations.index.scoring.ranking import contenders
+from vdr_integrations.index.scoring.ranking import best_first, contenders, kth_best
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.folder.dense_scores import DenseScores
     from vdr_integrations.index.folder.first_stage_files import FirstStage
     from vdr_integrations.index.folder.snapshot import Snapshot
+    from vdr_integrations.index.scoring.fusion import Fusion
 
 __all__ = ["ScoredPages", "scored_pages"]
 
@@ -63,9 +65,9 @@ class ScoredPages:
         self.maxsim = np.concatenate([self.maxsim, found])
         self.scores = np.concatenate([self.scores, corrected(found, biases, weight=self._weight)])
 
-    def kth_best(self, k: int) -> float:
-        """The score of the ``k``-th best page; minus infinity if there are fewer pages."""
-        return float(np.partition(self.scores, -k)[-k]) if len(self.scores) >= k else -np.inf
+    def fuse(self, fusion: Fusion, scale: PictureScale) -> None:
+        """Let the words count too; no page can be added after that."""
+        self.scores = fusion.scores(self.pages, self.scores, scale)
 
 
 def scored_pages(
@@ -75,6 +77,7 @@ def scored_pages(
     *,
     first_stage: FirstStage,
     dense: DenseScores,
+    fusion: Fusion | None,
 ) -> ScoredPages:
     """The pages that a search scores: all, those that were asked for, or the most promising ones.
 
@@ -84,19 +87,37 @@ def scored_pages(
         pages: Pages that match its filter, as indices of the snapshot.
         first_stage: The first stage of the index.
         dense: Its dense vectors.
+        fusion: The words of the question, if they count too.
 
     Raises:
         IndexFormatError: The vectors of a page are not what was written.
     """
     count = asked.candidates
     most = most_candidates(len(snapshot), k=asked.k) if count is None else count
+    found = ScoredPages(snapshot, asked.query, bias_weight=asked.bias_weight)
     if asked.dense_query is not None:
         near = dense.scores(snapshot, asked.dense_query, pages)
-        pages = pages[contenders(near, k=most)]
-    elif not asked.exhaustive and len(pages) > (SMALL_INDEX_PAGES if count is None else 2 * count):
-        return _in_two_stages(snapshot, asked, pages, most=most, first_stage=first_stage)
-    found = ScoredPages(snapshot, asked.query, bias_weight=asked.bias_weight)
+        if fusion is not None:
+            # Only so can the words bring pages that the dense vectors do not.
+            near = fusion.scores(pages, near, PictureScale.of(near))
+        chosen = pages[contenders(near, k=most)]
+        if fusion is None:
+            found.add(chosen)
+            return found
+        rest = np.setdiff1d(pages, chosen)
+        found.add(spread_over(rest, count=first_count(asked.k)))
+        # Pages that were not chosen are more like the mean of all than the chosen ones.
+        scale = PictureScale.of(found.scores)
+        found.add(chosen)
+        found.fuse(fusion, scale)
+        return found
+    if not asked.exhaustive and len(pages) > (SMALL_INDEX_PAGES if count is None else 2 * count):
+        return _in_two_stages(
+            snapshot, asked, pages, most=most, first_stage=first_stage, fusion=fusion
+        )
     found.add(pages)
+    if fusion is not None:
+        found.fuse(fusion, PictureScale.of(found.scores))
     return found
 
 
@@ -107,6 +128,7 @@ def _in_two_stages(
     *,
     most: int,
     first_stage: FirstStage,
+    fusion: Fusion | None,
 ) -> ScoredPages:
     """Score the most promising pages until no other page is likely to be among the best.
 
@@ -116,25 +138,39 @@ def _in_two_stages(
     found = ScoredPages(snapshot, asked.query, bias_weight=asked.bias_weight)
     found.add(unknown)
     costs = (asked.bias_weight * snapshot.places["bias"][known]).astype(np.float32)
-    step, slope = first_count(asked.k), 0.0
+    step = first_count(asked.k)
+    promise = looks
     seen = np.empty(0, np.intp)
-    if asked.bias_weight and len(known):
+    scale = PictureScale(0.0, 1.0)
+    if len(known) and (asked.bias_weight or fusion is not None):
         seen = sample(looks, count=min(step, most))
         found.add(known[seen])
-        slope = outlook(looks[seen], found.maxsim[len(unknown) :]).slope
+        line = outlook(looks[seen], found.maxsim[len(unknown) :])
+        promise = line.predicted(looks) - costs
+        if fusion is not None:
+            every = np.concatenate([promise, found.scores[: len(unknown)]])
+            scale = PictureScale.of(every, error=line.spread)
+            promise = fusion.scores(known, promise, scale)
     rest = np.setdiff1d(np.arange(len(known)), seen)
-    room = max(most - len(seen), 0)
-    order = rest[most_promising(looks[rest], costs[rest], slope=slope, most=room)]
+    order = rest[best_first(promise[rest], most=max(most - len(seen), 0))]
+
+    def worth(positions: NDArray[np.intp], pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What counts in the end: scores by vectors, or with words."""
+        return pictures if fusion is None else fusion.scores(positions, pictures, scale)
+
     if asked.candidates is not None:
         found.add(known[order])
-        return found
-    for start in range(0, len(order), step):
-        if start or len(seen):
-            scored = np.concatenate([seen, order[:start]])
-            line = outlook(looks[scored], found.maxsim[len(unknown) :])
-            after = order[start]
-            hope = line.best(float(looks[after]), among=len(snapshot)) - float(costs[after])
-            if hope < found.kth_best(asked.k):
-                break
-        found.add(known[order[start : start + step]])
+    else:
+        for start in range(0, len(order), step):
+            if start or len(seen):
+                scored = np.concatenate([seen, order[:start]])
+                line = outlook(looks[scored], found.maxsim[len(unknown) :])
+                after = order[start : start + 1]
+                best = line.best(float(looks[after[0]]), among=len(snapshot))
+                hope = worth(known[after], np.float32(best) - costs[after])
+                if hope[0] < kth_best(worth(found.pages, found.scores), k=asked.k):
+                    break
+            found.add(known[order[start : start + step]])
+    if fusion is not None:
+        found.fuse(fusion, scale if len(known) else PictureScale.of(found.scores))
     return found

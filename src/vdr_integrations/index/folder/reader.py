@@ -36,11 +36,13 @@ from vdr_integrations.index.folder.vector_places import (
 from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.question_bank import QuestionBank
 from vdr_integrations.index.scoring.bm25 import TEXT_DECIMALS, PageTextScores
+from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
 from vdr_integrations.index.scoring.ranking import (
     COSINE_DECIMALS,
     MAXSIM_DECIMALS,
     best_pages,
 )
+from vdr_integrations.index.scoring.stop_words import main_words
 from vdr_integrations.index.scoring.text_search import TextSearch
 from vdr_integrations.index.scoring.words import count_words
 
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.snapshot import KnownDocument, Snapshot
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.page_filter import Condition, Where
     from vdr_integrations.index.records import DocumentRecord
@@ -62,6 +65,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.scoring.words import WordCounts
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
+    from vdr_integrations.types.hit import ScoreKind
 
     _Choose: TypeAlias = Callable[[Snapshot], list[tuple[int, float]]]
     _Pick: TypeAlias = Callable[[Snapshot], list[int]]
@@ -183,15 +187,25 @@ class FolderReader:
 
         return [page for page in self._read(choose, vectors=False) if page.page_ref == page_ref]
 
-    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
-        """The best pages by dense vectors, best first."""
+    def search_dense(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        hybrid: HybridQuery | None = None,
+    ) -> list[Hit]:
+        """The best pages by dense vectors, best first; with ``hybrid`` by words too."""
 
         def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
             pages = self._fitting(snapshot, where)
             scores = self._dense.scores(snapshot, query, pages)
+            fusion = self._fusion(snapshot, pages, hybrid)
+            if fusion is not None:
+                scores = fusion.scores(pages, scores, PictureScale.of(scores))
             return best_pages(pages, scores, k=k, decimals=COSINE_DECIMALS, name=_namer(snapshot))
 
-        return self._hits(choose)
+        return self._hits(choose, kind="cosine" if hybrid is None else "hybrid")
 
     def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
         """The best pages by BM25, best first."""
@@ -207,7 +221,7 @@ class FolderReader:
                 name=_namer(snapshot),
             )
 
-        return self._hits(choose)
+        return self._hits(choose, kind="bm25")
 
     def text_scores(self, text: str, where: Where) -> PageTextScores:
         """BM25 of all pages with text that match."""
@@ -225,11 +239,16 @@ class FolderReader:
         def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
             pages = self._fitting(snapshot, asked.where)
             found = scored_pages(
-                snapshot, asked, pages, first_stage=self._first_stage, dense=self._dense
+                snapshot,
+                asked,
+                pages,
+                first_stage=self._first_stage,
+                dense=self._dense,
+                fusion=self._fusion(snapshot, pages, asked.hybrid),
             )
             return _best(snapshot, found, k=asked.k)
 
-        return self._hits(choose)
+        return self._hits(choose, kind=asked.score_kind)
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
@@ -242,7 +261,15 @@ class FolderReader:
             found.add(pages)
             return _best(snapshot, found, k=max(len(pages), 1))
 
-        return self._hits(choose)
+        return self._hits(choose, kind="corrected" if bias_weight else "maxsim")
+
+    def _fusion(
+        self, snapshot: Snapshot, pages: NDArray[np.intp], hybrid: HybridQuery | None
+    ) -> Fusion | None:
+        if hybrid is None:
+            return None
+        words = self._scored_texts(snapshot, main_words(hybrid.text), pages)
+        return Fusion(pages, words, hybrid.weights)
 
     def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
         """Pages that match, as indices of the snapshot."""
@@ -281,13 +308,13 @@ class FolderReader:
         self._fields = (snapshot, table)
         return table
 
-    def _hits(self, choose: _Choose) -> list[Hit]:
+    def _hits(self, choose: _Choose, *, kind: ScoreKind) -> list[Hit]:
         """The pages that ``choose`` finds in one state, as hits."""
 
         def hits(snapshot: Snapshot) -> list[Hit]:
             chosen = choose(snapshot)
             pages = self._stored(snapshot, [index for index, _ in chosen], vectors=False)
-            return [page.hit(score) for page, (_, score) in zip(pages, chosen, strict=True)]
+            return [page.hit(score, kind) for page, (_, score) in zip(pages, chosen, strict=True)]
 
         return self._of_one_state(hits)
 

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from vdr_integrations.index.scoring.ranking import contenders
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -23,9 +21,9 @@ __all__ = [
     "Outlook",
     "first_count",
     "most_candidates",
-    "most_promising",
     "outlook",
     "sample",
+    "spread_over",
 ]
 
 SMALL_INDEX_PAGES = 800
@@ -34,6 +32,7 @@ _FIRST = 64
 _MOST = 1000
 _GROWS_FROM = 10_000
 _GROWTH = 0.66
+_SOME_SLOPE = 1e-6
 _DEVIATIONS = 3.0
 """On 1,788 real pages and 153 questions, this finds 98.5 % of the ten best pages with 356
 candidates; a fixed number of 400 found 97.6 % (``benchmarks/late_index.py`` prints it)."""
@@ -75,30 +74,15 @@ def sample(looks: NDArray[np.float32], *, count: int) -> NDArray[np.intp]:
     """
     order = np.argsort(-looks, kind="stable")
     best, rest = np.split(order, [count // 2])
-    if not len(rest):
-        return best
-    ranks = np.linspace(0, len(rest) - 1, count - len(best)).round().astype(np.intp)
-    return np.concatenate([best, rest[np.unique(ranks)]])
+    return np.concatenate([best, spread_over(rest, count=count - len(best))])
 
 
-def most_promising(
-    looks: NDArray[np.float32], costs: NDArray[np.float32], *, slope: float, most: int
-) -> NDArray[np.intp]:
-    """The pages with the best outlook, best first, at most ``most``.
-
-    Args:
-        looks: Scores of the first stage, float32 (pages,).
-        costs: What is subtracted from the exact score of each page, float32 (pages,).
-        slope: How much an exact score grows with a score of the first stage; 0 if it does not, and
-            if nothing is subtracted.
-        most: Maximum number of pages.
-
-    Returns:
-        Positions in ``looks``.
-    """
-    promise = looks - costs / np.float32(slope) if slope > 0.0 else looks
-    found = contenders(promise, k=most)
-    return found[np.argsort(-promise[found], kind="stable")][:most]
+def spread_over(items: NDArray[np.intp], *, count: int) -> NDArray[np.intp]:
+    """At most ``count`` of these, at equal distances, the first and the last among them."""
+    if len(items) <= count:
+        return items
+    places = np.linspace(0, len(items) - 1, count).round().astype(np.intp)
+    return items[np.unique(places)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +98,14 @@ class Outlook:
     slope: float
     height: float
     spread: float
+
+    def predicted(self, looks: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the line says of scores of the first stage: float32, as many as ``looks``.
+
+        If the first stage is of no use, its order stays.
+        """
+        slope = self.slope if self.slope > 0.0 else _SOME_SLOPE
+        return (slope * looks.astype(np.float64) + self.height).astype(np.float32)
 
     def best(self, first_stage_score: float, *, among: int) -> float:
         """The highest exact score that is likely for a page.

@@ -11,7 +11,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["COSINE_DECIMALS", "MAXSIM_DECIMALS", "best_pages", "contenders"]
+__all__ = [
+    "COSINE_DECIMALS",
+    "MAXSIM_DECIMALS",
+    "best_first",
+    "best_pages",
+    "contenders",
+    "kth_best",
+]
 
 COSINE_DECIMALS = 6
 """float32 dot products of unit vectors are exact to about 1e-7. Smaller differences come from the
@@ -26,6 +33,17 @@ def contenders(scores: NDArray[np.float32] | NDArray[np.float64], *, k: int) -> 
         return np.arange(len(scores))
     kth_best = np.partition(scores, -k)[-k]
     return np.flatnonzero(scores >= kth_best)
+
+
+def best_first(scores: NDArray[np.float32], *, most: int) -> NDArray[np.intp]:
+    """Positions of the ``most`` best scores, best first; equal ones in order."""
+    found = contenders(scores, k=most) if most else np.empty(0, np.intp)
+    return found[np.argsort(-scores[found], kind="stable")][:most]
+
+
+def kth_best(scores: NDArray[np.float32], *, k: int) -> float:
+    """The ``k``-th best score; minus infinity if there are fewer."""
+    return float(np.partition(scores, -k)[-k]) if len(scores) >= k else -np.inf
 
 
 def best_pages(

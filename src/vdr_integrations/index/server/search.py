@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vdr_integrations.index.scoring.candidates import SMALL_INDEX_PAGES, most_candidates
+from vdr_integrations.index.scoring.candidates import (
+    SMALL_INDEX_PAGES,
+    first_count,
+    most_candidates,
+)
+from vdr_integrations.index.scoring.fusion import FUSED_DECIMALS, PictureScale
 from vdr_integrations.index.scoring.maxsim import maxsim_scores
 from vdr_integrations.index.scoring.page_bias import corrected
 from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.index.engine import MaxSimSearch
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.scoring.bm25 import PageTextScores
     from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
@@ -31,6 +37,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.server.points import KeptPage
     from vdr_integrations.index.server.reader import ServerReader
     from vdr_integrations.types import Hit
+    from vdr_integrations.types.hit import ScoreKind
 
     _Ask: TypeAlias = Callable[[int, int], tuple[list[tuple[str, float]], bool]]
     """Arguments: number of wanted pages, and how often there were too few candidates.
@@ -38,6 +45,8 @@ if TYPE_CHECKING:
     Result: pages with the server's scores, best first, and whether more candidates could find more
     pages.
     """
+    _Worth: TypeAlias = Callable[[dict[str, float]], dict[str, float]]
+    """From exact scores by vectors to those of the hits."""
 
 __all__ = ["ServerSearch"]
 
@@ -73,6 +82,13 @@ class ServerSearch:
 
     def search(self, asked: MaxSimSearch) -> list[Hit]:
         """See ``Engine``."""
+        if asked.hybrid is not None:
+            return self._hybrid(asked, asked.hybrid)
+        ask = self._candidates(asked)
+        weight, kind = asked.bias_weight, asked.score_kind
+        return self._best(asked.query, ask, k=asked.k, weight=weight, kind=kind)
+
+    def _candidates(self, asked: MaxSimSearch) -> _Ask:
         query, where, k = asked.query, asked.where, asked.k
         weight = asked.bias_weight
         ask = self._exhaustive(query, where, weight=weight)
@@ -92,11 +108,57 @@ class ServerSearch:
                 brought = max(most // share, k) if count is None else count
                 if named is not None:
                     ask = self._by_codes(query, named, where=where, count=brought, weight=weight)
-        return self._best(query, ask, k=k, weight=weight)
+        return ask
 
-    def search_dense(self, query: NDArray[np.float32], *, k: int, where: Where) -> list[Hit]:
-        """See ``Engine``."""
-        return self._best(query, self._exhaustive(query, where, weight=0.0), k=k, weight=0.0)
+    def _hybrid(self, asked: MaxSimSearch, hybrid: HybridQuery) -> list[Hit]:
+        """The best pages by pictures and words together.
+
+        In a large index, the best pages by pictures and the best by words are compared. The scale
+        of the pictures then comes from pages that stand for all.
+        """
+        query, weight, k = asked.query, asked.bias_weight, asked.k
+        words = self._texts.words(hybrid, asked.where)
+        few = asked.candidates or max(first_count(k), k)
+        if asked.exhaustive or words.count <= max(SMALL_INDEX_PAGES, 2 * few):
+            pictures = dict(self._exhaustive(query, asked.where, weight=weight)(words.count, 0)[0])
+            scale = PictureScale.of(np.array(list(pictures.values()), np.float32))
+        else:
+            some = self._scores_of(query, words.some(first_count(k)), weight=weight)
+            scale = PictureScale.of(np.array(list(some.values()), np.float32))
+            named = self._scores_of(query, words.best(few), weight=weight)
+            pictures = {**some, **named, **dict(self._candidates(asked)(few, 0)[0])}
+        fused = words.fused(pictures, scale)
+
+        def ask(limit: int, _: int) -> tuple[list[tuple[str, float]], bool]:
+            return fused[:limit], False
+
+        def worth(exact: dict[str, float]) -> dict[str, float]:
+            return dict(words.fused(exact, scale))
+
+        return self._best(query, ask, k=k, weight=weight, kind="hybrid", worth=worth)
+
+    def _scores_of(
+        self, query: NDArray[np.float32], points: Sequence[str], *, weight: float
+    ) -> dict[str, float]:
+        if not points:
+            return {}
+        models = client_models()
+        found = models.Filter(must=[models.HasIdCondition(has_id=list(points))])
+        count = len(points)
+        return dict(self._query(query, found, [], limit=count, weight=weight, most=count))
+
+    def search_dense(
+        self,
+        query: NDArray[np.float32],
+        *,
+        k: int,
+        where: Where,
+        hybrid: HybridQuery | None = None,
+    ) -> list[Hit]:
+        """See ``Engine``. A server holds no index of one vector a page, so there is no hybrid."""
+        assert hybrid is None, "an index of one vector a page is in a folder"  # noqa: S101
+        ask = self._exhaustive(query, where, weight=0.0)
+        return self._best(query, ask, k=k, weight=0.0, kind="cosine")
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
@@ -110,7 +172,8 @@ class ServerSearch:
 
         # Pages of several versions of a document may have the same id, so ask for more pages.
         most = _MOST_VERSIONS * len(page_ids)
-        return self._best(query, ask, k=len(page_ids), limit=most, weight=bias_weight)
+        kind = "corrected" if bias_weight else "maxsim"
+        return self._best(query, ask, k=len(page_ids), limit=most, weight=bias_weight, kind=kind)
 
     def _exhaustive(self, query: NDArray[np.float32], where: Where, *, weight: float) -> _Ask:
         found = server_filter(PAGES & where)
@@ -211,6 +274,8 @@ class ServerSearch:
         k: int,
         limit: int | None = None,
         weight: float,
+        kind: ScoreKind,
+        worth: _Worth | None = None,
     ) -> list[Hit]:
         """The best ``k`` committed pages of those that ``ask`` finds.
 
@@ -221,7 +286,7 @@ class ServerSearch:
         Raises:
             IndexLockedError: Pages were replaced during each attempt.
         """
-        seen = _Seen(self._index, self._reader, query, weight)
+        seen = _Seen(self._index, self._reader, query, weight, kind, worth)
         first = k + max(4, k // 4) if limit is None else limit
         lost: frozenset[str] = frozenset()
         for _ in range(TRIES):
@@ -247,6 +312,8 @@ class _Seen:
     reader: ServerReader
     query: NDArray[np.float32]
     bias_weight: float
+    kind: ScoreKind
+    worth: _Worth | None
     scored: dict[str, tuple[KeptPage, float]] = field(
         default_factory=dict[str, "tuple[KeptPage, float]"]
     )
@@ -268,7 +335,7 @@ class _Seen:
             document = counted.owner(one, kept)
             if document is not None:
                 page = replace(kept.page, total_pages=document.record.total_pages)
-                found.append(page.hit(score))
+                found.append(page.hit(score, self.kind))
         return sorted(found, key=lambda hit: (-hit.score, hit.source, hit.page_number))
 
     def _score(self, answered: Sequence[tuple[str, float]]) -> None:
@@ -276,14 +343,20 @@ class _Seen:
         server_scores = dict(answered)
         using = TOKENS if self.query.ndim == 2 else DENSE
         names = self.reader.vector_names()
+        found: dict[str, KeptPage] = {}
+        exact: dict[str, float] = {}
         for point in self.index.collection.retrieve(ids, vectors=names):
             kept = self.index.page(point)
             page = self.reader.with_vectors(point, kept)
             rows = page.vectors if using == TOKENS else page.dense
             assert rows is not None  # noqa: S101  # their digest was right
-            score = _score(self.query, rows, bias=page.bias, weight=self.bias_weight)
-            self.scored[point.id] = (kept, score)
-            self.error = max(self.error, abs(score - server_scores[point.id]))
+            found[point.id] = kept
+            exact[point.id] = _score(self.query, rows, bias=page.bias, weight=self.bias_weight)
+        if self.worth is not None:
+            exact = {one: round(score, FUSED_DECIMALS) for one, score in self.worth(exact).items()}
+        for point_id, score in exact.items():
+            self.scored[point_id] = (found[point_id], score)
+            self.error = max(self.error, abs(score - server_scores[point_id]))
 
 
 def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: int) -> list[Hit]:

@@ -11,7 +11,9 @@ import numpy as np
 
 from vdr_integrations.index.scoring.bm25 import TEXT_DECIMALS, PageTextScores
 from vdr_integrations.index.scoring.ranking import best_pages
+from vdr_integrations.index.scoring.stop_words import main_words
 from vdr_integrations.index.scoring.text_search import TextSearch
+from vdr_integrations.index.server.hybrid_words import HybridWords
 from vdr_integrations.index.server.reader import TRIES, too_fast
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
 from vdr_integrations.index.server.text_pages import ChangedMeanwhileError, TextPages
@@ -20,6 +22,9 @@ from vdr_integrations.index.stored_page import page_id
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.scoring.bm25 import TextScores
     from vdr_integrations.index.server.opened import OpenIndex
@@ -67,19 +72,33 @@ class TextRanking:
 
         return self._of_one_state(work)
 
+    def words(self, hybrid: HybridQuery, where: Where) -> HybridWords:
+        """The words of a question on all pages that match."""
+
+        def work(state: TextState) -> HybridWords:
+            pages = self._fitting(state, where)
+            texts = self._scores_of(state, main_words(hybrid.text), pages)
+            return HybridWords(state.points, pages, texts, hybrid.weights)
+
+        return self._of_one_state(work)
+
     def _of_one_state(self, work: Callable[[TextState], T]) -> T:
         for _ in range(TRIES):
             with suppress(ChangedMeanwhileError):
                 return work(self._pages.now())
         raise too_fast(self._index)
 
+    def _fitting(self, state: TextState, where: Where) -> NDArray[np.intp]:
+        if not where.groups:
+            return np.arange(len(state.points))
+        points = self._index.collection.scroll(server_filter(PAGES & where), fields=["kind"])
+        fitting = {point.id for point in points}
+        return np.flatnonzero(np.array([one in fitting for one in state.points], np.bool_))
+
     def _scores(self, state: TextState, text: str, where: Where) -> TextScores:
-        pages = np.arange(len(state.points))
-        if where.groups:
-            points = self._index.collection.scroll(server_filter(PAGES & where), fields=["kind"])
-            fitting = {point.id for point in points}
-            fits = [point_id in fitting for point_id in state.points]
-            pages = np.flatnonzero(np.array(fits, np.bool_))
+        return self._scores_of(state, text, self._fitting(state, where))
+
+    def _scores_of(self, state: TextState, text: str, pages: NDArray[np.intp]) -> TextScores:
         return self._texts.scores(
             text,
             pages,
@@ -97,5 +116,6 @@ class TextRanking:
             if point_id not in kept:
                 self._pages.refuse_gone(*state.names[page])
             found = self._index.page(kept[point_id]).page
-            hits.append(replace(found, total_pages=totals[found.source]).hit(score))
+            page = replace(found, total_pages=totals[found.source])
+            hits.append(page.hit(score, "bm25"))
         return hits

@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias, TypedDict, Unpack
 
 from langchain_core.retrievers import BaseRetriever
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.hybrid import Hybrid
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
 from vdr_integrations.langchain.encoder_model import STRICT_CONFIG
@@ -41,6 +42,8 @@ class SearchOptions(TypedDict, total=False):
     filter: dict[str, Any] | None
     exhaustive: bool | None
     candidates: int | None
+    correction: float | None
+    hybrid: bool | Hybrid | None
     with_scores: bool | None
 
 
@@ -66,8 +69,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     Images that the page store does not hold are drawn again from the indexed files, if these have
     not changed. Index and model are opened and loaded on first use.
 
-    ``k``, ``filter``, ``exhaustive``, ``candidates`` and ``with_scores`` may also be given to
-    ``invoke``, instead of those of the retriever; other options there are an error. Any number of
+    ``k``, ``filter``, ``exhaustive``, ``candidates``, ``correction``, ``hybrid`` and
+    ``with_scores`` may also be given to ``invoke``, instead of those of the retriever; other options there are an error. Any number of
     threads and tasks may call one object.
 
     Example:
@@ -94,9 +97,17 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     """Number of pages that the first stage of a search selects, at least ``k``; None selects a
     number."""
 
+    correction: float | None = Field(default=None, ge=0.0, le=2.0)
+    """Share of what a page gets from any question that is subtracted from its score; None: as in
+    the index, see ``SearchOptions``."""
+
+    hybrid: bool | InstanceOf[Hybrid] = False
+    """Let the words of the question count too, by BM25 over the text layers of pages; a ``Hybrid``
+    says with which weights."""
+
     with_scores: bool = False
-    """Put the MaxSim score into ``metadata["relevance_score"]``: at most the number of query
-    tokens, higher is better. Pages that several questions find are then not equal any more."""
+    """Put the score into ``metadata["relevance_score"]``: higher is better; ``Hit.score_kind`` says
+    what it is. Pages that several questions find are then not equal any more."""
 
     recall: RecallArgument | None = None
     """Use the dense vectors of the index to select candidates first: the ``VDREmbeddings`` or
@@ -184,6 +195,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         filter: dict[str, Any] | None = None,  # noqa: A002  # LangChain's name
         exhaustive: bool | None = None,
         candidates: int | None = None,
+        correction: float | None = None,
+        hybrid: bool | Hybrid | None = None,
         with_scores: bool | None = None,  # noqa: ARG002  # of documents, not of the search
     ) -> dict[str, Any]:
         chosen = self.exhaustive if exhaustive is None else exhaustive
@@ -194,4 +207,6 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
             "filter": self.filter if filter is None else filter,
             "exhaustive": chosen,
             "candidates": candidates,
+            "correction": self.correction if correction is None else correction,
+            "hybrid": self.hybrid if hybrid is None else hybrid,
         }

@@ -12,6 +12,7 @@ from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders.encoder_on_demand import EncoderArguments, EncoderOptions
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.page_filter import parse_filter
+from vdr_integrations.index.question_bank import check_strength
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
 from vdr_integrations.llama_index.retrieval.metadata_filters import page_filter
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page, given_page, hit_node
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
-    from vdr_integrations.index import Compression
+    from vdr_integrations.index import Compression, Hybrid
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.retrieval import HeatMap, SimilarityGrids
@@ -48,6 +49,8 @@ class RetrieverOptions(EncoderArguments, total=False):
     filters: MetadataFilters | None
     exhaustive: bool
     candidates: int | None
+    correction: float | None
+    hybrid: bool | Hybrid
     recall: VDREmbedding | DenseEncoder | None
     encoder: MultiVectorEncoder | None
     model_name: str | None
@@ -89,6 +92,8 @@ class ColQwen2Retriever(BaseRetriever):
         filters: MetadataFilters | None = None,
         exhaustive: bool = False,
         candidates: int | None = None,
+        correction: float | None = None,
+        hybrid: bool | Hybrid = False,
         recall: VDREmbedding | DenseEncoder | None = None,
         encoder: MultiVectorEncoder | None = None,
         model_name: str | None = None,
@@ -106,6 +111,10 @@ class ColQwen2Retriever(BaseRetriever):
             exhaustive: Compare all pages one by one.
             candidates: Number of pages that the first stage of a search selects, at least
                 ``similarity_top_k``.
+            correction: Share of what a page gets from any question that is subtracted from its
+                score, from 0 to 2; None: as in the index, see ``SearchOptions``.
+            hybrid: Let the words of the question count too, by BM25 over the text layers of pages;
+                a ``Hybrid`` says with which weights.
             recall: The model of the dense vectors in the index: use them to select candidates.
             encoder: The encoder that made the index, instead of the options below.
             model_name: As in :class:`VDREmbedding`; None uses that of the index.
@@ -133,6 +142,8 @@ class ColQwen2Retriever(BaseRetriever):
         self.filters = filters
         self.exhaustive = exhaustive
         self.candidates = candidates
+        self.correction = None if correction is None else check_strength(correction)
+        self.hybrid = hybrid
         self.page_store_path = page_store_path
         self.searcher = PageSearcher(
             index,
@@ -282,6 +293,8 @@ class ColQwen2Retriever(BaseRetriever):
             "filter": page_filter(self.filters),
             "exhaustive": self.exhaustive,
             "candidates": self.candidates,
+            "correction": self.correction,
+            "hybrid": self.hybrid,
         }
 
     def _question(self, query: str | QueryBundle) -> Question:

@@ -1,0 +1,84 @@
+"""Add up the scores of pictures and words. Pure arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.hybrid import Hybrid
+    from vdr_integrations.index.scoring.bm25 import TextScores
+
+__all__ = ["FUSED_DECIMALS", "Fusion", "PictureScale"]
+
+FUSED_DECIMALS = 5
+_LEAST_SPREAD = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class PictureScale:
+    """Mean and standard deviation of the scores of pictures over all pages that are searched."""
+
+    mean: float
+    spread: float
+
+    @classmethod
+    def of(cls, scores: NDArray[np.float32], *, error: float = 0.0) -> Self:
+        """The scale of these scores.
+
+        Args:
+            scores: Scores of all pages, exact or predicted, float32 (pages,).
+            error: Standard deviation of exact scores from predicted ones.
+        """
+        if not len(scores):
+            return cls(0.0, 1.0)
+        wide = scores.astype(np.float64)
+        return cls(float(wide.mean()), float(np.hypot(wide.std(), error)))
+
+
+class Fusion:
+    """Fuses the scores of the pages of one search."""
+
+    def __init__(
+        self,
+        pages: NDArray[np.intp],
+        texts: TextScores,
+        weights: Hybrid,
+    ) -> None:
+        """Prepare the part of the words.
+
+        Args:
+            pages: All pages that are searched, ascending.
+            texts: BM25 of those of them that have text.
+            weights: Weights of the sum.
+        """
+        words = texts.scores
+        spread = float(words.std()) if len(words) else 0.0
+        # Without a word of the question on any page, only pictures count.
+        has_words = spread > _LEAST_SPREAD
+        size = int(pages.max(initial=-1)) + 1
+        self._words = np.zeros(size, np.float64)
+        self._weight = np.ones(size, np.float64)
+        if has_words:
+            self._weight[:] = weights.picture_weight
+            self._weight[texts.pages] = 1.0
+            self._words[texts.pages] = weights.text_weight * (words - words.mean()) / spread
+
+    def scores(
+        self, pages: NDArray[np.intp], pictures: NDArray[np.float32], scale: PictureScale
+    ) -> NDArray[np.float32]:
+        """Fused scores, float32 (pages,).
+
+        Args:
+            pages: Pages of the search.
+            pictures: Their scores by vectors, float32 (pages,).
+            scale: Scale of all pages' scores by vectors.
+        """
+        distances = (pictures.astype(np.float64) - scale.mean) / max(scale.spread, _LEAST_SPREAD)
+        if scale.spread <= _LEAST_SPREAD:
+            distances = np.zeros(len(pictures))
+        return (self._weight[pages] * distances + self._words[pages]).astype(np.float32)

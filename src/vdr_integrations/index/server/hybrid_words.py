@@ -1,0 +1,75 @@
+"""The words of a question on the pages of a server, to be added to the scores of pictures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from vdr_integrations.index.scoring.candidates import spread_over
+from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
+from vdr_integrations.index.scoring.ranking import best_first
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from vdr_integrations.index.hybrid import Hybrid
+    from vdr_integrations.index.scoring.bm25 import TextScores
+
+__all__ = ["HybridWords"]
+
+
+class HybridWords:
+    """BM25 of all pages of a search, by the ids of their points.
+
+    Attributes:
+        count: Number of pages.
+    """
+
+    def __init__(
+        self,
+        points: Sequence[str],
+        pages: NDArray[np.intp],
+        texts: TextScores,
+        weights: Hybrid,
+    ) -> None:
+        """Prepare the sum.
+
+        Args:
+            points: Ids of the points of all pages of the index.
+            pages: The pages that are searched, as positions in ``points``.
+            texts: BM25 of those of them that have text.
+            weights: Weights of the sum.
+        """
+        self._points: list[str] = list(points)
+        self._pages = pages
+        self._texts = texts
+        self._fusion = Fusion(pages, texts, weights)
+        self._places = {points[page]: page for page in pages.tolist()}
+        self.count = len(pages)
+
+    def best(self, count: int) -> list[str]:
+        """The points with the best words."""
+        matching = np.flatnonzero(self._texts.scores > 0)
+        words = self._texts.scores[matching].astype(np.float32)
+        found = matching[best_first(words, most=count)]
+        return [self._points[page] for page in self._texts.pages[found].tolist()]
+
+    def some(self, count: int) -> list[str]:
+        """Points that stand for all, the same ones each time."""
+        return [self._points[page] for page in spread_over(self._pages, count=count).tolist()]
+
+    def fused(self, pictures: Mapping[str, float], scale: PictureScale) -> list[tuple[str, float]]:
+        """Points with fused scores, best first; points that are not searched are left out.
+
+        Args:
+            pictures: Scores by vectors, by point.
+            scale: Their scale over all pages.
+        """
+        known = [point for point in pictures if point in self._places]
+        pages = np.array([self._places[point] for point in known], np.intp)
+        scores = np.array([pictures[point] for point in known], np.float32)
+        fused = self._fusion.scores(pages, scores, scale).tolist()
+        return sorted(zip(known, fused, strict=True), key=lambda one: (-one[1], one[0]))
