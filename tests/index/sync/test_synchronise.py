@@ -311,6 +311,21 @@ def test_pages_drawn_by_other_processes_make_the_same_index(
     assert (again.pages_encoded, len(again.failed)) == (0, 2)
 
 
+@pytest.mark.parametrize("workers", [0, 1])
+def test_errors_of_a_report_hold_none_of_the_stacks_that_raised_them(
+    index: DenseIndex, encoder: DenseEncoder, tmp_path: Path, *, workers: int
+) -> None:
+    write_pdf_with_a_bad_page(tmp_path / "a.pdf")
+    (tmp_path / "b.pdf").write_bytes(b"%PDF-1.7 no more")
+    report = sync_index(index, encoder, [tmp_path], render_workers=workers)
+    assert len(report.failed) == 2
+    for failure in report.failed:
+        one: BaseException | None = failure.error
+        while one is not None:
+            assert (one.__traceback__, one.__context__) == (None, None)
+            one = one.__cause__
+
+
 def test_a_page_that_hangs_mupdf_is_named_and_the_rest_of_its_document_is_indexed(
     index: DenseIndex, encoder: DenseEncoder, docs: Path
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import PageError, PageLimitError
 from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord, SkippedPage
+from vdr_integrations.index.sync.frameless_errors import without_frames
 from vdr_integrations.pages.open_document import open_document
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ class Draft:
         try:
             page = drawn()
         except PageError as error:
-            self.errors[page_number] = error
+            self.errors[page_number] = without_frames(error)
             return None
         self.records[page_number] = PageRecord(
             page_number,

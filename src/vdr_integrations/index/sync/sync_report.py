@@ -18,7 +18,8 @@ class SyncFailure:
     Attributes:
         source: Name of the document.
         page_number: 1-based; None if the whole document failed.
-        error: The reason; its message names the document and the page.
+        error: The reason; its message names the document and the page. It has no traceback, which
+            would hold kilobytes for each page.
     """
 
     source: str

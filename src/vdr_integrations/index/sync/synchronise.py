@@ -23,6 +23,7 @@ from vdr_integrations.index.sync.changed_files import (
     surely_unchanged,
 )
 from vdr_integrations.index.sync.document_draft import Draft
+from vdr_integrations.index.sync.frameless_errors import without_frames
 from vdr_integrations.index.sync.moved_files import find_moved
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
@@ -375,7 +376,7 @@ class _Run:
             self._report.removed.append(source)
 
     def _fail(self, source: str, error: PageError, *, page_number: int | None = None) -> None:
-        self._report.failed.append(SyncFailure(source, page_number, error))
+        self._report.failed.append(SyncFailure(source, page_number, without_frames(error)))
 
     def _notify(self, source: str) -> None:
         if self._on_progress is None:
