@@ -21,6 +21,7 @@ from PIL import (
 from vdr_integrations.errors import ImageDecodeError, ImageTooLargeError
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
 from vdr_integrations.pages.images.tiff_pages import TiffPages
+from vdr_integrations.pages.images.webp_size import webp_size
 from vdr_integrations.types import to_rgb
 
 if TYPE_CHECKING:
@@ -83,6 +84,8 @@ def decode_image(data: bytes, *, source: str, limits: ImageLimits) -> Image.Imag
         )
     if plugin is TiffImagePlugin.TiffImageFile:
         return decode_tiff_page(_only_page(data, source), 1, source=source, limits=limits)
+    if plugin is WebPImagePlugin.WebPImageFile and (size := webp_size(data)) is not None:
+        check_pixels(*size, source=source, limits=limits)
     return _decoded(plugin, BytesIO(data), source, limits)
 
 
