@@ -91,6 +91,8 @@ class ColQwen2Path:
             for name, tensor in prepared.items()
         }
         mask = inputs["attention_mask"]
+        # transformers 5.3 would give a text the positions of the pages of an earlier call.
+        self.model.model.rope_deltas = None
         states = self.model(**inputs, output_hidden_states=True).hidden_states[-1]
         projected = torch.nn.functional.linear(states, self.weight, self.bias)
         projected = projected / projected.norm(dim=-1, keepdim=True) * mask.unsqueeze(-1)
