@@ -138,6 +138,9 @@ _NOISE = ("fax", "unknown filter of noise")
 _HUGE = ("JBIG2 of gigabytes", "JPEG 2000 of huge size")
 """It takes seconds until they turn out to be garbage."""
 
+_MAY_TAKE_MEMORY = ("JBIG2 of huge size", "fax of huge size")
+"""MuPDF 1.28 refuses the size. Older ones ask for the memory, more than their process may have."""
+
 _SILENT = (
     *(
         _case(
@@ -151,7 +154,7 @@ _SILENT = (
     *(
         _case(
             pictures.picture_beside_text(kind),
-            WARNED if kind not in _HUGE else PAGE_REFUSED | WARNED,
+            WARNED if kind not in (*_HUGE, *_MAY_TAKE_MEMORY) else PAGE_REFUSED | WARNED,
             name=f"text beside a picture: {kind}",
             is_slow=kind in _HUGE,
         )
