@@ -1,9 +1,11 @@
-"""Ask questions about the bundled PDFs in three ways, and show which pages are found.
+"""Ask questions about the bundled PDFs in five ways, and show which pages are found.
 
     python demo/run.py
 
-It runs offline and on the CPU, with the bundled checkpoint ``nano``. It prints how often the right
-page was found, and the goal. Exit code 1 means that the goal was missed, or that the three ways
+It runs offline and on the CPU, with the bundled checkpoints. Three ways use one vector a page
+(``nano``): LlamaIndex, LangChain and the command line. Two use one vector a token
+(``nano-colqwen2``), without and with the words of the question. It prints how often the right page
+was found, and the goal. Exit code 1 means that a goal was missed, or that the first three ways
 found different pages.
 """
 
@@ -23,12 +25,24 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from ways import Found, ask_langchain, ask_llama_index, ask_the_command_line
+from ways import (
+    Found,
+    ask_by_late_interaction,
+    ask_hybrid,
+    ask_langchain,
+    ask_llama_index,
+    ask_the_command_line,
+)
 
 DEMO = Path(__file__).resolve().parent
 MODEL = "nano"
+LATE_MODEL = "nano-colqwen2"
 HITS = 3
-GOAL_FIRST, GOAL_AMONG_THREE = 0.7, 0.9
+DENSE_WAYS = 3
+"""The first so many ways have one vector a page, and find the same pages."""
+GOAL_AMONG_THREE = 0.9
+GOALS_FIRST = {"late": 0.9, "hybrid": 0.9}
+OTHER_GOAL_FIRST = 0.7
 
 DOCUMENTS = (
     "library-report.en.pdf",
@@ -77,16 +91,19 @@ def main() -> int:
     console = Console()
     questions = read_questions()
     paths = [DEMO / "documents" / name for name in DOCUMENTS]
-    console.print(f"{len(paths)} PDFs, {len(questions)} questions, model {MODEL}, on the CPU.")
+    console.print(
+        f"{len(paths)} PDFs, {len(questions)} questions, models {MODEL} and {LATE_MODEL}, on the "
+        f"CPU."
+    )
     answers = ask_all(paths, questions, console)
     console.print(hits_table(questions, answers))
     console.print(f"A number is the rank of the right page; - means not among the first {HITS}.")
     reached = [summarise(questions, given, console) for given in answers]
-    agree = all(pages(given) == pages(answers[0]) for given in answers)
+    agree = all(pages(given) == pages(answers[0]) for given in answers[:DENSE_WAYS])
     console.print(
-        "All three ways found the same pages in the same order."
+        f"The first three ways, which all use {MODEL}, found the same pages in the same order."
         if agree
-        else "[red]The three ways did not find the same pages.[/red]"
+        else "[red]The first three ways did not find the same pages.[/red]"
     )
     return 0 if agree and all(reached) else 1
 
@@ -99,7 +116,7 @@ def read_questions() -> list[Question]:
 
 
 def ask_all(paths: list[Path], questions: list[Question], console: Console) -> list[Answers]:
-    """The answers of the three ways; each way makes its own index of all documents."""
+    """The answers of all ways; each makes its own index of all documents, but for the last."""
     asked = [question.question for question in questions]
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -110,6 +127,10 @@ def ask_all(paths: list[Path], questions: list[Question], console: Console) -> l
             "vdr": lambda: ask_the_command_line(
                 paths, asked, model=MODEL, k=HITS, index=work / "index"
             ),
+            "late": lambda: ask_by_late_interaction(
+                paths, asked, model=LATE_MODEL, k=HITS, index=work / "late"
+            ),
+            "hybrid": lambda: ask_hybrid(asked, k=HITS, index=work / "late"),
         }
         answers: list[Answers] = []
         for way, ask in ways.items():
@@ -149,12 +170,13 @@ def summarise(questions: list[Question], given: Answers, console: Console) -> bo
     first = sum(rank == 1 for rank in ranks)
     among = sum(rank is not None for rank in ranks)
     total = len(questions)
-    reached = first >= GOAL_FIRST * total and among >= GOAL_AMONG_THREE * total
+    goal = GOALS_FIRST.get(given.way, OTHER_GOAL_FIRST)
+    reached = first >= round(goal * total) and among >= GOAL_AMONG_THREE * total
     colour = "green" if reached else "red"
     console.print(
         f"[{colour}]{given.way}: the right page is first for {first} of {total} questions, "
         f"and among the first three for {among} of {total}[/{colour}] "
-        f"({given.seconds:.1f} s; the goal is {GOAL_FIRST:.0%} and {GOAL_AMONG_THREE:.0%})"
+        f"({given.seconds:.1f} s; the goal is {goal:.0%} and {GOAL_AMONG_THREE:.0%})"
     )
     return reached
 

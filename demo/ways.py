@@ -1,4 +1,4 @@
-"""Three ways to search: LlamaIndex, LangChain, and the command line."""
+"""Ways to search: LlamaIndex, LangChain, and the command line with three kinds of search."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Found", "ask_langchain", "ask_llama_index", "ask_the_command_line"]
+__all__ = [
+    "Found",
+    "ask_by_late_interaction",
+    "ask_hybrid",
+    "ask_langchain",
+    "ask_llama_index",
+    "ask_the_command_line",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +86,30 @@ def ask_the_command_line(
     paths: Sequence[Path], questions: Sequence[str], *, model: str, k: int, index: Path
 ) -> list[list[Found]]:
     """``vdr index`` and ``vdr search``, each in its own process."""
-    options = ("--index", str(index), "--device", "cpu")
-    _vdr("index", *map(str, paths), *options, "--model", model)
+    _vdr("index", *map(str, paths), *_on(index), "--model", model)
+    return _searched(questions, index, k=k)
+
+
+def ask_by_late_interaction(
+    paths: Sequence[Path], questions: Sequence[str], *, model: str, k: int, index: Path
+) -> list[list[Found]]:
+    """The same with one vector a token."""
+    _vdr("index", *map(str, paths), *_on(index), "--late-interaction", "--model", model)
+    return _searched(questions, index, k=k)
+
+
+def ask_hybrid(questions: Sequence[str], *, k: int, index: Path) -> list[list[Found]]:
+    """An index that is there, and the words of the questions beside its vectors."""
+    return _searched(questions, index, "--hybrid", k=k)
+
+
+def _on(index: Path) -> tuple[str, ...]:
+    return ("--index", str(index), "--device", "cpu")
+
+
+def _searched(questions: Sequence[str], index: Path, *options: str, k: int) -> list[list[Found]]:
     asked = "\n".join(questions)
-    lines = _vdr("search", "-", *options, "-k", str(k), "--json", asked=asked).splitlines()
+    found = _vdr("search", "-", *_on(index), *options, "-k", str(k), "--json", asked=asked)
     return [
         [
             Found(
@@ -92,7 +119,7 @@ def ask_the_command_line(
             )
             for hit in json.loads(line)
         ]
-        for line in lines
+        for line in found.splitlines()
     ]
 
 

@@ -116,6 +116,6 @@ class TextRanking:
             if point_id not in kept:
                 self._pages.refuse_gone(*state.names[page])
             found = self._index.page(kept[point_id]).page
-            page = replace(found, total_pages=totals[found.source])
-            hits.append(page.hit(score, "bm25"))
+            whole = replace(found, total_pages=totals[found.source])
+            hits.append(whole.hit(score, "bm25"))
         return hits
