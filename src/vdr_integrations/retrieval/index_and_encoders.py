@@ -360,6 +360,8 @@ class _Questions:
 
     def get(self, question: Question, encoder: MultiVectorEncoder) -> NDArray[np.float32] | None:
         key = (encoder.fingerprint, question.texts)
+        if question.page is not None:
+            return None
         with self._lock:
             if key not in self._kept:
                 return None
@@ -369,7 +371,7 @@ class _Questions:
     def keep(
         self, question: Question, encoder: MultiVectorEncoder, vectors: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        if question.texts and len(vectors) <= _LONGEST_KEPT:
+        if question.texts and question.page is None and len(vectors) <= _LONGEST_KEPT:
             vectors.setflags(write=False)
             with self._lock:
                 self._kept[encoder.fingerprint, question.texts] = vectors

@@ -272,23 +272,28 @@ class PageSearcher:
         for asked, hits in hits_of_many(self._parts, questions, SearchPlan(**options)):
             yield self._explained(hits, asked)
 
-    def search_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Hit]:
+    def search_image(
+        self, image: ImageInput, *, text: str | None = None, **options: Unpack[SearchOptions]
+    ) -> list[Hit]:
         """The pages most like an image: a path, bytes, ``data:`` URI, PIL image, array or page.
 
         Args:
             image: Or the reference of a stored page; URLs are refused.
+            text: Words that count as much as the image, see ``Question``.
             **options: See :meth:`search`.
 
         Raises:
             PageError: The image cannot be opened, or a reference does not resolve.
         """
-        question = Question(page=open_page(image, store=self.page_store))
-        return self.search(question, **options)
+        page = open_page(image, store=self.page_store)
+        return self.search(Question.of_image(page, text), **options)
 
-    async def asearch_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Hit]:
+    async def asearch_image(
+        self, image: ImageInput, *, text: str | None = None, **options: Unpack[SearchOptions]
+    ) -> list[Hit]:
         """:meth:`search_image` without blocking the event loop."""
         page = await asyncio.to_thread(open_page, image, store=self.page_store)
-        return await self.asearch(Question(page=page), **options)
+        return await self.asearch(Question.of_image(page, text), **options)
 
     def rerank(
         self,
@@ -379,7 +384,7 @@ class PageSearcher:
                 vector a page.
             PageReferenceError: The page's image is needed and is not available.
         """
-        asked, found = Question.of(question), FoundPage.of(page)
+        asked, found = Question.of(question).in_words, FoundPage.of(page)
         return question_grids(asked, found, parts=self._parts, pictures=self.pictures)
 
     def heatmap(
@@ -400,7 +405,7 @@ class PageSearcher:
             OptionError: As :meth:`grids`.
             PageReferenceError: The page's image is not available.
         """
-        asked, found = Question.of(question), FoundPage.of(page)
+        asked, found = Question.of(question).in_words, FoundPage.of(page)
         grids = self.grids(asked, found)
         drawn = self.pictures.indexed(found) if image is None else image
         return HeatMap(grids, drawn, prompt=prompt_of(asked, self._parts), label=found.title)
@@ -417,7 +422,7 @@ class PageSearcher:
             OptionError: As :meth:`grids`, or ``count`` below 1.
             PageReferenceError: The page's image is needed and is not available.
         """
-        asked = Question.of(question)
+        asked = Question.of(question).in_words
         grids = self.grids(asked, page)
         return regions_of_words(grids, prompt=prompt_of(asked, self._parts), count=count)
 

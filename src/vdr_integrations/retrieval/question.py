@@ -1,4 +1,4 @@
-"""A question: texts, an image, or token vectors."""
+"""A question: texts, an image, both, or token vectors."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.errors import InvalidVectorError, OptionError
+from vdr_integrations.index.scoring.token_pooling import pool_visual_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,16 +24,17 @@ __all__ = ["Question", "direction_of_mean"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Question:
-    """What to search for: texts, an image, or vectors, and only one of them.
+    """What to search for: texts, an image, texts and an image, or vectors.
 
     Attributes:
         texts: Several texts count together. By late interaction the score of a page is the sum of
             its scores; a dense search uses the direction of the mean of their vectors.
-        page: An image; its tokens are those of the query.
+        page: An image; its tokens are those of the query. Beside texts, it counts as much as they
+            do: by late interaction its tokens are merged into as many as the texts have.
         vectors: float32 (query tokens, dimension), rows of length 1, for late interaction.
 
     Raises:
-        OptionError: None of them is given, or more than one.
+        OptionError: None of them is given, or vectors and something else.
     """
 
     texts: tuple[str, ...] = ()
@@ -41,11 +43,12 @@ class Question:
 
     def __post_init__(self) -> None:
         """Refuse none and several: the vectors of one would be kept as those of another."""
-        given = (bool(self.texts), self.page is not None, self.vectors is not None)
-        if sum(given) != 1:
+        shown = bool(self.texts) or self.page is not None
+        if shown == (self.vectors is not None):
             raise OptionError(
-                f"a question is either texts, a page or vectors, found {sum(given)} of them; give "
-                f"exactly one."
+                f"a question is texts, a page, both, or vectors, found "
+                f"{'vectors and something else' if shown else 'nothing'}; give either vectors, or "
+                f"texts and a page."
             )
 
     @classmethod
@@ -62,6 +65,15 @@ class Question:
             raise OptionError("the question is empty; ask in plain words.")
         return cls(texts=tuple(texts))
 
+    @classmethod
+    def of_image(cls, page: Page, text: str | None = None) -> Question:
+        """The question of an image, and of a text beside it.
+
+        Raises:
+            OptionError: An empty text, something that is not text, or half a surrogate pair.
+        """
+        return cls(page=page) if text is None else cls(texts=cls.of(text).texts, page=page)
+
     def tokens(self, encoder: MultiVectorEncoder) -> NDArray[np.float32]:
         """The token vectors of the question, float32 (query tokens, dimension).
 
@@ -70,17 +82,27 @@ class Question:
         """
         if self.vectors is not None:
             return self.vectors
-        if self.page is not None:
-            return encoder.encode_pages([self.page])[0]
-        return np.concatenate(encoder.encode_queries(self.texts))
+        words = encoder.encode_queries(self.texts)
+        image = None if self.page is None else encoder.encode_pages([self.page])[0]
+        return self._rows(words, image)
 
     async def atokens(self, encoder: MultiVectorEncoder) -> NDArray[np.float32]:
         """:meth:`tokens` without blocking the event loop."""
         if self.vectors is not None:
             return self.vectors
-        if self.page is not None:
-            return (await encoder.aencode_pages([self.page]))[0]
-        return np.concatenate(await encoder.aencode_queries(self.texts))
+        words = await encoder.aencode_queries(self.texts)
+        image = None if self.page is None else (await encoder.aencode_pages([self.page]))[0]
+        return self._rows(words, image)
+
+    @staticmethod
+    def _rows(
+        words: Sequence[NDArray[np.float32]], image: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        if image is None or not words:
+            return np.concatenate(words) if image is None else image
+        rows = np.concatenate(words)
+        factor = max(1, round(len(image) / len(rows)))
+        return np.concatenate([rows, pool_visual_tokens(image, None, factor=factor)])
 
     def dense(self, encoder: DenseEncoder) -> NDArray[np.float32]:
         """The dense vector of the question, float32 (dimension,), of length 1.
@@ -89,15 +111,26 @@ class Question:
             OptionError: The question is token vectors.
             EncodingError: The model could not compute a vector.
         """
+        parts: list[NDArray[np.float32]] = []
+        if self.texts or self.page is None:
+            parts.append(direction_of_mean(encoder.encode_queries(self._dense_texts())))
         if self.page is not None:
-            return encoder.encode_pages([self.page])[0]
-        return direction_of_mean(encoder.encode_queries(self._dense_texts()))
+            parts.append(encoder.encode_pages([self.page])[0])
+        return direction_of_mean(np.stack(parts))
 
     async def adense(self, encoder: DenseEncoder) -> NDArray[np.float32]:
         """:meth:`dense` without blocking the event loop."""
+        parts: list[NDArray[np.float32]] = []
+        if self.texts or self.page is None:
+            parts.append(direction_of_mean(await encoder.aencode_queries(self._dense_texts())))
         if self.page is not None:
-            return (await encoder.aencode_pages([self.page]))[0]
-        return direction_of_mean(await encoder.aencode_queries(self._dense_texts()))
+            parts.append((await encoder.aencode_pages([self.page]))[0])
+        return direction_of_mean(np.stack(parts))
+
+    @property
+    def in_words(self) -> Question:
+        """The question without its image, for what only words can say; itself if it has none."""
+        return Question(texts=self.texts) if self.texts and self.page is not None else self
 
     def token_texts(self, encoder: MultiVectorEncoder | None) -> list[str]:
         """The text of every query token, prompt included; for vectors, their numbers.

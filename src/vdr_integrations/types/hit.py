@@ -52,9 +52,9 @@ class Hit(_Explainable):
         metadata: The caller's metadata, only in a late-interaction index.
         warnings: What is missing or wrong in the image, one sentence each.
         score_kind: ``"cosine"``: cosine similarity, -1 to 1, from a dense index. ``"maxsim"``: from
-            an index of late interaction, at most the number of query tokens. ``"corrected"``: MaxSim
-            minus what the page gets from any question; above 0, it matches this question better
-            than others. ``"bm25"``: from ``search_text``, above 0 and without a limit.
+            an index of late interaction, at most the number of query tokens. ``"corrected"``:
+            MaxSim minus what the page gets from any question; above 0, it matches this question
+            better than others. ``"bm25"``: from ``search_text``, above 0 and without a limit.
             ``"hybrid"``: pictures and words together, in standard deviations from the mean of the
             pages that were searched. Scores of two kinds cannot be compared, and ``"hybrid"``
             scores of two questions neither.

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_v
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.hybrid import Hybrid
+from vdr_integrations.index.hybrid import Hybrid  # noqa: TC001  # pydantic reads it
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
 from vdr_integrations.langchain.encoder_model import STRICT_CONFIG
@@ -70,8 +70,8 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     not changed. Index and model are opened and loaded on first use.
 
     ``k``, ``filter``, ``exhaustive``, ``candidates``, ``correction``, ``hybrid`` and
-    ``with_scores`` may also be given to ``invoke``, instead of those of the retriever; other options there are an error. Any number of
-    threads and tasks may call one object.
+    ``with_scores`` may also be given to ``invoke``, instead of those of the retriever; other
+    options there are an error. Any number of threads and tasks may call one object.
 
     Example:
         >>> retriever = ColQwen2Retriever(index="my-index", k=3)  # doctest: +SKIP
@@ -147,16 +147,19 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
         hits = await self.searcher.asearch(query, **self._search_options(**options))
         return await asyncio.to_thread(self._documents, hits, **options)
 
-    def search_image(self, image: ImageInput, **options: Unpack[SearchOptions]) -> list[Document]:
+    def search_image(
+        self, image: ImageInput, *, text: str | None = None, **options: Unpack[SearchOptions]
+    ) -> list[Document]:
         """The pages most similar to an image; see ``PageSearcher.search_image``."""
-        hits = self.searcher.search_image(image, **self._search_options(**options))
+        hits = self.searcher.search_image(image, text=text, **self._search_options(**options))
         return self._documents(hits, **options)
 
     async def asearch_image(
-        self, image: ImageInput, **options: Unpack[SearchOptions]
+        self, image: ImageInput, *, text: str | None = None, **options: Unpack[SearchOptions]
     ) -> list[Document]:
         """:meth:`search_image` without blocking the event loop."""
-        hits = await self.searcher.asearch_image(image, **self._search_options(**options))
+        chosen = self._search_options(**options)
+        hits = await self.searcher.asearch_image(image, text=text, **chosen)
         return await asyncio.to_thread(self._documents, hits, **options)
 
     def similarity_grids(self, query: str, document: Document) -> SimilarityGrids:

@@ -184,15 +184,17 @@ class ColQwen2Retriever(BaseRetriever):
         retriever.add_nodes(documents, batch_pages=batch_pages, show_progress=show_progress)
         return retriever
 
-    def search_image(self, image: ImageInput) -> list[NodeWithScore]:
+    def search_image(self, image: ImageInput, *, text: str | None = None) -> list[NodeWithScore]:
         """The pages most similar to an image; see ``PageSearcher.search_image``."""
         page = open_page(image, store=self.searcher.page_store)
-        return self.retrieve(QuestionBundle(Question(page=page)))
+        return self.retrieve(QuestionBundle(Question.of_image(page, text)))
 
-    async def asearch_image(self, image: ImageInput) -> list[NodeWithScore]:
+    async def asearch_image(
+        self, image: ImageInput, *, text: str | None = None
+    ) -> list[NodeWithScore]:
         """:meth:`search_image` without blocking the event loop."""
         page = await asyncio.to_thread(open_page, image, store=self.searcher.page_store)
-        return await self.aretrieve(QuestionBundle(Question(page=page)))
+        return await self.aretrieve(QuestionBundle(Question.of_image(page, text)))
 
     def search_vectors(self, query: NDArray[np.float32]) -> list[NodeWithScore]:
         """The pages that match token vectors best: float32 (tokens, dimension), rows of length 1.
