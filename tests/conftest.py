@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-collect_ignore = ["stores"]  # unless it is named, as make stores does
+collect_ignore = ["mteb", "stores"]  # unless they are named, as make mteb and make stores do
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

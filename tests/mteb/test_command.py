@@ -1,0 +1,44 @@
+"""``python -m vdr_integrations.mteb``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from vdr_integrations.mteb.__main__ import main
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+OWN = "tests.mteb.report_pages:ReportPages"
+
+
+def test_the_command_prints_each_subset_and_keeps_the_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["nano", OWN, "--device", "cpu", "--max-visual-tokens", "64"]
+    arguments += ["--dimension", "64", "--results", str(tmp_path)]
+    assert main(arguments) == 0
+    first = capsys.readouterr().out
+    assert first.startswith("vdr-integrations/nano (dimension=64, max_visual_tokens=64)\n")
+    assert re.findall(r"^ReportPages +(\w+) +test +\d\.\d{4}  \d\.\d{4}$", first, re.MULTILINE) == [
+        "en",
+        "it",
+    ]
+    (kept,) = tmp_path.rglob("ReportPages.json")
+    written = kept.stat().st_mtime_ns
+    assert main(arguments) == 0
+    assert capsys.readouterr().out == first
+    assert kept.stat().st_mtime_ns == written
+
+
+def test_an_unknown_task_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nano", "Nothing"]) == 1
+    assert capsys.readouterr().err.startswith("error: 'Nothing' is neither a task nor a benchmark")
+
+
+def test_an_unknown_model_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["nobody/nothing", OWN]) == 1
+    assert capsys.readouterr().err.startswith("error: the prompts of 'nobody/nothing'")
