@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: setup demo test test-langchain test-llama-index test-fast test-lowest test-light coverage \
-	check stores docs bench notebooks transcripts release-check clean
+	check stores mteb docs bench notebooks transcripts release-check clean
 
 setup: $(STAMP)
 
@@ -107,6 +107,21 @@ $(STORES)/.installed: pyproject.toml
 	$(STORES_BIN)/python -m pip install --quiet --editable ".[all]" --group stores
 	touch $(STORES)/.installed
 
+# mteb runs the encoders, in an environment of its own: minutes and gigabytes.
+MTEB := .venv-mteb
+MTEB_BIN := $(MTEB)/bin
+
+mteb: $(MTEB)/.installed
+	$(MTEB_BIN)/pyright -p tests/mteb
+	$(MTEB_BIN)/python -m pytest -q tests/mteb
+
+$(MTEB)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(MTEB)
+	$(MTEB_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(MTEB_BIN)/python -m pip install --quiet $(TORCH)
+	$(MTEB_BIN)/python -m pip install --quiet --editable ".[all]" --group mteb
+	touch $(MTEB)/.installed
+
 # The documentation as a site, in an environment of its own without torch: a warning is an error.
 DOCS := .venv-docs
 DOCS_BIN := $(DOCS)/bin
@@ -145,4 +160,4 @@ $(RELEASE)/.installed: pyproject.toml
 	touch $(RELEASE)/.installed
 
 clean:
-	rm -rf $(VENV) $(STORES) $(DOCS) $(RELEASE) $(LOWEST) $(LIGHT) .demo dist build site
+	rm -rf $(VENV) $(STORES) $(MTEB) $(DOCS) $(RELEASE) $(LOWEST) $(LIGHT) .demo dist build site

@@ -30,6 +30,7 @@ MODULES = (
     "vdr_integrations.agents",
     "vdr_integrations.llama_index",
     "vdr_integrations.langchain",
+    "vdr_integrations.mteb",
     "vdr_integrations.types",
 )
 

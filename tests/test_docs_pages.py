@@ -36,13 +36,14 @@ DOCS = ROOT / "docs"
 PAGES = sorted(path for path in DOCS.rglob("*.md") if "reference" not in path.parts)
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 RUN_ELSEWHERE = {
+    "mteb.md": "tests/mteb/test_mteb_document.py",
     "recipes.md": "tests/test_recipes.py",
     "stores.md": "tests/stores/test_stores_document.py",
 }
 READ_ONLY = {"", "json", "text", "yaml"}
 """Kinds of blocks that nobody can run."""
 
-NOT_VDR = re.compile(r"(pip install|docker run|hf download|make) ")
+NOT_VDR = re.compile(r"(pip install|docker run|hf download|make|python -m vdr_integrations\.mteb) ")
 RUN_HERE = [
     page
     for page in PAGES

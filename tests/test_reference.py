@@ -20,6 +20,7 @@ PAGES = {
     "index": "indexes.md",
     "langchain": "langchain.md",
     "llama_index": "llama_index.md",
+    "mteb": "mteb.md",
     "pages": "pages.md",
     "retrieval": "retrieval.md",
     "types": "types.md",

@@ -95,6 +95,19 @@ def test_a_missing_pdf_engine_is_named_with_the_command_that_installs_it() -> No
     assert 'pip install "vdr-integrations[pdf]"' in message
 
 
+def test_missing_mteb_is_named_with_the_command_that_installs_it() -> None:
+    code = (
+        "from vdr_integrations.errors import MissingExtraError\n"
+        "from vdr_integrations.mteb import mteb_model\n"
+        "try:\n"
+        "    mteb_model('nano')\n"
+        "except MissingExtraError as error:\n"
+        "    print(error)"
+    )
+    message = run_python(code, without=["mteb"])
+    assert 'pip install "vdr-integrations[mteb]"' in message
+
+
 def test_blocking_a_package_that_is_imported_already_is_refused() -> None:
     code = "import json\ntry:\n    block(['json'])\nexcept RuntimeError as error:\n    print(error)"
     assert "json" in run_python(code)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasets import Dataset, Features, Image, Value
+from datasets.exceptions import DatasetNotFoundError
 from mteb.abstasks.retrieval import AbsTaskRetrieval
 from mteb.abstasks.task_metadata import TaskMetadata
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LANGUAGES",
     "VISUAL_TOKENS",
+    "ClosedPages",
     "ReportPages",
     "ReportPagesToRank",
     "ReportTexts",
@@ -86,11 +88,12 @@ class ReportPages(AbsTaskRetrieval):
 
     def load_data(self, num_proc: int | None = None, **kwargs: Any) -> None:
         """Build the dataset from files of the repository; nothing is downloaded."""
-        self.dataset = {language: {"test": self._subset(language)} for language in self.hf_subsets}
+        self.dataset = {language: {"test": self.subset(language)} for language in self.hf_subsets}
         self.data_loaded = True
 
     @staticmethod
-    def _subset(language: str) -> Any:
+    def subset(language: str) -> Any:
+        """Pages, questions, and which page answers which."""
         pages, questions = pages_of(language), questions_of(language)
         return {
             "corpus": Dataset.from_dict(
@@ -111,8 +114,9 @@ class ReportPagesToRank(ReportPages):
     metadata = _facts("ReportPagesToRank", category="t2i", modalities=["text", "image"])
 
     @staticmethod
-    def _subset(language: str) -> Any:
-        found = ReportPages._subset(language)
+    def subset(language: str) -> Any:
+        """The same with three candidates for each question."""
+        found = ReportPages.subset(language)
         return {**found, "top_ranked": candidates_of(language)}
 
     @staticmethod
@@ -128,7 +132,21 @@ class ReportTexts(ReportPages):
     metadata = _facts("ReportTexts", category="t2t", modalities=["text"])
 
     @staticmethod
-    def _subset(language: str) -> Any:
+    def subset(language: str) -> Any:
+        """The same with texts as documents."""
         names = list(pages_of(language))
         corpus = Dataset.from_dict({"id": names, "text": names})
-        return {**ReportPages._subset(language), "corpus": corpus}
+        return {**ReportPages.subset(language), "corpus": corpus}
+
+
+class ClosedPages(ReportPages):
+    """A task whose data nobody may read, as two of ViDoRe v3."""
+
+    metadata = _facts("ClosedPages", category="t2i", modalities=["text", "image"]).model_copy(
+        update={"is_public": False}
+    )
+
+    @staticmethod
+    def subset(language: str) -> Any:
+        """Refused, as the hub does."""
+        raise DatasetNotFoundError(f"{language} is closed")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import pytest
+
 from vdr_integrations.mteb.__main__ import main
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
 OWN = "tests.mteb.report_pages:ReportPages"
 
@@ -32,6 +32,18 @@ def test_the_command_prints_each_subset_and_keeps_the_results(
     assert main(arguments) == 0
     assert capsys.readouterr().out == first
     assert kept.stat().st_mtime_ns == written
+
+
+@pytest.mark.filterwarnings("ignore:Dataset for private task")
+def test_a_task_with_closed_data_is_named_and_the_others_are_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    closed = OWN.replace("ReportPages", "ClosedPages")
+    arguments = ["nano", closed, OWN, "--device", "cpu", "--max-visual-tokens", "64"]
+    assert main([*arguments, "--results", str(tmp_path)]) == 3
+    said = capsys.readouterr()
+    assert "warning: ClosedPages was not measured: en is closed\n" in said.err
+    assert "\nReportPages " in said.out
 
 
 def test_an_unknown_task_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:

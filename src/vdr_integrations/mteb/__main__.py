@@ -4,7 +4,8 @@
     python -m vdr_integrations.mteb vidore/colqwen2-v1.0 "ViDoRe(v1)" "ViDoRe(v2)"
 
 Prints NDCG@5 and NDCG@10 of each subset, and keeps mteb's results in a folder. A task that is
-there already, with the same model and options, is not run again.
+there already, with the same model and options, is not run again. Exit codes: 0; 1 after an error; 3
+if data of some tasks are closed, which are named on stderr.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from vdr_integrations.mteb.measured_model import mteb_model, need_mteb
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["main"]
+__all__ = ["main", "parser"]
 
 _MEASURES = ("ndcg_at_5", "ndcg_at_10")
 
@@ -32,24 +33,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Those of the command line; None takes them from there.
 
     Returns:
-        The exit code: 0, or 1 after an error, which is on stderr.
+        The exit code, see above.
     """
-    given = _parser().parse_args(arguments)
+    given = parser().parse_args(arguments)
     try:
         need_mteb()
-        _measure(given)
+        return _measure(given)
     except (VdrError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What the command line may say."""
+    found = argparse.ArgumentParser(
         prog="python -m vdr_integrations.mteb",
         description="Measure a model on tasks of mteb, and print NDCG of each subset.",
     )
-    add = parser.add_argument
+    add = found.add_argument
     add("model", help="a known hub id, nano, nano-colqwen2, or a local folder")
     add("tasks", nargs="+", help="names of tasks or benchmarks, or MODULE:CLASS of your own task")
     add("--dimension", type=int, help="leading components of a vector that are kept; all of them")
@@ -65,10 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--device", help="cuda, cuda:1, mps or cpu; the best that there is")
     add("--dtype", default="auto", help="bfloat16, float16, float32, int8, float8 (%(default)s)")
     add("--results", default="mteb-results", help="folder of results (%(default)s)")
-    return parser
+    return found
 
 
-def _measure(given: argparse.Namespace) -> None:
+def _measure(given: argparse.Namespace) -> int:
     import mteb
 
     from vdr_integrations.mteb.task_names import tasks_named
@@ -90,6 +91,9 @@ def _measure(given: argparse.Namespace) -> None:
         for split, subsets in result.scores.items():
             for scores in subsets:
                 sys.stdout.write(_line(result.task_name, split, scores))
+    for closed in results.exceptions or []:
+        sys.stderr.write(f"warning: {closed.task_name} was not measured: {closed.exception}\n")
+    return 3 if results.exceptions else 0
 
 
 def _line(task: str, split: str, scores: dict[str, Any]) -> str:

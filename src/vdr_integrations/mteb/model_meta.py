@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
 
-__all__ = ["meta_of"]
+__all__ = ["PUBLISHED", "meta_of"]
 
 _QWEN2_VL_2B: Final = {
     # transformers' Qwen2VLForConditionalGeneration with the checkpoint's config.json.
@@ -34,13 +34,15 @@ _VDR: Final = {
     # huggingface.co/blog/vdr-2b-multilingual
     "release_date": "2025-01-10",
 }
-_FACTS: Final[dict[str, dict[str, Any]]] = {
+PUBLISHED: Final[dict[str, dict[str, Any]]] = {
     "llamaindex/vdr-2b-multi-v1": {
         **_VDR,
         "languages": ["eng-Latn", "ita-Latn", "fra-Latn", "deu-Latn", "spa-Latn"],
     },
     "llamaindex/vdr-2b-v1": {**_VDR, "languages": ["eng-Latn"]},
 }
+"""Facts by hub id; docs/mteb.md names the source of each."""
+
 _UNKNOWN: Final = {
     "n_parameters": None,
     "memory_usage_mb": None,
@@ -78,13 +80,13 @@ def meta_of(
         open_weights=True,
         public_training_code=None,
         framework=["PyTorch", "safetensors"],
-        reference=f"https://huggingface.co/{model}" if model in _FACTS else None,
+        reference=f"https://huggingface.co/{model}" if model in PUBLISHED else None,
         similarity_fn_name=ScoringFunction.MAX_SIM if is_multi_vector else ScoringFunction.COSINE,
         use_instructions=True,
         modalities=["text", "image"],
         model_type=["late-interaction" if is_multi_vector else "dense"],
         experiment_kwargs=experiment,
-        **{**_UNKNOWN, **_FACTS.get(model, {})},
+        **{**_UNKNOWN, **PUBLISHED.get(model, {})},
     )
 
 

@@ -54,14 +54,18 @@ def read_inputs(
                 f"a task whose documents are images, such as VDRMultilingualRetrieval, or the "
                 f"benchmark ViDoRe(v1)."
             )
-        return TaskInputs("pages", (page for batch in chain([first], rest) for page in batch["image"]))
+        return TaskInputs(
+            "pages", (page for batch in chain([first], rest) for page in batch["image"])
+        )
     if found != {"text"}:
         what = "inputs" if role is None else "questions"
         raise OptionError(
             f"{what} of {task} are {_named(found)}; {model} is asked with texts. Choose a task "
             f"whose questions are texts, such as VDRMultilingualRetrieval."
         )
-    return TaskInputs("questions", (text for batch in chain([first], rest) for text in batch["text"]))
+    return TaskInputs(
+        "questions", (text for batch in chain([first], rest) for text in batch["text"])
+    )
 
 
 def _named(modalities: set[str]) -> str:

@@ -30,14 +30,21 @@ def tasks_named(names: Sequence[str], *, languages: Sequence[str] | None = None)
     found = [task for name in names for task in _named(name)]
     if languages is None:
         return found
-    kept = [task.filter_languages(list(languages)) for task in found]
-    kept = [task for task in kept if task.hf_subsets]
+    kept = [task for task in found if _keep_languages(task, list(languages))]
     if not kept:
         raise OptionError(
             f"languages {', '.join(languages)}: no subset of {', '.join(names)} has them. "
             f"Languages are written as in ISO 639-3, such as eng, ita, fra."
         )
     return kept
+
+
+def _keep_languages(task: AbsTask, languages: list[str]) -> bool:
+    """Leave out subsets of other languages; whether one is left."""
+    if not set(languages) & set(task.languages):  # mteb's filter raises then
+        return False
+    task.filter_languages(languages)
+    return True
 
 
 def _named(name: str) -> list[AbsTask]:
@@ -65,5 +72,7 @@ def _task_of_class(name: str) -> AbsTask:
             f"here."
         ) from error
     if not (isinstance(found, type) and issubclass(found, AbsTask)):
-        raise OptionError(f"{name!r} is no class of a task; it must be a subclass of mteb's AbsTask.")
+        raise OptionError(
+            f"{name!r} is no class of a task; it must be a subclass of mteb's AbsTask."
+        )
     return found()
