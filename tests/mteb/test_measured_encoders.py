@@ -30,6 +30,7 @@ from vdr_integrations.mteb import mteb_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from mteb.results import ModelResult
     from numpy.typing import NDArray
 
 
@@ -51,7 +52,7 @@ def ndcg_at_5(scores: NDArray[np.float32], pages: list[str], right: str) -> floa
     return 1 / math.log2(rank + 2) if rank < 5 else 0.0
 
 
-def ndcgs(found: mteb.results.ModelResult) -> list[float]:
+def ndcgs(found: ModelResult) -> list[float]:
     """NDCG@5 of each subset."""
     return [one["ndcg_at_5"] for one in found.task_results[0].scores["test"]]
 

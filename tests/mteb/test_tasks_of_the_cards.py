@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import datasets
 import mteb
 import pytest
+from datasets import config
 from tests.mteb.hub_datasets import multilingual_test, vidore_v1, vidore_v3
 from tests.mteb.report_pages import ReportPages, pages_of, questions_of
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from mteb.models import EncoderProtocol
 
 
-@pytest.mark.filterwarnings(
-    "ignore:`trust_remote_code` is not supported", "ignore:The task .* is superseded"
-)
+@pytest.mark.filterwarnings("ignore:The task .* is superseded")
 @pytest.mark.parametrize("task_over", [multilingual_test, vidore_v1, vidore_v3])
 def test_the_task_gives_what_the_same_pages_give_in_another_task(
     task_over: Callable[[Path], AbsTask],
@@ -28,7 +26,7 @@ def test_the_task_gives_what_the_same_pages_give_in_another_task(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    monkeypatch.setattr(config, "HF_DATASETS_CACHE", tmp_path / "cache")
     assert len(pages_of("en")) > len(questions_of("en")), "some pages answer no question"
     task = task_over(tmp_path / "hub")
     (result,) = mteb.evaluate(model, task, cache=None).task_results

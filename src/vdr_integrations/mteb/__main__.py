@@ -19,7 +19,7 @@ from vdr_integrations.errors import VdrError
 from vdr_integrations.mteb.measured_model import mteb_model, need_mteb
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["main", "parser"]
 
@@ -96,7 +96,7 @@ def _measure(given: argparse.Namespace) -> int:
     return 3 if results.exceptions else 0
 
 
-def _line(task: str, split: str, scores: dict[str, Any]) -> str:
+def _line(task: str, split: str, scores: Mapping[str, Any]) -> str:
     figures = "  ".join(f"{scores[measure]:.4f}" for measure in _MEASURES)
     return f"{task:44} {scores['hf_subset']:12} {split:8} {figures}\n"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Unpack, cast
 
 from vdr_integrations.encoders import DenseEncoder, load_encoder
 from vdr_integrations.errors import MissingExtraError
@@ -58,9 +58,9 @@ def mteb_model(model: str, **options: Unpack[LoadOptions]) -> EncoderProtocol:
 
     encoder = load_encoder(model, **options)
     meta = meta_of(model, encoder, dtype=options.get("dtype", "auto"))
-    if isinstance(encoder, DenseEncoder):
-        return MeasuredDense(encoder, meta)
-    return MeasuredMultiVector(encoder, meta)
+    kind = MeasuredDense if isinstance(encoder, DenseEncoder) else MeasuredMultiVector
+    # The protocol also names arguments of the class, which only mteb's own loader needs.
+    return cast("EncoderProtocol", kind(encoder, meta))
 
 
 def need_mteb() -> None:

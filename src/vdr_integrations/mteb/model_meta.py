@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 __all__ = ["PUBLISHED", "meta_of"]
 
-_QWEN2_VL_2B: Final = {
+_QWEN2_VL_2B: Final[dict[str, Any]] = {
     # transformers' Qwen2VLForConditionalGeneration with the checkpoint's config.json.
     "n_parameters": 2_208_985_600,
     "n_embedding_parameters": 151_936 * 1_536,
     # Two bytes a parameter (the card: bf16 tensors), in MiB as mteb counts.
     "memory_usage_mb": 4_213,
 }
-_VDR: Final = {
+_VDR: Final[dict[str, Any]] = {
     **_QWEN2_VL_2B,
     # Model cards of llamaindex/vdr-2b-multi-v1 and llamaindex/vdr-2b-v1.
     "license": "apache-2.0",
@@ -43,7 +43,7 @@ PUBLISHED: Final[dict[str, dict[str, Any]]] = {
 }
 """Facts by hub id; docs/mteb.md names the source of each."""
 
-_UNKNOWN: Final = {
+_UNKNOWN: Final[dict[str, Any]] = {
     "n_parameters": None,
     "memory_usage_mb": None,
     "license": None,
