@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import mteb
@@ -24,6 +23,7 @@ from tests.mteb.report_pages import (
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder
 from vdr_integrations.errors import OptionError
+from vdr_integrations.evaluation import MEASURES, measures_of
 from vdr_integrations.index import maxsim_scores
 from vdr_integrations.mteb import mteb_model
 
@@ -47,9 +47,11 @@ def scores_of(model: str, language: str) -> NDArray[np.float32]:
 
 
 def ndcg_at_5(scores: NDArray[np.float32], pages: list[str], right: str) -> float:
-    """NDCG@5 of one question with one right page."""
-    rank = int((scores > scores[pages.index(right)]).sum())
-    return 1 / math.log2(rank + 2) if rank < 5 else 0.0
+    """NDCG@5 of one question with one right page, as ``vdr eval`` computes it."""
+    order = np.argsort(-scores)
+    grades = np.array([int(pages[place] == right) for place in order])
+    found = measures_of(scores[order], grades, relevant=np.array([1]))
+    return float(found[MEASURES.index("ndcg@5")])
 
 
 def ndcgs(found: ModelResult) -> list[float]:

@@ -47,12 +47,9 @@ def test_the_blocks_run_and_the_task_of_the_page_is_measured(
 ) -> None:
     monkeypatch.chdir(furnish(tmp_path / "work"))
     monkeypatch.syspath_prepend(".")
-    for block in blocks_of(DOCUMENT):
-        if block.kind == "python":
-            exec(compile(with_bundled_models(block.text), DOCUMENT.name, "exec"), {})
-        elif block.kind.startswith("python title="):
-            name = block.kind.partition("=")[2].strip('"')
-            (tmp_path / "work" / name).write_text(block.text, encoding="utf-8")
+    ours, task = (block.text for block in blocks_of(DOCUMENT) if block.kind == "python")
+    exec(compile(with_bundled_models(ours), DOCUMENT.name, "exec"), {})
+    (tmp_path / "work" / "invoices.py").write_text(task, encoding="utf-8")
     (line,) = [line for line in lines_of() if OWN_TASK in line]
     assert main([with_bundled_models(argument) for argument in line]) == 0
     assert re.search(r"^Invoices +default +test +\d", capsys.readouterr().out, re.MULTILINE)
