@@ -71,7 +71,7 @@ class _Measured(AbsEncoder):
             task=task_metadata.name,
             model=self.model.name,
         )
-        show = bool(kwargs.get("show_progress_bar", False))
+        show = bool(kwargs.get("show_progress_bar", True))
         if found.kind == "pages":
             vectors = self.model.encode_pages(found.items, show_progress=show)
         else:
