@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vdr_integrations.evaluation.asking import PLACES, Evaluation, evaluate
-    from vdr_integrations.evaluation.bm25 import text_ranking
+    from vdr_integrations.evaluation.text_baseline import text_ranking
     from vdr_integrations.evaluation.derived_index import derive_index
     from vdr_integrations.evaluation.document_match import (
         AskableQuestion,
@@ -81,7 +81,7 @@ _HOMES = {
     "mean_with_interval": "intervals",
     "measures_of": "measures",
     "read_questions": "question_forms",
-    "text_ranking": "bm25",
+    "text_ranking": "text_baseline",
 }
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vdr_integrations.evaluation.bm25 import text_ranking
+from vdr_integrations.evaluation.text_baseline import text_ranking
 from vdr_integrations.evaluation.judged_ranking import PageKey, Ranking
 
 if TYPE_CHECKING:
