@@ -9,4 +9,5 @@ HIT_KEYS = {
     "page_ref",
     "text",
     "page_id",
+    "score_kind",
 }

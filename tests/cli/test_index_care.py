@@ -88,6 +88,7 @@ def test_info_says_what_an_index_was_made_with(
         "dimension": 32,
         "max_visual_tokens": 16,
         "compression": None,
+        "correction": None,
         "recall": None,
         "pages": 6,
         "skipped_pages": 1,

@@ -27,6 +27,7 @@ from vdr_integrations.index import (
     LateInteractionIndex,
     Manifest,
     QdrantServer,
+    QuestionBank,
     maxsim_score,
     sync_index,
 )
@@ -170,12 +171,16 @@ def test_pages_are_reranked_without_an_index_and_texts_are_refused(
         FoundPage(source="b.png", image=pages[1]),
         FoundPage(source="c.png", page_ref=str(store[0])),
     ]
-    ranked = searcher.rerank(QUESTION, found)
     query = late.encode_queries([QUESTION])[0]
-    for place, score in ranked:
-        page = pages[1] if place == 1 else pages[0]
-        assert score == pytest.approx(maxsim_score(query, late.encode_pages([page])[0]), abs=1e-4)
-    assert {place for place, _ in ranked} == {0, 1, 2}
+    bank = QuestionBank.of_checkpoint(late)
+    assert bank is not None
+    for correction, weight in ((None, bank.correction.weight(len(query))), (0.0, 0.0)):
+        ranked = searcher.rerank(QUESTION, found, correction=correction)
+        for place, score in ranked:
+            (rows,) = late.encode_pages([pages[1] if place == 1 else pages[0]])
+            expected = maxsim_score(query, rows) - weight * bank.bias(rows)
+            assert score == pytest.approx(expected, abs=1e-4)
+        assert {place for place, _ in ranked} == {0, 1, 2}
     assert searcher.rerank(QUESTION, []) == []
     with pytest.raises(OptionError, match=r"note.txt.*has no image"):
         searcher.rerank(QUESTION, [FoundPage(source="note.txt", text="Costs fell")])

@@ -67,7 +67,8 @@ def write(folder: Path, *lines: dict[str, Any]) -> Path:
 
 def test_a_folder_of_questions_and_documents_is_measured(questions: Path, work: Path) -> None:
     found = json.loads((questions / "out.json").read_text(encoding="utf-8"))
-    systems = ["BM25", LATE, f"{LATE} int8,pool3", "nano", "nano dimension=64"]
+    late = [LATE, f"{LATE} hybrid", f"{LATE} int8,pool3"]
+    systems = ["BM25", *late, "nano", "nano hybrid", "nano dimension=64"]
     assert list(found["systems"]) == systems
     assert found["pages"] == 5
     assert found["groups"]["all"] == len(found["questions"]) == 6

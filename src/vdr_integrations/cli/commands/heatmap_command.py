@@ -150,7 +150,9 @@ def _named(searcher: PageSearcher, question: str, source: Path, page_number: int
             f"vdr info --documents, or index this one first."
         )
     (best,) = searcher.rerank(question, pages, top_n=1)
-    return pages[best.place].hit(best.score)
+    late = index.late
+    corrected = late is not None and late.correction is not None
+    return pages[best.place].hit(best.score, "corrected" if corrected else "maxsim")
 
 
 def _show(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from vdr_integrations.cli.options.compression_option import parse_compression
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.question_bank import check_strength
 
 if TYPE_CHECKING:
     from vdr_integrations.index import Compression
@@ -69,7 +68,7 @@ def parse_change(text: str) -> Change:
             return Change(words=word, correction=_strength(text, value))
         if name not in {"tokens", "dimension"} or name in numbers:
             raise OptionError(
-                f"--compare {text}: {name!r} is unknown, twice, or must stand alone. {COMPARE_HELP}"
+                f"--compare {text}: {name!r} is unknown or twice, or must stand alone. {COMPARE_HELP}"
             )
         if not value.isdecimal() or int(value) < 1:
             raise OptionError(f"--compare {text}: {name} must be a whole number from 1.")
@@ -88,6 +87,8 @@ def parse_change(text: str) -> Change:
 
 
 def _strength(text: str, value: str) -> float:
+    from vdr_integrations.index.question_bank import check_strength  # imports numpy
+
     try:
         return check_strength(float(value))
     except ValueError:
