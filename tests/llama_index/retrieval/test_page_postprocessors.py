@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core import VectorStoreIndex
-from llama_index.core.base.llms.types import ImageBlock
-from llama_index.core.llms.mock import MockLLM
+from llama_index.core.base.llms.types import ChatMessage, ImageBlock, TextBlock
+from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
+from llama_index.core.postprocessor import LLMRerank
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import ResponseMode
 from llama_index.core.schema import ImageNode, MetadataMode, NodeWithScore, TextNode
@@ -27,7 +29,9 @@ from vdr_integrations.llama_index import (
 )
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from llama_index.core.base.llms.types import ContentBlock
 
     from vdr_integrations.llama_index import PDFPageReader, VDREmbedding
 
@@ -183,3 +187,22 @@ def test_a_damaged_picture_is_drawn_again(
     )
     PagePicturePostprocessor(max_visual_tokens=64).postprocess_nodes(hits)
     assert first.read_bytes() == whole
+
+
+def test_a_chat_model_that_reranks_sees_text_and_picture_of_a_page(
+    hits: list[NodeWithScore],
+) -> None:
+    shown: list[ContentBlock] = []
+
+    def choose(messages: Sequence[ChatMessage], **_options: Any) -> ChatMessage:
+        shown.extend(block for message in messages for block in message.blocks)
+        return ChatMessage(role="assistant", content="Doc: 2, Relevance: 9\nDoc: 1, Relevance: 3")
+
+    llm = MockFunctionCallingLLM(response_generator=choose, is_chat_model=True)
+    found = LLMRerank(llm=llm, top_n=2).postprocess_nodes(hits, query_str="costs")
+    assert [hit.node_id for hit in found] == [hits[1].node_id, hits[0].node_id]
+    pictures = [block.resolve_image().read() for block in shown if isinstance(block, ImageBlock)]
+    assert pictures == [Path(path).read_bytes() for path in image_paths(hits)]
+    texts = " ".join(block.text for block in shown if isinstance(block, TextBlock))
+    assert all(hit.metadata["page_text"].strip() in texts for hit in hits)
+    assert "vdr-page" not in texts
