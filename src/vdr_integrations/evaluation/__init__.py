@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from vdr_integrations.evaluation.asking import PLACES, Evaluation, evaluate
-    from vdr_integrations.evaluation.text_baseline import text_ranking
     from vdr_integrations.evaluation.derived_index import derive_index
     from vdr_integrations.evaluation.document_match import (
         AskableQuestion,
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from vdr_integrations.evaluation.measures import MEASURES, measures_of
     from vdr_integrations.evaluation.question_forms import QuestionSet, read_questions
     from vdr_integrations.evaluation.systems import SearchSystem, System, TextSystem
+    from vdr_integrations.evaluation.text_baseline import text_ranking
 
 __all__ = [
     "MEASURES",

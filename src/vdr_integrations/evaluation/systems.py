@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from vdr_integrations.evaluation.text_baseline import text_ranking
 from vdr_integrations.evaluation.judged_ranking import PageKey, Ranking
+from vdr_integrations.evaluation.text_baseline import text_ranking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["FULL_TOKENS", "Correction", "Settings"]
 
 FULL_TOKENS = 20
-"""Query tokens from which a correction counts in full. Manuals that are asked by short titles lose
-up to .06 of NDCG@5 by a full correction and nothing by one in proportion (docs/evaluation.md)."""
+"""Query tokens from which a correction counts in full. A full correction costs manuals that are
+asked by short titles; in proportion it does not (docs/evaluation.md)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def report_of(text: str) -> str:
     page = ReportPage(hit, text, text, heat.page, heat)
     questions = [ReportQuestion(text, (page,))]
     return report_html(
-        questions, is_maxsim=True, index_name=text, model=text, when=datetime.now(tz=UTC)
+        questions, is_late=True, index_name=text, model=text, when=datetime.now(tz=UTC)
     )
 
 

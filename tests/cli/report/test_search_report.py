@@ -158,15 +158,16 @@ def test_the_heat_maps_of_each_page_switch_by_word(html: str) -> None:
 
 def test_the_score_the_scale_and_their_limits_are_explained(html: str) -> None:
     page = Parsed(html)
-    tokens = len(load_encoder("nano-colqwen2").query_tokens(QUESTION))
-    assert page.text.count(f"of at most {tokens}") == 2
+    assert page.text.count("Corrected score") == 2
+    assert "of at most" not in page.text
     assert page.all("a", href="#read")
     assert [foot["id"] for foot in page.all("footer")] == ["read"]
     for said in (
         "match 0",
         "0.6 or more, on all pages",
-        "The MaxSim score is the sum of these similarities.",
-        "the highest possible score is the number of tokens",
+        "The sum of these similarities is the MaxSim score.",
+        "what the page gets from questions about something else is subtracted",
+        "Above 0, the page matches this question better than others.",
         "A high score alone is no proof",
         "a page without any of the words gets a high score too",
         "All pages and all questions have the same scale.",
@@ -174,6 +175,32 @@ def test_the_score_the_scale_and_their_limits_are_explained(html: str) -> None:
         assert said in page.text
     assert "Matches clearly: sandwich." in page.text
     assert "None of the main words matches this page clearly." in page.text
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [
+        (("--correction", "0"), "MaxSim", "the highest possible score is the number of tokens"),
+        (("--hybrid",), "Hybrid", "the words of its text layer count together"),
+    ],
+)
+def test_a_report_says_what_its_scores_are(
+    vdr: Callable[..., Result],
+    menus: Path,
+    tmp_path: Path,
+    page_store: PageStore,
+    option: tuple[str, ...],
+    name: str,
+    said: str,
+) -> None:
+    out = tmp_path / "out.html"
+    done = vdr("search", QUESTION, "--index", menus / "ix", "--report", out, *option)
+    assert done.exit_code == 0, done.stderr
+    page = Parsed(out.read_text(encoding="utf-8"))
+    assert page.text.count(f"{name} score") >= 2
+    assert said in page.text
+    tokens = len(load_encoder("nano-colqwen2").query_tokens(QUESTION))
+    assert page.text.count(f"of at most {tokens}") == (2 if name == "MaxSim" else 0)
 
 
 def test_without_scripts_everything_but_the_switch_is_shown(html: str) -> None:
@@ -205,7 +232,7 @@ def test_everything_that_comes_from_outside_is_escaped() -> None:
     found = ReportPage(hit, hit.source, NASTY, heat.page, heat)
     html = report_html(
         [ReportQuestion(NASTY, (found,)), ReportQuestion(NASTY, ())],
-        is_maxsim=True,
+        is_late=True,
         index_name=NASTY,
         model=NASTY,
         when=datetime.now(tz=UTC),
@@ -301,7 +328,7 @@ def test_a_page_that_no_word_matches_says_so() -> None:
     page = Parsed(
         report_html(
             [ReportQuestion("word", (found,))],
-            is_maxsim=True,
+            is_late=True,
             index_name="ix",
             model="m",
             when=datetime.now(tz=UTC),

@@ -68,7 +68,8 @@ def parse_change(text: str) -> Change:
             return Change(words=word, correction=_strength(text, value))
         if name not in {"tokens", "dimension"} or name in numbers:
             raise OptionError(
-                f"--compare {text}: {name!r} is unknown or twice, or must stand alone. {COMPARE_HELP}"
+                f"--compare {text}: {name!r} is unknown or twice, or must stand alone. "
+                f"{COMPARE_HELP}"
             )
         if not value.isdecimal() or int(value) < 1:
             raise OptionError(f"--compare {text}: {name} must be a whole number from 1.")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.retrieval import HeatMap, QueryWord
     from vdr_integrations.types import Hit
+    from vdr_integrations.types.hit import ScoreKind
 
 __all__ = ["ReportPage", "ReportQuestion", "report_html"]
 
@@ -64,6 +65,15 @@ class ReportQuestion(NamedTuple):
     def heat_maps(self) -> list[HeatMap]:
         """Those of its pages that have one."""
         return [page.heat for page in self.pages if page.heat is not None]
+
+
+_SCORE_NAMES: dict[ScoreKind, str] = {
+    "maxsim": "MaxSim",
+    "corrected": "Corrected",
+    "cosine": "Cosine",
+    "bm25": "BM25",
+    "hybrid": "Hybrid",
+}
 
 
 class _ShownText(NamedTuple):
@@ -145,7 +155,7 @@ class _ShownQuestion(NamedTuple):
 def report_html(
     questions: Sequence[ReportQuestion],
     *,
-    is_maxsim: bool,
+    is_late: bool,
     index_name: str,
     model: str,
     when: datetime,
@@ -154,17 +164,20 @@ def report_html(
 
     Args:
         questions: In the order they were asked.
-        is_maxsim: Whether the scores are MaxSim scores (late interaction), not cosines.
+        is_late: Whether the index is one of late interaction, so that pages have heat maps.
         index_name: Name of the index.
         model: Name of the model that made its vectors.
         when: Date and time in the head of the report.
     """
+    kind = _score_kind(questions, is_late=is_late)
     style, script = asset("style.css"), asset("script.js")
     return rendered(
         _TEMPLATE,
-        questions=[_shown_question(question, is_maxsim=is_maxsim) for question in questions],
+        questions=[_shown_question(question, kind=kind) for question in questions],
         page_count=sum(len(question.pages) for question in questions),
-        is_maxsim=is_maxsim,
+        is_late=is_late,
+        score_kind=kind,
+        score_name=_SCORE_NAMES[kind],
         full_match=FULL_MATCH,
         clear_match=CLEAR_MATCH,
         index_name=one_line(index_name),
@@ -178,13 +191,21 @@ def report_html(
     )
 
 
-def _shown_question(question: ReportQuestion, *, is_maxsim: bool) -> _ShownQuestion:
+def _score_kind(questions: Sequence[ReportQuestion], *, is_late: bool) -> ScoreKind:
+    """What the scores of a report are; one search makes them all."""
+    kinds = (page.hit.score_kind for question in questions for page in question.pages)
+    return next(filter(None, kinds), None) or ("maxsim" if is_late else "cosine")
+
+
+def _shown_question(question: ReportQuestion, *, kind: ScoreKind) -> _ShownQuestion:
     heat_maps = question.heat_maps
     words = heat_maps[0].words if heat_maps else ()
     main = main_words(heat_maps) if heat_maps else ()
     is_choice = len(main) < len(words)
     # The similarity of one token is at most 1; of a dense vector too.
-    highest = 1 if not is_maxsim else len(heat_maps[0].tokens) if heat_maps else None
+    highest = 1 if kind == "cosine" else None
+    if kind == "maxsim" and heat_maps:
+        highest = len(heat_maps[0].tokens)
     buttons = list(_buttons(words, main if is_choice else ()))
     return _ShownQuestion(
         text=one_line(question.text),

@@ -52,7 +52,7 @@ def reporting(
     name = index.path.name if isinstance(index.path, Path) else index.path
     html = report_html(
         asked,
-        is_maxsim=index.late is not None,
+        is_late=index.late is not None,
         index_name=name,
         model=index.manifest.model,
         when=when,
