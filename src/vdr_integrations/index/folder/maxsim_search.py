@@ -105,11 +105,10 @@ def scored_pages(
             found.add(chosen)
             return found
         rest = np.setdiff1d(pages, chosen)
-        found.add(spread_over(rest, count=first_count(asked.k)))
-        # Pages that were not chosen are more like the mean of all than the chosen ones.
-        scale = PictureScale.of(found.scores)
         found.add(chosen)
-        found.fuse(fusion, scale)
+        found.add(spread_over(rest, count=first_count(asked.k)))
+        best, others = np.split(found.scores, [len(chosen)])
+        found.fuse(fusion, PictureScale.of_parts(best, others, stand_for=len(rest)))
         return found
     if not asked.exhaustive and len(pages) > (SMALL_INDEX_PAGES if count is None else 2 * count):
         return _in_two_stages(

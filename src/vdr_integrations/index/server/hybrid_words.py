@@ -11,7 +11,7 @@ from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
 from vdr_integrations.index.scoring.ranking import best_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,6 +50,10 @@ class HybridWords:
         self._places = {points[page]: page for page in pages.tolist()}
         self.count = len(pages)
 
+    def __contains__(self, point: str) -> bool:
+        """Whether the page of this point is searched."""
+        return point in self._places
+
     def best(self, count: int) -> list[str]:
         """The points with the best words."""
         matching = np.flatnonzero(self._texts.scores > 0)
@@ -57,9 +61,26 @@ class HybridWords:
         found = matching[best_first(words, most=count)]
         return [self._points[page] for page in self._texts.pages[found].tolist()]
 
-    def some(self, count: int) -> list[str]:
-        """Points that stand for all, the same ones each time."""
-        return [self._points[page] for page in spread_over(self._pages, count=count).tolist()]
+    def some(self, count: int, *, without: Collection[str]) -> list[str]:
+        """Points that stand for all but these, the same ones each time."""
+        chosen = [self._places[point] for point in without if point in self._places]
+        rest = np.setdiff1d(self._pages, np.array(chosen, np.intp))
+        return [self._points[page] for page in spread_over(rest, count=count).tolist()]
+
+    def scale(self, pictures: Mapping[str, float], others: Mapping[str, float]) -> PictureScale:
+        """The scale of all pages.
+
+        Args:
+            pictures: Scores by vectors of some pages, by point.
+            others: Scores of pages that stand for all the others.
+        """
+        known = [score for point, score in pictures.items() if point in self._places]
+        rest = [score for point, score in others.items() if point in self._places]
+        return PictureScale.of_parts(
+            np.array(known, np.float32),
+            np.array(rest, np.float32),
+            stand_for=self.count - len(known),
+        )
 
     def fused(self, pictures: Mapping[str, float], scale: PictureScale) -> list[tuple[str, float]]:
         """Points with fused scores, best first; points that are not searched are left out.
