@@ -17,7 +17,12 @@ from vdr_integrations.index.scoring.candidates import (
 )
 from vdr_integrations.index.scoring.fusion import PictureScale
 from vdr_integrations.index.scoring.page_bias import corrected
-from vdr_integrations.index.scoring.ranking import best_first, contenders, kth_best
+from vdr_integrations.index.scoring.ranking import (
+    MAXSIM_DECIMALS,
+    best_first,
+    contenders,
+    kth_best,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,9 +70,13 @@ class ScoredPages:
         self.maxsim = np.concatenate([self.maxsim, found])
         self.scores = np.concatenate([self.scores, corrected(found, biases, weight=self._weight)])
 
+    def rounded(self) -> NDArray[np.float64]:
+        """The scores as hits show them: float64 (pages,)."""
+        return np.round(self.scores.astype(np.float64), MAXSIM_DECIMALS)
+
     def fuse(self, fusion: Fusion, scale: PictureScale) -> None:
         """Let the words count too; no page can be added after that."""
-        self.scores = fusion.scores(self.pages, self.scores, scale)
+        self.scores = fusion.scores(self.pages, self.rounded(), scale)
 
 
 def scored_pages(
@@ -107,7 +116,7 @@ def scored_pages(
         rest = np.setdiff1d(pages, chosen)
         found.add(chosen)
         found.add(spread_over(rest, count=first_count(asked.k)))
-        best, others = np.split(found.scores, [len(chosen)])
+        best, others = np.split(found.rounded(), [len(chosen)])
         found.fuse(fusion, PictureScale.of_parts(best, others, stand_for=len(rest)))
         return found
     if not asked.exhaustive and len(pages) > (SMALL_INDEX_PAGES if count is None else 2 * count):
@@ -116,7 +125,7 @@ def scored_pages(
         )
     found.add(pages)
     if fusion is not None:
-        found.fuse(fusion, PictureScale.of(found.scores))
+        found.fuse(fusion, PictureScale.of(found.rounded()))
     return found
 
 
@@ -171,5 +180,5 @@ def _in_two_stages(
                     break
             found.add(known[order[start : start + step]])
     if fusion is not None:
-        found.fuse(fusion, scale if len(known) else PictureScale.of(found.scores))
+        found.fuse(fusion, scale if len(known) else PictureScale.of(found.rounded()))
     return found

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from vdr_integrations.index.scoring.ranking import MAXSIM_DECIMALS
-
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
     from vdr_integrations.index.hybrid import Hybrid
     from vdr_integrations.index.scoring.bm25 import TextScores
+
+    Scores: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
 __all__ = ["FUSED_DECIMALS", "Fusion", "PictureScale"]
 
@@ -34,11 +36,11 @@ class PictureScale:
     spread: float
 
     @classmethod
-    def of(cls, scores: NDArray[np.float32], *, error: float = 0.0) -> Self:
+    def of(cls, scores: Scores, *, error: float = 0.0) -> Self:
         """The scale of these scores.
 
         Args:
-            scores: Scores of all pages, exact or predicted, float32 (pages,).
+            scores: Scores of all pages, exact or predicted, float32 or float64 (pages,).
             error: Standard deviation of exact scores from predicted ones.
         """
         return cls.of_parts(scores, np.empty(0, np.float32), stand_for=0, error=error)
@@ -46,8 +48,8 @@ class PictureScale:
     @classmethod
     def of_parts(
         cls,
-        chosen: NDArray[np.float32],
-        others: NDArray[np.float32],
+        chosen: Scores,
+        others: Scores,
         *,
         stand_for: int,
         error: float = 0.0,
@@ -55,8 +57,8 @@ class PictureScale:
         """The scale of all pages, when only some of those that were not chosen are scored.
 
         Args:
-            chosen: Scores of all chosen pages, float32 (chosen pages,).
-            others: Scores of some other pages, float32 (some pages,).
+            chosen: Scores of all chosen pages, float32 or float64 (chosen pages,).
+            others: Scores of some other pages, of the same type (some pages,).
             stand_for: Number of all other pages.
             error: See :meth:`of`.
         """
@@ -99,18 +101,17 @@ class Fusion:
             self._words[texts.pages] = weights.text_weight * (words - words.mean()) / spread
 
     def scores(
-        self, pages: NDArray[np.intp], pictures: NDArray[np.float32], scale: PictureScale
+        self, pages: NDArray[np.intp], pictures: Scores, scale: PictureScale
     ) -> NDArray[np.float32]:
         """Fused scores, float32 (pages,).
 
         Args:
             pages: Pages of the search.
-            pictures: Their scores by vectors, float32 (pages,).
+            pictures: Their scores by vectors, float32 or float64 (pages,). Those that decide
+                are rounded, or copies of a page would be ranked by chance.
             scale: Scale of all pages' scores by vectors.
         """
         distances = np.zeros(len(pictures))
         if scale.spread > _LEAST_SPREAD:
-            # Copies of a page stay equal, however small the spread is.
-            rounded = np.round(pictures.astype(np.float64), MAXSIM_DECIMALS)
-            distances = (rounded - scale.mean) / scale.spread
+            distances = (pictures.astype(np.float64) - scale.mean) / scale.spread
         return (self._weight[pages] * distances + self._words[pages]).astype(np.float32)

@@ -8,10 +8,10 @@ import numpy as np
 
 from vdr_integrations.index.scoring.candidates import spread_over
 from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
-from vdr_integrations.index.scoring.ranking import best_first
+from vdr_integrations.index.scoring.ranking import MAXSIM_DECIMALS, best_first
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -77,9 +77,7 @@ class HybridWords:
         known = [score for point, score in pictures.items() if point in self._places]
         rest = [score for point, score in others.items() if point in self._places]
         return PictureScale.of_parts(
-            np.array(known, np.float32),
-            np.array(rest, np.float32),
-            stand_for=self.count - len(known),
+            _rounded(known), _rounded(rest), stand_for=self.count - len(known)
         )
 
     def fused(self, pictures: Mapping[str, float], scale: PictureScale) -> list[tuple[str, float]]:
@@ -91,6 +89,11 @@ class HybridWords:
         """
         known = [point for point in pictures if point in self._places]
         pages = np.array([self._places[point] for point in known], np.intp)
-        scores = np.array([pictures[point] for point in known], np.float32)
+        scores = _rounded(pictures[point] for point in known)
         fused = self._fusion.scores(pages, scores, scale).tolist()
         return sorted(zip(known, fused, strict=True), key=lambda one: (-one[1], one[0]))
+
+
+def _rounded(scores: Iterable[float]) -> NDArray[np.float64]:
+    """Scores of copies of a page are equal when they are rounded."""
+    return np.round(np.array(list(scores), np.float64), MAXSIM_DECIMALS)
