@@ -13,6 +13,7 @@ from vdr_integrations.index.scoring.candidates import (
     most_candidates,
     outlook,
     sample,
+    sample_shares,
     spread_over,
 )
 from vdr_integrations.index.scoring.fusion import PictureScale
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from vdr_integrations.index.scoring.fusion import Fusion
 
 __all__ = ["ScoredPages", "scored_pages"]
+
+_SCALE_SAMPLES = 2
+"""A hybrid search needs the scale of all pages, and more samples tell it better."""
 
 
 class ScoredPages:
@@ -151,14 +155,21 @@ def _in_two_stages(
     seen = np.empty(0, np.intp)
     scale = PictureScale(0.0, 1.0)
     if len(known) and (asked.bias_weight or fusion is not None):
-        seen = sample(looks, count=min(step, most))
+        count = step if fusion is None else _SCALE_SAMPLES * step
+        # Of few candidates, half are left to be selected.
+        seen = sample(looks, count=max(min(count, most // 2), 1))
         found.add(known[seen])
         line = outlook(looks[seen], found.maxsim[len(unknown) :])
         promise = line.predicted(looks) - costs
         if fusion is not None:
-            every = np.concatenate([promise, found.scores[: len(unknown)]])
-            scale = PictureScale.of(every, error=line.spread)
-            promise = fusion.scores(known, promise, scale)
+            shares = sample_shares(len(looks), sampled=len(seen))
+            every = outlook(looks[seen], found.maxsim[len(unknown) :], shares=shares)
+            pictures = every.predicted(looks) - costs
+            scale = PictureScale.of(
+                np.concatenate([pictures, found.scores[: len(unknown)]]), error=every.spread
+            )
+            # Pages without text have a larger weight, so more can come of what is not known.
+            promise = fusion.scores(known, promise + np.float32(every.spread), scale)
     rest = np.setdiff1d(np.arange(len(known)), seen)
     order = rest[best_first(promise[rest], most=max(most - len(seen), 0))]
 
