@@ -170,7 +170,9 @@ def _in_two_stages(
             )
             # Pages without text have a larger weight, so more can come of what is not known.
             promise = fusion.scores(known, promise + np.float32(every.spread), scale)
-    rest = np.setdiff1d(np.arange(len(known)), seen)
+    is_left = np.ones(len(known), np.bool_)
+    is_left[seen] = False
+    rest = np.flatnonzero(is_left)
     order = rest[best_first(promise[rest], most=max(most - len(seen), 0))]
 
     def worth(positions: NDArray[np.intp], pictures: NDArray[np.float32]) -> NDArray[np.float32]:
