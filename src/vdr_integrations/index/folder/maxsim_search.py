@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoredPages", "scored_pages"]
 
-_SCALE_SAMPLES = 2
+_SCALE_SAMPLES = 1.25
 """A hybrid search needs the scale of all pages, and more samples tell it better."""
 
 
@@ -155,7 +155,7 @@ def _in_two_stages(
     seen = np.empty(0, np.intp)
     scale = PictureScale(0.0, 1.0)
     if len(known) and (asked.bias_weight or fusion is not None):
-        count = step if fusion is None else _SCALE_SAMPLES * step
+        count = step if fusion is None else round(_SCALE_SAMPLES * step)
         # Of few candidates, half are left to be selected.
         seen = sample(looks, count=max(min(count, most // 2), 1))
         found.add(known[seen])

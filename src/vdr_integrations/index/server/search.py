@@ -119,8 +119,13 @@ class ServerSearch:
         """
 
         def prepare() -> tuple[_Ask, _Worth]:
-            words = self._texts.words(hybrid, asked.where)
-            pictures, others = self._pictures(asked, words)
+            for _ in range(TRIES):
+                words = self._texts.words(hybrid, asked.where)
+                pictures, others = self._pictures(asked, words)
+                if words.count == sum(point in words for point in pictures) or others:
+                    break  # else a document was replaced between the two
+            else:
+                raise too_fast(self._index)
             scale = words.scale(pictures, others)
             fused = words.fused({**others, **pictures}, scale)
 
