@@ -12,6 +12,7 @@ from vdr_integrations.index.arguments import whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.engine import LOCK_WAIT_S
+from vdr_integrations.index.hybrid import checked_hybrid
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.manifest import Manifest
 from vdr_integrations.index.page_filter import parse_filter
@@ -128,7 +129,8 @@ class DenseIndex(PageIndex):
         """
         count = whole_number("k (the number of hits)", k, least=1)
         unit = self._unit_query(query)
-        return self._engine.search_dense(unit, k=count, where=parse_filter(filter), hybrid=hybrid)
+        words = checked_hybrid(hybrid)
+        return self._engine.search_dense(unit, k=count, where=parse_filter(filter), hybrid=words)
 
     asearch = in_thread(search)
 

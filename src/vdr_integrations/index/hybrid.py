@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.arguments import utf8
 
-__all__ = ["Hybrid", "HybridQuery"]
+__all__ = ["Hybrid", "HybridQuery", "checked_hybrid", "hybrid_weights"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +57,38 @@ class HybridQuery:
 
     text: str
     weights: Hybrid = Hybrid()
+
+    def __post_init__(self) -> None:
+        """Refuse what is no text, and weights that are no ``Hybrid``."""
+        utf8("the question of a hybrid search", self.text)
+        if not isinstance(self.weights, Hybrid):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise OptionError(
+                f"weights of a hybrid search must be a Hybrid, found {self.weights!r}."
+            )
+
+
+def hybrid_weights(found: bool | Hybrid) -> Hybrid | None:  # noqa: FBT001  # the option's value
+    """What the option ``hybrid`` of a search says; None if words do not count.
+
+    Raises:
+        OptionError: It is something else.
+    """
+    if isinstance(found, Hybrid):
+        return found
+    if not isinstance(found, bool):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        raise OptionError(f"hybrid must be True, False or a Hybrid with weights, found {found!r}.")
+    return Hybrid() if found else None
+
+
+def checked_hybrid(found: HybridQuery | None) -> HybridQuery | None:
+    """The text part of a search in an index, or None.
+
+    Raises:
+        OptionError: Something else.
+    """
+    if found is None or isinstance(found, HybridQuery):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+        return found
+    raise OptionError(
+        f"hybrid must be a HybridQuery with the words of the question, or None, found {found!r}. "
+        f"An index knows only the vectors of a question; PageSearcher.search takes hybrid=True."
+    )

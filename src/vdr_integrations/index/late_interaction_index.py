@@ -12,6 +12,7 @@ from vdr_integrations.index.arguments import check_unit_rows, listed_ids, whole_
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.engine import LOCK_WAIT_S, MaxSimSearch
+from vdr_integrations.index.hybrid import checked_hybrid
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.manifest import Manifest
 from vdr_integrations.index.page_filter import parse_filter
@@ -239,7 +240,7 @@ class LateInteractionIndex(PageIndex):
             exhaustive=exhaustive,
             dense_query=None if dense_query is None else self._checked_dense(dense_query),
             bias_weight=self.bias_weight(len(query), correction=correction),
-            hybrid=hybrid,
+            hybrid=checked_hybrid(hybrid),
         )
         return self._engine.search(asked)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.hybrid import Hybrid, HybridQuery
+from vdr_integrations.index.hybrid import HybridQuery, hybrid_weights
 from vdr_integrations.retrieval.question import Question
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vdr_integrations.index import LateInteractionIndex
+    from vdr_integrations.index import Hybrid, LateInteractionIndex
     from vdr_integrations.index.page_filter import PageFilter
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.retrieval.index_and_encoders import IndexAndEncoders
@@ -69,13 +69,9 @@ class SearchPlan(NamedTuple):
         Raises:
             OptionError: ``hybrid`` is something else.
         """
-        if not isinstance(self.hybrid, bool | Hybrid):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
-            raise OptionError(
-                f"hybrid must be True, False or a Hybrid with weights, found {self.hybrid!r}."
-            )
-        if self.hybrid is False or not question.texts:
+        weights = hybrid_weights(self.hybrid)
+        if weights is None or not question.texts:
             return None
-        weights = Hybrid() if self.hybrid is True else self.hybrid
         return HybridQuery("\n".join(question.texts), weights)
 
 

@@ -32,7 +32,7 @@ from vdr_integrations.index import (
 )
 from vdr_integrations.index.index_settings import FULL_TOKENS, Correction
 from vdr_integrations.index.new_index import new_index
-from vdr_integrations.index.scoring.candidates import most_promising, sample
+from vdr_integrations.index.scoring.candidates import Outlook, sample
 from vdr_integrations.index.verify import verify_index
 
 if TYPE_CHECKING:
@@ -267,9 +267,13 @@ def test_few_candidates_are_the_pages_that_the_correction_favours(
 def test_costs_move_pages_in_the_first_stage() -> None:
     looks = np.array([3.0, 2.0, 1.0], np.float32)
     costs = np.array([2.0, 0.0, 0.0], np.float32)
-    assert most_promising(looks, costs, slope=1.0, most=3).tolist() == [1, 0, 2]
-    assert most_promising(looks, costs, slope=4.0, most=2).tolist() == [0, 1]
-    assert most_promising(looks, costs, slope=0.0, most=3).tolist() == [0, 1, 2]
+    orders = [
+        np.argsort(costs - Outlook(slope, 5.0, 1.0).predicted(looks)).tolist()
+        for slope in (1.0, 4.0)
+    ]
+    assert orders == [[1, 0, 2], [0, 1, 2]]
+    useless = Outlook(0.0, 0.0, 1.0).predicted(looks)
+    assert np.argsort(-useless).tolist() == [0, 1, 2]
 
 
 @given(st.integers(1, 200), st.integers(1, 70))

@@ -13,11 +13,17 @@ from vdr_integrations.index.scoring.candidates import (
     most_candidates,
     outlook,
     sample,
+    sample_shares,
     spread_over,
 )
 from vdr_integrations.index.scoring.fusion import PictureScale
 from vdr_integrations.index.scoring.page_bias import corrected
-from vdr_integrations.index.scoring.ranking import best_first, contenders, kth_best
+from vdr_integrations.index.scoring.ranking import (
+    MAXSIM_DECIMALS,
+    best_first,
+    contenders,
+    kth_best,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
     from vdr_integrations.index.scoring.fusion import Fusion
 
 __all__ = ["ScoredPages", "scored_pages"]
+
+_SCALE_SAMPLES = 1.25
+"""A hybrid search needs the scale of all pages, and more samples tell it better."""
 
 
 class ScoredPages:
@@ -65,9 +74,13 @@ class ScoredPages:
         self.maxsim = np.concatenate([self.maxsim, found])
         self.scores = np.concatenate([self.scores, corrected(found, biases, weight=self._weight)])
 
+    def rounded(self) -> NDArray[np.float64]:
+        """The scores as hits show them: float64 (pages,)."""
+        return np.round(self.scores.astype(np.float64), MAXSIM_DECIMALS)
+
     def fuse(self, fusion: Fusion, scale: PictureScale) -> None:
         """Let the words count too; no page can be added after that."""
-        self.scores = fusion.scores(self.pages, self.scores, scale)
+        self.scores = fusion.scores(self.pages, self.rounded(), scale)
 
 
 def scored_pages(
@@ -105,11 +118,10 @@ def scored_pages(
             found.add(chosen)
             return found
         rest = np.setdiff1d(pages, chosen)
-        found.add(spread_over(rest, count=first_count(asked.k)))
-        # Pages that were not chosen are more like the mean of all than the chosen ones.
-        scale = PictureScale.of(found.scores)
         found.add(chosen)
-        found.fuse(fusion, scale)
+        found.add(spread_over(rest, count=first_count(asked.k)))
+        best, others = np.split(found.rounded(), [len(chosen)])
+        found.fuse(fusion, PictureScale.of_parts(best, others, stand_for=len(rest)))
         return found
     if not asked.exhaustive and len(pages) > (SMALL_INDEX_PAGES if count is None else 2 * count):
         return _in_two_stages(
@@ -117,7 +129,7 @@ def scored_pages(
         )
     found.add(pages)
     if fusion is not None:
-        found.fuse(fusion, PictureScale.of(found.scores))
+        found.fuse(fusion, PictureScale.of(found.rounded()))
     return found
 
 
@@ -143,15 +155,24 @@ def _in_two_stages(
     seen = np.empty(0, np.intp)
     scale = PictureScale(0.0, 1.0)
     if len(known) and (asked.bias_weight or fusion is not None):
-        seen = sample(looks, count=min(step, most))
+        count = step if fusion is None else round(_SCALE_SAMPLES * step)
+        # Of few candidates, half are left to be selected.
+        seen = sample(looks, count=max(min(count, most // 2), 1))
         found.add(known[seen])
         line = outlook(looks[seen], found.maxsim[len(unknown) :])
         promise = line.predicted(looks) - costs
         if fusion is not None:
-            every = np.concatenate([promise, found.scores[: len(unknown)]])
-            scale = PictureScale.of(every, error=line.spread)
-            promise = fusion.scores(known, promise, scale)
-    rest = np.setdiff1d(np.arange(len(known)), seen)
+            shares = sample_shares(len(looks), sampled=len(seen))
+            every = outlook(looks[seen], found.maxsim[len(unknown) :], shares=shares)
+            pictures = every.predicted(looks) - costs
+            scale = PictureScale.of(
+                np.concatenate([pictures, found.scores[: len(unknown)]]), error=every.spread
+            )
+            # Pages without text have a larger weight, so more can come of what is not known.
+            promise = fusion.scores(known, promise + np.float32(every.spread), scale)
+    is_left = np.ones(len(known), np.bool_)
+    is_left[seen] = False
+    rest = np.flatnonzero(is_left)
     order = rest[best_first(promise[rest], most=max(most - len(seen), 0))]
 
     def worth(positions: NDArray[np.intp], pictures: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -172,5 +193,5 @@ def _in_two_stages(
                     break
             found.add(known[order[start : start + step]])
     if fusion is not None:
-        found.fuse(fusion, scale if len(known) else PictureScale.of(found.scores))
+        found.fuse(fusion, scale if len(known) else PictureScale.of(found.rounded()))
     return found

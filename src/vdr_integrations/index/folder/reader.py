@@ -202,7 +202,8 @@ class FolderReader:
             scores = self._dense.scores(snapshot, query, pages)
             fusion = self._fusion(snapshot, pages, hybrid)
             if fusion is not None:
-                scores = fusion.scores(pages, scores, PictureScale.of(scores))
+                rounded = np.round(scores.astype(np.float64), COSINE_DECIMALS)
+                scores = fusion.scores(pages, rounded, PictureScale.of(rounded))
             return best_pages(pages, scores, k=k, decimals=COSINE_DECIMALS, name=_namer(snapshot))
 
         return self._hits(choose, kind="cosine" if hybrid is None else "hybrid")

@@ -23,6 +23,7 @@ __all__ = [
     "most_candidates",
     "outlook",
     "sample",
+    "sample_shares",
     "spread_over",
 ]
 
@@ -77,6 +78,22 @@ def sample(looks: NDArray[np.float32], *, count: int) -> NDArray[np.intp]:
     return np.concatenate([best, spread_over(rest, count=count - len(best))])
 
 
+def sample_shares(pages: int, *, sampled: int) -> NDArray[np.float64]:
+    """How many pages each page of a :func:`sample` stands for: the best ones for themselves.
+
+    Args:
+        pages: Number of all pages.
+        sampled: Number of pages of the sample.
+
+    Returns:
+        float64 (sampled,).
+    """
+    shares = np.ones(sampled)
+    best = sampled // 2
+    shares[best:] = (pages - best) / max(sampled - best, 1)
+    return shares
+
+
 def spread_over(items: NDArray[np.intp], *, count: int) -> NDArray[np.intp]:
     """At most ``count`` of these, at equal distances, the first and the last among them."""
     if len(items) <= count:
@@ -119,18 +136,29 @@ class Outlook:
         return self.slope * first_stage_score + self.height + deviations * self.spread
 
 
-def outlook(rough: NDArray[np.float32], exact: NDArray[np.float32]) -> Outlook:
+def outlook(
+    rough: NDArray[np.float32],
+    exact: NDArray[np.float32],
+    *,
+    shares: NDArray[np.float64] | None = None,
+) -> Outlook:
     """Fit the line to the pages scored so far.
 
     Args:
         rough: Scores of the first stage, float32 (pages,).
         exact: Scores of the second stage, float32 (pages,).
+        shares: How many pages each of them stands for, float64 (pages,); None: all the same.
     """
     wide, scores = rough.astype(np.float64), exact.astype(np.float64)
-    spread = float(wide.std())
-    if spread == 0.0:
-        return Outlook(0.0, float(scores.mean()), float(scores.std()))
+    centre, mean = (
+        float(np.average(wide, weights=shares)),
+        float(np.average(scores, weights=shares)),
+    )
+    away, off = wide - centre, scores - mean
+    variance = float(np.average(away**2, weights=shares))
     # A slope below zero means that the first stage is of no use here.
-    slope = max(0.0, float(((wide - wide.mean()) * (scores - scores.mean())).mean()) / spread**2)
-    height = float(scores.mean() - slope * wide.mean())
-    return Outlook(slope, height, float((scores - slope * wide - height).std()))
+    slope = 0.0
+    if variance:
+        slope = max(0.0, float(np.average(away * off, weights=shares)) / variance)
+    spread = math.sqrt(float(np.average((off - slope * away) ** 2, weights=shares)))
+    return Outlook(slope, mean - slope * centre, spread)

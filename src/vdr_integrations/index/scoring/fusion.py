@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
     from vdr_integrations.index.hybrid import Hybrid
     from vdr_integrations.index.scoring.bm25 import TextScores
 
+    Scores: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
+
 __all__ = ["FUSED_DECIMALS", "Fusion", "PictureScale"]
 
 FUSED_DECIMALS = 5
-_LEAST_SPREAD = 1e-9
+_LEAST_SPREAD = 1e-5
+"""Scores by vectors are not exact beyond that: pages that differ less are alike, and their
+differences must not be made as large as those of other pages."""
+_LEAST_WORDS_SPREAD = 1e-9
+"""BM25 is the same number for equal texts; this is the error of the mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +36,40 @@ class PictureScale:
     spread: float
 
     @classmethod
-    def of(cls, scores: NDArray[np.float32], *, error: float = 0.0) -> Self:
+    def of(cls, scores: Scores, *, error: float = 0.0) -> Self:
         """The scale of these scores.
 
         Args:
-            scores: Scores of all pages, exact or predicted, float32 (pages,).
+            scores: Scores of all pages, exact or predicted, float32 or float64 (pages,).
             error: Standard deviation of exact scores from predicted ones.
         """
+        return cls.of_parts(scores, np.empty(0, np.float32), stand_for=0, error=error)
+
+    @classmethod
+    def of_parts(
+        cls,
+        chosen: Scores,
+        others: Scores,
+        *,
+        stand_for: int,
+        error: float = 0.0,
+    ) -> Self:
+        """The scale of all pages, when only some of those that were not chosen are scored.
+
+        Args:
+            chosen: Scores of all chosen pages, float32 or float64 (chosen pages,).
+            others: Scores of some other pages, of the same type (some pages,).
+            stand_for: Number of all other pages.
+            error: See :meth:`of`.
+        """
+        scores = np.concatenate([chosen, others]).astype(np.float64)
         if not len(scores):
             return cls(0.0, 1.0)
-        wide = scores.astype(np.float64)
-        return cls(float(wide.mean()), float(np.hypot(wide.std(), error)))
+        shares = np.ones(len(scores))
+        shares[len(chosen) :] = stand_for / max(len(others), 1)
+        mean = float(np.average(scores, weights=shares))
+        variance = float(np.average((scores - mean) ** 2, weights=shares))
+        return cls(mean, math.hypot(math.sqrt(variance), error))
 
 
 class Fusion:
@@ -59,7 +91,7 @@ class Fusion:
         words = texts.scores
         spread = float(words.std()) if len(words) else 0.0
         # Without a word of the question on any page, only pictures count.
-        has_words = spread > _LEAST_SPREAD
+        has_words = spread > _LEAST_WORDS_SPREAD
         size = int(pages.max(initial=-1)) + 1
         self._words = np.zeros(size, np.float64)
         self._weight = np.ones(size, np.float64)
@@ -69,16 +101,17 @@ class Fusion:
             self._words[texts.pages] = weights.text_weight * (words - words.mean()) / spread
 
     def scores(
-        self, pages: NDArray[np.intp], pictures: NDArray[np.float32], scale: PictureScale
+        self, pages: NDArray[np.intp], pictures: Scores, scale: PictureScale
     ) -> NDArray[np.float32]:
         """Fused scores, float32 (pages,).
 
         Args:
             pages: Pages of the search.
-            pictures: Their scores by vectors, float32 (pages,).
+            pictures: Their scores by vectors, float32 or float64 (pages,). Those that decide
+                are rounded, or copies of a page would be ranked by chance.
             scale: Scale of all pages' scores by vectors.
         """
-        distances = (pictures.astype(np.float64) - scale.mean) / max(scale.spread, _LEAST_SPREAD)
-        if scale.spread <= _LEAST_SPREAD:
-            distances = np.zeros(len(pictures))
+        distances = np.zeros(len(pictures))
+        if scale.spread > _LEAST_SPREAD:
+            distances = (pictures.astype(np.float64) - scale.mean) / scale.spread
         return (self._weight[pages] * distances + self._words[pages]).astype(np.float32)

@@ -8,10 +8,10 @@ import numpy as np
 
 from vdr_integrations.index.scoring.candidates import spread_over
 from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
-from vdr_integrations.index.scoring.ranking import best_first
+from vdr_integrations.index.scoring.ranking import MAXSIM_DECIMALS, best_first
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -50,6 +50,10 @@ class HybridWords:
         self._places = {points[page]: page for page in pages.tolist()}
         self.count = len(pages)
 
+    def __contains__(self, point: str) -> bool:
+        """Whether the page of this point is searched."""
+        return point in self._places
+
     def best(self, count: int) -> list[str]:
         """The points with the best words."""
         matching = np.flatnonzero(self._texts.scores > 0)
@@ -57,9 +61,24 @@ class HybridWords:
         found = matching[best_first(words, most=count)]
         return [self._points[page] for page in self._texts.pages[found].tolist()]
 
-    def some(self, count: int) -> list[str]:
-        """Points that stand for all, the same ones each time."""
-        return [self._points[page] for page in spread_over(self._pages, count=count).tolist()]
+    def some(self, count: int, *, without: Collection[str]) -> list[str]:
+        """Points that stand for all but these, the same ones each time."""
+        chosen = [self._places[point] for point in without if point in self._places]
+        rest = np.setdiff1d(self._pages, np.array(chosen, np.intp))
+        return [self._points[page] for page in spread_over(rest, count=count).tolist()]
+
+    def scale(self, pictures: Mapping[str, float], others: Mapping[str, float]) -> PictureScale:
+        """The scale of all pages.
+
+        Args:
+            pictures: Scores by vectors of some pages, by point.
+            others: Scores of pages that stand for all the others.
+        """
+        known = [score for point, score in pictures.items() if point in self._places]
+        rest = [score for point, score in others.items() if point in self._places]
+        return PictureScale.of_parts(
+            _rounded(known), _rounded(rest), stand_for=self.count - len(known)
+        )
 
     def fused(self, pictures: Mapping[str, float], scale: PictureScale) -> list[tuple[str, float]]:
         """Points with fused scores, best first; points that are not searched are left out.
@@ -70,6 +89,11 @@ class HybridWords:
         """
         known = [point for point in pictures if point in self._places]
         pages = np.array([self._places[point] for point in known], np.intp)
-        scores = np.array([pictures[point] for point in known], np.float32)
+        scores = _rounded(pictures[point] for point in known)
         fused = self._fusion.scores(pages, scores, scale).tolist()
         return sorted(zip(known, fused, strict=True), key=lambda one: (-one[1], one[0]))
+
+
+def _rounded(scores: Iterable[float]) -> NDArray[np.float64]:
+    """Scores of copies of a page are equal when they are rounded."""
+    return np.round(np.array(list(scores), np.float64), MAXSIM_DECIMALS)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.scoring.bm25 import PageTextScores
     from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
+    from vdr_integrations.index.server.hybrid_words import HybridWords
     from vdr_integrations.index.server.opened import OpenIndex
     from vdr_integrations.index.server.points import KeptPage
     from vdr_integrations.index.server.reader import ServerReader
@@ -86,7 +87,7 @@ class ServerSearch:
             return self._hybrid(asked, asked.hybrid)
         ask = self._candidates(asked)
         weight, kind = asked.bias_weight, asked.score_kind
-        return self._best(asked.query, ask, k=asked.k, weight=weight, kind=kind)
+        return self._best(asked.query, _same(ask), k=asked.k, weight=weight, kind=kind)
 
     def _candidates(self, asked: MaxSimSearch) -> _Ask:
         query, where, k = asked.query, asked.where, asked.k
@@ -116,26 +117,58 @@ class ServerSearch:
         In a large index, the best pages by pictures and the best by words are compared. The scale
         of the pictures then comes from pages that stand for all.
         """
+
+        def prepare() -> tuple[_Ask, _Worth]:
+            for _ in range(TRIES):
+                words = self._texts.words(hybrid, asked.where)
+                pictures, others = self._pictures(asked, words)
+                if words.count == sum(point in words for point in pictures) or others:
+                    break  # else a document was replaced between the two
+            else:
+                raise too_fast(self._index)
+            scale = words.scale(pictures, others)
+            fused = words.fused({**others, **pictures}, scale)
+
+            def ask(limit: int, _: int) -> tuple[list[tuple[str, float]], bool]:
+                return fused[:limit], False
+
+            return ask, lambda exact: {
+                one: round(score, FUSED_DECIMALS) + 0.0 for one, score in words.fused(exact, scale)
+            }
+
+        return self._best(asked.query, prepare, k=asked.k, weight=asked.bias_weight, kind="hybrid")
+
+    def _pictures(
+        self, asked: MaxSimSearch, words: HybridWords
+    ) -> tuple[dict[str, float], dict[str, float]]:
+        """Scores by vectors of the pages that may be found, and of some that stand for the others.
+
+        The second are empty if all pages may be found.
+        """
         query, weight, k = asked.query, asked.bias_weight, asked.k
-        words = self._texts.words(hybrid, asked.where)
-        few = asked.candidates or max(first_count(k), k)
-        if asked.exhaustive or words.count <= max(SMALL_INDEX_PAGES, 2 * few):
-            pictures = dict(self._exhaustive(query, asked.where, weight=weight)(words.count, 0)[0])
-            scale = PictureScale.of(np.array(list(pictures.values()), np.float32))
-        else:
-            some = self._scores_of(query, words.some(first_count(k)), weight=weight)
-            scale = PictureScale.of(np.array(list(some.values()), np.float32))
-            named = self._scores_of(query, words.best(few), weight=weight)
-            pictures = {**some, **named, **dict(self._candidates(asked)(few, 0)[0])}
-        fused = words.fused(pictures, scale)
+        few = first_count(k) if asked.candidates is None else asked.candidates
+        most = SMALL_INDEX_PAGES if asked.candidates is None else 2 * few
+        if asked.exhaustive or words.count <= max(most, 2 * few):
+            # Pages that are not committed are among them.
+            every = self._collection.count(server_filter(PAGES & asked.where))
+            ask = self._exhaustive(query, asked.where, weight=weight)
+            return (dict(ask(every, 0)[0]) if every else {}), {}
+        named = self._scores_of(query, words.best(few), weight=weight)
+        pictures = {**named, **self._best_pictures(self._candidates(asked), words, count=few)}
+        some = words.some(first_count(k), without=pictures)
+        return pictures, self._scores_of(query, some, weight=weight)
 
-        def ask(limit: int, _: int) -> tuple[list[tuple[str, float]], bool]:
-            return fused[:limit], False
-
-        def worth(exact: dict[str, float]) -> dict[str, float]:
-            return dict(words.fused(exact, scale))
-
-        return self._best(query, ask, k=k, weight=weight, kind="hybrid", worth=worth)
+    @staticmethod
+    def _best_pictures(ask: _Ask, words: HybridWords, *, count: int) -> dict[str, float]:
+        """The best committed pages by pictures; others that the server finds do not count."""
+        widened = 0
+        while True:
+            limit = count << widened
+            answered, _ = ask(limit, widened)
+            known = {point: score for point, score in answered if point in words}
+            if len(known) >= count or len(answered) < limit:
+                return known
+            widened += 1
 
     def _scores_of(
         self, query: NDArray[np.float32], points: Sequence[str], *, weight: float
@@ -158,7 +191,7 @@ class ServerSearch:
         """See ``Engine``. A server holds no index of one vector a page, so there is no hybrid."""
         assert hybrid is None, "an index of one vector a page is in a folder"  # noqa: S101
         ask = self._exhaustive(query, where, weight=0.0)
-        return self._best(query, ask, k=k, weight=0.0, kind="cosine")
+        return self._best(query, _same(ask), k=k, weight=0.0, kind="cosine")
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
@@ -173,7 +206,9 @@ class ServerSearch:
         # Pages of several versions of a document may have the same id, so ask for more pages.
         most = _MOST_VERSIONS * len(page_ids)
         kind = "corrected" if bias_weight else "maxsim"
-        return self._best(query, ask, k=len(page_ids), limit=most, weight=bias_weight, kind=kind)
+        return self._best(
+            query, _same(ask), k=len(page_ids), limit=most, weight=bias_weight, kind=kind
+        )
 
     def _exhaustive(self, query: NDArray[np.float32], where: Where, *, weight: float) -> _Ask:
         found = server_filter(PAGES & where)
@@ -269,15 +304,14 @@ class ServerSearch:
     def _best(
         self,
         query: NDArray[np.float32],
-        ask: _Ask,
+        prepare: Callable[[], tuple[_Ask, _Worth]],
         *,
         k: int,
         limit: int | None = None,
         weight: float,
         kind: ScoreKind,
-        worth: _Worth | None = None,
     ) -> list[Hit]:
-        """The best ``k`` committed pages of those that ``ask`` finds.
+        """The best ``k`` committed pages of those that ``prepare`` says how to find, each time.
 
         Servers round queries to the format of the stored vectors. So a few more pages than ``k``
         are scored again, and then more pages as long as the observed error allows that the next
@@ -286,11 +320,14 @@ class ServerSearch:
         Raises:
             IndexLockedError: Pages were replaced during each attempt.
         """
-        seen = _Seen(self._index, self._reader, query, weight, kind, worth)
+        seen: _Seen | None = None
         first = k + max(4, k // 4) if limit is None else limit
         lost: frozenset[str] = frozenset()
         for _ in range(TRIES):
             counted = Counted(self._index)
+            ask, worth = prepare()
+            if seen is None or seen.worth is not worth:
+                seen = _Seen(self._index, self._reader, query, weight, kind, worth)
             hits = _counted_best(seen, counted, ask, k=k, limit=first)
             # Lost pages of a document that was replaced meanwhile: the next attempt finds the
             # new ones. Pages that a killed writer left are lost in the next attempt too.
@@ -313,7 +350,7 @@ class _Seen:
     query: NDArray[np.float32]
     bias_weight: float
     kind: ScoreKind
-    worth: _Worth | None
+    worth: _Worth
     scored: dict[str, tuple[KeptPage, float]] = field(
         default_factory=dict[str, "tuple[KeptPage, float]"]
     )
@@ -352,9 +389,7 @@ class _Seen:
             assert rows is not None  # noqa: S101  # their digest was right
             found[point.id] = kept
             exact[point.id] = _score(self.query, rows, bias=page.bias, weight=self.bias_weight)
-        if self.worth is not None:
-            exact = {one: round(score, FUSED_DECIMALS) for one, score in self.worth(exact).items()}
-        for point_id, score in exact.items():
+        for point_id, score in self.worth(exact).items():
             self.scored[point_id] = (found[point_id], score)
             self.error = max(self.error, abs(score - server_scores[point_id]))
 
@@ -374,6 +409,12 @@ def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: in
             if next_best < best[k - 1].score or limit >= max(_MOST_RESCORED, 2 * k):
                 return best[:k]
         limit *= 2
+
+
+def _same(ask: _Ask) -> Callable[[], tuple[_Ask, _Worth]]:
+    """Ask the same in each attempt, and show scores by vectors."""
+    answer: tuple[_Ask, _Worth] = (ask, lambda exact: exact)
+    return lambda: answer
 
 
 def _score(

@@ -11,6 +11,7 @@ from tqdm.auto import tqdm
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.encoders.encoder_on_demand import EncoderArguments, EncoderOptions
 from vdr_integrations.errors import OptionError
+from vdr_integrations.index.hybrid import hybrid_weights
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.question_bank import check_strength
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
@@ -143,6 +144,7 @@ class ColQwen2Retriever(BaseRetriever):
         self.exhaustive = exhaustive
         self.candidates = candidates
         self.correction = None if correction is None else check_strength(correction)
+        hybrid_weights(hybrid)  # refuses what is not allowed
         self.hybrid = hybrid
         self.page_store_path = page_store_path
         self.searcher = PageSearcher(
