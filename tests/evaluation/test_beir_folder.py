@@ -63,6 +63,8 @@ def test_queries_without_judgements_and_judgements_without_queries_are_named(
     [
         ("q1 a.pdf#1 1", "line 2: found 1 fields"),
         ("q1\ta.pdf#1\thigh", "line 2: score must be a whole number, found 'high'"),
+        (f"q1\ta.pdf#1\t{10**25}", "line 2: score must be at most 1,000,000, found '1000"),
+        ("q1\ta.pdf#1\t1000001", "line 2: score must be at most 1,000,000, found '1000001'"),
         ("q1\ta.pdf\t1", "line 2: 'a.pdf' names no page"),
         ("q1\ta.pdf#0\t1", "line 2: 'a.pdf#0' names no page"),
         ("q1\t#4\t1", "line 2: '#4' names no page"),

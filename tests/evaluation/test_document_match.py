@@ -79,3 +79,25 @@ def test_two_names_of_one_page_count_once_with_the_higher_grade() -> None:
     question = asked(RelevantPage("a.pdf", 1, 1), RelevantPage("/docs/a.pdf", 1, 3))
     (found,), _ = match_documents([question], PAGES)
     assert found.relevant == {("/docs/a.pdf", 1): 3}
+
+
+def test_a_name_with_a_null_byte_is_that_of_no_document() -> None:
+    found, (left,) = match_documents([asked(RelevantPage("a\0.pdf", 1))], PAGES)
+    assert found == []
+    assert left.reason == "a\0.pdf is not among the documents"
+
+
+def test_the_documents_of_many_unknown_names_are_looked_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_at: list[str] = []
+    real = os.path.realpath
+
+    def realpath(path: str) -> str:
+        looked_at.append(path)
+        return real(path)
+
+    monkeypatch.setattr(os.path, "realpath", realpath)
+    _, left = match_documents([asked(RelevantPage("no.pdf", n)) for n in range(1, 50)], PAGES)
+    assert len(left) == 49
+    assert len(looked_at) == len(set(looked_at)), "each document and each name once"

@@ -105,3 +105,24 @@ def test_a_file_without_questions_or_in_another_encoding_is_refused(tmp_path: Pa
 def test_two_questions_cannot_have_one_id(tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="two questions have the id 'x'"):
         read(tmp_path, GOOD | {"id": "x"}, GOOD | {"id": "x", "pages": [9]})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"id": "\ud800"}, "line 2: id has half a surrogate pair"),
+        ({"sources": ["Table", "\ud800"]}, "line 2: sources has half a surrogate pair"),
+    ],
+)
+def test_text_that_no_file_can_hold_is_refused(
+    tmp_path: Path, wrong: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(OptionError, match=message):
+        read(tmp_path, GOOD, GOOD | wrong)
+
+
+@pytest.mark.parametrize("grade", [1_000_001, 10**30])
+def test_a_grade_beyond_every_scale_is_refused(tmp_path: Path, grade: int) -> None:
+    line = {"question": "Who?", "relevant": [{"document": "a.pdf", "page": 1, "grade": grade}]}
+    with pytest.raises(OptionError, match="line 1: grade must be at most 1,000,000, found int 10"):
+        read(tmp_path, line)

@@ -100,3 +100,9 @@ def test_a_mixed_question_is_explained_by_its_words(
         alone, mixed = (late_searcher.grids(one, hit) for one in (Question.of("Lemonade"), asked))
     np.testing.assert_array_equal(alone.grids, mixed.grids)
     assert late_searcher.search("Lemonade")[0].score != hit.score  # kept apart
+
+
+@pytest.mark.parametrize("asked", [5, None, 1.5])
+def test_what_is_neither_text_nor_list_is_refused(asked: Any) -> None:
+    with pytest.raises(OptionError, match="a question is a text, a list of texts or a Question"):
+        Question.of(asked)

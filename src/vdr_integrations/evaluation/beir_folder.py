@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.evaluation.judged_question import JudgedQuestion, RelevantPage
+from vdr_integrations.evaluation.judged_question import MOST_GRADE, JudgedQuestion, RelevantPage
 from vdr_integrations.evaluation.question_lines import json_lines, text_lines, without_repeats
 
 if TYPE_CHECKING:
@@ -115,6 +115,10 @@ def _judgements(path: Path, pages: _Pages) -> dict[str, dict[tuple[str, int], Re
             continue  # the heading
         if not score.removeprefix("-").isdecimal():
             raise OptionError(f"{where}: score must be a whole number, found {score[:40]!r}.")
+        if len(score) > 20 or int(score) > MOST_GRADE:
+            raise OptionError(
+                f"{where}: score must be at most {MOST_GRADE:,}, found {score[:40]!r}."
+            )
         if int(score) > 0:
             key = pages.get(page_id) or _page_of_id(page_id, where)
             graded = RelevantPage(*key, int(score))

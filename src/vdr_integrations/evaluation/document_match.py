@@ -83,6 +83,8 @@ class _Names:
         self._by_end: dict[str, list[str]] = defaultdict(list)
         for source in self._numbers:
             self._by_end[_plain(PurePosixPath(source).name)].append(source)
+        self._real: dict[str, list[str]] | None = None
+        self._found: dict[str, list[str]] = {}
 
     def resolve(self, question: JudgedQuestion) -> dict[PageKey, int] | str:
         """The pages of a question with their grades; or why there are none."""
@@ -106,8 +108,12 @@ class _Names:
         return found
 
     def _sources(self, name: str) -> list[str]:
-        if name in self._numbers:
-            return [name]
+        """The documents that a name fits; each name is looked up once."""
+        if name not in self._found:
+            self._found[name] = [name] if name in self._numbers else self._fitting(name)
+        return self._found[name]
+
+    def _fitting(self, name: str) -> list[str]:
         wanted = PurePosixPath(_plain(name.replace("\\", "/"))).parts
         fitting = [
             source
@@ -116,8 +122,13 @@ class _Names:
         ]
         if fitting:
             return fitting
-        linked = os.path.realpath(name)
-        return [source for source in self._numbers if os.path.realpath(source) == linked]
+        if "\0" in name:  # no file has such a name
+            return []
+        if self._real is None:
+            self._real = defaultdict(list)
+            for source in self._numbers:
+                self._real[os.path.realpath(source)].append(source)
+        return self._real.get(os.path.realpath(name), [])
 
 
 def _plain(name: str) -> str:

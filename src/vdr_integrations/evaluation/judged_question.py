@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["JudgedQuestion", "RelevantPage"]
+__all__ = ["MOST_GRADE", "JudgedQuestion", "RelevantPage"]
+
+MOST_GRADE = 1_000_000
+"""Largest grade: sums of gains are exact, and no scale of judgements is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +17,7 @@ class RelevantPage:
     Attributes:
         document: Name of its document: a file name, the end of a path, or a whole path.
         page_number: 1-based.
-        grade: How much it helps, at least 1. NDCG counts a page with this gain.
+        grade: How much it helps, from 1 to 1,000,000. NDCG counts a page with this gain.
     """
 
     document: str

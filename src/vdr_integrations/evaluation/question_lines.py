@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.evaluation.judged_question import JudgedQuestion, RelevantPage
+from vdr_integrations.evaluation.judged_question import MOST_GRADE, JudgedQuestion, RelevantPage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,14 +102,18 @@ def _question(line: dict[str, Any], number: int, path: Path) -> JudgedQuestion:
     kinds = line.get("sources") or []
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
         raise OptionError(f"{where}: sources must be a list of texts, found {_shown(kinds)}.")
+    for kind in kinds:
+        _check_utf8(kind, "sources", where)
     relevant = _relevant(line, where)
     if len({(page.document, page.page_number) for page in relevant}) < len(relevant):
         raise OptionError(f"{where}: a relevant page is listed twice; list it once.")
     given_id = line.get("id")
     if given_id is not None and (isinstance(given_id, bool) or not isinstance(given_id, str | int)):
         raise OptionError(f"{where}: id must be a text or a number, found {_shown(given_id)}.")
+    question_id = str(number if given_id is None else given_id)
+    _check_utf8(question_id, "id", where)
     return JudgedQuestion(
-        question_id=str(number if given_id is None else given_id),
+        question_id=question_id,
         text=text.strip(),
         relevant=relevant,
         language=_text(line, "language", where),
@@ -148,8 +152,15 @@ def _entry(entry: object, document: str | None, where: str) -> RelevantPage:
     return RelevantPage(
         _named(document if own is None else own, where),
         _number(entry.get("page"), "page", where),
-        _number(entry.get("grade", 1), "grade", where),
+        _grade(entry.get("grade", 1), where),
     )
+
+
+def _grade(found: object, where: str) -> int:
+    grade = _number(found, "grade", where)
+    if grade > MOST_GRADE:
+        raise OptionError(f"{where}: grade must be at most {MOST_GRADE:,}, found {_shown(found)}.")
+    return grade
 
 
 def _named(document: str | None, where: str) -> str:
@@ -170,11 +181,15 @@ def _text(line: dict[str, Any], name: str, where: str) -> str | None:
         return None
     if not isinstance(found, str):
         raise OptionError(f"{where}: {name} must be a text, found {_shown(found)}.")
+    _check_utf8(found, name, where)
+    return found
+
+
+def _check_utf8(found: str, name: str, where: str) -> None:
     try:
         found.encode()
     except UnicodeEncodeError:
         raise OptionError(f"{where}: {name} has half a surrogate pair; write UTF-8.") from None
-    return found
 
 
 def _shown(found: object) -> str:

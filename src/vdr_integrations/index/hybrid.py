@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index.arguments import utf8
 
 __all__ = ["Hybrid", "HybridQuery", "checked_hybrid", "hybrid_weights"]
+
+_MOST_WEIGHT = 1_000_000
+"""Beyond it, one part decides alone, and scores of float32 leave no room for the other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +26,9 @@ class Hybrid:
     Both defaults were chosen on 153 questions about 22 real documents (docs/evaluation.md).
 
     Attributes:
-        text_weight: Weight of the words, above 0.
-        picture_weight: Weight of the picture of a page without a text layer, above 0.
+        text_weight: Weight of the words, above 0 and at most 1,000,000.
+        picture_weight: Weight of the picture of a page without a text layer, above 0 and at most
+            1,000,000.
     """
 
     text_weight: float = 1.25
@@ -38,11 +41,11 @@ class Hybrid:
             if (
                 isinstance(found, bool)
                 or not isinstance(found, int | float)
-                or not 0.0 < found < math.inf
+                or not 0.0 < found <= _MOST_WEIGHT
             ):
                 raise OptionError(
-                    f"{name} of a hybrid search must be a number above 0, found {found!r}. To "
-                    f"search without words, leave hybrid out."
+                    f"{name} of a hybrid search must be a number above 0 and at most "
+                    f"{_MOST_WEIGHT:,}, found {found!r}. To search without words, leave hybrid out."
                 )
 
 

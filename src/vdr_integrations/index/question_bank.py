@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.errors import InvalidVectorError, OptionError
+from vdr_integrations.index.arguments import check_unit_rows
 from vdr_integrations.index.index_settings import Correction
 from vdr_integrations.index.scoring.maxsim import check_matrix, maxsim_score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders import MultiVectorEncoder
@@ -39,7 +41,8 @@ class QuestionBank:
     """Token vectors of questions, and how much of a page's bias is subtracted.
 
     Attributes:
-        vectors: float16 (tokens, dimension): the rows of all questions' matrices, of length 1.
+        vectors: float16 (tokens, dimension): the rows of all questions' matrices, of length 1;
+            float32 is rounded.
         strength: Share of the bias that is subtracted from a score, above 0 and at most 2. Short
             questions get less, see ``Correction``.
     """
@@ -50,12 +53,14 @@ class QuestionBank:
     def __post_init__(self) -> None:
         """Refuse vectors and strengths that cannot be used."""
         check_matrix("the question bank", self.vectors)
-        if len(self.vectors) > _MOST_TOKENS:
-            raise OptionError(
-                f"a question bank has at most {_MOST_TOKENS} tokens, found {len(self.vectors)}; "
-                f"give fewer questions. Some hundred tokens are enough."
-            )
-        if check_strength(self.strength) == 0.0:
+        _check_tokens(len(self.vectors))
+        # As they are stored: an index gives the same scores before and after it is opened again.
+        rows = self.vectors.astype(np.float16)
+        wide = rows.astype(np.float32)
+        check_unit_rows("the question bank", wide, dimension=wide.shape[1])
+        object.__setattr__(self, "vectors", rows)
+        object.__setattr__(self, "strength", check_strength(self.strength))
+        if self.strength == 0.0:
             raise OptionError(
                 "a question bank of strength 0 changes nothing; leave the question bank out."
             )
@@ -75,12 +80,19 @@ class QuestionBank:
             OptionError: No questions, an empty one, too many, or a strength that is not allowed.
             EncodingError: The encoder failed.
         """
-        texts = list(dict.fromkeys(questions))
+        if isinstance(questions, str | bytes) or not isinstance(questions, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise OptionError(
+                f"a question bank needs a list of questions, found {type(questions).__name__}; for "
+                f"one question write [question]."
+            )
+        texts = list(dict.fromkeys(check_texts(questions)))
         if not texts or not all(text.strip() for text in texts):
             raise OptionError(
                 f"a question bank needs questions, found {len(texts)} and "
                 f"{sum(not text.strip() for text in texts)} of them empty; give one a line."
             )
+        # Before any is encoded: with a large model on a CPU, many questions take hours.
+        _check_tokens(sum(len(encoder.query_tokens(text)) for text in texts))
         rows = np.concatenate(encoder.encode_queries(texts))
         return cls(rows.astype(np.float16), strength)
 
@@ -138,16 +150,24 @@ class QuestionBank:
             return None
 
 
+def _check_tokens(found: int) -> None:
+    if found > _MOST_TOKENS:
+        raise OptionError(
+            f"a question bank has at most {_MOST_TOKENS} tokens, found {found}; give fewer "
+            f"questions. Some hundred tokens are enough."
+        )
+
+
 def check_strength(strength: float) -> float:
     """A strength as a number.
 
     Raises:
         OptionError: Below 0, above 2, or not a number.
     """
-    try:
-        found = float(strength)
-    except (TypeError, ValueError):
-        found = math.nan
+    found = math.nan
+    if not isinstance(strength, bool | str):  # untyped callers
+        with suppress(TypeError, ValueError, OverflowError):
+            found = float(strength)
     if not 0.0 <= found <= _MOST_STRENGTH:
         raise OptionError(
             f"correction must be a number from 0 (scores are MaxSim alone) to {_MOST_STRENGTH:g}, "

@@ -62,7 +62,7 @@ def chosen_bank(choice: QuestionBankChoice, encoder: MultiVectorEncoder) -> Ques
     """
     if choice is None or isinstance(choice, QuestionBank):
         return choice
-    if choice == "model":
+    if isinstance(choice, str) and choice == "model":
         return QuestionBank.of_checkpoint(encoder)
     if isinstance(choice, str):
         raise OptionError(

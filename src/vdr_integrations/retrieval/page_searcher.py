@@ -189,7 +189,7 @@ class PageSearcher:
         Raises:
             OptionError: The index was made with another one, or without one.
         """
-        if question_bank != "model":
+        if not (isinstance(question_bank, str) and question_bank == "model"):
             self._parts.check_bank(question_bank, self.index)
 
     def add_pages(

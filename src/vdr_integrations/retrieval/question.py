@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,11 @@ class Question:
         """
         if isinstance(asked, Question):
             return asked
+        if not isinstance(asked, str | Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]  # untyped callers
+            raise OptionError(
+                f"a question is a text, a list of texts or a Question, found "
+                f"{type(asked).__name__}."
+            )
         texts = check_texts([asked] if isinstance(asked, str) else asked)
         if not texts or not all(text.strip() for text in texts):
             raise OptionError("the question is empty; ask in plain words.")

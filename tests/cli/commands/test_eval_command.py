@@ -185,3 +185,40 @@ def test_documents_that_no_question_names_leave_nothing_to_ask(
     done = vdr("eval", path, document, "--model", "nano")
     assert done.exit_code == 1
     assert "none of the 1 questions can be asked" in done.stderr
+
+
+def test_indexes_of_one_name_in_two_folders_are_told_apart(
+    vdr: Callable[..., Result], questions: Path, work: Path, tmp_path: Path
+) -> None:
+    for folder in ("old", "new"):
+        shutil.copytree(work / "nano", tmp_path / folder / "ix")
+    paths = [tmp_path / folder / "ix" for folder in ("old", "new")]
+    done = vdr("eval", questions, "--index", paths[0], "--index", paths[1], "--json", "-")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)["systems"]
+    assert {str(path) for path in paths} <= found.keys()
+
+
+def test_one_model_given_twice_is_refused_before_it_is_loaded(
+    vdr: Callable[..., Result], questions: Path, tmp_path: Path
+) -> None:
+    twice = ["--model", "nano", "--model", "nano", "--work", tmp_path / "w"]
+    done = vdr("eval", questions, *twice)
+    assert done.exit_code == 1
+    assert "two systems are called 'nano'" in done.stderr
+    assert list((tmp_path / "w").iterdir()) == []
+
+
+def test_documents_of_an_earlier_run_do_not_count_unnoticed(
+    vdr: Callable[..., Result], questions: Path, work: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(work, tmp_path / "work")
+    other = shutil.copy(questions / "documents" / REPORT, tmp_path / "other.pdf")
+    path = write(tmp_path, {"question": "Which branch?", "document": "other.pdf", "pages": [1]})
+    done = vdr("eval", path, other, "--model", "nano", "--work", folder)
+    assert done.exit_code == 1
+    assert "documents that are not named now, such as" in done.stderr
+    assert REPORT in done.stderr
+    assert "give another folder with --work" in done.stderr
+    again = vdr("eval", path, other, questions / "documents", "--model", "nano", "--work", folder)
+    assert again.exit_code == 0, again.stderr

@@ -199,6 +199,7 @@ class _Documents:
         """See ``eval_systems.Sync``."""
         from vdr_integrations.index import sync_index
 
+        self._check_others(searcher)
         notice(f"Indexing with {name} ...")
         with indexing_progress() as on_progress:
             report = sync_index(
@@ -215,19 +216,39 @@ class _Documents:
         show_missing(report)
         self.has_failed |= bool(report.failed or report.missing)
 
+    def _check_others(self, searcher: PageSearcher) -> None:
+        """Refuse an index of an earlier run over other documents: their pages would count."""
+        from vdr_integrations.index.document_name import document_names
+        from vdr_integrations.pages import find_documents
+
+        there = searcher.index.documents(skip_altered=True)
+        found = find_documents(self._paths, on_error=lambda _: None) if there else []
+        names = {name for path in found for name in document_names(path)}
+        # What is gone is the matter of sync_index.
+        others = [one.source for one in there if one.source not in names]
+        others = [source for source in others if Path(source).exists()]
+        if others:
+            raise OptionError(
+                f"index {searcher.index.path} holds {len(others)} documents that are not named now, "
+                f"such as {others[0]}; their pages would count among all pages. Name them too, or "
+                f"give another folder with --work."
+            )
+
 
 def _systems(
     maker: SystemMaker, indexes: Sequence[Path], models: Sequence[str], changes: Sequence[Change]
 ) -> list[SearchSystem]:
+    from vdr_integrations.cli.options.eval_systems import model_name
+
     systems: list[SearchSystem] = []
-    for path in indexes:
-        systems += maker.of_index(path, changes)
+    named = _index_names(indexes)
+    _check_names([*named, *map(model_name, models)])  # before anything is encoded
+    for name, path in zip(named, indexes, strict=True):
+        systems += maker.of_index(path, changes, name=name)
     for model in models:
         systems += maker.of_model(model, changes)
     names = [system.name for system in systems]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise OptionError(f"two systems are called {twice!r}; name each model and index once.")
+    _check_names(names)
     used = " ".join(names)
     for change in changes:
         if change.is_computed and change.words not in used:
@@ -237,6 +258,21 @@ def _systems(
                 f"out, or add a model that makes them."
             )
     return systems
+
+
+def _index_names(indexes: Sequence[Path]) -> list[str]:
+    """The names of their folders, or their paths if two folders have one name."""
+    short = [path.resolve().name for path in indexes]
+    return [
+        path.as_posix() if short.count(name) > 1 else name
+        for path, name in zip(indexes, short, strict=True)
+    ]
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise OptionError(f"two systems are called {twice!r}; name each model and index once.")
 
 
 def _measured(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders import EncoderOptions
     from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
 
-__all__ = ["Sync", "SystemMaker"]
+__all__ = ["Sync", "SystemMaker", "model_name"]
 
 
 class Sync(Protocol):
@@ -51,7 +51,7 @@ class SystemMaker:
     search: dict[str, Any]
     sync: Sync
 
-    def of_index(self, path: Path, changes: Sequence[Change]) -> list[SearchSystem]:
+    def of_index(self, path: Path, changes: Sequence[Change], *, name: str) -> list[SearchSystem]:
         """An index that is there, and one for each change.
 
         Raises:
@@ -75,7 +75,6 @@ class SystemMaker:
             max_visual_tokens=manifest.max_visual_tokens,
         )
         searcher = PageSearcher(index, encoder=self.options, **self.search)
-        name = path.resolve().name
         return self._all_of(name, searcher, options, changes)
 
     def of_model(self, model: str, changes: Sequence[Change]) -> list[SearchSystem]:
@@ -90,7 +89,7 @@ class SystemMaker:
         for budget in {None: None, **budgets}:
             here = [change for change in changes if change.max_visual_tokens == budget]
             options = replace(self.options, model=model)
-            name = _short(model)
+            name = model_name(model)
             if budget is not None:
                 options = replace(options, max_visual_tokens=budget)
                 name += f" tokens={budget}"
@@ -154,7 +153,8 @@ class SystemMaker:
         return PageSearcher(writing.index, encoder=writing.encoder, **self.search)
 
 
-def _short(model: str) -> str:
+def model_name(model: str) -> str:
+    """What a model is called in tables: its Hub id, or the name of its folder."""
     return Path(model).name if Path(model).is_dir() else model
 
 
