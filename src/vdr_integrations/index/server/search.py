@@ -12,7 +12,7 @@ from vdr_integrations.index.scoring.candidates import (
     first_count,
     most_candidates,
 )
-from vdr_integrations.index.scoring.fusion import FUSED_DECIMALS, PictureScale
+from vdr_integrations.index.scoring.fusion import FUSED_DECIMALS
 from vdr_integrations.index.scoring.maxsim import maxsim_scores
 from vdr_integrations.index.scoring.page_bias import corrected
 from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
