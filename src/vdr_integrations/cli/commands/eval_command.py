@@ -229,9 +229,9 @@ class _Documents:
         others = [source for source in others if Path(source).exists()]
         if others:
             raise OptionError(
-                f"index {searcher.index.path} holds {len(others)} documents that are not named now, "
-                f"such as {others[0]}; their pages would count among all pages. Name them too, or "
-                f"give another folder with --work."
+                f"index {searcher.index.path} holds {len(others)} documents that are not named "
+                f"now, such as {others[0]}; their pages would count among all pages. Name them "
+                f"too, or give another folder with --work."
             )
 
 
