@@ -128,7 +128,7 @@ def questions(
     made: SyntheticPages, texts: Texts, large: LateInteractionIndex
 ) -> list[tuple[NDArray[np.float32], HybridQuery]]:
     assert large.count_pages() == FOLDER_PAGES
-    return [(made.query(), HybridQuery(texts.words(6))) for _ in range(12)]
+    return [(made.query(), HybridQuery(texts.words(6))) for _ in range(20)]
 
 
 def test_a_folder_finds_what_comparing_all_pages_finds(
@@ -145,8 +145,9 @@ def test_a_folder_finds_a_page_with_the_word_though_its_picture_is_last(
     add_rare_word(large, made, texts, last)
     assert last_by_pictures(large, query, FOLDER_PAGES) == last
     words = HybridQuery(f"what is {RARE}")
-    for options in ({}, {"candidates": 50}, {"candidates": K}):
-        assert places(large.search(query, k=K, hybrid=words, **options))[0] == last
+    for candidates in (None, 50, K):
+        hits = large.search(query, k=K, hybrid=words, candidates=candidates)
+        assert places(hits)[0] == last
 
 
 def test_few_candidates_bring_as_many_hits_as_were_asked_for(
@@ -216,8 +217,9 @@ def test_a_server_finds_a_page_with_the_word_though_its_picture_is_last(
     last = last_by_pictures(index, query, SERVER_PAGES)
     add_rare_word(index, made, texts, last)
     words = HybridQuery(f"what is {RARE}")
-    for options in ({}, {"candidates": K}):
-        assert places(index.search(query, k=K, hybrid=words, **options))[0] == last
+    for candidates in (None, K):
+        hits = index.search(query, k=K, hybrid=words, candidates=candidates)
+        assert places(hits)[0] == last
 
 
 def test_a_sample_tells_the_scale_of_all_pages() -> None:

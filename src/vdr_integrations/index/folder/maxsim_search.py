@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScoredPages", "scored_pages"]
 
-_SCALE_SAMPLES = 1.25
+_SCALE_SAMPLES = 1.5
 """A hybrid search needs the scale of all pages, and more samples tell it better."""
 
 

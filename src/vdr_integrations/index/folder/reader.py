@@ -37,11 +37,7 @@ from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.question_bank import QuestionBank
 from vdr_integrations.index.scoring.bm25 import TEXT_DECIMALS, PageTextScores
 from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
-from vdr_integrations.index.scoring.ranking import (
-    COSINE_DECIMALS,
-    MAXSIM_DECIMALS,
-    best_pages,
-)
+from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS, best_pages
 from vdr_integrations.index.scoring.stop_words import main_words
 from vdr_integrations.index.scoring.text_search import TextSearch
 from vdr_integrations.index.scoring.words import count_words
