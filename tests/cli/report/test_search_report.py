@@ -189,6 +189,7 @@ def test_a_report_says_what_its_scores_are(
     menus: Path,
     tmp_path: Path,
     page_store: PageStore,
+    *,
     option: tuple[str, ...],
     name: str,
     said: str,

@@ -194,7 +194,8 @@ def report_html(
 def _score_kind(questions: Sequence[ReportQuestion], *, is_late: bool) -> ScoreKind:
     """What the scores of a report are; one search makes them all."""
     kinds = (page.hit.score_kind for question in questions for page in question.pages)
-    return next(filter(None, kinds), None) or ("maxsim" if is_late else "cosine")
+    usual: ScoreKind = "maxsim" if is_late else "cosine"
+    return next(filter(None, kinds), usual)
 
 
 def _shown_question(question: ReportQuestion, *, kind: ScoreKind) -> _ShownQuestion:

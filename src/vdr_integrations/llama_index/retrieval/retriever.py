@@ -64,8 +64,10 @@ class ColQwen2Retriever(BaseRetriever):
 
     Hits are ``ImageNode`` s: id is the page's stable id in the index, text its citation and text
     layer, metadata ``source``, ``file_name``, ``page_number``, ``page_label``, ``total_pages``,
-    ``page_ref``, ``page_warnings``, and the caller's own. Scores are exact MaxSim sums
-    over the query's tokens; they are not cosines.
+    ``page_ref``, ``page_warnings``, and the caller's own. Scores are exact MaxSim
+    sums over the query's tokens, in an index with a question bank less what the page gets from any
+    question, and with ``hybrid`` standard deviations above the mean. They are not cosines, and may
+    be negative: use no similarity cutoff on them.
     ``RetrieverQueryEngine.from_args(retriever, llm=..., multimodal=True)`` shows the pages to the
     language model: their images come from the page store, or are drawn again from the files and
     stored there. In a ``QueryFusionRetriever`` with a retriever over another
