@@ -6,7 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias, TypedDict, Unpack
 
 from langchain_core.retrievers import BaseRetriever
-from pydantic import AfterValidator, Field, InstanceOf, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    InstanceOf,
+    StrictBool,
+    field_validator,
+    model_validator,
+)
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
@@ -101,7 +108,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     """Share of what a page gets from any question that is subtracted from its score; None: as in
     the index, see ``SearchOptions``."""
 
-    hybrid: bool | InstanceOf[Hybrid] = False
+    hybrid: StrictBool | InstanceOf[Hybrid] = False
     """Let the words of the question count too, by BM25 over the text layers of pages; a ``Hybrid``
     says with which weights."""
 
