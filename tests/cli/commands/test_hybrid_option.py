@@ -54,10 +54,11 @@ def test_a_served_index_lets_words_count_too(
     page_store: object,
 ) -> None:
     served: list[PageService] = []
-    monkeypatch.setattr(
-        "vdr_integrations.mcp.server.serve_stdio",
-        lambda open_service: served.append(open_service()),
-    )
+
+    def serve(open_service: Callable[[], PageService]) -> None:
+        served.append(open_service())
+
+    monkeypatch.setattr("vdr_integrations.mcp.server.serve_stdio", serve)
     for options in ((), ("--hybrid",)):
         done = vdr("mcp", "--index", menus / "ix", *options)
         assert done.exit_code == 0, done.stderr
