@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -36,7 +36,6 @@ from vdr_integrations.index.scoring.candidates import Outlook, sample
 from vdr_integrations.index.verify import verify_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -153,9 +152,8 @@ def test_a_strength_that_is_not_allowed_is_refused(tmp_path: Path, strength: Any
             pytest.raises(OptionError, match=r"correction must be a number from 0 .* to 2"),
         ):
             index.search(LONG, correction=strength)
-    make_bank: Callable[..., QuestionBank] = QuestionBank
     with pytest.raises(OptionError, match="correction must be"):
-        make_bank(BANK.vectors, strength)
+        QuestionBank(BANK.vectors, cast("float", strength))
 
 
 def test_banks_that_cannot_be_used_are_refused(tmp_path: Path) -> None:

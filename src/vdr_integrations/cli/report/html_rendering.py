@@ -193,9 +193,11 @@ def report_html(
 
 def _score_kind(questions: Sequence[ReportQuestion], *, is_late: bool) -> ScoreKind:
     """What the scores of a report are; one search makes them all."""
-    kinds = (page.hit.score_kind for question in questions for page in question.pages)
-    usual: ScoreKind = "maxsim" if is_late else "cosine"
-    return next(filter(None, kinds), usual)
+    for question in questions:
+        for page in question.pages:
+            if page.hit.score_kind:
+                return page.hit.score_kind
+    return "maxsim" if is_late else "cosine"
 
 
 def _shown_question(question: ReportQuestion, *, kind: ScoreKind) -> _ShownQuestion:
