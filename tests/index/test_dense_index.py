@@ -81,6 +81,7 @@ def test_what_was_added_is_found_after_opening_again(empty: DenseIndex) -> None:
         "page_ref": f"vdr-page:{2:064d}",
         "text": "t",
         "page_id": page_id("a.pdf", 2),
+        "score_kind": "cosine",
     }
 
 

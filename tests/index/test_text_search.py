@@ -195,7 +195,7 @@ def test_a_hit_has_all_that_the_index_knows_of_its_page(index: PageIndex) -> Non
     add(index, "a.pdf", ["ant", "bee", "cat"])
     (hit,) = index.search_text("bee")
     (page,) = index.get([hit.page_id])
-    assert hit == page.hit(hit.score)
+    assert hit == page.hit(hit.score, "bm25")
     assert (hit.total_pages, hit.text) == (3, "bee")
     assert asyncio.run(index.asearch_text("bee")) == [hit]
 

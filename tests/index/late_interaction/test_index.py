@@ -63,6 +63,7 @@ def test_a_hit_says_all_that_is_known_of_its_page(library: Library) -> None:
         "text": "text 2",
         "page_id": best.page_id,
         "metadata": {"year": 2020, "team": "y"},
+        "score_kind": "maxsim",
     }
 
 
