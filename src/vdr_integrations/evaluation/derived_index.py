@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index import Compression, PageRecord
+from vdr_integrations.index import Compression
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,16 +75,8 @@ def _copy(index: PageIndex, into: PageIndex, document: DocumentRecord) -> None:
     try:
         for start in range(0, len(ids), _PAGES_AT_ONCE):
             for page in index.get(ids[start : start + _PAGES_AT_ONCE], with_vectors=True):
-                record = PageRecord(
-                    page_number=page.page_number,
-                    page_label=page.page_label,
-                    page_ref=page.page_ref,
-                    text=page.text,
-                    grid=page.grid,
-                    warnings=page.warnings,
-                )
                 vectors = _vectors(page, dimension=into.manifest.dimension)
-                staged.add(record, vectors, metadata=page.metadata)
+                staged.add(page.record, vectors, metadata=page.metadata)
         staged.commit(document)
     except BaseException:
         staged.discard()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.records import PageRecord
 from vdr_integrations.index.staged_document import PreparedPage
 from vdr_integrations.index.stored_page import page_id
 
@@ -51,12 +50,4 @@ def copy_document(engine: Engine, source: str, document: DocumentRecord) -> None
 
 def prepared_page(page: StoredPage) -> PreparedPage:
     """A stored page, ready to be stored again; its vectors must have been read."""
-    record = PageRecord(
-        page_number=page.page_number,
-        page_label=page.page_label,
-        page_ref=page.page_ref,
-        text=page.text,
-        grid=page.grid,
-        warnings=page.warnings,
-    )
-    return PreparedPage(record, page.metadata, page.vectors, page.dense, page.bias)
+    return PreparedPage(page.record, page.metadata, page.vectors, page.dense, page.bias)

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from vdr_integrations.index.records import PageRecord
 from vdr_integrations.types import Hit
 
 if TYPE_CHECKING:
@@ -58,6 +59,18 @@ class StoredPage:
     warnings: tuple[str, ...] = ()
     vectors: NDArray[np.float32] | None = None
     dense: NDArray[np.float32] | None = None
+
+    @property
+    def record(self) -> PageRecord:
+        """What was stored about the page, apart from its vectors."""
+        return PageRecord(
+            page_number=self.page_number,
+            page_label=self.page_label,
+            page_ref=self.page_ref,
+            text=self.text,
+            grid=self.grid,
+            warnings=self.warnings,
+        )
 
     def hit(self, score: float, kind: ScoreKind = "") -> Hit:
         """This page as a hit."""

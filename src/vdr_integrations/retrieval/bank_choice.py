@@ -13,7 +13,7 @@ from vdr_integrations.index.scoring.maxsim import maxsim_scores
 from vdr_integrations.index.scoring.page_bias import corrected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,12 +31,13 @@ class ScoreScale:
 
     Attributes:
         correction: See ``SearchOptions``, for pages that an index holds.
-        bank: The question bank that the bias of other pages is measured with.
+        bank: Returns the question bank that the bias of other pages is measured with; it is read
+            only if there are such pages.
         weight: How many times the bias is subtracted.
     """
 
     correction: float | None = None
-    bank: QuestionBank | None = None
+    bank: Callable[[], QuestionBank | None] = lambda: None
     weight: float = 0.0
 
     def score(self, query: NDArray[np.float32], page: NDArray[np.float32]) -> float:
@@ -47,9 +48,10 @@ class ScoreScale:
             page: float32 (tokens, dimension), as the index would store it.
         """
         maxsim = maxsim_scores(query, [page])
-        if self.bank is None or self.weight == 0.0:
+        bank = self.bank() if self.weight else None
+        if bank is None:
             return float(maxsim[0])
-        bias = np.array([self.bank.bias(page)], np.float32)
+        bias = np.array([bank.bias(page)], np.float32)
         return float(corrected(maxsim, bias, weight=self.weight)[0])
 
 

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING
 
 from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
@@ -277,11 +278,10 @@ class IndexAndEncoders:
         Raises:
             OptionError: A correction that is not allowed, or none that can be made.
         """
-        if correction is None and question.page is not None:
-            correction = 0.0
+        correction = question.correction(correction)
         if index is not None:
             weight = index.bias_weight(len(query), correction=correction)
-            return ScoreScale(correction, index.question_bank() if weight else None, weight)
+            return ScoreScale(correction, cache(index.question_bank), weight)
         bank = self._checkpoint_bank(encoder)
         strength = None if correction is None else check_strength(correction)
         if bank is None:
@@ -291,7 +291,9 @@ class IndexAndEncoders:
                     f"cannot be corrected; leave correction out."
                 )
             return ScoreScale()
-        return ScoreScale(bank=bank, weight=bank.correction.weight(len(query), strength=strength))
+        return ScoreScale(
+            bank=lambda: bank, weight=bank.correction.weight(len(query), strength=strength)
+        )
 
     def _checkpoint_bank(self, encoder: MultiVectorEncoder) -> QuestionBank | None:
         kept = self._banks

@@ -133,6 +133,10 @@ class Question:
             parts.append((await encoder.aencode_pages([self.page]))[0])
         return direction_of_mean(np.stack(parts))
 
+    def correction(self, asked: float | None) -> float | None:
+        """The correction of scores: an image is compared by MaxSim alone, unless asked for."""
+        return 0.0 if asked is None and self.page is not None else asked
+
     @property
     def in_words(self) -> Question:
         """The question without its image, for what only words can say; itself if it has none."""

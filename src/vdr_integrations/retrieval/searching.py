@@ -59,10 +59,6 @@ class SearchPlan(NamedTuple):
     correction: float | None = None
     hybrid: bool | Hybrid = False
 
-    def correction_of(self, question: Question) -> float | None:
-        """An image is compared by MaxSim alone, unless asked for."""
-        return 0.0 if self.correction is None and question.page is not None else self.correction
-
     def words_of(self, question: Question) -> HybridQuery | None:
         """The words that count beside the vectors.
 
@@ -140,7 +136,7 @@ def _late_hits(
         exhaustive=options.exhaustive,
         candidates=options.candidates,
         dense_query=dense,
-        correction=options.correction_of(question),
+        correction=question.correction(options.correction),
         hybrid=options.words_of(question),
     )
 

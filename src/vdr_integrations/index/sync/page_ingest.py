@@ -150,12 +150,4 @@ class PageIngest:
 
 
 def _kept(page: StoredPage, total_pages: int) -> GivenPage:
-    record = PageRecord(
-        page.page_number,
-        page_label=page.page_label,
-        page_ref=page.page_ref,
-        text=page.text,
-        grid=page.grid,
-        warnings=page.warnings,
-    )
-    return GivenPage(page.source, total_pages, record, page.metadata)
+    return GivenPage(page.source, total_pages, page.record, page.metadata)
