@@ -38,18 +38,20 @@ QUERY_PROMPT = (
 )
 
 
-def smart_resize(height: int, width: int, *, max_pixels: int, min_pixels: int) -> tuple[int, int]:
-    """The card's: (width, height) that an image is resized to."""
-    h_bar = max(28, round(height / 28) * 28)
-    w_bar = max(28, round(width / 28) * 28)
+def smart_resize(
+    height: int, width: int, *, max_pixels: int, min_pixels: int, factor: int = 28
+) -> tuple[int, int]:
+    """The card's, with 28 for other sides: (width, height) that an image is resized to."""
+    h_bar = max(factor, round(height / factor) * factor)
+    w_bar = max(factor, round(width / factor) * factor)
     if h_bar * w_bar > max_pixels:
         beta = math.sqrt((height * width) / max_pixels)
-        h_bar = math.floor(height / beta / 28) * 28
-        w_bar = math.floor(width / beta / 28) * 28
+        h_bar = math.floor(height / beta / factor) * factor
+        w_bar = math.floor(width / beta / factor) * factor
     elif h_bar * w_bar < min_pixels:
         beta = math.sqrt(min_pixels / (height * width))
-        h_bar = math.ceil(height * beta / 28) * 28
-        w_bar = math.ceil(width * beta / 28) * 28
+        h_bar = math.ceil(height * beta / factor) * factor
+        w_bar = math.ceil(width * beta / factor) * factor
     return w_bar, h_bar
 
 

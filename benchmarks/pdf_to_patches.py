@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import tempfile
 import time
 from functools import partial
@@ -28,6 +29,8 @@ from benchmarks.image_processor import Qwen2VLImageProcessorPil
 from benchmarks.sample_pages import DOCUMENTS
 from benchmarks.timing import compare, machine
 from vdr_integrations import load_encoder, open_pdf
+from vdr_integrations.encoders.checkpoints.description import BUNDLED
+from vdr_integrations.encoders.checkpoints.model_config import CONFIG, parse_model_config
 from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
 from vdr_integrations.types import PixelBudget
 
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PdfPage
 
 _BUDGET = PixelBudget(max_visual_tokens=768)
+_FACTS = json.loads((BUNDLED["nano"] / CONFIG).read_text(encoding="utf-8"))
+_SIZES = parse_model_config(_FACTS, name="nano", may_project=False).sizes.vision
 _PIXELS = {"min_pixels": 28 * 28, "max_pixels": 768 * 28 * 28}
 _A4 = (595, 842)
 _AT_ONCE = 10  # pages a timing, which is otherwise too short for the clock
@@ -83,7 +88,7 @@ def card_image(path: Path) -> Image.Image:
 
 def ours(page: PdfPage) -> PreparedPage:
     """What the encoder does with a page."""
-    return PreparedPage.from_image(page.render(_BUDGET), patch_size=14, merge_size=2)
+    return PreparedPage.from_image(page.render(_BUDGET), _SIZES)
 
 
 def main() -> None:

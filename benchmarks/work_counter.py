@@ -21,11 +21,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
 from benchmarks.full_size import TEXT, VISION
-from vdr_integrations.encoders.checkpoints.model_config import QWEN2_VL, parse_model_config
+from vdr_integrations.encoders.checkpoints.model_config import parse_model_config
 from vdr_integrations.encoders.forward import decoder
 from vdr_integrations.encoders.forward.backbone import Backbone
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
-from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
 from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
 from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
@@ -130,15 +129,15 @@ def full_size_backbone(
             can be counted: torch's "meta" device, whose tensors have no contents either.
         layers: Layers of each tower, if not all.
     """
-    sizes = parse_model_config(
+    config = parse_model_config(
         {
-            "model_type": QWEN2_VL,
+            "model_type": "qwen2_vl",
             "text_config": TEXT | ({} if layers is None else {"num_hidden_layers": layers}),
             "vision_config": VISION | ({} if layers is None else {"depth": layers}),
         },
         name="the full size",
-        allowed={QWEN2_VL},
-    ).sizes
+        may_project=False,
+    )
     with (
         nullcontext() if is_elsewhere else FakeTensorMode(allow_non_fake_inputs=True),
         mock.patch.object(decoder, "is_anything", return_value=True),
@@ -148,18 +147,21 @@ def full_size_backbone(
         torch.set_default_dtype(torch.bfloat16)
         try:
             with torch.device("meta") if is_elsewhere else nullcontext():
-                model: Any = Qwen2VL(sizes).eval().requires_grad_(False)
+                model: Any = config.family.tree(config.sizes).eval().requires_grad_(False)
         finally:
             torch.set_default_dtype(torch.float32)
-        embedding = model.visual.patch_embed
-        embedding_bytes = BytePatchEmbedding(embedding.proj.weight, mean=_HALF, std=_HALF)
+        convolution = model.visual.patch_embed.proj
+        embedding_bytes = BytePatchEmbedding(
+            convolution.weight, convolution.bias, mean=_HALF, std=_HALF
+        )
         model.visual.patch_embed = embedding_bytes.to(model.device)
         weights = sum(p.numel() * p.element_size() for p in model.parameters())
         weights += sum(b.numel() * b.element_size() for b in embedding_bytes.buffers())
         yield (
             Backbone(
                 model,
-                sizes=sizes,
+                family=config.family,
+                sizes=config.sizes,
                 page_tokens=_PAGE_PROMPT,
                 query_tokens=_QUERY_BEGINNING,
                 query_image=page_of(2, 2),

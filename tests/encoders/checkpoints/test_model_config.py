@@ -11,18 +11,16 @@ from transformers import AutoConfig
 
 from vdr_integrations import load_encoder
 from vdr_integrations.encoders.checkpoints.description import BUNDLED
-from vdr_integrations.encoders.checkpoints.model_config import (
-    COLQWEN2,
-    QWEN2_VL,
-    ModelConfig,
-    parse_model_config,
-)
+from vdr_integrations.encoders.checkpoints.model_config import ModelConfig, parse_model_config
 from vdr_integrations.errors import CheckpointError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 Facts = dict[str, Any]
+
+QWEN2_VL = "qwen2_vl"
+COLQWEN2 = "colqwen2"
 
 # As Qwen/Qwen2-VL-2B-Instruct and what was trained from it say it.
 TEXT: Facts = {
@@ -101,7 +99,7 @@ FORMS: dict[str, Facts] = {
 
 
 def read(facts: Facts) -> ModelConfig:
-    return parse_model_config(facts, name="mine", allowed={QWEN2_VL, COLQWEN2})
+    return parse_model_config(facts, name="mine", may_project=True)
 
 
 @pytest.mark.parametrize("facts", FORMS.values(), ids=FORMS)
@@ -198,9 +196,26 @@ def test_a_part_that_is_no_object_is_refused(name: str, value: Any) -> None:
         read(facts)
 
 
-@pytest.mark.parametrize("model_type", [None, "bert", "qwen2_5_vl", ["qwen2_vl"], 3])
+@pytest.mark.parametrize("model_type", [None, "bert", "qwen2", ["qwen2_vl"], 3])
 def test_another_model_type_is_refused(model_type: Any) -> None:
-    with pytest.raises(CheckpointError, match=r"it must be 'colqwen2' or 'qwen2_vl'"):
+    allowed = r"it must be 'colqwen2' or 'qwen2_5_vl' or 'qwen2_vl' or 'qwen3_vl'\. Choose"
+    with pytest.raises(CheckpointError, match=allowed):
+        read(nested() | {"model_type": model_type})
+
+
+@pytest.mark.parametrize(
+    ("model_type", "lacking"),
+    [
+        ("qwen3_5", "gated delta nets"),
+        ("qwen3_vl_moe", "experts"),
+        ("qwen3_vl_nemotron_embed", "both directions"),
+        ("llama_nemotron_vl", "both directions"),
+        ("colmodernvbert", "ModernBERT"),
+        ("qwen2_5_omni", "sound"),
+    ],
+)
+def test_a_near_architecture_is_refused_with_what_is_missing(model_type: str, lacking: str) -> None:
+    with pytest.raises(CheckpointError, match=rf"'{model_type}'.*does not compute .*{lacking}"):
         read(nested() | {"model_type": model_type})
 
 

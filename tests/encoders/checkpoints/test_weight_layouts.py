@@ -7,6 +7,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import numpy as np
 
 Weights = dict[str, torch.Tensor]
 Naming = dict[str, str]
@@ -80,7 +80,8 @@ def test_a_dense_model_loads_under_every_naming(
     tiny_checkpoint: Path, dense: Path, naming: Naming
 ) -> None:
     rewrite(dense, lambda weights: named(weights, naming))
-    assert (dense_vector(dense) == dense_vector(tiny_checkpoint)).all()
+    # Not to the last bit: where weights lie in memory decides which kernel some CPUs take.
+    assert np.abs(dense_vector(dense) - dense_vector(tiny_checkpoint)).max() < 1e-5
 
 
 @pytest.mark.parametrize("naming", NAMINGS.values(), ids=NAMINGS)

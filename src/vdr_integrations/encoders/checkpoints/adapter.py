@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from vdr_integrations.encoders.forward.family import Family
+
 __all__ = [
     "ADAPTER_CONFIG",
     "ADAPTER_WEIGHTS",
@@ -45,10 +47,7 @@ _LANGUAGE = re.compile(
     r"(?:vlm\.)?(?:model\.)?(?:language_model\.)?"
     r"(layers\.\d+\.(?:self_attn\.[qkvo]_proj|mlp\.(?:gate|up|down)_proj))"
 )
-_VISION = re.compile(
-    r"(?:vlm\.)?(?:model\.)?"
-    r"(visual\.(?:blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.fc[12])|merger\.mlp\.[02]))"
-)
+_VISION = re.compile(r"(?:vlm\.)?(?:model\.)?visual\.(.+)")
 
 
 @dataclass(slots=True)
@@ -69,22 +68,23 @@ class Adapter:
     replacements: dict[str, torch.Tensor] = field(default_factory=dict[str, "torch.Tensor"])
 
 
-def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter:
+def read_adapter(config_file: Path, weights_file: Path, *, family: Family, name: str) -> Adapter:
     """Read an adapter; no code is run and no pickle is read.
 
     Args:
         config_file: ``adapter_config.json``.
         weights_file: ``adapter_model.safetensors``.
+        family: Of the base.
         name: Name of the checkpoint in error messages.
 
     Raises:
         CheckpointError: The kind of adapter is not supported, or the file does not name its base.
-        CheckpointWeightsError: The file has weights of modules that no Qwen2-VL retriever has, half
-            a pair, two pairs for one module, a pair whose rank differs from the configuration, or
-            no weights at all.
+        CheckpointWeightsError: The file has weights of modules that no model of the family has,
+            half a pair, two pairs for one module, a pair whose rank differs from the
+            configuration, or no weights at all.
     """
     adapter = Adapter(read_adapter_config(config_file, name=name))
-    refuse = _Refusal(name)
+    refuse = _Refusal(name, family.title)
     tensors = load_file(weights_file)
     pairs: dict[str, dict[str, torch.Tensor]] = {}
     whole: dict[str, str] = {}
@@ -93,7 +93,7 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
         path = key.removeprefix(_PREFIX).replace(".modules_to_save.", ".")
         module, _, last = path.rpartition(".")
         owner, _, side = module.rpartition(".")
-        if side in _SIDES and last == "weight" and _target(owner):
+        if side in _SIDES and last == "weight" and _target(owner, family):
             pairs.setdefault(owner, {})[side] = tensor
         elif module == PROJECTION and last in _SAVED_WHOLE:
             refuse.doubled([last] if last in whole else [])
@@ -101,7 +101,7 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
         else:
             unknown.append(key)
     refuse.strangers([*unknown, *(owner for owner, pair in pairs.items() if len(pair) != 2)])
-    targets = [str(_target(owner)) for owner in pairs]
+    targets = [str(_target(owner, family)) for owner in pairs]
     replaced = [PROJECTION] if whole else []
     refuse.doubled(one for one, n in Counter([*targets, *replaced]).items() if n > 1)
     lost = _SAVED_WHOLE.difference(whole)
@@ -118,14 +118,14 @@ def read_adapter(config_file: Path, weights_file: Path, *, name: str) -> Adapter
     return adapter
 
 
-def _target(owner: str) -> str | None:
+def _target(owner: str, family: Family) -> str | None:
     """The module of the backbone, or the projection, that the adapter calls ``owner``."""
     if owner == PROJECTION:
         return PROJECTION
     if found := _LANGUAGE.fullmatch(owner):
         return f"language_model.{found[1]}"
     found = _VISION.fullmatch(owner)
-    return found[1] if found else None
+    return f"visual.{found[1]}" if found and family.adapted.fullmatch(found[1]) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,13 +133,15 @@ class _Refusal:
     """Errors about the weights of an adapter."""
 
     name: str
+    family: str
 
     def strangers(self, keys: list[str]) -> None:
         if keys:
             raise CheckpointWeightsError(
-                f"{self.name}: {len(keys)} weights of the adapter belong to no layer of a Qwen2-VL "
-                f"retriever, or the other half of their pair is missing ({some_names(keys)}). The "
-                f"vectors would be wrong. Download the checkpoint again, or merge it with peft."
+                f"{self.name}: {len(keys)} weights of the adapter belong to no layer of a "
+                f"{self.family} retriever, or the other half of their pair is missing "
+                f"({some_names(keys)}). The vectors would be wrong. Download the checkpoint "
+                f"again, or merge it with peft."
             )
 
     def doubled(self, targets: Iterable[str]) -> None:

@@ -27,13 +27,13 @@ BUNDLED = {name: _FOLDER / name for name in ("nano", "nano-colqwen2")}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """A Qwen2-VL retriever: its prompts, and how its vectors are read from hidden states.
+    """A retriever: its prompts, and how its vectors are read from hidden states.
 
     Attributes:
         model: Hub id or folder that the weights are loaded from.
         page_prompt: Text around a page; has ``<|image_pad|>`` once.
-        query_prompt: Text around a query; has ``{query}`` once. For a dense checkpoint it also has
-            ``<|image_pad|>`` once, before the query; for a multi-vector checkpoint never.
+        query_prompt: Text around a query; has ``{query}`` once. A dense checkpoint that was trained
+            with an image in its queries also has ``<|image_pad|>`` once, before the query.
         query_image_side_px: Side, in pixels, of the black square that takes the place of a page.
         pooling: ``"last_token"``: the vector is the last hidden state (after the final norm) of
             the last token. ``"multi_vector"``: the vectors are the projected states of all tokens.
@@ -58,18 +58,18 @@ class Checkpoint:
 
     def __post_init__(self) -> None:
         """Refuse prompts that cannot be encoded."""
-        images_in_query = 0 if self.pooling == "multi_vector" else 1
+        in_query = {0: "never"} if self.pooling == "multi_vector" else {0: "never", 1: "once"}
         for name, prompt, allowed in (
-            ("page_prompt", self.page_prompt, 1),
-            ("query_prompt", self.query_prompt, images_in_query),
+            ("page_prompt", self.page_prompt, {1: "once"}),
+            ("query_prompt", self.query_prompt, in_query),
         ):
             check_text(prompt, subject=f"{name} of {self.model}")
             found = prompt.count(prompts.IMAGE_PLACEHOLDER)
-            if found != allowed:
+            if found not in allowed:
                 raise OptionError(
                     f"{name} of {self.model} has {prompts.IMAGE_PLACEHOLDER} {found} times; "
                     f"with pooling {self.pooling!r} it must have it "
-                    f"{'once' if allowed else 'never'}."
+                    f"{' or '.join(allowed.values())}."
                 )
         image, query = (self.query_prompt.find(p) for p in (prompts.IMAGE_PLACEHOLDER, "{query}"))
         if self.query_prompt.count("{query}") != 1 or query < image:
@@ -85,6 +85,11 @@ class Checkpoint:
     def is_multi_vector(self) -> bool:
         """Whether a page gets one vector a token (late interaction), not one vector in all."""
         return self.pooling == "multi_vector"
+
+    @property
+    def has_query_image(self) -> bool:
+        """Whether every query begins with an image, a black square."""
+        return prompts.IMAGE_PLACEHOLDER in self.query_prompt
 
 
 def _colqwen2(model: str) -> Checkpoint:

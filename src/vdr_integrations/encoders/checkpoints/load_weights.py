@@ -15,17 +15,12 @@ from vdr_integrations.encoders.checkpoints.adapter import (
     read_adapter,
 )
 from vdr_integrations.encoders.checkpoints.contents import explained
-from vdr_integrations.encoders.checkpoints.model_config import (
-    COLQWEN2,
-    QWEN2_VL,
-    read_model_config,
-)
+from vdr_integrations.encoders.checkpoints.model_config import read_model_config
 from vdr_integrations.encoders.checkpoints.tensor_files import read_tensors
 from vdr_integrations.encoders.checkpoints.tokenizer_files import read_tokenizer
 from vdr_integrations.encoders.forward.eight_bit_weights import pack
 from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
 from vdr_integrations.encoders.forward.projection import TokenProjection
-from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
 from vdr_integrations.encoders.preprocessing.pixel_normalisation import read_normalisation
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
 
@@ -36,15 +31,13 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
     from vdr_integrations.encoders.checkpoints.model_config import ModelConfig
     from vdr_integrations.encoders.forward.eight_bit_weights import Packing
+    from vdr_integrations.encoders.forward.family import Family
     from vdr_integrations.encoders.forward.model_sizes import ModelSizes
 
 __all__ = ["LoadedWeights", "load_weights", "stored_dtype"]
 
 _Model = Any
-"""``Qwen2VL``, or transformers' ``Qwen2VLModel``, whose types are too loose for a type checker."""
-
-_PORT = "embedding_proj_layer"
-"""The projection of transformers' own ColQwen2."""
+"""A ``ModelTree``, or transformers' own model, whose types are too loose for a type checker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
@@ -53,6 +46,7 @@ class LoadedWeights:
 
     Attributes:
         model: The backbone without its language-model head; its patch embedding reads bytes.
+        family: Of the backbone.
         sizes: Of the backbone.
         projection: The projection to token vectors; None for a dense checkpoint.
         tokenizer: The tokenizer. It is shared, so nobody may change it.
@@ -61,6 +55,7 @@ class LoadedWeights:
     """
 
     model: _Model
+    family: Family
     sizes: ModelSizes
     projection: TokenProjection | None
     tokenizer: Tokenizer
@@ -77,7 +72,7 @@ def load_weights(
     attn_implementation: str,
     token_dimension: int | None = None,
 ) -> LoadedWeights:
-    """Load a Qwen2-VL checkpoint without remote code.
+    """Load a checkpoint without remote code.
 
     Args:
         contents: The checkpoint's files: a whole model, an adapter and its base, or transformers'
@@ -96,24 +91,25 @@ def load_weights(
     """
     base = contents.base
     with explained(contents.own.files):
-        allowed = {QWEN2_VL} if token_dimension is None else {QWEN2_VL, COLQWEN2}
-        config = read_model_config(base, allowed=allowed)
+        config = read_model_config(base, may_project=token_dimension is not None)
         tokenizer = read_tokenizer(contents.tokenizer)
         normalisation = read_normalisation(contents.tokenizer)
-        adapter = _adapter(contents)
+        adapter = _adapter(contents, config.family)
         read_as = torch.bfloat16 if packing else dtype
         with torch.device("meta"):
-            backbone: _Model = Qwen2VL(config.sizes)
+            backbone: _Model = config.family.tree(config.sizes)
         needed = {name: one.shape for name, one in backbone.named_parameters()}
-        heads = _PORT if config.model_type == COLQWEN2 else PROJECTION
-        names = {} if token_dimension is None else {p: f"{heads}.{p}" for p in ("weight", "bias")}
+        head = config.projection or PROJECTION
+        names = {} if token_dimension is None else {p: f"{head}.{p}" for p in ("weight", "bias")}
         if config.projected is not None:
             rows, width = config.projected, config.sizes.decoder.hidden_size
             needed |= {
                 names["weight"]: torch.Size((rows, width)),
                 names["bias"]: torch.Size((rows,)),
             }
-        tensors = read_tensors(base, needed, beside=names.values(), dtype=read_as)
+        tensors = read_tensors(
+            base, needed, beside=names.values(), dtype=read_as, family=config.family.title
+        )
         saved = {part: tensors.pop(name) for part, name in names.items() if name in tensors}
         projection = None
         if token_dimension is not None:
@@ -129,7 +125,11 @@ def load_weights(
             from vdr_integrations.encoders.checkpoints.stock_model import stock_model
 
             backbone = stock_model(
-                base, tensors, dtype=read_as, attn_implementation=attn_implementation
+                base,
+                tensors,
+                family=config.family,
+                dtype=read_as,
+                attn_implementation=attn_implementation,
             )
         del tensors
         if adapter is not None:
@@ -137,12 +137,13 @@ def load_weights(
     if packing:
         pack(backbone, packing)
         backbone.to(dtype)
-    convolution = backbone.visual.patch_embed.proj.weight
+    convolution = backbone.visual.patch_embed.proj
     backbone.visual.patch_embed = BytePatchEmbedding(
-        convolution, mean=normalisation[0], std=normalisation[1]
+        convolution.weight, convolution.bias, mean=normalisation[0], std=normalisation[1]
     )
     return LoadedWeights(
         model=backbone.to(device).eval().requires_grad_(requires_grad=False),
+        family=config.family,
         sizes=config.sizes,
         projection=None if projection is None else projection.to(device, dtype),
         tokenizer=tokenizer,
@@ -160,7 +161,7 @@ def stored_dtype(contents: CheckpointContents) -> torch.dtype:
         CheckpointError: As :func:`load_weights`.
     """
     with explained(contents.own.files):
-        config = read_model_config(contents.base, allowed={QWEN2_VL, COLQWEN2})
+        config = read_model_config(contents.base, may_project=True)
     return torch.bfloat16 if config.is_bfloat16 else torch.float32
 
 
@@ -209,8 +210,10 @@ def _apply(
         module.weight.copy_(module.weight.float() + update)
 
 
-def _adapter(contents: CheckpointContents) -> Adapter | None:
+def _adapter(contents: CheckpointContents, family: Family) -> Adapter | None:
     if not contents.is_adapter:
         return None
     own = contents.own
-    return read_adapter(own.file(ADAPTER_CONFIG), own.file(ADAPTER_WEIGHTS), name=contents.name)
+    return read_adapter(
+        own.file(ADAPTER_CONFIG), own.file(ADAPTER_WEIGHTS), family=family, name=contents.name
+    )

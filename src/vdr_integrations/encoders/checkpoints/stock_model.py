@@ -1,4 +1,4 @@
-"""transformers' own Qwen2-VL model, for the ways of attention that only it computes.
+"""transformers' own model, for the ways of attention that only it computes.
 
 The only file that imports transformers. The import takes as long as that of torch.
 """
@@ -8,10 +8,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from transformers import AutoConfig, Qwen2VLModel
+import transformers
+from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
-from vdr_integrations.encoders.checkpoints.model_config import COLQWEN2
 from vdr_integrations.errors import CheckpointWeightsError
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from vdr_integrations.encoders.checkpoints.hub_or_folder import CheckpointFolder
+    from vdr_integrations.encoders.forward.family import Family
 
 __all__ = ["stock_model"]
 
@@ -31,14 +32,16 @@ def stock_model(
     folder: CheckpointFolder,
     tensors: dict[str, torch.Tensor],
     *,
+    family: Family,
     dtype: torch.dtype,
     attn_implementation: str,
 ) -> _Loose:
-    """Make a ``Qwen2VLModel`` of tensors that have the names and shapes of ``Qwen2VL``.
+    """Make transformers' model of tensors that have the names and shapes of a ``ModelTree``.
 
     Args:
         folder: Its configuration is read by transformers.
         tensors: Weights of the whole backbone.
+        family: Of the model.
         dtype: Format of the weights.
         attn_implementation: As in transformers.
 
@@ -46,10 +49,10 @@ def stock_model(
         CheckpointWeightsError: This version of transformers needs other weights.
     """
     config: _Loose = AutoConfig.from_pretrained(folder.path, local_files_only=True)
-    if config.model_type == COLQWEN2:
-        config = config.vlm_config
+    config = getattr(config, "vlm_config", config)
+    stock: _Loose = getattr(transformers, family.stock_model)
     with _quiet_loading():
-        loaded: _Loose = Qwen2VLModel.from_pretrained(
+        loaded: _Loose = stock.from_pretrained(
             None,
             config=config,
             state_dict=tensors,

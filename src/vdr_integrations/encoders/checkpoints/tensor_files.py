@@ -39,6 +39,7 @@ def read_tensors(
     *,
     beside: Collection[str] = (),
     dtype: torch.dtype,
+    family: str,
 ) -> dict[str, torch.Tensor]:
     """Read the tensors that a model needs, and refuse files that have other ones.
 
@@ -46,10 +47,11 @@ def read_tensors(
 
     Args:
         folder: The checkpoint's folder.
-        needed: Shapes by name: those of ``Qwen2VL``, and of a projection that is part of a model.
+        needed: Shapes by name: of a ``ModelTree``, and of a projection that is part of a model.
         beside: Names of a projection that is saved beside a model. It may be missing, has any
             shape, and keeps its format.
         dtype: Format of the others.
+        family: Name of the model's family in error messages.
 
     Raises:
         CheckpointWeightsError: Weights are missing, unexpected, of another shape, under two names,
@@ -78,12 +80,12 @@ def read_tensors(
                     troubles.no_fractions.append(key)
                 found[name] = tensor if shape is None else tensor.to(dtype)
     troubles.missing.extend(name for name in needed if name not in found)
-    troubles.refuse(folder.files.model)
+    troubles.refuse(folder.files.model, family)
     return found
 
 
 def _name_of(key: str) -> str:
-    """The name in ``Qwen2VL`` of a tensor of the backbone; any other name as it is."""
+    """The name in a ``ModelTree`` of a tensor of the backbone; any other name as it is."""
     parts = _BACKBONE.fullmatch(key)
     if parts is None:
         return key
@@ -100,7 +102,7 @@ class _Troubles:
     doubled: list[str] = field(default_factory=list[str])
     no_fractions: list[str] = field(default_factory=list[str])
 
-    def refuse(self, model: str) -> None:
+    def refuse(self, model: str, family: str) -> None:
         kinds = {
             "missing": self.missing,
             "unexpected": self.unexpected,
@@ -111,7 +113,7 @@ class _Troubles:
         found = [f"{some_names(names)} {what}" for what, names in kinds.items() if names]
         if found:
             raise CheckpointWeightsError(
-                f"the weights of {model} do not fit the Qwen2-VL model of its config.json: "
+                f"the weights of {model} do not fit the {family} model of its config.json: "
                 f"{'; '.join(found)}. The vectors would be noise. Download the checkpoint again, "
                 f"or check that it was saved whole and without an adapter."
             )

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from vdr_integrations.encoders.forward.decoder import Decoder, Prefix
+from vdr_integrations.encoders.forward.decoder import Decoder, Deepstack, Prefix
 from vdr_integrations.encoders.forward.host_to_device import Staging
-from vdr_integrations.encoders.forward.qwen2_vl import Qwen2VL
+from vdr_integrations.encoders.forward.model_tree import ModelTree
 from vdr_integrations.encoders.forward.stock_forward import StockDecoder, StockVisionTower
-from vdr_integrations.encoders.forward.vision_tower import VisionTower
 from vdr_integrations.encoders.preprocessing.patches import patch_positions, rope_positions
 from vdr_integrations.types.computed_once import computed_once
 
@@ -20,13 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from vdr_integrations.encoders.forward.family import Family
     from vdr_integrations.encoders.forward.model_sizes import ModelSizes
     from vdr_integrations.encoders.forward.projection import TokenProjection
     from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
     from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
 _StockModel = Any
-"""transformers' ``Qwen2VLModel``; its types are too loose to help a type checker."""
+"""transformers' own model; its types are too loose to help a type checker."""
 
 __all__ = ["Backbone"]
 
@@ -37,7 +37,7 @@ full 2B model). A single page may have more."""
 
 
 class Backbone:
-    """A Qwen2-VL model as a function from pages or queries to the states behind their vectors.
+    """A model as a function from pages or queries to the states behind their vectors.
 
     That is the last hidden state of the last token, or with a projection one projected state for
     each token.
@@ -56,8 +56,9 @@ class Backbone:
 
     def __init__(
         self,
-        model: Qwen2VL | _StockModel,
+        model: ModelTree | _StockModel,
         *,
+        family: Family,
         sizes: ModelSizes,
         page_tokens: PromptTokens,
         query_tokens: PromptTokens,
@@ -68,6 +69,7 @@ class Backbone:
 
         Args:
             model: The weights, on their device. transformers' own model computes by itself.
+            family: Of the model.
             sizes: Of the model.
             page_tokens: Prompt around a page.
             query_tokens: Tokens with which queries begin. Their states are computed once; a query
@@ -77,12 +79,12 @@ class Backbone:
         """
         self.model = model
         self._vision_sizes = sizes.vision
-        if isinstance(model, Qwen2VL):
-            self.vision = VisionTower(model.visual, sizes.vision)
+        if isinstance(model, ModelTree):
+            self.vision = family.vision_tower(model.visual, sizes.vision)
             self.decoder = Decoder(model.language_model, sizes.decoder)
         else:
-            self.vision = StockVisionTower(model.visual)
-            self.decoder = StockDecoder(model.language_model)
+            self.vision = StockVisionTower(model.visual, sizes.vision)
+            self.decoder = StockDecoder(model.language_model, sizes.decoder)
         self._staging = Staging(self.device)
         self._projection = projection
         self._page_tokens = page_tokens
@@ -105,6 +107,8 @@ class Backbone:
     def pages(self, pages: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
         """Encode pages that all have the same number of patches.
 
+        If the model has windows, they must have the same rows and columns of them.
+
         Returns:
             float32 (hidden size,) for each page; with a projection (tokens, dimension).
         """
@@ -121,7 +125,7 @@ class Backbone:
         cut = len(tokens.before)
         visual_tokens = pages[0].patch_count // self.merge_size**2
         ids = np.array([*tokens.before, *[0] * visual_tokens, *tokens.after])
-        places = [patch_positions(page.grid, merge_size=self.merge_size) for page in pages]
+        places = [self._patch_positions(page) for page in pages]
         ids, positions, places = self._staging.integers(
             np.tile(ids, (len(pages), 1)),
             np.stack([self._positions(tokens, page.grid) for page in pages], axis=1),
@@ -129,11 +133,16 @@ class Backbone:
         )
         embedded = self._embedded(ids)
         at_once = max(1, _PATCHES_PER_VISION_PASS // pages[0].patch_count)
+        deep: list[torch.Tensor] = []
         for start in range(0, len(pages), at_once):
             some = slice(start, start + at_once)
             visual = self._visual_tokens(pages[some], places[some])
-            embedded[some, cut : cut + visual_tokens] = visual
-        return self._states(embedded, positions, is_token=None)
+            embedded[some, cut : cut + visual_tokens] = visual[..., : self.hidden_size]
+            deep.extend(self._deep(visual))
+        is_visual = np.zeros(embedded.shape[:2], np.bool_)
+        is_visual[:, cut : cut + visual_tokens] = True
+        deepstack = Deepstack(is_visual, torch.cat(deep)) if deep else None
+        return self._states(embedded, positions, is_token=None, deepstack=deepstack)
 
     @torch.inference_mode()
     def queries(self, queries: Sequence[PreparedQuery]) -> Sequence[NDArray[np.float32]]:
@@ -167,13 +176,31 @@ class Backbone:
             positions[:, row, padding:] = found
         ids, positions = self._staging.integers(ids, positions)
         embedded = self._embedded(ids)
+        deepstack = None
         if prefix is None:
-            for row, start in enumerate(image_at):
-                embedded[row, start : start + len(visual)] = visual
+            deepstack = self._put_query_image(embedded, image_at)
         mask = None
         if min(lengths) != longest:
             mask = np.arange(longest)[None] >= longest - np.array(lengths)[:, None]
-        return self._states(embedded, positions, is_token=mask, prefix=prefix), lengths
+        states = self._states(
+            embedded, positions, is_token=mask, prefix=prefix, deepstack=deepstack
+        )
+        return states, lengths
+
+    def _put_query_image(self, embedded: torch.Tensor, image_at: Sequence[int]) -> Deepstack | None:
+        """Put the image of queries into embedded sequences, each at its place."""
+        visual = self._query_visual
+        is_visual = np.zeros(embedded.shape[:2], np.bool_)
+        for row, start in enumerate(image_at):
+            embedded[row, start : start + len(visual)] = visual[:, : self.hidden_size]
+            is_visual[row, start : start + len(visual)] = True
+        deep = [part for _ in image_at for part in self._deep(visual)]
+        return Deepstack(is_visual, torch.cat(deep)) if deep and len(visual) else None
+
+    def _deep(self, visual: torch.Tensor) -> list[torch.Tensor]:
+        """What the decoder's first layers get of visual tokens, (tokens, ...); nothing for most."""
+        deep = visual[..., self.hidden_size :]
+        return [deep.flatten(0, -2)] if deep.shape[-1] else []
 
     def _prefix_of(self, queries: Sequence[PreparedQuery]) -> Prefix | None:
         """The beginning of all these queries, if it is known and its own states are not needed."""
@@ -184,7 +211,8 @@ class Backbone:
             return None
         if any(len(query.tokens.after) == len(after) for query in queries):
             return None  # the query has no token of its own whose last state is the vector
-        return self._query_prefix
+        has_tokens = self._query_tokens.before or after
+        return self._query_prefix if has_tokens else None
 
     @computed_once
     def _query_prefix(self) -> Prefix:
@@ -195,17 +223,16 @@ class Backbone:
             self._query_positions(tokens)[:, None],
         )
         embedded = self._embedded(ids)
-        start = len(tokens.before)
-        embedded[0, start : start + len(visual)] = visual
+        deepstack = self._put_query_image(embedded, [len(tokens.before)])
         assert isinstance(self.decoder, Decoder)  # noqa: S101  # _prefix_of has checked it
-        return self.decoder.prefix(embedded, positions)
+        return self.decoder.prefix(embedded, positions, deepstack=deepstack)
 
     @computed_once
     def _query_visual(self) -> torch.Tensor:
         # The black square of every query is the same; its features are computed once.
         if self._query_image is None:
             return torch.empty(0, self.hidden_size, device=self.device, dtype=self.dtype)
-        places = patch_positions(self._query_image.grid, merge_size=self.merge_size)
+        places = self._patch_positions(self._query_image)
         return self._visual([self._query_image], self._staging.rows([places])[None])
 
     def _query_positions(self, tokens: PromptTokens) -> NDArray[np.int64]:
@@ -215,13 +242,13 @@ class Backbone:
         return self._positions(tokens, self._query_image.grid)
 
     def _visual_tokens(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
-        """(pages, visual tokens, hidden size): the kept ones; the others are computed now."""
+        """(pages, visual tokens, width of the tower): the kept ones; others are computed now."""
         kept = ((n, page.visual_tokens) for n, page in enumerate(pages))
         found = {n: tokens for n, tokens in kept if tokens is not None}
         missing = [n for n in range(len(pages)) if n not in found]
         if missing:
             made = self._visual([pages[n] for n in missing], places[missing] if found else places)
-            made = made.view(len(missing), -1, self.hidden_size)
+            made = made.view(len(missing), -1, made.shape[-1])
             for n, tokens in zip(missing, made, strict=True):
                 pages[n].keep(tokens)
             if not found:
@@ -250,7 +277,13 @@ class Backbone:
     def _visual(self, pages: Sequence[PreparedPage], places: torch.Tensor) -> torch.Tensor:
         """Visual tokens of pages; ``places`` (pages, patches, 2) are the patches' positions."""
         patches = self._staging.rows([page.patches for page in pages])
-        return self.vision(patches, places.flatten(0, 1), len(pages))
+        return self.vision(patches, places.flatten(0, 1), len(pages), pages[0].grid)
+
+    def _patch_positions(self, page: PreparedPage) -> NDArray[np.int64]:
+        """Row and column of every patch of a page, in the order of its patches."""
+        found = patch_positions(page.grid, merge_size=self.merge_size)
+        order = self._vision_sizes.patch_order(page.grid)
+        return found if order is None else found[order]
 
     def _positions(self, tokens: PromptTokens, grid: tuple[int, int]) -> NDArray[np.int64]:
         return rope_positions(
@@ -267,6 +300,7 @@ class Backbone:
         *,
         is_token: NDArray[np.bool_] | None,
         prefix: Prefix | None = None,
+        deepstack: Deepstack | None = None,
     ) -> torch.Tensor:
         return self.decoder(
             embedded,
@@ -274,6 +308,7 @@ class Backbone:
             is_token=is_token,
             last_only=self._projection is None,
             prefix=prefix,
+            deepstack=deepstack,
         )
 
     def _embedded(self, ids: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Qwen2-VL's text decoder with loaded weights, for inference only.
+"""The text decoder with loaded weights, for inference only.
 
 It keeps no hidden states, computes only the needed tokens in the last layer, pads for attention
 only, and has no cache except for a beginning that many sequences share.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import torch
 import torch.nn.functional as fn
 
+from vdr_integrations.encoders.forward.host_to_device import Staging
 from vdr_integrations.encoders.forward.matrix_products import Products, choose_products
 from vdr_integrations.encoders.forward.packed_sequences import PackedSequences
 from vdr_integrations.encoders.forward.rotary import (
@@ -23,12 +25,11 @@ from vdr_integrations.encoders.forward.rotary import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.forward.model_sizes import DecoderSizes
 
-__all__ = ["Decoder", "DecoderLayer", "Prefix", "is_anything"]
+__all__ = ["Decoder", "DecoderLayer", "Deepstack", "Prefix", "is_anything"]
 
 
 _TOKENS_PER_MLP_PASS = 8192
@@ -49,6 +50,34 @@ class Prefix(NamedTuple):
     tokens: int
 
 
+class Deepstack(NamedTuple):
+    """What the first layers get of visual tokens, besides what went into the first one.
+
+    Attributes:
+        is_visual: bool (sequences, tokens), on the host.
+        features: (all visual tokens, layers * hidden size), on the device.
+    """
+
+    is_visual: NDArray[np.bool_]
+    features: torch.Tensor
+
+    def parts(self, is_token: NDArray[np.bool_] | None, hidden_size: int) -> _DeepstackParts:
+        """Places among all tokens, or among those of packed sequences, and a part a layer."""
+        seen = self.is_visual if is_token is None else self.is_visual[is_token]
+        (places,) = Staging(self.features.device).integers(np.flatnonzero(seen))
+        return _DeepstackParts(places, self.features.split(hidden_size, dim=1))
+
+
+class _DeepstackParts(NamedTuple):
+    places: torch.Tensor
+    layers: Sequence[torch.Tensor]
+
+    def add_(self, x: torch.Tensor, layer: int) -> None:
+        """Add what comes after a layer to all tokens (..., hidden size), in place."""
+        if layer < len(self.layers):
+            x.view(-1, x.shape[-1]).index_add_(0, self.places, self.layers[layer])
+
+
 class Decoder:
     """From embedded sequences to their last hidden states.
 
@@ -57,7 +86,7 @@ class Decoder:
     """
 
     def __init__(self, decoder: Any, sizes: DecoderSizes) -> None:  # noqa: ANN401  # modules
-        """Use the weights of ``Qwen2VL.language_model``."""
+        """Use the weights of ``ModelTree.language_model``."""
         products = choose_products(decoder.layers[0].self_attn.o_proj.weight)
         self._products = products
         self.layers = [DecoderLayer(layer, sizes, products) for layer in decoder.layers]
@@ -65,7 +94,7 @@ class Decoder:
         self._inverse = inverse_frequencies(
             sizes.head_dimension, sizes.rope_theta, self._norm.weight.device
         )
-        self._sections = sizes.mrope_section
+        self._sizes = sizes
 
     def __call__(
         self,
@@ -75,6 +104,7 @@ class Decoder:
         is_token: NDArray[np.bool_] | None,
         last_only: bool,
         prefix: Prefix | None = None,
+        deepstack: Deepstack | None = None,
     ) -> torch.Tensor:
         """Hidden states after the last norm.
 
@@ -85,6 +115,7 @@ class Decoder:
                 None if there is no padding.
             last_only: Return only the state of the last token.
             prefix: The tokens before every sequence.
+            deepstack: What the first layers get of visual tokens.
 
         Returns:
             (sequences, tokens or 1, hidden size).
@@ -97,6 +128,7 @@ class Decoder:
         mask = _mask(embedded, packed, prefix, self._products)
         tables = self._tables(positions)
         seen = [None] * len(self.layers) if prefix is None else prefix.layers
+        deep = deepstack and deepstack.parts(is_token, self._sizes.hidden_size)
         last = len(self.layers) - 1
         x = embedded
         for n, (layer, before) in enumerate(zip(self.layers, seen, strict=True)):
@@ -108,28 +140,44 @@ class Decoder:
                 before=before,
                 last_only=last_only and n == last,
             )
+            # The last token of a prompt is never a visual one.
+            if deep is not None and not (last_only and n == last):
+                deep.add_(x, n)
         x = self._norm(x)
         if packed is None:
             return x
         return x.transpose(0, 1) if last_only else packed.padded(x)
 
-    def prefix(self, embedded: torch.Tensor, positions: torch.Tensor) -> Prefix:
+    def prefix(
+        self,
+        embedded: torch.Tensor,
+        positions: torch.Tensor,
+        *,
+        deepstack: Deepstack | None = None,
+    ) -> Prefix:
         """Compute keys and values of the tokens with which sequences begin.
 
         Args:
             embedded: (1, tokens, hidden size); changed in place.
             positions: int (3, 1, tokens).
+            deepstack: What the first layers get of visual tokens.
         """
         tables = self._tables(positions)
+        deep = deepstack and deepstack.parts(None, self._sizes.hidden_size)
         found: list[tuple[torch.Tensor, torch.Tensor] | None] = []
         x = embedded
-        for layer in self.layers:
+        for n, layer in enumerate(self.layers):
             found.append(layer.keys_and_values(x, tables))
             x = layer(x, tables, None)
+            if deep is not None:
+                deep.add_(x, n)
         return Prefix(found, embedded.shape[1])
 
     def _tables(self, positions: torch.Tensor) -> RotaryTables:
-        return text_tables(positions, self._inverse, sections=self._sections)
+        sizes = self._sizes
+        return text_tables(
+            positions, self._inverse, sections=sizes.mrope_section, interleaved=sizes.interleaved
+        )
 
 
 class DecoderLayer:
@@ -144,6 +192,9 @@ class DecoderLayer:
         attention, mlp = layer.self_attn, layer.mlp
         self._projections: Sequence[Any] = (attention.q_proj, attention.k_proj, attention.v_proj)
         self._out = attention.o_proj
+        self._head_norms: Sequence[Any] | None = None
+        if sizes.head_norms:
+            self._head_norms = (attention.q_norm, attention.k_norm)
         self._head_dimension = sizes.head_dimension
         self._gate, self._up, self._down = mlp.gate_proj, mlp.up_proj, mlp.down_proj
         self._attends = is_anything(self._out.weight)
@@ -203,7 +254,7 @@ class DecoderLayer:
             turn = RotaryTables(_last(tables.cos, packed), _last(tables.sin, packed))
             # The last token attends to all tokens.
             mask = None if mask is None or packed is None else mask[:, :, -1:]
-        query = rotate_(self._heads(products.linear(asking, self._projections[0])), turn)
+        query = rotate_(self._normed(0, products.linear(asking, self._projections[0])), turn)
         if packed is not None:
             query = query.transpose(0, 1) if last_only else packed.padded(query)
         query = query.transpose(1, 2)
@@ -228,13 +279,16 @@ class DecoderLayer:
         products: Products,
         packed: PackedSequences | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        key, value = (
-            self._heads(products.linear(normed, linear)) for linear in self._projections[1:]
-        )
-        key = rotate_(key, tables)
+        key = rotate_(self._normed(1, products.linear(normed, self._projections[1])), tables)
+        value = self._heads(products.linear(normed, self._projections[2]))
         if packed is not None:
             key, value = packed.padded(key), packed.padded(value)
         return key.transpose(1, 2), value.transpose(1, 2)
+
+    def _normed(self, which: int, x: torch.Tensor) -> torch.Tensor:
+        """The heads of queries (0) or keys (1), normalised where the family does so."""
+        heads = self._heads(x)
+        return heads if self._head_norms is None else self._head_norms[which](heads)
 
     def _heads(self, x: torch.Tensor) -> torch.Tensor:
         return x.view(*x.shape[:2], -1, self._head_dimension)

@@ -27,12 +27,18 @@ class BytePatchEmbedding(nn.Module):
     bias: torch.Tensor
 
     def __init__(
-        self, convolution: torch.Tensor, *, mean: Sequence[float], std: Sequence[float]
+        self,
+        convolution: torch.Tensor,
+        convolution_bias: torch.Tensor | None = None,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
     ) -> None:
         """Fold a convolution's weights.
 
         Args:
             convolution: (embedding, channels, frames, patch, patch), from the loaded checkpoint.
+            convolution_bias: (embedding,); None for a convolution without bias.
             mean: Mean of each channel, for pixels in 0..1.
             std: Standard deviation of each channel, for pixels in 0..1.
         """
@@ -46,8 +52,10 @@ class BytePatchEmbedding(nn.Module):
         scaled = kernel / stds
         by_pixel = (scaled / 255).permute(0, 2, 3, 1).flatten(1).float()
         self.register_buffer("weight", by_pixel, persistent=False)
-        bias = -(scaled * means).flatten(1).sum(dim=1).float()
-        self.register_buffer("bias", bias, persistent=False)
+        bias = -(scaled * means).flatten(1).sum(dim=1)
+        if convolution_bias is not None:
+            bias += convolution_bias.detach()
+        self.register_buffer("bias", bias.float(), persistent=False)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
         """Embed patches.

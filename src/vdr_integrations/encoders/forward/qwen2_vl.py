@@ -1,144 +1,130 @@
-"""Qwen2-VL's weights as a tree of modules, with the names that transformers gives them.
-
-The modules hold weights. What is computed with them is in ``vision_tower.py`` and ``decoder.py``,
-and only norms, matrices and embeddings are called. Make the tree on torch's "meta" device and give
-it weights with ``load_state_dict(..., assign=True)``.
-"""
+"""Qwen2-VL: what it has that other families have not."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch import nn
 
+from vdr_integrations.encoders.forward.decoder_sizes import DecoderFamily
+from vdr_integrations.encoders.forward.family import Family
+from vdr_integrations.encoders.forward.model_sizes import VisionSizes
+from vdr_integrations.encoders.forward.model_tree import (
+    VISION_NORM_EPSILON,
+    VisionAttentionTree,
+    VisionTree,
+)
+from vdr_integrations.encoders.forward.vision_mlps import Merger, QuickGeluMlp
+from vdr_integrations.encoders.forward.vision_tower import VisionBlock, VisionTower
+
 if TYPE_CHECKING:
-    from vdr_integrations.encoders.forward.model_sizes import DecoderSizes, ModelSizes, VisionSizes
-    from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
+    from vdr_integrations.encoders.forward.config_facts import ConfigFacts
 
-__all__ = ["Qwen2VL"]
+__all__ = ["QWEN2_VL"]
 
-_NORM_EPSILON = 1e-6
-"""Of the vision tower; no configuration changes it."""
-
-
-class Qwen2VL(nn.Module):
-    """The backbone: the vision tower and the decoder, without a language-model head."""
-
-    def __init__(self, sizes: ModelSizes) -> None:
-        """Make modules of these sizes."""
-        super().__init__()
-        self.visual = _VisionTower(sizes.vision, out=sizes.decoder.hidden_size)
-        self.language_model = _Decoder(sizes.decoder)
-
-    @property
-    def device(self) -> torch.device:
-        """The device that holds the weights."""
-        return self.language_model.norm.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The format of the weights, and of the states between layers."""
-        return self.language_model.norm.weight.dtype
+# What transformers assumes where a configuration says nothing.
+_VISION = {
+    "depth": 32,
+    "embed_dim": 1280,
+    "hidden_size": 3584,
+    "mlp_ratio": 4,
+    "num_heads": 16,
+    "in_channels": 3,
+    "patch_size": 14,
+    "temporal_patch_size": 2,
+    "spatial_merge_size": 2,
+}
+_TEXT = {
+    "vocab_size": 152064,
+    "hidden_size": 8192,
+    "intermediate_size": 29568,
+    "num_hidden_layers": 80,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "max_position_embeddings": 32768,
+}
 
 
-class _VisionTower(nn.Module):
-    def __init__(self, sizes: VisionSizes, *, out: int) -> None:
-        super().__init__()
-        self.patch_embed: _PatchEmbedding | BytePatchEmbedding = _PatchEmbedding(sizes)
-        self.blocks = nn.ModuleList(_VisionBlock(sizes) for _ in range(sizes.depth))
-        self.merger = _Merger(sizes, out=out)
+def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
+    facts.must_be("hidden_act", "quick_gelu")
+    facts.must_be("in_channels", 3)
+    counts = facts.counts(_VISION)
+    out, ratio = counts.pop("hidden_size"), counts.pop("mlp_ratio")
+    if out != width:
+        facts.refuse("hidden_size", out, f"{width}, as in the decoder")
+    heads = counts["num_heads"]
+    if counts["embed_dim"] % (4 * heads):
+        facts.refuse("embed_dim", counts["embed_dim"], f"a multiple of four times {heads} heads")
+    return VisionSizes(mlp_width=ratio * counts["embed_dim"], **counts)
 
 
-class _PatchEmbedding(nn.Module):
-    """As published; ``BytePatchEmbedding`` takes its place."""
+class _Tree(VisionTree):
+    def __init__(self, sizes: VisionSizes, out: int) -> None:
+        super().__init__(sizes, has_bias=False)
+        self.blocks = nn.ModuleList(_BlockTree(sizes) for _ in range(sizes.depth))
+        self.merger = _MergerTree(sizes, out)
 
+
+class _BlockTree(nn.Module):
     def __init__(self, sizes: VisionSizes) -> None:
         super().__init__()
-        kernel = (sizes.temporal_patch_size, sizes.patch_size, sizes.patch_size)
-        self.proj = nn.Conv3d(sizes.in_channels, sizes.embed_dim, kernel, kernel, bias=False)
+        self.norm1 = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
+        self.norm2 = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
+        self.attn = VisionAttentionTree(sizes)
+        self.mlp = _MlpTree(sizes)
 
 
-class _VisionBlock(nn.Module):
-    def __init__(self, sizes: VisionSizes) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(sizes.embed_dim, eps=_NORM_EPSILON)
-        self.norm2 = nn.LayerNorm(sizes.embed_dim, eps=_NORM_EPSILON)
-        self.attn = _VisionAttention(sizes)
-        self.mlp = _VisionMlp(sizes)
-
-
-class _VisionAttention(nn.Module):
-    def __init__(self, sizes: VisionSizes) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(sizes.embed_dim, 3 * sizes.embed_dim)
-        self.proj = nn.Linear(sizes.embed_dim, sizes.embed_dim)
-
-
-class _VisionMlp(nn.Module):
+class _MlpTree(nn.Module):
     def __init__(self, sizes: VisionSizes) -> None:
         super().__init__()
         self.fc1 = nn.Linear(sizes.embed_dim, sizes.mlp_width)
         self.fc2 = nn.Linear(sizes.mlp_width, sizes.embed_dim)
 
 
-class _Merger(nn.Module):
+class _MergerTree(nn.Module):
     """From several patches to a visual token."""
 
-    def __init__(self, sizes: VisionSizes, *, out: int) -> None:
+    def __init__(self, sizes: VisionSizes, out: int) -> None:
         super().__init__()
-        merged = sizes.embed_dim * sizes.spatial_merge_size**2
-        self.ln_q = nn.LayerNorm(sizes.embed_dim, eps=_NORM_EPSILON)
+        merged = sizes.merged_width
+        self.ln_q = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
         self.mlp = nn.Sequential(nn.Linear(merged, merged), nn.GELU(), nn.Linear(merged, out))
 
 
-class _Decoder(nn.Module):
-    def __init__(self, sizes: DecoderSizes) -> None:
-        super().__init__()
-        # Not Embedding(...): that draws numbers, for which torch imports its compiler on "meta".
-        words = torch.empty(sizes.vocab_size, sizes.hidden_size)
-        self.embed_tokens = nn.Embedding.from_pretrained(words)
-        self.layers = nn.ModuleList(_DecoderLayer(sizes) for _ in range(sizes.num_layers))
-        self.norm = _RootMeanSquareNorm(sizes)
+def _vision_tower(tower: Any, sizes: VisionSizes) -> VisionTower:  # noqa: ANN401  # modules
+    first, _, second = tower.merger.mlp
+    return VisionTower(
+        sizes,
+        embed=tower.patch_embed,
+        blocks=[
+            VisionBlock(block, sizes, QuickGeluMlp(block.mlp.fc1, block.mlp.fc2))
+            for block in tower.blocks
+        ],
+        merger=Merger(
+            norm=tower.merger.ln_q, first=first, second=second, merged_width=sizes.merged_width
+        ),
+        like=first.weight,
+    )
 
 
-class _DecoderLayer(nn.Module):
-    def __init__(self, sizes: DecoderSizes) -> None:
-        super().__init__()
-        self.self_attn = _DecoderAttention(sizes)
-        self.mlp = _DecoderMlp(sizes)
-        self.input_layernorm = _RootMeanSquareNorm(sizes)
-        self.post_attention_layernorm = _RootMeanSquareNorm(sizes)
-
-
-class _DecoderAttention(nn.Module):
-    def __init__(self, sizes: DecoderSizes) -> None:
-        super().__init__()
-        width, known = sizes.hidden_size, sizes.num_key_value_heads * sizes.head_dimension
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(width, known)
-        self.v_proj = nn.Linear(width, known)
-        self.o_proj = nn.Linear(width, width, bias=False)
-
-
-class _DecoderMlp(nn.Module):
-    def __init__(self, sizes: DecoderSizes) -> None:
-        super().__init__()
-        self.gate_proj = nn.Linear(sizes.hidden_size, sizes.mlp_width, bias=False)
-        self.up_proj = nn.Linear(sizes.hidden_size, sizes.mlp_width, bias=False)
-        self.down_proj = nn.Linear(sizes.mlp_width, sizes.hidden_size, bias=False)
-
-
-class _RootMeanSquareNorm(nn.Module):
-    """Computed in float32, rounded once, then scaled in the format of the weights."""
-
-    def __init__(self, sizes: DecoderSizes) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(sizes.hidden_size))
-        self._epsilon = sizes.norm_epsilon
-
-    def forward(self, states: torch.Tensor) -> torch.Tensor:
-        """Scale each state to the same mean square."""
-        wide = states.float()
-        wide = wide * torch.rsqrt(wide.pow(2).mean(-1, keepdim=True) + self._epsilon)
-        return self.weight * wide.to(states.dtype)
+QWEN2_VL = Family(
+    model_type="qwen2_vl",
+    title="Qwen2-VL",
+    stock_model="Qwen2VLModel",
+    decoder=DecoderFamily(
+        usual_counts=_TEXT,
+        usual_epsilon=1e-5,
+        usual_theta=1_000_000.0,
+        usual_sections=(16, 24, 24),
+        head_dimension=None,
+        interleaved=False,
+        attention_bias=True,
+        head_norms=False,
+    ),
+    read_vision_sizes=_vision_sizes,
+    vision_tree=_Tree,
+    vision_tower=_vision_tower,
+    adapted=re.compile(r"blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.fc[12])|merger\.mlp\.[02]"),
+)
+"""vdr-2b, DSE, GME, ColQwen2, and the bundled ``nano``."""

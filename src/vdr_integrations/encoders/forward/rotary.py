@@ -1,4 +1,4 @@
-"""Rotary position embedding as Qwen2-VL uses it, in the vision tower and in the decoder."""
+"""Rotary position embedding as the Qwen-VL models use it, in vision towers and in decoders."""
 
 from __future__ import annotations
 
@@ -50,7 +50,11 @@ def vision_tables(positions: torch.Tensor, inverse: torch.Tensor) -> RotaryTable
 
 
 def text_tables(
-    positions: torch.Tensor, inverse: torch.Tensor, *, sections: Sequence[int]
+    positions: torch.Tensor,
+    inverse: torch.Tensor,
+    *,
+    sections: Sequence[int],
+    interleaved: bool = False,
 ) -> RotaryTables:
     """Tables of M-RoPE (arXiv 2409.12191, section 2.1).
 
@@ -58,8 +62,16 @@ def text_tables(
         positions: int (3, sequences, tokens): time, row and column.
         inverse: Frequencies of a head's components.
         sections: How many pairs rotate with each of the three.
+        interleaved: The three take turns, pair by pair, and time has the pairs that are left
+            (Qwen3-VL); else each has pairs that follow each other.
     """
     angles = positions[..., None].float() * inverse
+    if interleaved:
+        turns = angles[0].clone()
+        for axis in (1, 2):
+            pairs = slice(axis, 3 * sections[axis], 3)
+            turns[..., pairs] = angles[axis][..., pairs]
+        return _tables(turns)
     parts = angles.split([*sections], dim=-1)
     return _tables(torch.cat([part[n % 3] for n, part in enumerate(parts)], dim=-1))
 

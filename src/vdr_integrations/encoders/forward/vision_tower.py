@@ -1,4 +1,4 @@
-"""Qwen2-VL's vision tower with loaded weights, for inference only.
+"""A vision tower with loaded weights, for inference only.
 
 It computes the same sums as transformers' own code with less memory traffic: positions are rotated
 in place, residual sums are part of the matrix products, images of one size need one call, and the
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as fn
 
 from vdr_integrations.encoders.forward.matrix_products import Products, choose_products
 from vdr_integrations.encoders.forward.rotary import (
@@ -19,15 +18,16 @@ from vdr_integrations.encoders.forward.rotary import (
     rotate_,
     vision_tables,
 )
+from vdr_integrations.encoders.preprocessing.window_order import Span
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from vdr_integrations.encoders.forward.model_sizes import VisionSizes
+    from vdr_integrations.encoders.forward.vision_mlps import Merger, VisionMlp
 
 __all__ = ["VisionBlock", "VisionTower"]
 
-_QUICK_GELU = 1.702
 _THETA = 10_000.0
 
 
@@ -40,70 +40,140 @@ class VisionTower:
 
     attention = "sdpa"
 
-    def __init__(self, tower: Any, sizes: VisionSizes) -> None:  # noqa: ANN401  # modules
-        """Use the weights of ``Qwen2VL.visual``.
+    def __init__(
+        self,
+        sizes: VisionSizes,
+        *,
+        embed: Any,  # noqa: ANN401  # a module
+        blocks: Sequence[VisionBlock],
+        merger: Merger,
+        like: torch.Tensor,
+        place_: Callable[[torch.Tensor, torch.Tensor, int], object] | None = None,
+        deepstack: Sequence[Merger] = (),
+    ) -> None:
+        """Put the parts of a family's tower together.
 
-        Its patch embedding is a ``BytePatchEmbedding``.
+        Args:
+            sizes: Of the tower.
+            embed: A ``BytePatchEmbedding``.
+            blocks: Its blocks.
+            merger: To visual tokens.
+            like: A matrix of the tower, for its device and format.
+            place_: Adds to patches, in place, what is learned of their positions: it gets patches,
+                positions and the number of images. None if nothing is added.
+            deepstack: A merger for each of the sizes' ``deepstack_blocks``.
         """
-        self._embed = tower.patch_embed
-        self.blocks = [VisionBlock(block, sizes) for block in tower.blocks]
-        self._norm = tower.merger.ln_q
-        self._merger = tower.merger.mlp
-        self._products = choose_products(tower.merger.mlp[0].weight)
+        self._sizes = sizes
+        self._embed = embed
+        self.blocks = blocks
+        self._merger = merger
+        self._place_ = place_
+        self._deepstack = dict(zip(sizes.deepstack_blocks, deepstack, strict=True))
+        self._products = choose_products(like)
         per_axis = sizes.embed_dim // sizes.num_heads // 2
-        self._inverse = inverse_frequencies(per_axis, _THETA, self._norm.weight.device)
-        self._merged = sizes.embed_dim * sizes.spatial_merge_size**2
+        self._inverse = inverse_frequencies(per_axis, _THETA, like.device)
 
-    def __call__(self, patches: torch.Tensor, positions: torch.Tensor, images: int) -> torch.Tensor:
+    def __call__(
+        self,
+        patches: torch.Tensor,
+        positions: torch.Tensor,
+        images: int,
+        grid: tuple[int, int],
+    ) -> torch.Tensor:
         """Visual tokens of images that all have the same number of patches.
 
         Args:
-            patches: uint8 (images * patches, 588), on the device.
+            patches: uint8 (images * patches, bytes of a patch), on the device.
             positions: int (images * patches, 2): rows and columns, on the device.
             images: Number of images.
+            grid: Patches down and across of the first image. A tower with windows needs the same
+                for all of them.
 
         Returns:
-            (images * visual tokens, hidden size of the decoder).
+            (images * visual tokens, hidden size of the decoder), with deepstack (..., hidden size
+            times 1 + number of deepstack mergers): what goes into the decoder, then what its
+            first layers get.
         """
         x = self._embed(patches)
+        if self._place_ is not None:
+            self._place_(x, positions, images)
         tables = vision_tables(positions, self._inverse)
-        products = self._products.over(len(x) // images)
-        for block in self.blocks:
-            x = block(x, tables, images, products)
-        into, activation, out = self._merger
-        hidden = products.linear(self._norm(x).view(-1, self._merged), into)
-        return products.linear(activation(hidden), out)
+        count = len(x) // images
+        products = self._products.over(count)
+        whole = [Span(start=0, windows=1, patches=count)]
+        sizes, windows = self._sizes, self._sizes.spans(grid)
+        deep: list[torch.Tensor] = []
+        for n, block in enumerate(self.blocks):
+            spans = whole if n in sizes.whole_page_blocks else windows
+            x = block(x, tables, images, products, spans)
+            if n in self._deepstack:
+                deep.append(self._deepstack[n](x, products))
+        visual = self._merger(x, products)
+        if deep:
+            visual = torch.cat([visual, *deep], dim=-1)
+        return (
+            self._line_by_line(visual, positions, images, grid) if sizes.window_tokens else visual
+        )
+
+    def _line_by_line(
+        self, visual: torch.Tensor, positions: torch.Tensor, images: int, grid: tuple[int, int]
+    ) -> torch.Tensor:
+        """Visual tokens in the order of the page, not of its windows."""
+        side = self._sizes.spatial_merge_size
+        tokens = len(visual) // images
+        first = positions[: tokens * side**2 : side**2] // side
+        lines = torch.empty_like(visual).view(images, tokens, -1)
+        lines[:, first[:, 0] * (grid[1] // side) + first[:, 1]] = visual.view(images, tokens, -1)
+        return lines.view(visual.shape)
 
 
 class VisionBlock:
-    """Attention among the patches of an image, then the MLP."""
+    """Attention among the patches of an image or of a window of it, then the MLP."""
 
-    def __init__(self, block: Any, sizes: VisionSizes) -> None:  # noqa: ANN401
+    def __init__(self, block: Any, sizes: VisionSizes, mlp: VisionMlp) -> None:  # noqa: ANN401
         self._norms: Sequence[Any] = (block.norm1, block.norm2)
-        attention, mlp = block.attn, block.mlp
-        self._qkv = attention.qkv
-        self._out = attention.proj
+        self._qkv = block.attn.qkv
+        self._out = block.attn.proj
         self._heads = sizes.num_heads
-        self._first, self._second = mlp.fc1, mlp.fc2
-        # quick GELU is h * sigmoid(1.702 h), that is silu(1.702 h) / 1.702; both factors go into
-        # the matrix products around it.
-        self._first_bias = self._first.bias * _QUICK_GELU
+        self._mlp = mlp
 
     def __call__(
-        self, x: torch.Tensor, tables: RotaryTables, images: int, products: Products
+        self,
+        x: torch.Tensor,
+        tables: RotaryTables,
+        images: int,
+        products: Products,
+        spans: Sequence[Span],
     ) -> torch.Tensor:
         """Change (patches, width) in place."""
         count, width = x.shape
         qkv = products.linear(self._norms[0](x), self._qkv).view(count, 3 * self._heads, -1)
         rotate_(qkv[:, : 2 * self._heads], tables)
-        query, key, value = (
-            part.view(images, count // images, self._heads, -1).transpose(1, 2)
+        parts = [
+            part.view(images, count // images, self._heads, -1)
             for part in qkv.split(self._heads, dim=1)
-        )
-        seen = products.attention(query, key, value).transpose(1, 2).reshape(count, width)
+        ]
+        if len(spans) == 1 and spans[0].windows == 1:
+            query, key, value = (part.transpose(1, 2) for part in parts)
+            seen = products.attention(query, key, value).transpose(1, 2).reshape(count, width)
+        else:
+            seen = _in_windows(parts, products, spans).view(count, width)
         x = products.add_(x, seen, self._out)
-        hidden = products.scaled_linear(
-            self._norms[1](x), self._first, scale=_QUICK_GELU, scaled_bias=self._first_bias
+        return self._mlp.add_(x, self._norms[1](x), products)
+
+
+def _in_windows(
+    parts: Sequence[torch.Tensor], products: Products, spans: Sequence[Span]
+) -> torch.Tensor:
+    """Attention within windows, in the shape of each part: (images, patches, heads, ...)."""
+    images, _, heads, dimension = parts[0].shape
+    seen = torch.empty_like(parts[0], memory_format=torch.contiguous_format)
+    for span in spans:
+        some = slice(span.start, span.start + span.windows * span.patches)
+        query, key, value = (
+            part[:, some].reshape(-1, span.patches, heads, dimension).transpose(1, 2)
+            for part in parts
         )
-        fn.silu(hidden, inplace=True)
-        return products.add_(x, hidden, self._second, scale=1 / _QUICK_GELU)
+        found = products.attention(query, key, value).transpose(1, 2)
+        seen[:, some] = found.reshape(images, -1, heads, dimension)
+    return seen

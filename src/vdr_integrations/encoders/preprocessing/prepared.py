@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
+    from vdr_integrations.encoders.forward.model_sizes import VisionSizes
     from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
 __all__ = ["KeptVisualTokens", "PreparedPage", "PreparedQuery"]
@@ -34,7 +35,8 @@ class PreparedPage:
     """A page as the model reads it.
 
     Attributes:
-        patches: uint8 (patches, 588).
+        patches: uint8 (patches, bytes of a patch), in the order in which the model's tower reads
+            them.
         grid: Patches down and across.
         kept: Keeps its visual tokens: the first model computes them, the next one reads them. None
             means that every model computes them.
@@ -45,10 +47,12 @@ class PreparedPage:
     kept: KeptVisualTokens | None = None
 
     @classmethod
-    def from_image(cls, image: Image.Image, *, patch_size: int, merge_size: int) -> PreparedPage:
+    def from_image(cls, image: Image.Image, sizes: VisionSizes) -> PreparedPage:
         """Page of an RGB image that is inside the pixel budget already."""
-        grid = (image.height // patch_size, image.width // patch_size)
-        return cls(patchify(image, patch_size=patch_size, merge_size=merge_size), grid)
+        grid = (image.height // sizes.patch_size, image.width // sizes.patch_size)
+        patches = patchify(image, patch_size=sizes.patch_size, merge_size=sizes.spatial_merge_size)
+        order = sizes.patch_order(grid)
+        return cls(patches if order is None else patches[order], grid)
 
     @property
     def visual_tokens(self) -> torch.Tensor | None:

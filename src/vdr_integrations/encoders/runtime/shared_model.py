@@ -86,6 +86,7 @@ class SharedModel:
     def __init__(self, weights: LoadedWeights, options: ModelOptions) -> None:
         checkpoint = options.checkpoint
         vision, decoder = weights.sizes.vision, weights.sizes.decoder
+        self._vision = vision
         self.patch_size = vision.patch_size
         self.merge_size = vision.spatial_merge_size
         self.max_tokens = decoder.max_tokens
@@ -94,11 +95,12 @@ class SharedModel:
             self.dimension = weights.projection.dimension
         self.prompts = TokenizedPrompts(checkpoint, weights.tokenizer)
         self._query_image: PreparedPage | None = None
-        if not checkpoint.is_multi_vector:
+        if checkpoint.has_query_image:
             side = checkpoint.query_image_side_px
             self._query_image = self.prepare_image(Image.new("RGB", (side, side)))
         self.backbone = Backbone(
             weights.model,
+            family=weights.family,
             sizes=weights.sizes,
             page_tokens=self.prompts.page,
             query_tokens=self.prompts.query_prefix,
@@ -109,7 +111,7 @@ class SharedModel:
         self._device = options.device
         self.worker: ModelWorker[PreparedPage | PreparedQuery] = ModelWorker(
             self._run,
-            group=_group,
+            group=self._group,
             cost=self.cost,
             budget=self._budget,
             name=checkpoint.model,
@@ -141,9 +143,7 @@ class SharedModel:
 
     def prepare_image(self, image: Image.Image) -> PreparedPage:
         """Page of an RGB image that is inside the pixel budget already."""
-        return PreparedPage.from_image(
-            image, patch_size=self.patch_size, merge_size=self.merge_size
-        )
+        return PreparedPage.from_image(image, self._vision)
 
     def prepare_query(self, text: str) -> PreparedQuery:
         """Query with its prompt around it."""
@@ -165,6 +165,14 @@ class SharedModel:
             queries = [item for item in items if isinstance(item, PreparedQuery)]
             return self.backbone.queries(queries)
 
+    def _group(self, item: PreparedPage | PreparedQuery) -> Hashable:
+        if isinstance(item, PreparedPage):
+            # Windows of pages of other sides are other patches.
+            return PreparedPage, item.grid if self._vision.window_tokens else item.patch_count
+        # Only attention uses padding, which is little work for a short query. Longer queries share
+        # a batch if their lengths have the same power of two.
+        return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY_TOKENS).bit_length()
+
     def _budget(self, group: Hashable) -> int:
         is_query = isinstance(group, tuple) and group[0] is PreparedQuery
         return self.queries_budget if is_query else self.pages_budget
@@ -173,14 +181,6 @@ class SharedModel:
 def _chosen(device: torch.device) -> AbstractContextManager[object]:
     """Make a GPU the current one of this thread."""
     return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
-
-
-def _group(item: PreparedPage | PreparedQuery) -> Hashable:
-    if isinstance(item, PreparedPage):
-        return PreparedPage, item.patch_count
-    # Only attention uses padding, which is little work for a short query. Longer queries share a
-    # batch if their lengths have the same power of two.
-    return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY_TOKENS).bit_length()
 
 
 class _Known:

@@ -1,0 +1,139 @@
+"""Qwen2.5-VL: what it has that other families have not.
+
+Its vision tower has root-mean-square norms and gated MLPs, and most of its blocks attend within
+windows of 112 x 112 pixels. Its decoder is that of Qwen2-VL.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from vdr_integrations.encoders.forward.family import Family
+from vdr_integrations.encoders.forward.model_sizes import VisionSizes
+from vdr_integrations.encoders.forward.model_tree import (
+    VISION_NORM_EPSILON,
+    RootMeanSquareNorm,
+    VisionAttentionTree,
+    VisionTree,
+)
+from vdr_integrations.encoders.forward.qwen2_vl import QWEN2_VL
+from vdr_integrations.encoders.forward.vision_mlps import GatedMlp, Merger
+from vdr_integrations.encoders.forward.vision_tower import VisionBlock, VisionTower
+
+if TYPE_CHECKING:
+    from vdr_integrations.encoders.forward.config_facts import ConfigFacts
+
+__all__ = ["QWEN2_5_VL"]
+
+# What transformers assumes where a configuration says nothing.
+_VISION = {
+    "depth": 32,
+    "hidden_size": 3584,
+    "intermediate_size": 3420,
+    "num_heads": 16,
+    "in_channels": 3,
+    "patch_size": 14,
+    "temporal_patch_size": 2,
+    "spatial_merge_size": 2,
+    "out_hidden_size": 3584,
+    "window_size": 112,
+}
+_WHOLE_PAGE_BLOCKS = (7, 15, 23, 31)
+
+
+def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
+    facts.must_be("hidden_act", "silu")
+    facts.must_be("in_channels", 3)
+    counts = facts.counts(_VISION)
+    out, window = counts.pop("out_hidden_size"), counts.pop("window_size")
+    embed_dim, mlp_width = counts.pop("hidden_size"), counts.pop("intermediate_size")
+    if out != width:
+        facts.refuse("out_hidden_size", out, f"{width}, as in the decoder")
+    if embed_dim % (4 * counts["num_heads"]):
+        allowed = f"a multiple of four times {counts['num_heads']} heads"
+        facts.refuse("hidden_size", embed_dim, allowed)
+    token = counts["patch_size"] * counts["spatial_merge_size"]
+    if window < token:
+        facts.refuse("window_size", window, f"at least {token}, the side of a visual token")
+    return VisionSizes(
+        embed_dim=embed_dim,
+        mlp_width=mlp_width,
+        # As transformers rounds it: first by the merge, then by the patch.
+        window_tokens=window // counts["spatial_merge_size"] // counts["patch_size"],
+        whole_page_blocks=facts.numbers(
+            "fullatt_block_indexes", _WHOLE_PAGE_BLOCKS, below=counts["depth"]
+        ),
+        **counts,
+    )
+
+
+class _Tree(VisionTree):
+    def __init__(self, sizes: VisionSizes, out: int) -> None:
+        super().__init__(sizes, has_bias=False)
+        self.blocks = nn.ModuleList(_BlockTree(sizes) for _ in range(sizes.depth))
+        self.merger = _MergerTree(sizes, out)
+
+
+class _BlockTree(nn.Module):
+    def __init__(self, sizes: VisionSizes) -> None:
+        super().__init__()
+        self.norm1 = RootMeanSquareNorm(sizes.embed_dim, VISION_NORM_EPSILON)
+        self.norm2 = RootMeanSquareNorm(sizes.embed_dim, VISION_NORM_EPSILON)
+        self.attn = VisionAttentionTree(sizes)
+        self.mlp = _MlpTree(sizes)
+
+
+class _MlpTree(nn.Module):
+    def __init__(self, sizes: VisionSizes) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(sizes.embed_dim, sizes.mlp_width)
+        self.up_proj = nn.Linear(sizes.embed_dim, sizes.mlp_width)
+        self.down_proj = nn.Linear(sizes.mlp_width, sizes.embed_dim)
+
+
+class _MergerTree(nn.Module):
+    """From several patches to a visual token."""
+
+    def __init__(self, sizes: VisionSizes, out: int) -> None:
+        super().__init__()
+        merged = sizes.merged_width
+        self.ln_q = RootMeanSquareNorm(sizes.embed_dim, VISION_NORM_EPSILON)
+        self.mlp = nn.Sequential(nn.Linear(merged, merged), nn.GELU(), nn.Linear(merged, out))
+
+
+def _vision_tower(tower: Any, sizes: VisionSizes) -> VisionTower:  # noqa: ANN401  # modules
+    first, _, second = tower.merger.mlp
+    return VisionTower(
+        sizes,
+        embed=tower.patch_embed,
+        blocks=[
+            VisionBlock(
+                block,
+                sizes,
+                GatedMlp(block.mlp.gate_proj, block.mlp.up_proj, block.mlp.down_proj),
+            )
+            for block in tower.blocks
+        ],
+        merger=Merger(
+            norm=tower.merger.ln_q, first=first, second=second, merged_width=sizes.merged_width
+        ),
+        like=first.weight,
+    )
+
+
+QWEN2_5_VL = Family(
+    model_type="qwen2_5_vl",
+    title="Qwen2.5-VL",
+    stock_model="Qwen2_5_VLModel",
+    decoder=QWEN2_VL.decoder,
+    read_vision_sizes=_vision_sizes,
+    vision_tree=_Tree,
+    vision_tower=_vision_tower,
+    adapted=re.compile(
+        r"blocks\.\d+\.(?:attn\.(?:qkv|proj)|mlp\.(?:gate|up|down)_proj)|merger\.mlp\.[02]"
+    ),
+)
+"""ColQwen2.5, ColNomic and Nomic's multimodal embedding models."""
