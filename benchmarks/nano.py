@@ -21,7 +21,7 @@ from benchmarks.card_path import CardPath
 from benchmarks.sample_pages import DOCUMENTS, sample_pages
 from benchmarks.timing import compare, machine
 from vdr_integrations import PairedEncoder, load_encoder, open_pdf
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 
 _PAGES = 4
 

@@ -29,7 +29,7 @@ from benchmarks.image_processor import Qwen2VLImageProcessorPil
 from benchmarks.sample_pages import DOCUMENTS
 from benchmarks.timing import compare, machine
 from vdr_integrations import load_encoder, open_pdf
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.encoders.checkpoints.model_config import CONFIG, parse_model_config
 from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
 from vdr_integrations.types import PixelBudget

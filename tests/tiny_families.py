@@ -99,7 +99,7 @@ def _text() -> dict[str, Any]:
     }
 
 
-def _tokens() -> dict[str, int]:
+def _tokens() -> dict[str, Any]:
     vocabulary = byte_tokenizer().get_vocab()
     names = dict(zip(("image", "video"), ("<|image_pad|>", "<|video_pad|>"), strict=True))
     assert set(names.values()) <= set(SPECIAL_TOKENS)

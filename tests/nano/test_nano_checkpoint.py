@@ -12,7 +12,7 @@ import pytest
 from benchmarks.card_path import CardPath
 
 from vdr_integrations import MultiVectorEncoder, load_encoder, open_pdf
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.index import maxsim_scores
 
 DOCUMENTS = Path(__file__).resolve().parent.parent.parent / "demo" / "documents"

@@ -14,7 +14,7 @@ from PIL import Image
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageSearcher, PairedEncoder
 from vdr_integrations.encoders import EncoderOptions
-from vdr_integrations.encoders.checkpoints.description import BUNDLED, KNOWN_CHECKPOINTS
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, KNOWN_CHECKPOINTS
 from vdr_integrations.errors import (
     CheckpointError,
     IndexMismatchError,

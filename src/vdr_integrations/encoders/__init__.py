@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.encoders.checkpoints.description import KNOWN_CHECKPOINTS, Checkpoint
+from vdr_integrations.encoders.checkpoints.description import Checkpoint
+from vdr_integrations.encoders.checkpoints.known_checkpoints import KNOWN_CHECKPOINTS
 from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, Unpack, overload
 
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
-from vdr_integrations.encoders.checkpoints.description import checkpoint_for
+from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.encoders.dense_encoder import DenseEncoder
 from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
@@ -22,6 +22,12 @@ DenseModel = Literal[
     "llamaindex/vdr-2b-v1",
     "marco/mcdse-2b-v1",
     "MrLight/dse-qwen2-2b-mrl-v1",
+    "Alibaba-NLP/gme-Qwen2-VL-2B-Instruct",
+    "Alibaba-NLP/gme-Qwen2-VL-7B-Instruct",
+    "nomic-ai/nomic-embed-multimodal-3b",
+    "nomic-ai/nomic-embed-multimodal-7b",
+    "Qwen/Qwen3-VL-Embedding-2B",
+    "Qwen/Qwen3-VL-Embedding-8B",
     "nano",
 ]
 """Names of checkpoints that give a :class:`DenseEncoder`; type checkers know them."""
@@ -32,6 +38,15 @@ MultiVectorModel = Literal[
     "vidore/colqwen2-v0.1",
     "vidore/colqwen2-base",
     "vidore/colqwen2-v1.0-hf",
+    "vidore/colqwen2.5-v0.2",
+    "vidore/colqwen2.5-v0.1",
+    "vidore/colqwen2.5-base",
+    "Sahil-Kabir/colqwen2.5-v0.2-hf",
+    "nomic-ai/colnomic-embed-multimodal-3b",
+    "nomic-ai/colnomic-embed-multimodal-7b",
+    "TomoroAI/tomoro-colqwen3-embed-4b",
+    "TomoroAI/tomoro-colqwen3-embed-8b",
+    "OpenSearch-AI/Ops-Colqwen3-4B",
 ]
 """Names of checkpoints that give a :class:`MultiVectorEncoder`; type checkers know them."""
 
@@ -68,7 +83,7 @@ def load_encoder(
     cache_dir: str | None = None,
     local_files_only: bool = False,
 ) -> DenseEncoder | MultiVectorEncoder:
-    """Load a Qwen2-VL retriever; encoders of the same files share the weights in memory.
+    """Load a retriever; encoders of the same files share the weights in memory.
 
     Weights are loaded once for each device, dtype and attention. The name, revision, folder or
     token that led to the files makes no difference.
@@ -101,8 +116,9 @@ def load_encoder(
         dimension: How many leading components of a vector are kept (Matryoshka), before it is
             normalised. None keeps all (1,536 for the 2B models).
         truncate_dim: sentence-transformers' name for ``dimension``; give one of the two.
-        max_visual_tokens: Most visual tokens of a page, 28 x 28 pixels each. The vdr-2b-multi-v1
-            card recommends 768: more is slower and shows finer print.
+        max_visual_tokens: Most visual tokens of a page: squares of 28 x 28 pixels, of 32 x 32 for
+            Qwen3-VL. The vdr-2b-multi-v1 card recommends 768: more is slower and shows finer
+            print.
         batch_visual_tokens: Visual tokens in one pass of the model; pages of two or three such
             batches are in memory. None means 24,576 on CUDA (32 pages) and 3,072 on Metal; on a
             CPU it means one page at a time, which is as fast there.

@@ -9,7 +9,7 @@ import torch
 
 from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL, DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.contents import read_contents
-from vdr_integrations.encoders.checkpoints.description import (
+from vdr_integrations.encoders.checkpoints.known_checkpoints import (
     BUNDLED,
     KNOWN_CHECKPOINTS,
     checkpoint_for,

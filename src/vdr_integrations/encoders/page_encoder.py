@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from vdr_integrations.encoders.checkpoints.contents import read_contents
-from vdr_integrations.encoders.checkpoints.description import checkpoint_for
 from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
+from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.encoders.load_options import check_kind, model_to_load
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from vdr_integrations.encoders.checkpoints.description import KNOWN_CHECKPOINTS, checkpoint_for
+from vdr_integrations.encoders.checkpoints.known_checkpoints import (
+    KNOWN_CHECKPOINTS,
+    checkpoint_for,
+)
 from vdr_integrations.errors import IndexMismatchError, OptionError, UnknownCheckpointError
 from vdr_integrations.types import PixelBudget
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mteb.models import ModelMeta
 from mteb.models.model_meta import ScoringFunction
 
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ import pytest
 from transformers import AutoConfig
 
 from vdr_integrations import load_encoder
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.encoders.checkpoints.model_config import ModelConfig, parse_model_config
 from vdr_integrations.errors import CheckpointError
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
 from vdr_integrations.encoders.checkpoints.hub_or_folder import CheckpointFiles, CheckpointFolder
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.encoders.checkpoints.tokenizer_files import read_tokenizer
 from vdr_integrations.errors import CheckpointError
 

@@ -9,7 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
-from vdr_integrations.encoders.checkpoints.description import KNOWN_CHECKPOINTS, checkpoint_for
+from vdr_integrations.encoders.checkpoints.known_checkpoints import (
+    KNOWN_CHECKPOINTS,
+    checkpoint_for,
+)
 from vdr_integrations.encoders.preprocessing.prompt_tokens import TokenizedPrompts
 
 if TYPE_CHECKING:

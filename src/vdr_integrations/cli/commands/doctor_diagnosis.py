@@ -11,7 +11,7 @@ from typing import Any
 
 import vdr_integrations
 from vdr_integrations.cli.terminal.fact_lines import bytes_in_words
-from vdr_integrations.encoders.checkpoints.description import BUNDLED, checkpoint_for
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
 from vdr_integrations.errors import UnknownCheckpointError
 

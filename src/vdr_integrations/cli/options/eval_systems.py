@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from vdr_integrations.cli.options.indexes import Kind, searcher_to_write
-from vdr_integrations.encoders.checkpoints.description import checkpoint_for
+from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.errors import OptionError
 from vdr_integrations.evaluation import SearchSystem, derive_index
 from vdr_integrations.index import open_index

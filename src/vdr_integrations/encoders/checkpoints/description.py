@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from vdr_integrations.encoders.checkpoints import prompts
-from vdr_integrations.encoders.checkpoints.bank_questions import BANK_QUESTIONS
 from vdr_integrations.encoders.preprocessing.text_check import check_text
-from vdr_integrations.errors import OptionError, UnknownCheckpointError
+from vdr_integrations.errors import OptionError
 
-__all__ = [
-    "BUNDLED",
-    "KNOWN_CHECKPOINTS",
-    "Checkpoint",
-    "checkpoint_for",
-]
-
-
-_FOLDER = Path(__file__).resolve().parent / "bundled"
-
-BUNDLED = {name: _FOLDER / name for name in ("nano", "nano-colqwen2")}
-"""Folders of the checkpoints in the package, by name; ``training/`` says how they were made."""
+__all__ = ["Checkpoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +25,8 @@ class Checkpoint:
         pooling: ``"last_token"``: the vector is the last hidden state (after the final norm) of
             the last token. ``"multi_vector"``: the vectors are the projected states of all tokens.
         token_dimension: Components of a token's vector, for ``"multi_vector"``.
+        keeps_leading: The projection has more than ``token_dimension`` components, and the
+            leading ones are kept before a vector is normalised; for ``"multi_vector"``.
         min_visual_tokens: Fewest visual tokens of a page.
         source: Where these facts come from.
         bank_questions: Questions of the question bank that an index of this checkpoint gets; for
@@ -51,6 +40,7 @@ class Checkpoint:
     query_image_side_px: int = 56
     pooling: Literal["last_token", "multi_vector"] = "last_token"
     token_dimension: int = 128
+    keeps_leading: bool = False
     min_visual_tokens: int = 1
     source: str = "described by the caller"
     bank_questions: tuple[str, ...] = ()
@@ -90,81 +80,3 @@ class Checkpoint:
     def has_query_image(self) -> bool:
         """Whether every query begins with an image, a black square."""
         return prompts.IMAGE_PLACEHOLDER in self.query_prompt
-
-
-def _colqwen2(model: str) -> Checkpoint:
-    return Checkpoint(
-        model=model,
-        page_prompt=prompts.COLQWEN2_PAGE_PROMPT,
-        query_prompt=prompts.COLQWEN2_QUERY_PROMPT,
-        pooling="multi_vector",
-        min_visual_tokens=4,
-        source="colpali-engine 0.3.4, ColQwen2Processor",
-    )
-
-
-_NANO_CARD = "training/README.md of vdr_integrations"
-_VDR_CARD = "model card of llamaindex/vdr-2b-multi-v1"
-
-KNOWN_CHECKPOINTS: dict[str, Checkpoint] = {
-    known.model: known
-    for known in (
-        Checkpoint(model="llamaindex/vdr-2b-multi-v1", source=_VDR_CARD),
-        Checkpoint(model="llamaindex/vdr-2b-v1", source=_VDR_CARD),
-        Checkpoint(model="marco/mcdse-2b-v1", source="model card of marco/mcdse-2b-v1"),
-        Checkpoint(
-            model="MrLight/dse-qwen2-2b-mrl-v1",
-            page_prompt=prompts.DSE_PAGE_PROMPT,
-            query_prompt=prompts.DSE_QUERY_PROMPT,
-            source="model card of MrLight/dse-qwen2-2b-mrl-v1",
-        ),
-        Checkpoint(model="nano", source=_NANO_CARD),
-        Checkpoint(
-            model="nano-colqwen2",
-            page_prompt=prompts.NANO_LATE_PAGE_PROMPT,
-            query_prompt=prompts.NANO_LATE_QUERY_PROMPT,
-            pooling="multi_vector",
-            source=_NANO_CARD,
-            bank_questions=BANK_QUESTIONS,
-        ),
-        _colqwen2("vidore/colqwen2-v1.0"),
-        _colqwen2("vidore/colqwen2-v0.1"),
-        _colqwen2("vidore/colqwen2-base"),
-        replace(
-            _colqwen2("vidore/colqwen2-v1.0-hf"),
-            query_prompt=prompts.COLQWEN2_HF_QUERY_PROMPT,
-            source="transformers 5.23, ColQwen2Processor",
-        ),
-    )
-}
-"""Descriptions by the name that ``load_encoder`` accepts."""
-
-
-def checkpoint_for(model: str, *, described: Checkpoint | None = None) -> Checkpoint:
-    """The description of ``model``.
-
-    A local folder with the name of a known checkpoint (``.../vdr-2b-multi-v1``) counts as known.
-
-    Args:
-        model: A known name, a hub id, or a local folder.
-        described: The caller's description; used unchanged, for this model.
-
-    Raises:
-        UnknownCheckpointError: The checkpoint is neither known nor described.
-    """
-    if described is not None:
-        return replace(described, model=model)
-    if model in KNOWN_CHECKPOINTS:
-        return KNOWN_CHECKPOINTS[model]
-    path = Path(model)
-    if path.is_dir():
-        folder_name = path.resolve().name
-        for name, known in KNOWN_CHECKPOINTS.items():
-            if folder_name == name.rpartition("/")[2]:
-                return replace(known, model=model)
-    raise UnknownCheckpointError(
-        f"the prompts of {model!r} are not known. Known checkpoints: "
-        f"{', '.join(KNOWN_CHECKPOINTS)}. For another checkpoint of the same family pass "
-        f"checkpoint=Checkpoint(model=..., page_prompt=..., query_prompt=...) "
-        f"(vdr_integrations.encoders)."
-    )

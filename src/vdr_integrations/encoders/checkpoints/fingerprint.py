@@ -44,8 +44,11 @@ def encoder_fingerprint(
 def meaning_of(checkpoint: Checkpoint) -> dict[str, Any]:
     """The part of a description that decides vectors: prompts and pooling."""
     facts = asdict(checkpoint)
-    for said_elsewhere in ("model", "source", "min_visual_tokens"):
+    for said_elsewhere in ("model", "source", "min_visual_tokens", "keeps_leading"):
         del facts[said_elsewhere]
-    # Has no meaning for the other kind of vectors.
-    del facts["query_image_side_px" if checkpoint.is_multi_vector else "token_dimension"]
+    # What has no meaning for vectors or queries of this kind.
+    if not checkpoint.is_multi_vector:
+        del facts["token_dimension"]
+    if not checkpoint.has_query_image:
+        del facts["query_image_side_px"]
     return facts

@@ -8,9 +8,16 @@ __all__ = [
     "COLQWEN2_QUERY_PROMPT",
     "DSE_PAGE_PROMPT",
     "DSE_QUERY_PROMPT",
+    "GME_PAGE_PROMPT",
+    "GME_QUERY_PROMPT",
     "IMAGE_PLACEHOLDER",
     "NANO_LATE_PAGE_PROMPT",
     "NANO_LATE_QUERY_PROMPT",
+    "NOMIC_QUERY_PROMPT",
+    "OPS_PAGE_PROMPT",
+    "QWEN3_EMBEDDING_PAGE_PROMPT",
+    "QWEN3_EMBEDDING_QUERY_PROMPT",
+    "TOMORO_QUERY_PROMPT",
     "VDR_PAGE_PROMPT",
     "VDR_QUERY_PROMPT",
 ]
@@ -52,6 +59,46 @@ changes their scores (embeddings-benchmark/mteb#5106)."""
 
 COLQWEN2_HF_QUERY_PROMPT = f"Query: {{query}}{_AUGMENTATION}\n"
 """transformers 5.23, ``ColQwen2Processor``: with a line break at the end."""
+
+NOMIC_QUERY_PROMPT = "Query: {query}<|endoftext|>"
+"""nomic-ai/colpali 581f26e, ``BiQwen2_5_Processor``: what nomic-embed-multimodal was trained with.
+Pages have ColQwen2's prompt. (colpali-engine's own class leaves "Query: " out.)"""
+
+TOMORO_QUERY_PROMPT = f"{{query}}{_AUGMENTATION}"
+"""``ColQwen3Processor`` in TomoroAI/tomoro-colqwen3-embed-4b: without "Query: "."""
+
+OPS_PAGE_PROMPT = (
+    "<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>Describe the image.<|im_end|>"
+    "<|im_start|>assistant\n<|endoftext|>"
+)
+"""mteb's wrapper of OpenSearch-AI/Ops-Colqwen3-4B. Queries have ColQwen2's prompt."""
+
+_GME_END = "<|im_end|>\n<|im_start|>assistant\n<|endoftext|>"
+
+GME_PAGE_PROMPT = f"{_OPENING}{_GME_END}"
+"""``gme_inference.py`` of Alibaba-NLP/gme-Qwen2-VL-2B-Instruct."""
+
+GME_QUERY_PROMPT = (
+    "<|im_start|>system\nFind an image that matches the given text.<|im_end|>\n"
+    f"<|im_start|>user\n{{query}}{_GME_END}"
+)
+"""``gme_inference.py`` of Alibaba-NLP/gme-Qwen2-VL-2B-Instruct, with its card's instruction for
+queries; describe a checkpoint with another one if your questions need it."""
+
+_QWEN3_END = "<|im_end|>\n<|im_start|>assistant\n"
+
+QWEN3_EMBEDDING_PAGE_PROMPT = (
+    "<|im_start|>system\nRepresent the user's input.<|im_end|>\n"
+    f"<|im_start|>user\n<|vision_start|><|image_pad|><|vision_end|>{_QWEN3_END}"
+)
+"""QwenLM/Qwen3-VL-Embedding, ``qwen3_vl_embedding.py``, with its default instruction. The report
+names ``<|endoftext|>`` as the last token; the published code ends here."""
+
+QWEN3_EMBEDDING_QUERY_PROMPT = (
+    "<|im_start|>system\nRetrieve images or text relevant to the user's query.<|im_end|>\n"
+    f"<|im_start|>user\n{{query}}{_QWEN3_END}"
+)
+"""QwenLM/Qwen3-VL-Embedding, README: the instruction of its examples for questions."""
 
 NANO_LATE_PAGE_PROMPT = (
     "<|im_start|><|vision_start|><|image_pad|><|vision_end|><|im_end|><|endoftext|>"

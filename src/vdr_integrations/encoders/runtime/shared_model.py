@@ -12,10 +12,10 @@ from weakref import WeakValueDictionary
 import torch
 from PIL import Image
 
-from vdr_integrations.encoders.checkpoints.description import BUNDLED
 from vdr_integrations.encoders.checkpoints.digests import digest_of
 from vdr_integrations.encoders.checkpoints.fingerprint import meaning_of
 from vdr_integrations.encoders.checkpoints.hub_or_folder import CheckpointFiles
+from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.encoders.checkpoints.load_weights import load_weights
 from vdr_integrations.encoders.forward.backbone import Backbone
 from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
