@@ -6,11 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from vdr_integrations.encoders.checkpoints.known_checkpoints import (
-    KNOWN_CHECKPOINTS,
-    checkpoint_for,
-)
-from vdr_integrations.errors import IndexMismatchError, OptionError, UnknownCheckpointError
+from vdr_integrations.encoders.checkpoints.known_checkpoints import KNOWN_CHECKPOINTS
+from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.types import PixelBudget
 
 if TYPE_CHECKING:
@@ -30,6 +27,8 @@ class Manifest:
         revision: Requested revision on the Hub; None for the default one.
         dimension: Length of a vector.
         max_visual_tokens: Pixel budget of a page.
+        min_visual_tokens: Its lower limit.
+        token_side_px: Side of the square of a visual token, in pixels.
     """
 
     fingerprint: str
@@ -37,6 +36,8 @@ class Manifest:
     revision: str | None
     dimension: int
     max_visual_tokens: int
+    min_visual_tokens: int = 1
+    token_side_px: int = 28
 
     @classmethod
     def of(
@@ -57,6 +58,8 @@ class Manifest:
             revision=revision,
             dimension=encoder.dimension,
             max_visual_tokens=encoder.pixel_budget.max_visual_tokens,
+            min_visual_tokens=encoder.pixel_budget.min_visual_tokens,
+            token_side_px=encoder.pixel_budget.factor,
         )
 
     @classmethod
@@ -74,16 +77,12 @@ class Manifest:
 
     @property
     def pixel_budget(self) -> PixelBudget:
-        """The encoder's pixel budget, without loading it.
-
-        The minimum of an unknown checkpoint is not known; 1 visual token stands for it.
-        """
-        try:
-            least = checkpoint_for(self.model).min_visual_tokens
-        except UnknownCheckpointError:
-            least = 1
-        most = self.max_visual_tokens
-        return PixelBudget(max_visual_tokens=most, min_visual_tokens=min(least, most))
+        """The encoder's pixel budget, without loading it."""
+        return PixelBudget(
+            max_visual_tokens=self.max_visual_tokens,
+            min_visual_tokens=self.min_visual_tokens,
+            factor=self.token_side_px,
+        )
 
     def check_name(self, model: str, *, index_path: Path | str) -> None:
         """Refuse a model that is known to be another one, before it is downloaded.

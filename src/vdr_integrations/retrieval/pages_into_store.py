@@ -52,6 +52,7 @@ class PageReading:
         page_store_path: str | None,
         *,
         max_visual_tokens: int,
+        token_side_px: int = 28,
         render_workers: int | None = None,
         page_timeout_s: float | None = None,
         page_memory_mb: int | None = None,
@@ -59,14 +60,16 @@ class PageReading:
         """The reading that the options of a reader or loader ask for.
 
         Raises:
-            OptionError: ``max_visual_tokens`` is less than 1, or a limit is out of range.
+            OptionError: ``max_visual_tokens`` or ``token_side_px`` is less than 1, or a limit is
+                out of range.
         """
         limits = process_limits(
             render_workers=render_workers,
             page_timeout_s=page_timeout_s,
             page_memory_mb=page_memory_mb,
         )
-        return cls(PageStore(page_store_path), PixelBudget(max_visual_tokens), limits)
+        budget = PixelBudget(max_visual_tokens, factor=token_side_px)
+        return cls(PageStore(page_store_path), budget, limits)
 
     def read(
         self,

@@ -21,7 +21,7 @@ class PixelBudget:
         max_visual_tokens: Upper limit; the vdr-2b-multi-v1 card recommends 768.
         min_visual_tokens: Lower limit; the card's ``min_pixels`` is one token.
         factor: Side in pixels of the square that one visual token covers: a 14-pixel patch
-            merged 2 x 2 gives 28 (Qwen2-VL).
+            merged 2 x 2 gives 28 (Qwen2-VL, Qwen2.5-VL), one of 16 pixels 32 (Qwen3-VL).
 
     Example:
         >>> budget = PixelBudget(max_visual_tokens=768)

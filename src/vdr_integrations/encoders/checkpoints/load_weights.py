@@ -71,6 +71,7 @@ def load_weights(
     packing: Packing | None = None,
     attn_implementation: str,
     token_dimension: int | None = None,
+    keeps_leading: bool = False,
 ) -> LoadedWeights:
     """Load a checkpoint without remote code.
 
@@ -84,6 +85,7 @@ def load_weights(
         attn_implementation: As in transformers. This package computes "sdpa" itself.
         token_dimension: Load the projection of a late-interaction checkpoint; it must have this
             many rows.
+        keeps_leading: It may have more, of which the first are kept.
 
     Raises:
         CheckpointError: Files are missing or are those of another architecture.
@@ -103,10 +105,9 @@ def load_weights(
         names = {} if token_dimension is None else {p: f"{head}.{p}" for p in ("weight", "bias")}
         if config.projected is not None:
             rows, width = config.projected, config.sizes.decoder.hidden_size
-            needed |= {
-                names["weight"]: torch.Size((rows, width)),
-                names["bias"]: torch.Size((rows,)),
-            }
+            needed[names["weight"]] = torch.Size((rows, width))
+            if not config.may_lack_bias:
+                needed[names["bias"]] = torch.Size((rows,))
         tensors = read_tensors(
             base, needed, beside=names.values(), dtype=read_as, family=config.family.title
         )
@@ -114,7 +115,9 @@ def load_weights(
         projection = None
         if token_dimension is not None:
             projection = _projection(saved, adapter, config, name=base.files.model)
-            if projection.dimension != token_dimension:
+            if projection.dimension != token_dimension and not (
+                keeps_leading and projection.dimension > token_dimension
+            ):
                 raise CheckpointError(
                     f"{contents.name} projects to {projection.dimension} components a token; its "
                     f"description says token_dimension={token_dimension}."
@@ -134,6 +137,8 @@ def load_weights(
         del tensors
         if adapter is not None:
             _apply(adapter, backbone, projection, name=base.files.model)
+        if projection is not None and token_dimension is not None:
+            projection = projection.leading(token_dimension)
     if packing:
         pack(backbone, packing)
         backbone.to(dtype)
@@ -169,6 +174,8 @@ def _projection(
     saved: dict[str, torch.Tensor], adapter: Adapter | None, config: ModelConfig, *, name: str
 ) -> TokenProjection:
     tensors = saved | (adapter.replacements if adapter else {})
+    if config.may_lack_bias and "weight" in tensors and "bias" not in tensors:
+        tensors["bias"] = tensors["weight"].new_zeros(len(tensors["weight"]))
     missing = {"weight", "bias"} - set(tensors)
     if missing:
         raise CheckpointWeightsError(

@@ -28,6 +28,12 @@ class TokenProjection(torch.nn.Module):
         """Components of a token's vector."""
         return self.weight.shape[0]
 
+    def leading(self, dimension: int) -> TokenProjection:
+        """The projection to the first components only."""
+        if dimension == self.dimension:
+            return self
+        return TokenProjection(self.weight[:dimension].clone(), self.bias[:dimension].clone())
+
     def forward(self, states: torch.Tensor) -> torch.Tensor:
         """Hidden states (..., hidden size) to projected states (..., dimension), not normalised."""
         return fn.linear(states, self.weight, self.bias)

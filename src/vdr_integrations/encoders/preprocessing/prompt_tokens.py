@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -43,18 +43,21 @@ class TokenizedPrompts:
         self._trusted = tokenizer
         self._untrusted = Tokenizer.from_str(tokenizer.to_str())
         self._untrusted.encode_special_tokens = True
-        self.page = self._around_image(checkpoint.page_prompt)
+        before, after = _added(tokenizer)
+        page = self._around_image(checkpoint.page_prompt)
+        self.page = PromptTokens(before=(*before, *page.before), after=(*page.after, *after))
         before_query, _, after_query = checkpoint.query_prompt.partition("{query}")
         # Text between the last special token and the query is tokenized with the query: the
         # tokenizer joins "Query:" and the space behind it with what follows.
         end = before_query.rfind("|>")
         cut = 0 if end < 0 else end + len("|>")
-        self._query_opening = self._around_image(before_query[:cut])
+        opening = self._around_image(before_query[:cut])
+        self._query_opening = replace(opening, before=(*before, *opening.before))
         self._query_lead = before_query[cut:]
         tail_cut = after_query.find(_SPECIAL_OPENING)
         tail_cut = len(after_query) if tail_cut < 0 else tail_cut
         self._query_trail = after_query[:tail_cut]
-        self._query_closing = self._ids(after_query[tail_cut:])
+        self._query_closing = (*self._ids(after_query[tail_cut:]), *after)
         self.query_prefix = self._query_prefix()
 
     def query(self, text: str) -> PromptTokens:
@@ -83,3 +86,10 @@ class TokenizedPrompts:
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._trusted.encode(text, add_special_tokens=False).ids)
+
+
+def _added(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The tokens that a tokenizer puts before and after every text; Qwen2's puts none."""
+    whole, bare = (tokenizer.encode("a", add_special_tokens=one).ids for one in (True, False))
+    start = next((n for n in range(len(whole)) if whole[n : n + len(bare)] == bare), 0)
+    return tuple(whole[:start]), tuple(whole[start + len(bare) :])

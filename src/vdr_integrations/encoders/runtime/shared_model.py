@@ -245,6 +245,7 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
                         packing=options.packing,
                         attn_implementation=options.attn_implementation,
                         token_dimension=token_dimension,
+                        keeps_leading=checkpoint.keeps_leading,
                     )
                 model = _known.models[of_model] = SharedModel(weights, options)
             return model

@@ -30,7 +30,8 @@ class PDFPageBlobParser(BaseBlobParser):
     name. ``file_name`` is the name in both cases. Pickles do not hold the password.
 
     Raises:
-        OptionError: ``max_visual_tokens`` is less than 1, or a limit is out of range.
+        OptionError: ``max_visual_tokens`` or ``token_side_px`` is less than 1, or a limit is out of
+            range.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class PDFPageBlobParser(BaseBlobParser):
         *,
         password: str | None = None,
         max_visual_tokens: int = 768,
+        token_side_px: int = 28,
         page_store_path: str | None = None,
         include_text: bool = True,
         render_workers: int | None = None,
@@ -49,6 +51,7 @@ class PDFPageBlobParser(BaseBlobParser):
         self._reading = PageReading.of(
             page_store_path,
             max_visual_tokens=max_visual_tokens,
+            token_side_px=token_side_px,
             render_workers=render_workers,
             page_timeout_s=page_timeout_s,
             page_memory_mb=page_memory_mb,

@@ -56,6 +56,7 @@ class PDFPageLoader(BaseLoader):
         password: Password of encrypted PDFs; not in pickles.
         max_visual_tokens: Size that pages are rendered at; at least that of the embeddings, which
             do not enlarge pages.
+        token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
         page_store_path: Folder of the page store, the same as that of the embeddings; None uses
             ``$VDR_PAGE_STORE``, or the user's data folder.
         include_text: Put the text layer into ``metadata["page_text"]``.
@@ -69,8 +70,8 @@ class PDFPageLoader(BaseLoader):
         page_memory_mb: Address space of that process, in MiB (2,048).
 
     Raises:
-        OptionError: ``max_visual_tokens`` is less than 1, ``on_error`` is something else, or a
-            limit is out of range.
+        OptionError: ``max_visual_tokens`` or ``token_side_px`` is less than 1, ``on_error`` is
+            something else, or a limit is out of range.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class PDFPageLoader(BaseLoader):
         *,
         password: str | None = None,
         max_visual_tokens: int = 768,
+        token_side_px: int = 28,
         page_store_path: str | None = None,
         include_text: bool = True,
         on_error: OnError = "raise",
@@ -95,6 +97,7 @@ class PDFPageLoader(BaseLoader):
         self._reading = PageReading.of(
             page_store_path,
             max_visual_tokens=max_visual_tokens,
+            token_side_px=token_side_px,
             render_workers=render_workers,
             page_timeout_s=page_timeout_s,
             page_memory_mb=page_memory_mb,

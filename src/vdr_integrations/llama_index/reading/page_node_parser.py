@@ -62,6 +62,7 @@ class PDFPageNodeParser(NodeParser):
             that the page has in every index, so that a page that is inserted again replaces the
             old one.
         max_visual_tokens: Size at which pictures are stored.
+        token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
         page_store_path: Folder of the page store for pictures; None uses ``$VDR_PAGE_STORE``, or
             the user's data folder.
     """
@@ -70,6 +71,7 @@ class PDFPageNodeParser(NodeParser):
 
     id_func: IdFuncCallable = Field(default=page_node_id)
     max_visual_tokens: int = Field(default=DEFAULT_VISUAL_TOKENS, ge=1)
+    token_side_px: int = Field(default=28, ge=1)
     page_store_path: str | None = None
 
     @classmethod
@@ -123,7 +125,11 @@ class PDFPageNodeParser(NodeParser):
         if picture is None:
             raise _not_a_page(node)
         text = node.get_content()
-        reading = PageReading.of(self.page_store_path, max_visual_tokens=self.max_visual_tokens)
+        reading = PageReading.of(
+            self.page_store_path,
+            max_visual_tokens=self.max_visual_tokens,
+            token_side_px=self.token_side_px,
+        )
         found: list[BaseNode] = []
         for page in reading.read(
             picture,

@@ -58,8 +58,9 @@ class PDFPageReader(BasePydanticReader):
     page; only the first of a call is logged as a warning.
 
     Attributes:
-        max_visual_tokens: Size that pages are rendered at, in squares of 28 x 28 pixels. The
-            embedding shrinks larger pages to its own limit.
+        max_visual_tokens: Size that pages are rendered at, in visual tokens. The embedding shrinks
+            larger pages to its own limit.
+        token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
         password: Password of encrypted PDFs. Never in ``to_dict`` and pickles, so the processes of
             ``SimpleDirectoryReader.load_data(num_workers=...)`` do not have it.
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
@@ -79,6 +80,7 @@ class PDFPageReader(BasePydanticReader):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     max_visual_tokens: int = Field(default=768, ge=1)
+    token_side_px: int = Field(default=28, ge=1)
     password: SecretStr | None = Field(default=None, exclude=True, repr=False)
     page_store_path: str | None = None
     on_error: OnError = Field(default="warn", exclude=True)
@@ -172,6 +174,7 @@ class PDFPageReader(BasePydanticReader):
         return PageReading.of(
             self.page_store_path,
             max_visual_tokens=self.max_visual_tokens,
+            token_side_px=self.token_side_px,
             render_workers=self.render_workers,
             page_timeout_s=self.page_timeout_s,
             page_memory_mb=self.page_memory_mb,
