@@ -92,18 +92,31 @@ class StockPath:
             )
             for image in images
         ]
-        pixels = self._images(images=resized, return_tensors="pt")
+        return self._with_images([self._around.page_prompt] * len(resized), resized)
+
+    def queries(
+        self, queries: Sequence[str], *, image: Image.Image | None = None
+    ) -> list[NDArray[np.float32]]:
+        """Of each query: (tokens, dimension), or (hidden size,) without a projection.
+
+        Args:
+            queries: The texts.
+            image: What stands before each query, if its prompt has an image.
+        """
+        texts = [self._around.query_prompt % query for query in queries]
+        if image is None:
+            return self._encoded(texts, {})
+        return self._with_images(texts, [image] * len(texts))
+
+    def _with_images(
+        self, prompts: Sequence[str], images: Sequence[Image.Image]
+    ) -> list[NDArray[np.float32]]:
+        pixels = self._images(images=list(images), return_tensors="pt")
         texts = [
-            self._around.page_prompt.replace(
-                "<|image_pad|>", "<|image_pad|>" * (math.prod(grid) // 4), 1
-            )
-            for grid in pixels["image_grid_thw"].tolist()
+            prompt.replace("<|image_pad|>", "<|image_pad|>" * (math.prod(grid) // 4), 1)
+            for prompt, grid in zip(prompts, pixels["image_grid_thw"].tolist(), strict=True)
         ]
         return self._encoded(texts, pixels)
-
-    def queries(self, queries: Sequence[str]) -> list[NDArray[np.float32]]:
-        """Of each query: (tokens, dimension), or (hidden size,) without a projection."""
-        return self._encoded([self._around.query_prompt % query for query in queries], {})
 
     @torch.no_grad()
     def _encoded(

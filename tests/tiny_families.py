@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from benchmarks.tokenizer import SPECIAL_TOKENS, byte_tokenizer, write_tokenizer
+from safetensors.torch import load_file, save_file
 from transformers import (
     Qwen2_5_VLConfig,
     Qwen2_5_VLForConditionalGeneration,
@@ -15,9 +16,18 @@ from transformers import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["HIDDEN_SIZE", "write_tiny_qwen2_5_vl", "write_tiny_qwen3_vl"]
+    Tensors = dict[str, torch.Tensor]
+
+__all__ = [
+    "HIDDEN_SIZE",
+    "change_tensors",
+    "random_projection",
+    "write_tiny_qwen2_5_vl",
+    "write_tiny_qwen3_vl",
+]
 
 HIDDEN_SIZE = 64
 CLIP = {
@@ -83,6 +93,19 @@ def write_tiny_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
     )
     model = Qwen3VLForConditionalGeneration(config)
     return _written(folder, model, seed=seed, patch_size=16, normalisation=HALF)
+
+
+def random_projection(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (rows, hidden) and bias (rows,)."""
+    generator = torch.Generator().manual_seed(5)
+    weight = torch.randn(rows, HIDDEN_SIZE, generator=generator) / HIDDEN_SIZE**0.5
+    return weight, 0.1 * torch.randn(rows, generator=generator)
+
+
+def change_tensors(folder: Path, change: Callable[[Tensors], Tensors]) -> None:
+    """Save other tensors in a folder."""
+    path = folder / "model.safetensors"
+    save_file(change(load_file(path)), path, metadata={"format": "pt"})
 
 
 def _text() -> dict[str, Any]:
