@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from tokenizers import Tokenizer
-from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration
+from transformers import AutoConfig, AutoModelForImageTextToText
 
 from benchmarks.tokenizer import SPECIAL_TOKENS, write_tokenizer
 
@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Generator
 
-__all__ = ["checkpoint_folder", "write_full_size_checkpoint", "write_random_checkpoint"]
+__all__ = [
+    "checkpoint_folder",
+    "write_family_checkpoint",
+    "write_full_size_checkpoint",
+    "write_random_checkpoint",
+]
 
 # config.json of llamaindex/vdr-2b-multi-v1, which is Qwen/Qwen2-VL-2B-Instruct's.
 TEXT: dict[str, Any] = {
@@ -107,14 +112,68 @@ def write_random_checkpoint(
         seed: Seed of the random numbers.
         device: Where they are drawn.
     """
+    return _write(
+        folder,
+        {"model_type": "qwen2_vl", "text_config": text, "vision_config": vision},
+        PREPROCESSOR,
+        tokenizer=tokenizer,
+        std=std,
+        dtype=dtype,
+        seed=seed,
+        device=device,
+    )
+
+
+def write_family_checkpoint(
+    folder: Path, facts: dict[str, Any], *, layers: int | None, tokenizer: Path | None
+) -> Path:
+    """Write a folder of any family, with random weights in bfloat16.
+
+    Args:
+        folder: Created.
+        facts: ``config.json``: ``model_type``, ``text_config``, ``vision_config``.
+        layers: Layers of each tower; the blocks of the tower that differ from the others become
+            its last ones. None for all.
+        tokenizer: Folder with the real Qwen2 tokenizer; None for one of bytes.
+    """
+    text, vision = dict(facts["text_config"]), dict(facts["vision_config"])
+    if layers is not None:
+        text["num_hidden_layers"] = vision["depth"] = layers
+        for key in {"fullatt_block_indexes", "deepstack_visual_indexes"} & {*vision}:
+            vision[key] = list(range(layers))[-len(vision[key]) :]
+    side = vision.get("patch_size", PREPROCESSOR["patch_size"])
+    return _write(
+        folder,
+        {**facts, "text_config": text, "vision_config": vision},
+        PREPROCESSOR | {"patch_size": side},
+        tokenizer=tokenizer,
+        std=INITIAL_STD,
+        dtype=torch.bfloat16,
+        seed=0,
+        device="cpu",
+    )
+
+
+def _write(
+    folder: Path,
+    facts: dict[str, Any],
+    preprocessor: dict[str, Any],
+    *,
+    tokenizer: Path | None,
+    std: float | None,
+    dtype: torch.dtype,
+    seed: int,
+    device: str,
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     write_tokenizer(folder, tokenizer)
     tokens = Tokenizer.from_file(str(folder / "tokenizer.json"))
     ids = {token: tokens.token_to_id(token) for token in SPECIAL_TOKENS}
-    text = {"vocab_size": tokens.get_vocab_size(), **text}
-    config = Qwen2VLConfig(
+    text = {"vocab_size": tokens.get_vocab_size(), **facts["text_config"]}
+    config = AutoConfig.for_model(
+        facts["model_type"],
         text_config={**text, "bos_token_id": None, "eos_token_id": ids["<|endoftext|>"]},
-        vision_config=dict(vision),
+        vision_config=dict(facts["vision_config"]),
         image_token_id=ids["<|image_pad|>"],
         video_token_id=ids["<|video_pad|>"],
         vision_start_token_id=ids["<|vision_start|>"],
@@ -123,19 +182,24 @@ def write_random_checkpoint(
     )
     model = _random_model(config, std=std, dtype=dtype, seed=seed, device=device)
     model.save_pretrained(folder)
-    (folder / "preprocessor_config.json").write_text(json.dumps(PREPROCESSOR), encoding="utf-8")
+    (folder / "preprocessor_config.json").write_text(json.dumps(preprocessor), encoding="utf-8")
     return folder
 
 
 @torch.no_grad()
 def _random_model(
-    config: Qwen2VLConfig, *, std: float | None, dtype: torch.dtype, seed: int, device: str
-) -> Qwen2VLForConditionalGeneration:
+    config: Any,  # noqa: ANN401  # loosely typed
+    *,
+    std: float | None,
+    dtype: torch.dtype,
+    seed: int,
+    device: str,
+) -> Any:  # noqa: ANN401
     torch.set_default_dtype(dtype)
     try:
         # Without contents: transformers would draw them first, on the CPU.
         with torch.device("meta"):
-            model = Qwen2VLForConditionalGeneration(config)
+            model: Any = AutoModelForImageTextToText.from_config(config)
     finally:
         torch.set_default_dtype(torch.float32)
     model.to_empty(device=device)

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_flop_count
 
-from benchmarks.full_size import TEXT, VISION
+from benchmarks.full_size_families import full_size_config
 from vdr_integrations.encoders.checkpoints.model_config import parse_model_config
 from vdr_integrations.encoders.forward import decoder
 from vdr_integrations.encoders.forward.backbone import Backbone
@@ -120,24 +120,20 @@ class WorkCounter(TorchDispatchMode):
 
 @contextmanager
 def full_size_backbone(
-    *, is_elsewhere: bool = False, layers: int | None = None
+    model: str = "Qwen2-VL-2B", *, is_elsewhere: bool = False, layers: int | None = None
 ) -> Generator[tuple[Backbone, int]]:
-    """vdr-2b-multi-v1's backbone in bf16 on fake tensors, and the bytes of its weights.
+    """A backbone in bf16 on fake tensors, with vdr-2b-multi-v1's prompts, and its bytes.
 
     Args:
+        model: A name of ``full_size_families``.
         is_elsewhere: Its weights are on a device that is not the host, so that what is sent there
             can be counted: torch's "meta" device, whose tensors have no contents either.
         layers: Layers of each tower, if not all.
     """
-    config = parse_model_config(
-        {
-            "model_type": "qwen2_vl",
-            "text_config": TEXT | ({} if layers is None else {"num_hidden_layers": layers}),
-            "vision_config": VISION | ({} if layers is None else {"depth": layers}),
-        },
-        name="the full size",
-        may_project=False,
-    )
+    facts = full_size_config(model)
+    if layers is not None:
+        facts["text_config"]["num_hidden_layers"] = facts["vision_config"]["depth"] = layers
+    config = parse_model_config(facts, name=model, may_project=False)
     with (
         nullcontext() if is_elsewhere else FakeTensorMode(allow_non_fake_inputs=True),
         mock.patch.object(decoder, "is_anything", return_value=True),
@@ -147,35 +143,35 @@ def full_size_backbone(
         torch.set_default_dtype(torch.bfloat16)
         try:
             with torch.device("meta") if is_elsewhere else nullcontext():
-                model: Any = config.family.tree(config.sizes).eval().requires_grad_(False)
+                tree: Any = config.family.tree(config.sizes).eval().requires_grad_(False)
         finally:
             torch.set_default_dtype(torch.float32)
-        convolution = model.visual.patch_embed.proj
+        convolution = tree.visual.patch_embed.proj
         embedding_bytes = BytePatchEmbedding(
             convolution.weight, convolution.bias, mean=_HALF, std=_HALF
         )
-        model.visual.patch_embed = embedding_bytes.to(model.device)
-        weights = sum(p.numel() * p.element_size() for p in model.parameters())
+        tree.visual.patch_embed = embedding_bytes.to(tree.device)
+        weights = sum(p.numel() * p.element_size() for p in tree.parameters())
         weights += sum(b.numel() * b.element_size() for b in embedding_bytes.buffers())
         yield (
             Backbone(
-                model,
+                tree,
                 family=config.family,
                 sizes=config.sizes,
                 page_tokens=_PAGE_PROMPT,
                 query_tokens=_QUERY_BEGINNING,
-                query_image=page_of(2, 2),
+                query_image=page_of(2, 2, patch_size=config.sizes.vision.patch_size),
             ),
             weights,
         )
 
 
-def page_of(rows: int, columns: int) -> PreparedPage:
+def page_of(rows: int, columns: int, *, patch_size: int = 14) -> PreparedPage:
     """A page of so many visual tokens."""
     import numpy as np
 
     grid = (2 * rows, 2 * columns)
-    return PreparedPage(np.zeros((math.prod(grid), 588), np.uint8), grid)
+    return PreparedPage(np.zeros((math.prod(grid), 3 * patch_size**2), np.uint8), grid)
 
 
 def query_of(tokens: int) -> PreparedQuery:
