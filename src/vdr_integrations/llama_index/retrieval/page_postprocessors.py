@@ -39,7 +39,8 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
             retriever, llm=llm, multimodal=True, node_postprocessors=[PagePicturePostprocessor()]
         )
 
-    ``ColQwen2Retriever`` does this itself. Nodes are copied; other nodes than pages are unchanged.
+    ``LateInteractionRetriever`` does this itself. Nodes are copied; other nodes than pages are
+    unchanged.
 
     Attributes:
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
