@@ -42,8 +42,7 @@ class VisualDocumentSearchTool(AsyncBaseTool):
     score, excerpt, page reference) and the page as an image block. With ``include_region`` and a
     ``LateInteractionRetriever`` it also shows the part of the page that matched. A call with
     ``page_ref`` opens a page that a search of this tool found, or a ``region`` of it, at a higher
-    resolution: it is drawn again from its PDF if the PDF has not changed. Nothing else can be
-    opened.
+    resolution: it is drawn again from its PDF if that has not changed. It opens nothing else.
 
     If the model makes a mistake, or a page cannot be used, the output has ``is_error`` and a
     message that says what to do. The tool only reads. Any number of threads and tasks may call it.
