@@ -9,10 +9,10 @@
 # %% [markdown]
 # # Late interaction: which words, and where
 #
-# With one vector per page, this vector must describe the whole page. ColQwen2 keeps a vector for
-# each place on the page. Each word of a question is compared with all places, and the best match of
-# each word is added (*MaxSim*). This is finer, and it can be drawn: you see where on the page the
-# words match.
+# With one vector per page, this vector must describe the whole page. Late interaction keeps a
+# vector for each place on the page. Each word of a question is compared with all places, and the
+# best match of each word is added (*MaxSim*). This is finer, and it can be drawn: you see where on
+# the page the words match.
 #
 # This notebook runs offline with the bundled `nano-colqwen2`, which matches printed words. **For
 # real work** write `MODEL = "vidore/colqwen2-v1.0"` (4.4 GB, downloaded once). The notebook needs
@@ -73,14 +73,14 @@ for box in heat.boxes(2, token="volunteers"):
 # %% [markdown]
 # ## The same in LlamaIndex and LangChain
 #
-# Both have a `ColQwen2Retriever`. It opens the index, loads the model that made it, and draws the
-# same heat maps. All objects of a process that name the same folder share one open index.
+# Both have a `LateInteractionRetriever`. It opens the index, loads the model that made it, and
+# draws the same heat maps. All objects of a process that name the same folder share one open index.
 
 # %%
-from vdr_integrations.llama_index import ColQwen2Retriever
+from vdr_integrations.llama_index import LateInteractionRetriever
 
 asked = "What share of the budget was spent on salaries and heating?"
-with ColQwen2Retriever("late-index", similarity_top_k=1) as retriever:
+with LateInteractionRetriever("late-index", similarity_top_k=1) as retriever:
     hit = retriever.retrieve(asked)[0]
     budget = retriever.heatmap(asked, hit.node)
 print("page", hit.metadata["page_number"], "with a score of", round(hit.score, 2))

@@ -19,14 +19,14 @@
 
 # %%
 from vdr_integrations.llama_index import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     PDFPageReader,
     VisualDocumentSearchTool,
 )
 
 MODEL = "nano-colqwen2"
 
-retriever = ColQwen2Retriever.from_documents(
+retriever = LateInteractionRetriever.from_documents(
     PDFPageReader().load_data("reports/library-report.en.pdf"),
     index="agent-index",
     model_name=MODEL,

@@ -16,6 +16,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import ModuleType
 
 __all__ = ["LISTED", "listing"]
 
@@ -41,7 +42,7 @@ def listing() -> str:
     seen: dict[int, str] = {}
     for module in MODULES:
         loaded = importlib.import_module(module)
-        for name in loaded.__all__:
+        for name in sorted(loaded.__all__, key=lambda name: _is_alias(loaded, name)):
             found = getattr(loaded, name)
             shown = f"{module}.{name}"
             if id(found) in seen:
@@ -50,6 +51,12 @@ def listing() -> str:
             seen[id(found)] = shown
             lines += _described(shown, found)
     return "\n".join(lines) + "\n"
+
+
+def _is_alias(module: ModuleType, name: str) -> bool:
+    """Whether a class has another name than this one, which it is described under."""
+    found = getattr(module, name)
+    return inspect.isclass(found) and found.__name__ != name
 
 
 def _described(name: str, found: object) -> Iterator[str]:

@@ -96,16 +96,16 @@ def test_both_frameworks_use_one_folder_while_a_third_object_writes_to_it(
     tmp_path: Path, page_store: PageStore
 ) -> None:
     from vdr_integrations.index import LateInteractionIndex
-    from vdr_integrations.langchain import ColQwen2Retriever as LangChainRetriever
-    from vdr_integrations.llama_index import ColQwen2Rerank
-    from vdr_integrations.llama_index import ColQwen2Retriever as LlamaIndexRetriever
+    from vdr_integrations.langchain import LateInteractionRetriever as LangChainRetriever
+    from vdr_integrations.llama_index import LateInteractionRerank
+    from vdr_integrations.llama_index import LateInteractionRetriever as LlamaIndexRetriever
 
     place, question = tmp_path / "ix", "Wie viel Nitrat?"
     made = LlamaIndexRetriever.from_documents(
         PDFPageReader().load_data(REPORT), index=place, model_name="nano-colqwen2", device="cpu"
     )
     again = LlamaIndexRetriever(index=place, model_name="nano-colqwen2", device="cpu")
-    rerank = ColQwen2Rerank(index=place, model_name="nano-colqwen2", device="cpu", top_n=2)
+    rerank = LateInteractionRerank(index=place, model_name="nano-colqwen2", device="cpu", top_n=2)
     langchain = LangChainRetriever(index=place, model="nano-colqwen2", device="cpu", k=2)
     nodes = made.retrieve(question)
     best = [node.metadata["page_number"] for node in nodes][:2]

@@ -87,7 +87,7 @@ def of_blocks(blocks: list[str | bytes]) -> Answer:
 
 
 async def by_llama_index(folder: Path, encoder: MultiVectorEncoder) -> Answer:
-    retriever = llama_index.ColQwen2Retriever(folder, encoder=encoder)
+    retriever = llama_index.LateInteractionRetriever(folder, encoder=encoder)
     tool = llama_index.VisualDocumentSearchTool(retriever, limits=LIMITS)
     call: dict[str, Any] = {"question": QUESTION, "k": 1, "include_region": True}
     first, second = (
@@ -106,7 +106,7 @@ def _read(block: object) -> str | bytes:
 
 
 async def by_langchain(folder: Path, encoder: MultiVectorEncoder) -> Answer:
-    retriever = langchain.ColQwen2Retriever(index=folder, encoder=encoder)
+    retriever = langchain.LateInteractionRetriever(index=folder, encoder=encoder)
     tool = langchain.VisualDocumentSearchTool(retriever=retriever, limits=LIMITS)
     call = {"question": QUESTION, "k": 1, "include_region": True}
     answer, again = (
@@ -205,11 +205,11 @@ async def test_a_call_of_a_tool_encodes_its_question_once(
 ) -> None:
     call: dict[str, Any] = {"question": QUESTION, "k": 3, "include_region": True}
     if kind == "llama_index":
-        by_words = llama_index.ColQwen2Retriever(folder, encoder=encoder)
+        by_words = llama_index.LateInteractionRetriever(folder, encoder=encoder)
         tool = llama_index.VisualDocumentSearchTool(by_words)
         assert not (await tool.acall(**call)).is_error
     elif kind == "langchain":
-        retriever = langchain.ColQwen2Retriever(index=folder, encoder=encoder)
+        retriever = langchain.LateInteractionRetriever(index=folder, encoder=encoder)
         assert await langchain.VisualDocumentSearchTool(retriever=retriever).ainvoke(call)
     else:
         PageService(PageSearcher(folder, encoder=encoder), limits=LIMITS).search(**call)

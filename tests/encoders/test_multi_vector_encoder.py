@@ -330,7 +330,7 @@ def test_encoders_on_demand_are_of_the_kind_that_is_asked_for_and_loaded_once(
     assert isinstance(on_demand.dense(dense), DenseEncoder)
     assert isinstance(on_demand.multi_vector(late), MultiVectorEncoder)
     assert on_demand.dense(dense) is on_demand.dense(dense)
-    with pytest.raises(OptionError, match="ColQwen2Retriever"):
+    with pytest.raises(OptionError, match="LateInteractionRetriever"):
         on_demand.dense(late)
     with pytest.raises(OptionError, match="one vector a page"):
         on_demand.multi_vector(dense)

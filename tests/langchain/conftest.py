@@ -11,7 +11,7 @@ from tests.pdfs import write_pdf
 from tests.tiny_colqwen2 import write_base
 
 from vdr_integrations.index import sync_index
-from vdr_integrations.langchain import ColQwen2Retriever, PDFPageLoader, VDREmbeddings
+from vdr_integrations.langchain import LateInteractionRetriever, PDFPageLoader, VDREmbeddings
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ def load(page_store: PageStore) -> Callable[[Path], list[str]]:
 @pytest.fixture
 def late_report(
     report: Path, page_store: PageStore, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ColQwen2Retriever]:
+) -> Iterator[LateInteractionRetriever]:
     """A retriever over a late-interaction index of the report."""
     assert page_store == PageStore()
     base = tmp_path_factory.mktemp("base") / "colqwen2-base"
     write_base(base)
-    retriever = ColQwen2Retriever(
+    retriever = LateInteractionRetriever(
         index=tmp_path / "late", model=str(base), device="cpu", max_visual_tokens=64
     )
     searcher: PageSearcher = retriever.searcher

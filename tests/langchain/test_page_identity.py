@@ -19,7 +19,7 @@ from tests.half_pairs import HALF_PAIRS
 
 from vdr_integrations.errors import DocumentOpenError, OptionError
 from vdr_integrations.langchain import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     PDFPageBlobParser,
     PDFPageLoader,
     VDREmbeddings,
@@ -126,7 +126,7 @@ def test_names_and_metadata_that_no_store_can_hold_are_errors_of_their_document(
             parser.parse(blob)
     embeddings = VDREmbeddings(model="nano")
     with pytest.raises(ValueError, match="half a surrogate pair"):
-        ColQwen2Retriever(index=tmp_path / "none", filter={"file_name": half})
+        LateInteractionRetriever(index=tmp_path / "none", filter={"file_name": half})
     with pytest.raises(OptionError, match="half a surrogate pair"):
         embeddings.embed_query(half)
 
@@ -156,7 +156,7 @@ class Fixed(BaseRetriever):
 
 
 def test_three_wordings_of_a_question_find_each_page_once(
-    late_report: ColQwen2Retriever,
+    late_report: LateInteractionRetriever,
 ) -> None:
     llm = FakeListChatModel(responses=["What fell?\nWhich costs fell?\nHow did costs change?"])
     found = MultiQueryRetriever.from_llm(late_report, llm=llm).invoke("costs")
@@ -167,7 +167,7 @@ def test_three_wordings_of_a_question_find_each_page_once(
 
 
 def test_a_page_is_an_equal_document_from_a_vector_store_and_from_a_late_index(
-    late_report: ColQwen2Retriever, report: Path, embeddings: VDREmbeddings
+    late_report: LateInteractionRetriever, report: Path, embeddings: VDREmbeddings
 ) -> None:
     store = InMemoryVectorStore(embeddings)
     store.add_documents(load(report))

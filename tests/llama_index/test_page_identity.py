@@ -28,7 +28,7 @@ from tests.pdfs import write_pdf
 
 from vdr_integrations.errors import DocumentOpenError, OptionError
 from vdr_integrations.llama_index import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     PDFPageNodeParser,
     PDFPageReader,
     VDREmbedding,
@@ -57,7 +57,7 @@ async def test_an_evaluation_counts_the_hits_of_both_retrievers(
     documents = reader.load_data(report)
     nodes = PDFPageNodeParser()(documents)
     dense = VectorStoreIndex(nodes, embed_model=embedding).as_retriever(similarity_top_k=3)
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         documents, index=tmp_path / "late", encoder=late_encoder
     ) as late:
         for retriever in (dense, late):
@@ -82,7 +82,7 @@ def test_pages_are_found_by_their_file_name(
     other = write_pdf(tmp_path / "other.pdf", ["Costs"])
     documents = [*reader.load_data(report), *reader.load_data(other)]
     documents += reader.load_data(other.read_bytes(), extra_info={"file_name": "upload.pdf"})
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         documents, index=tmp_path / "late", encoder=late_encoder
     ) as late:
         retrievers: list[Any] = [late, page_index(documents, embedding)]
@@ -193,7 +193,7 @@ def test_half_pairs_are_errors_of_their_document(
     with pytest.raises(DocumentOpenError, match="UTF-8"):
         reader.load_data(report.read_bytes(), extra_info={"file_name": half})
     with pytest.raises(OptionError, match="half a surrogate pair"):
-        ColQwen2Retriever(tmp_path / "none", filters=names_filter(half))
+        LateInteractionRetriever(tmp_path / "none", filters=names_filter(half))
 
 
 def test_a_file_name_that_is_not_utf8_costs_its_own_document_only(
@@ -215,7 +215,9 @@ def test_a_document_that_was_given_another_identity_is_refused(
     documents: list[Document] = list(reader.load_data(report))
     documents[1].metadata["source"] = "annual reports"
     with pytest.raises(OptionError, match="annual reports page 2"):
-        ColQwen2Retriever.from_documents(documents, index=tmp_path / "late", encoder=late_encoder)
+        LateInteractionRetriever.from_documents(
+            documents, index=tmp_path / "late", encoder=late_encoder
+        )
 
 
 def test_a_page_store_is_data(

@@ -88,7 +88,7 @@ def test_what_is_no_hybrid_is_refused(
     with pytest.raises(OptionError, match=says):
         PageSearcher(late_folder).search(QUESTION, hybrid=hybrid)
     with pytest.raises(OptionError, match=says):
-        llama_index.ColQwen2Retriever(late_folder, hybrid=hybrid)
+        llama_index.LateInteractionRetriever(late_folder, hybrid=hybrid)
 
 
 @pytest.mark.parametrize("hybrid", [True, WORDS_ALONE])
@@ -101,14 +101,14 @@ async def test_retrievers_and_agents_find_what_a_searcher_finds(
     hits = PageSearcher(late_folder, encoder=late).search(QUESTION, hybrid=hybrid)
     wanted = [(hit.page_id, hit.score) for hit in hits]
 
-    nodes = llama_index.ColQwen2Retriever(late_folder, encoder=late, hybrid=hybrid)
+    nodes = llama_index.LateInteractionRetriever(late_folder, encoder=late, hybrid=hybrid)
     for result in (nodes.retrieve(QUESTION), await nodes.aretrieve(QUESTION)):
         assert [(one.node.node_id, one.score) for one in result] == wanted
 
-    documents = langchain.ColQwen2Retriever(
+    documents = langchain.LateInteractionRetriever(
         index=late_folder, encoder=late, hybrid=hybrid, with_scores=True
     )
-    plain = langchain.ColQwen2Retriever(index=late_folder, encoder=late, with_scores=True)
+    plain = langchain.LateInteractionRetriever(index=late_folder, encoder=late, with_scores=True)
     for result in (
         documents.invoke(QUESTION),
         await documents.ainvoke(QUESTION),

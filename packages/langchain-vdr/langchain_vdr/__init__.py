@@ -5,6 +5,8 @@ from __future__ import annotations
 from vdr_integrations.langchain import (
     ColQwen2Compressor,
     ColQwen2Retriever,
+    LateInteractionCompressor,
+    LateInteractionRetriever,
     PDFPageBlobParser,
     PDFPageLoader,
     VDREmbeddings,
@@ -19,6 +21,8 @@ from vdr_integrations.langchain import (
 __all__ = [
     "ColQwen2Compressor",
     "ColQwen2Retriever",
+    "LateInteractionCompressor",
+    "LateInteractionRetriever",
     "PDFPageBlobParser",
     "PDFPageLoader",
     "VDREmbeddings",

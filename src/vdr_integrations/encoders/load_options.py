@@ -78,16 +78,16 @@ def check_kind(checkpoint: Checkpoint, *, is_multi_vector: bool) -> None:
     if checkpoint.is_multi_vector and not is_multi_vector:
         raise OptionError(
             f"{checkpoint.model} gives one vector a token (late interaction), not one a page: "
-            f"load it with MultiVectorEncoder.load, or use ColQwen2Retriever in LlamaIndex and "
-            f"LangChain, or make an index with --late-interaction. For one vector a page, choose a "
-            f"dense model such as {DEFAULT_DENSE_MODEL}."
+            f"load it with MultiVectorEncoder.load, or use LateInteractionRetriever in LlamaIndex "
+            f"and LangChain, or make an index with --late-interaction. For one vector a page, "
+            f"choose a dense model such as {DEFAULT_DENSE_MODEL}."
         )
     if is_multi_vector and not checkpoint.is_multi_vector:
         raise OptionError(
             f"{checkpoint.model} gives one vector a page, and late interaction needs one a token: "
             f"load it with DenseEncoder.load, or use VDREmbedding in LlamaIndex and VDREmbeddings "
-            f"in LangChain. For late interaction, choose a ColQwen2 model such as "
-            f"{DEFAULT_LATE_MODEL}."
+            f"in LangChain. For late interaction, choose a model that gives one vector a token, "
+            f"such as {DEFAULT_LATE_MODEL}."
         )
 
 

@@ -11,10 +11,10 @@ A page becomes a ``Document`` whose ``page_content`` is a page reference, so eve
 ``index()`` and retriever of LangChain embeds the image of the page. :func:`page_blocks` turns
 documents into content blocks of a message, to show the pages to a chat model; :func:`page_texts`
 into documents with the text layer, for what reads text. For late interaction
-(one vector per token), use :class:`ColQwen2Retriever` over an index that ``vdr index
---late-interaction`` or ``sync_index`` made, and :class:`ColQwen2Compressor` to rerank:
+(one vector per token), use :class:`LateInteractionRetriever` over an index that ``vdr index
+--late-interaction`` or ``sync_index`` made, and :class:`LateInteractionCompressor` to rerank:
 
-    pages = ColQwen2Retriever(index="my-index", k=3).invoke("How did revenue change?")
+    pages = LateInteractionRetriever(index="my-index", k=3).invoke("How did revenue change?")
 """
 
 from __future__ import annotations
@@ -39,8 +39,14 @@ from vdr_integrations.langchain.embedding.vdr_embeddings import VDREmbeddings
 from vdr_integrations.langchain.reading.page_documents import page_key, page_texts
 from vdr_integrations.langchain.reading.pdf_page_blob_parser import PDFPageBlobParser
 from vdr_integrations.langchain.reading.pdf_page_loader import PDFPageLoader
-from vdr_integrations.langchain.retrieval.reranker import ColQwen2Compressor
-from vdr_integrations.langchain.retrieval.retriever import ColQwen2Retriever
+from vdr_integrations.langchain.retrieval.reranker import (
+    ColQwen2Compressor,
+    LateInteractionCompressor,
+)
+from vdr_integrations.langchain.retrieval.retriever import (
+    ColQwen2Retriever,
+    LateInteractionRetriever,
+)
 
 if TYPE_CHECKING:
     from vdr_integrations.langchain.agent.tool import VisualDocumentSearchTool
@@ -48,6 +54,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ColQwen2Compressor",
     "ColQwen2Retriever",
+    "LateInteractionCompressor",
+    "LateInteractionRetriever",
     "PDFPageBlobParser",
     "PDFPageLoader",
     "VDREmbeddings",

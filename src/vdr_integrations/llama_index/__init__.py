@@ -37,12 +37,15 @@ from vdr_integrations.llama_index.agent.old_pictures import without_old_pictures
 from vdr_integrations.llama_index.embedding.vdr_embedding import VDREmbedding
 from vdr_integrations.llama_index.reading.page_node_parser import PDFPageNodeParser
 from vdr_integrations.llama_index.reading.pdf_page_reader import PDFPageReader
-from vdr_integrations.llama_index.retrieval import (
-    ColQwen2Rerank,
-    ColQwen2Retriever,
+from vdr_integrations.llama_index.retrieval.page_postprocessors import (
     PagePicturePostprocessor,
     PageTextPostprocessor,
     page_texts,
+)
+from vdr_integrations.llama_index.retrieval.reranker import ColQwen2Rerank, LateInteractionRerank
+from vdr_integrations.llama_index.retrieval.retriever import (
+    ColQwen2Retriever,
+    LateInteractionRetriever,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +54,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ColQwen2Rerank",
     "ColQwen2Retriever",
+    "LateInteractionRerank",
+    "LateInteractionRetriever",
     "PDFPageNodeParser",
     "PDFPageReader",
     "PagePicturePostprocessor",

@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
 
 from vdr_integrations.langchain import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     VisualDocumentSearchTool,
     without_old_pictures,
 )
@@ -92,7 +92,9 @@ class Scripted(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=answer)])
 
 
-def test_an_agent_forgets_pictures_also_in_its_checkpoints(late_report: ColQwen2Retriever) -> None:
+def test_an_agent_forgets_pictures_also_in_its_checkpoints(
+    late_report: LateInteractionRetriever,
+) -> None:
     @before_model
     def forget_pictures(state: AgentState[Any], runtime: Runtime) -> dict[str, list[AnyMessage]]:
         return {"messages": without_old_pictures(state["messages"])}

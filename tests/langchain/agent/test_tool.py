@@ -31,7 +31,7 @@ from vdr_integrations.agents import ViewLimits
 from vdr_integrations.errors import PageReferenceError
 from vdr_integrations.index import LateInteractionIndex, Manifest, QdrantServer, sync_index
 from vdr_integrations.langchain import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     PDFPageLoader,
     VDREmbeddings,
     VisualDocumentSearchTool,
@@ -64,7 +64,7 @@ def late(
     server = QdrantServer(collection="pages", client=QdrantClient(":memory:"))
     with LateInteractionIndex.create(server, manifest=Manifest.of(late_encoder)) as index:
         sync_index(index, late_encoder, [report])
-        retriever = ColQwen2Retriever(index=index, encoder=late_encoder, k=3)
+        retriever = LateInteractionRetriever(index=index, encoder=late_encoder, k=3)
         yield VisualDocumentSearchTool(retriever=retriever)
 
 
@@ -378,6 +378,6 @@ def test_an_index_without_pages_says_so(late_encoder: MultiVectorEncoder, tmp_pa
         tmp_path / "empty", manifest=Manifest.of(late_encoder)
     ) as index:
         tool = VisualDocumentSearchTool(
-            retriever=ColQwen2Retriever(index=index, encoder=late_encoder)
+            retriever=LateInteractionRetriever(index=index, encoder=late_encoder)
         )
         assert "no pages yet" in text_of(asked(tool, question="x"))

@@ -18,7 +18,7 @@ from vdr_integrations.index import (
     PageRecord,
     sync_index,
 )
-from vdr_integrations.langchain import ColQwen2Retriever
+from vdr_integrations.langchain import LateInteractionRetriever
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
@@ -110,10 +110,10 @@ def dense_index(
 @pytest.fixture
 def retriever(
     index: LateInteractionIndex, encoder: MultiVectorEncoder, page_store: PageStore
-) -> ColQwen2Retriever:
+) -> LateInteractionRetriever:
     """Over ``index``, with a page store of this test's own."""
     assert page_store == PageStore()
-    return ColQwen2Retriever(index=index, encoder=encoder)
+    return LateInteractionRetriever(index=index, encoder=encoder)
 
 
 def numbers(documents: Iterable[Document]) -> list[tuple[str, int]]:

@@ -24,8 +24,8 @@ from vdr_integrations.index import (
     sync_index,
 )
 from vdr_integrations.langchain import (
-    ColQwen2Compressor,
-    ColQwen2Retriever,
+    LateInteractionCompressor,
+    LateInteractionRetriever,
 )
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 def test_the_folder_and_the_model_of_the_index_are_enough(
     index_folder: Path, colqwen2: Path, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
-    plain = ColQwen2Retriever(index=index_folder, device="cpu", k=5)
-    with_encoder = ColQwen2Retriever(index=str(index_folder), encoder=encoder, k=5)
+    plain = LateInteractionRetriever(index=index_folder, device="cpu", k=5)
+    with_encoder = LateInteractionRetriever(index=str(index_folder), encoder=encoder, k=5)
     named: dict[str, Any] = {"model_name": str(colqwen2), "device": "cpu", "k": 5}
-    by_name = ColQwen2Retriever(index=index_folder, **named)
+    by_name = LateInteractionRetriever(index=index_folder, **named)
     found = plain.invoke(QUESTION)
     assert sorted(numbers(found)) == [
         ("blank.pdf", 1),
@@ -58,8 +58,8 @@ def test_retrievers_and_others_use_one_folder_at_once(
 ) -> None:
     place = tmp_path / "copy"
     shutil.copytree(index_folder, place)
-    first = ColQwen2Retriever(index=place, encoder=encoder)
-    second = ColQwen2Retriever(index=place, encoder=encoder)
+    first = LateInteractionRetriever(index=place, encoder=encoder)
+    second = LateInteractionRetriever(index=place, encoder=encoder)
     found = first.invoke(QUESTION)
     assert second.invoke(QUESTION) == found
     first.close()
@@ -75,13 +75,13 @@ def test_copies_pickles_and_configured_retrievers_find_the_same(
     index_folder: Path, colqwen2: Path, page_store: PageStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    retriever = ColQwen2Retriever(index=index_folder, device="cpu", k=2)
+    retriever = LateInteractionRetriever(index=index_folder, device="cpu", k=2)
     found = retriever.invoke(QUESTION)
     pickled = pickle.dumps(retriever)
     assert b"hf_secret" not in pickled
     assert "hf_secret" not in repr(retriever) + str(retriever.model_dump())
     monkeypatch.delenv("HF_TOKEN")
-    unpickled: ColQwen2Retriever = pickle.loads(pickled)
+    unpickled: LateInteractionRetriever = pickle.loads(pickled)
     assert unpickled.token is None
     for other in (unpickled, retriever.model_copy(deep=True)):
         assert other.invoke(QUESTION) == found
@@ -89,7 +89,7 @@ def test_copies_pickles_and_configured_retrievers_find_the_same(
     assert configurable.with_config(configurable={"pages": 1}).invoke(QUESTION) == found[:1]
     server = QdrantServer("pages", url="http://localhost:6333", api_key="key")
     with pytest.raises(TypeError, match="never pickled"):
-        pickle.dumps(ColQwen2Retriever(index=server))
+        pickle.dumps(LateInteractionRetriever(index=server))
 
 
 def test_a_qdrant_collection_is_searched_as_a_folder_is(
@@ -103,8 +103,8 @@ def test_a_qdrant_collection_is_searched_as_a_folder_is(
     server = QdrantServer("pages", client=client)
     with LateInteractionIndex.create(server, manifest=Manifest.of(encoder)) as index:
         sync_index(index, encoder, [docs])
-    on_server = ColQwen2Retriever(index=server, encoder=encoder).invoke(QUESTION)
-    in_folder = ColQwen2Retriever(index=index_folder, encoder=encoder).invoke(QUESTION)
+    on_server = LateInteractionRetriever(index=server, encoder=encoder).invoke(QUESTION)
+    in_folder = LateInteractionRetriever(index=index_folder, encoder=encoder).invoke(QUESTION)
     client.close()
     assert on_server == in_folder
 
@@ -113,14 +113,14 @@ def test_what_is_no_index_of_this_model_is_refused(
     index: LateInteractionIndex, encoder: MultiVectorEncoder, tmp_path: Path
 ) -> None:
     with pytest.raises(IndexNotFoundError):
-        ColQwen2Retriever(index=tmp_path / "none", encoder=encoder).invoke(QUESTION)
+        LateInteractionRetriever(index=tmp_path / "none", encoder=encoder).invoke(QUESTION)
     for url in ("http://localhost:6333", "https://localhost/"):
         with pytest.raises(ValidationError, match="without a collection"):
-            ColQwen2Retriever(index=url, encoder=encoder)
+            LateInteractionRetriever(index=url, encoder=encoder)
     write_base(tmp_path / "other" / "colqwen2-base", seed=1)
     other = load_late(tmp_path / "other" / "colqwen2-base")
     with pytest.raises(IndexMismatchError):
-        ColQwen2Retriever(index=index, encoder=other).invoke(QUESTION)
+        LateInteractionRetriever(index=index, encoder=other).invoke(QUESTION)
 
 
 def test_secrets_are_in_no_dump_pickle_or_message() -> None:
@@ -130,8 +130,8 @@ def test_secrets_are_in_no_dump_pickle_or_message() -> None:
         f"https://user:{secret}@h:6333/p",
     ):
         for made in (
-            ColQwen2Retriever(index=index, token=secret),
-            ColQwen2Compressor(index=index, token=secret),
+            LateInteractionRetriever(index=index, token=secret),
+            LateInteractionCompressor(index=index, token=secret),
         ):
             assert secret not in repr(made) + str(made) + made.model_dump_json() + dumps(made)
             with pytest.raises(TypeError, match="never pickled"):
@@ -143,5 +143,5 @@ def test_secrets_are_in_no_dump_pickle_or_message() -> None:
     ]
     for options in wrong:
         with pytest.raises(ValidationError) as caught:
-            ColQwen2Retriever(token=secret, **options)
+            LateInteractionRetriever(token=secret, **options)
         assert secret not in str(caught.value)

@@ -28,7 +28,7 @@ from vdr_integrations.index import (
     sync_index,
 )
 from vdr_integrations.langchain import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     page_blocks,
     page_image_block,
 )
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 
 def test_an_image_finds_the_page_that_it_is(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, docs: Path
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, docs: Path
 ) -> None:
     with open_pdf(docs / "report.pdf") as pdf:
         for page in pdf:
@@ -54,7 +54,7 @@ def test_an_image_finds_the_page_that_it_is(
 
 
 async def test_an_image_is_taken_in_any_form_sync_and_async(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
 ) -> None:
     [page] = retriever.invoke(QUESTION, k=1)
     png = base64.b64decode(page_image_block(page).get("base64", ""))
@@ -65,7 +65,7 @@ async def test_an_image_is_taken_in_any_form_sync_and_async(
 
 
 def test_grids_say_where_each_token_of_the_question_matches(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, docs: Path
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, docs: Path
 ) -> None:
     [page] = retriever.invoke(QUESTION, k=1)
     tokens, grids = retriever.similarity_grids(QUESTION, page)
@@ -84,7 +84,7 @@ NO_PAGE = Document(page_content="text")
 
 
 async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
 ) -> None:
     [page] = retriever.invoke(QUESTION, k=1)
     drawn = retriever.heatmap(QUESTION, page)
@@ -100,7 +100,7 @@ async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
 
 
 async def test_grids_of_a_pooled_index_come_from_the_picture(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, docs: Path, tmp_path: Path
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, docs: Path, tmp_path: Path
 ) -> None:
     with LateInteractionIndex.create(
         tmp_path / "pooled",
@@ -108,7 +108,7 @@ async def test_grids_of_a_pooled_index_come_from_the_picture(
         compression=Compression(token_pooling=3),
     ) as pooled:
         sync_index(pooled, encoder, [docs / "report.pdf"])
-        smaller = ColQwen2Retriever(index=pooled, encoder=encoder)
+        smaller = LateInteractionRetriever(index=pooled, encoder=encoder)
         [page] = smaller.invoke(QUESTION, k=1)
         tokens, grids = await smaller.asimilarity_grids(QUESTION, page)
         whole = retriever.similarity_grids(QUESTION, page)
@@ -121,7 +121,7 @@ async def test_grids_of_a_pooled_index_come_from_the_picture(
 def test_pages_that_were_indexed_elsewhere_are_shown_to_a_chat_model(
     index_folder: Path, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
-    retriever = ColQwen2Retriever(index=index_folder, encoder=encoder, k=5)
+    retriever = LateInteractionRetriever(index=index_folder, encoder=encoder, k=5)
     asked: list[list[Any]] = []
 
     @chain
@@ -157,7 +157,7 @@ def test_pictures_of_files_that_changed_are_missed_and_never_wrong(
         sync_index(index, encoder, [tmp_path])
     write_pdf(pdf, ["new", "same"])
     gone.unlink()
-    retriever = ColQwen2Retriever(index=folder, encoder=encoder)
+    retriever = LateInteractionRetriever(index=folder, encoder=encoder)
     pages = dict(zip(numbers(found := retriever.invoke(QUESTION)), found, strict=True))
     assert len(pages) == 3
     assert page_blocks([pages["changing.pdf", 2]])[1]["type"] == "image"

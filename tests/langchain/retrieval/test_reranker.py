@@ -20,8 +20,8 @@ from vdr_integrations.index import (
     sync_index,
 )
 from vdr_integrations.langchain import (
-    ColQwen2Compressor,
-    ColQwen2Retriever,
+    LateInteractionCompressor,
+    LateInteractionRetriever,
     PDFPageLoader,
     VDREmbeddings,
 )
@@ -78,7 +78,7 @@ def refs(documents: Iterable[Document]) -> list[str]:
 async def test_pages_come_back_as_scored_copies_best_first(
     pages: list[Document], encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
-    compressor = ColQwen2Compressor(encoder=encoder, top_n=None)
+    compressor = LateInteractionCompressor(encoder=encoder, top_n=None)
     before = copy.deepcopy(pages)
     found = compressor.compress_documents(pages, QUESTION)
     assert pages == before
@@ -98,14 +98,16 @@ async def test_pages_come_back_as_scored_copies_best_first(
 async def test_top_n_is_the_number_of_pages(
     pages: list[Document], encoder: MultiVectorEncoder
 ) -> None:
-    whole = ColQwen2Compressor(encoder=encoder, top_n=None).compress_documents(pages, QUESTION)
+    whole = LateInteractionCompressor(encoder=encoder, top_n=None).compress_documents(
+        pages, QUESTION
+    )
     for top_n in (1, 3):
-        some = ColQwen2Compressor(encoder=encoder, top_n=top_n)
+        some = LateInteractionCompressor(encoder=encoder, top_n=top_n)
         assert some.compress_documents(pages, QUESTION) == whole[:top_n]
         assert await some.acompress_documents(pages, QUESTION) == whole[:top_n]
         assert some.compress_documents([], QUESTION) == []
     with pytest.raises(ValidationError):
-        ColQwen2Compressor(encoder=encoder, top_n=0)
+        LateInteractionCompressor(encoder=encoder, top_n=0)
 
 
 async def test_pages_of_the_index_are_scored_by_what_it_holds(
@@ -114,13 +116,13 @@ async def test_pages_of_the_index_are_scored_by_what_it_holds(
     encoder: MultiVectorEncoder,
     counter: PageCounter,
 ) -> None:
-    compressor = ColQwen2Compressor(index=index, encoder=encoder, top_n=None)
+    compressor = LateInteractionCompressor(index=index, encoder=encoder, top_n=None)
     found = compressor.compress_documents(pages, QUESTION)
     hits = index.search(encoder.encode_queries([QUESTION])[0], k=4)
     assert refs(found) == [hit.page_ref for hit in hits]
     assert scores(found) == [hit.score for hit in hits]
     assert await compressor.acompress_documents(pages, QUESTION) == found
-    retriever = ColQwen2Retriever(index=index, encoder=encoder)
+    retriever = LateInteractionRetriever(index=index, encoder=encoder)
     again = compressor.compress_documents(retriever.invoke(QUESTION), QUESTION)
     assert scores(again) == scores(found)
     assert counter.batches == []
@@ -135,12 +137,14 @@ async def test_other_pages_are_encoded_in_one_batch_once_each(
 ) -> None:
     more = PDFPageLoader(write_pdf(tmp_path / "more.pdf", ["One", "Two"]), max_visual_tokens=64)
     mixed = [*more.load(), *pages, *more.load()]
-    compressor = ColQwen2Compressor(index=index, encoder=encoder, top_n=None)
+    compressor = LateInteractionCompressor(index=index, encoder=encoder, top_n=None)
     found = compressor.compress_documents(mixed, QUESTION)
     assert await compressor.acompress_documents(mixed, QUESTION) == found
     assert counter.batches == [2, 2]
     assert len(found) == 8
-    alone = ColQwen2Compressor(encoder=encoder, top_n=None).compress_documents(mixed, QUESTION)
+    alone = LateInteractionCompressor(encoder=encoder, top_n=None).compress_documents(
+        mixed, QUESTION
+    )
     assert refs(found) == refs(alone)
     assert scores(found) == pytest.approx(scores(alone), rel=1e-4)
 
@@ -154,11 +158,11 @@ def test_a_page_that_has_changed_since_is_not_scored_by_its_old_vectors(
         counter.batches.clear()
         write_pdf(pdf, ["Entirely new"])
         pages = PDFPageLoader(pdf, max_visual_tokens=64).load()
-        [found] = ColQwen2Compressor(index=index, encoder=encoder).compress_documents(
+        [found] = LateInteractionCompressor(index=index, encoder=encoder).compress_documents(
             pages, QUESTION
         )
     assert counter.batches == [1]
-    [alone] = ColQwen2Compressor(encoder=encoder).compress_documents(pages, QUESTION)
+    [alone] = LateInteractionCompressor(encoder=encoder).compress_documents(pages, QUESTION)
     assert found.metadata["relevance_score"] == pytest.approx(
         alone.metadata["relevance_score"], rel=1e-4
     )
@@ -177,12 +181,12 @@ def test_pages_that_are_encoded_now_score_as_a_pooled_index_would_score_them(
         compression=Compression(token_pooling=3),
     ) as pooled:
         sync_index(pooled, encoder, [docs])
-        compressor = ColQwen2Compressor(index=pooled, encoder=encoder, top_n=None)
+        compressor = LateInteractionCompressor(index=pooled, encoder=encoder, top_n=None)
         stored = compressor.compress_documents(pages, QUESTION)
         assert pooled.remove_document((docs / "report.pdf").as_posix())
         mixed = compressor.compress_documents(pages, QUESTION)
     assert mixed == stored
-    whole = ColQwen2Compressor(index=index, encoder=encoder, top_n=None)
+    whole = LateInteractionCompressor(index=index, encoder=encoder, top_n=None)
     assert scores(whole.compress_documents(pages, QUESTION)) != scores(stored)
 
 
@@ -192,11 +196,11 @@ def test_texts_and_pages_without_a_picture_are_refused(
     encoder: MultiVectorEncoder,
     tmp_path: Path,
 ) -> None:
-    compressor = ColQwen2Compressor(encoder=encoder, page_store_path=str(tmp_path / "empty"))
+    compressor = LateInteractionCompressor(encoder=encoder, page_store_path=str(tmp_path / "empty"))
     with pytest.raises(PageReferenceError):
         compressor.compress_documents(pages, QUESTION)
     for unknown in (None, index):
-        reranking = ColQwen2Compressor(index=unknown, encoder=encoder)
+        reranking = LateInteractionCompressor(index=unknown, encoder=encoder)
         with pytest.raises(OptionError, match="note is not a page"):
             reranking.compress_documents([*pages, Document("Revenue", id="note")], QUESTION)
 
@@ -204,7 +208,9 @@ def test_texts_and_pages_without_a_picture_are_refused(
 def test_the_index_of_another_model_is_refused(
     pages: list[Document], index: LateInteractionIndex, colqwen2: Path
 ) -> None:
-    other = ColQwen2Compressor(index=index, model=str(colqwen2), device="cpu", max_visual_tokens=32)
+    other = LateInteractionCompressor(
+        index=index, model=str(colqwen2), device="cpu", max_visual_tokens=32
+    )
     with pytest.raises(IndexMismatchError, match="32 visual tokens"):
         other.compress_documents(pages, QUESTION)
 
@@ -212,12 +218,12 @@ def test_the_index_of_another_model_is_refused(
 def test_a_folder_is_shared_with_a_retriever_and_pickles_hold_options(
     index_folder: Path, pages: list[Document]
 ) -> None:
-    retriever = ColQwen2Retriever(index=index_folder, device="cpu")
-    compressor = ColQwen2Compressor(index=str(index_folder), device="cpu", top_n=2)
+    retriever = LateInteractionRetriever(index=index_folder, device="cpu")
+    compressor = LateInteractionCompressor(index=str(index_folder), device="cpu", top_n=2)
     found = retriever.invoke(QUESTION, k=5)
     reranked = compressor.compress_documents(found, QUESTION)
     assert [page.id for page in reranked] == [page.id for page in found[:2]]
-    unpickled: ColQwen2Compressor = pickle.loads(pickle.dumps(compressor))
+    unpickled: LateInteractionCompressor = pickle.loads(pickle.dumps(compressor))
     assert unpickled.compress_documents(found, QUESTION) == reranked
 
 
@@ -231,7 +237,7 @@ async def test_langchains_own_compression_retriever_reranks_a_vector_store(
     embeddings = VDREmbeddings(model=str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
     store = InMemoryVectorStore(embeddings)
     store.add_documents(pages)
-    compressor = ColQwen2Compressor(index=index, encoder=encoder, top_n=2)
+    compressor = LateInteractionCompressor(index=index, encoder=encoder, top_n=2)
     reranking = retrievers.ContextualCompressionRetriever(
         base_retriever=store.as_retriever(), base_compressor=compressor
     )

@@ -25,8 +25,8 @@ from vdr_integrations.index import (
 )
 from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.langchain import (
-    ColQwen2Compressor,
-    ColQwen2Retriever,
+    LateInteractionCompressor,
+    LateInteractionRetriever,
     VDREmbeddings,
     page_texts,
 )
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def test_documents_come_best_first_with_their_exact_maxsim_scores(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, docs: Path
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, docs: Path
 ) -> None:
     with open_pdf(docs / "report.pdf") as report, open_pdf(docs / "blank.pdf") as blank:
         vectors = encoder.encode_pages([*report, *blank])
@@ -57,7 +57,7 @@ def test_documents_come_best_first_with_their_exact_maxsim_scores(
 
 
 def test_a_document_says_what_the_page_is_and_what_it_says(
-    retriever: ColQwen2Retriever, index: LateInteractionIndex, docs: Path
+    retriever: LateInteractionRetriever, index: LateInteractionIndex, docs: Path
 ) -> None:
     by_place = dict(zip(numbers(found := retriever.invoke(QUESTION)), found, strict=True))
     page = by_place["report.pdf", 2]
@@ -86,7 +86,7 @@ def test_a_document_says_what_the_page_is_and_what_it_says(
 
 
 async def test_async_gives_the_same_and_leaves_the_loop_free(
-    retriever: ColQwen2Retriever, monkeypatch: pytest.MonkeyPatch
+    retriever: LateInteractionRetriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = retriever.invoke(QUESTION)
     threads: list[int] = []
@@ -104,7 +104,7 @@ async def test_async_gives_the_same_and_leaves_the_loop_free(
 
 
 def test_options_of_a_call_take_the_place_of_the_retrievers(
-    retriever: ColQwen2Retriever, docs: Path
+    retriever: LateInteractionRetriever, docs: Path
 ) -> None:
     retriever = retriever.model_copy(update={"k": 2, "filter": {"metadata": {"year": 2023}}})
     assert len(retriever.invoke(QUESTION)) == 2
@@ -119,7 +119,9 @@ def test_options_of_a_call_take_the_place_of_the_retrievers(
     assert whole == retriever.invoke(QUESTION, candidates=2)
 
 
-def test_unknown_options_and_impossible_ones_are_refused(retriever: ColQwen2Retriever) -> None:
+def test_unknown_options_and_impossible_ones_are_refused(
+    retriever: LateInteractionRetriever,
+) -> None:
     with pytest.raises(TypeError, match="top_k"):
         retriever.invoke(QUESTION, top_k=3)
     impossible: list[dict[str, Any]] = [
@@ -143,7 +145,7 @@ def test_unknown_options_and_impossible_ones_are_refused(retriever: ColQwen2Retr
     ]
     for options in wrong:
         with pytest.raises(ValidationError):
-            ColQwen2Retriever(**{**given, **options})
+            LateInteractionRetriever(**{**given, **options})
 
 
 async def test_dense_vectors_recall_and_maxsim_ranks(
@@ -153,7 +155,7 @@ async def test_dense_vectors_recall_and_maxsim_ranks(
     tiny_checkpoint: Path,
     page_store: PageStore,
 ) -> None:
-    whole = ColQwen2Retriever(index=dense_index, encoder=encoder, k=12).invoke(QUESTION)
+    whole = LateInteractionRetriever(index=dense_index, encoder=encoder, k=12).invoke(QUESTION)
     query = dense_encoder.encode_queries([QUESTION])[0]
     pages = dense_index.get(dense_index.page_ids(), with_vectors=True)
     similarities = {page.page_id: similarity(page, query) for page in pages}
@@ -162,7 +164,7 @@ async def test_dense_vectors_recall_and_maxsim_ranks(
     assert expected != whole[:2]
     embeddings = VDREmbeddings(model=str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
     for recall in (dense_encoder, embeddings):
-        late = ColQwen2Retriever(
+        late = LateInteractionRetriever(
             index=dense_index, encoder=encoder, recall=recall, candidates=6, k=2
         )
         assert late.invoke(QUESTION) == expected
@@ -192,10 +194,10 @@ def test_recall_needs_the_dense_vectors_of_its_own_model(
     )
     for held, message in ((dense_index, "dimension 8"), (index, "without dense vectors")):
         with pytest.raises(IndexMismatchError, match=message):
-            ColQwen2Retriever(index=held, encoder=encoder, recall=other).invoke(QUESTION)
+            LateInteractionRetriever(index=held, encoder=encoder, recall=other).invoke(QUESTION)
 
 
-def test_callbacks_and_tags_see_the_pages(retriever: ColQwen2Retriever) -> None:
+def test_callbacks_and_tags_see_the_pages(retriever: LateInteractionRetriever) -> None:
     class Events(BaseCallbackHandler):
         seen: list[Any]
 
@@ -214,7 +216,7 @@ def test_callbacks_and_tags_see_the_pages(retriever: ColQwen2Retriever) -> None:
     assert events.seen == [(QUESTION, ["pages"]), found]
 
 
-def test_batches_and_chains_run_in_threads(retriever: ColQwen2Retriever) -> None:
+def test_batches_and_chains_run_in_threads(retriever: LateInteractionRetriever) -> None:
     def ids_of(found: list[Document]) -> list[str | None]:
         return [page.id for page in found]
 
@@ -225,10 +227,10 @@ def test_batches_and_chains_run_in_threads(retriever: ColQwen2Retriever) -> None
 
 @pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
 async def test_half_a_surrogate_pair_is_refused(
-    retriever: ColQwen2Retriever, index: LateInteractionIndex, text: str
+    retriever: LateInteractionRetriever, index: LateInteractionIndex, text: str
 ) -> None:
     found = retriever.invoke(QUESTION)
-    compressor = ColQwen2Compressor(index=index, encoder=retriever.encoder)
+    compressor = LateInteractionCompressor(index=index, encoder=retriever.encoder)
     for ask in (
         lambda: retriever.invoke(text),
         lambda: retriever.similarity_grids(text, found[0]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain_tests.integration_tests import RetrieversIntegrationTests
 
-from vdr_integrations.langchain import ColQwen2Retriever
+from vdr_integrations.langchain import LateInteractionRetriever
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
 
 
-class TestColQwen2Retriever(RetrieversIntegrationTests):
+class TestLateInteractionRetriever(RetrieversIntegrationTests):
     """``k`` in the constructor and in the call, documents sync and async."""
 
     params: dict[str, Any]
@@ -30,7 +30,7 @@ class TestColQwen2Retriever(RetrieversIntegrationTests):
 
     @property
     def retriever_constructor(self) -> type[BaseRetriever]:
-        return ColQwen2Retriever
+        return LateInteractionRetriever
 
     @property
     def retriever_constructor_params(self) -> dict[str, Any]:

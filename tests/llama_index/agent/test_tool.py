@@ -32,7 +32,7 @@ from vdr_integrations.agents import ViewLimits
 from vdr_integrations.errors import PageReferenceError
 from vdr_integrations.index import QdrantServer
 from vdr_integrations.llama_index import (
-    ColQwen2Retriever,
+    LateInteractionRetriever,
     PDFPageNodeParser,
     PDFPageReader,
     VDREmbedding,
@@ -73,7 +73,7 @@ def late(
 ) -> Iterator[VisualDocumentSearchTool]:
     """Over late interaction, three hits by default."""
     server = QdrantServer(collection="pages", client=QdrantClient(":memory:"))
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         pages, index=server, encoder=late_encoder, similarity_top_k=3
     ) as retriever:
         yield VisualDocumentSearchTool(retriever)
@@ -323,7 +323,7 @@ def test_references_in_place_of_pictures(kind: str, request: pytest.FixtureReque
 
 
 def test_an_index_without_pages_says_so(late_encoder: MultiVectorEncoder, tmp_path: Path) -> None:
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         [], index=tmp_path / "empty", encoder=late_encoder
     ) as retriever:
         assert "no pages yet" in VisualDocumentSearchTool(retriever).call(question="x").content

@@ -12,7 +12,7 @@ from tests.tiny_colqwen2 import write_base
 
 from vdr_integrations import MultiVectorEncoder, load_encoder
 from vdr_integrations.index import QdrantServer
-from vdr_integrations.llama_index import ColQwen2Retriever, PDFPageNodeParser
+from vdr_integrations.llama_index import LateInteractionRetriever, PDFPageNodeParser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,9 +61,9 @@ def server() -> QdrantServer:
 @pytest.fixture
 def retriever(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, server: QdrantServer
-) -> Iterator[ColQwen2Retriever]:
+) -> Iterator[LateInteractionRetriever]:
     """A retriever of all pages of the report."""
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         nodes, index=server, encoder=encoder, similarity_top_k=3
     ) as made:
         yield made
@@ -72,9 +72,9 @@ def retriever(
 @pytest.fixture
 def in_folder(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, tmp_path: Path
-) -> Iterator[ColQwen2Retriever]:
+) -> Iterator[LateInteractionRetriever]:
     """The same over an index in a folder, which takes a second to open."""
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         nodes, index=tmp_path / "index", encoder=encoder, similarity_top_k=3
     ) as made:
         yield made

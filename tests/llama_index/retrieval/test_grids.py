@@ -10,7 +10,7 @@ from llama_index.core.schema import QueryBundle, TextNode
 
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import Compression
-from vdr_integrations.llama_index import ColQwen2Retriever
+from vdr_integrations.llama_index import LateInteractionRetriever
 
 if TYPE_CHECKING:
     from llama_index.core.schema import BaseNode
@@ -23,7 +23,7 @@ QUERY = "revenue grew"
 
 
 async def test_a_grid_holds_the_cosines_of_a_token_with_the_page_line_by_line(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
     encoder: MultiVectorEncoder,
     page_store: PageStore,
     multi_encoded: Encoded,
@@ -47,7 +47,7 @@ async def test_a_grid_holds_the_cosines_of_a_token_with_the_page_line_by_line(
 
 
 def test_the_tokens_of_several_texts_follow_each_other(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder
 ) -> None:
     texts = ["revenue", "costs"]
     node = retriever.retrieve(QUERY)[0].node
@@ -60,7 +60,7 @@ def test_the_tokens_of_several_texts_follow_each_other(
 
 
 async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
-    retriever: ColQwen2Retriever, page_store: PageStore
+    retriever: LateInteractionRetriever, page_store: PageStore
 ) -> None:
     hit = retriever.retrieve(QUERY)[0]
     drawn = retriever.heatmap(QUERY, hit.node)
@@ -72,7 +72,7 @@ async def test_a_heat_map_is_the_grids_over_the_picture_of_the_page(
 
 
 def test_nodes_of_a_stock_index_have_the_grids_of_their_pages(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], multi_encoded: Encoded
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], multi_encoded: Encoded
 ) -> None:
     hits = {hit.metadata["page_number"]: hit.node for hit in retriever.retrieve(QUERY)}
     for node in nodes:
@@ -85,7 +85,7 @@ def test_nodes_of_a_stock_index_have_the_grids_of_their_pages(
 def test_a_page_whose_tokens_were_pooled_is_encoded_again(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, server: QdrantServer, page_store: PageStore
 ) -> None:
-    pooled = ColQwen2Retriever.from_documents(
+    pooled = LateInteractionRetriever.from_documents(
         nodes, index=server, encoder=encoder, compression=Compression(token_pooling=3)
     )
     node = pooled.retrieve(QUERY)[0].node
@@ -99,7 +99,9 @@ def test_a_page_whose_tokens_were_pooled_is_encoded_again(
     )
 
 
-def test_what_has_no_grid_is_refused(retriever: ColQwen2Retriever, nodes: list[BaseNode]) -> None:
+def test_what_has_no_grid_is_refused(
+    retriever: LateInteractionRetriever, nodes: list[BaseNode]
+) -> None:
     image = QueryBundle("", image_path=nodes[0].metadata["page_ref"])
     with pytest.raises(OptionError, match="a text"):
         retriever.similarity_grids(image, nodes[0])

@@ -18,7 +18,7 @@ from vdr_integrations.index import (
     sync_index,
 )
 from vdr_integrations.index.engine import Engine
-from vdr_integrations.llama_index import ColQwen2Retriever, PDFPageNodeParser, PDFPageReader
+from vdr_integrations.llama_index import LateInteractionRetriever, PDFPageNodeParser, PDFPageReader
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
     from vdr_integrations.index import QdrantServer
 
 
-def index_of(retriever: ColQwen2Retriever) -> LateInteractionIndex:
+def index_of(retriever: LateInteractionRetriever) -> LateInteractionIndex:
     late = retriever.searcher.index.late
     assert late is not None
     return late
 
 
-def refs(retriever: ColQwen2Retriever) -> dict[int, str]:
+def refs(retriever: LateInteractionRetriever) -> dict[int, str]:
     index = index_of(retriever)
     return {page.page_number: page.page_ref for page in index.get(index.page_ids())}
 
 
 async def test_adding_gives_page_ids_in_order_and_adding_again_does_nothing(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
     nodes: list[BaseNode],
     multi_encoded: Encoded,
     monkeypatch: pytest.MonkeyPatch,
@@ -57,7 +57,7 @@ async def test_adding_gives_page_ids_in_order_and_adding_again_does_nothing(
 
 
 def test_documents_and_their_nodes_are_the_same_pages(
-    retriever: ColQwen2Retriever, reader: PDFPageReader, report: Path, multi_encoded: Encoded
+    retriever: LateInteractionRetriever, reader: PDFPageReader, report: Path, multi_encoded: Encoded
 ) -> None:
     documents = reader.load_data(report, extra_info={"year": 2024, "tags": ["a", "b"]})
     retriever.add_nodes(documents)
@@ -66,7 +66,7 @@ def test_documents_and_their_nodes_are_the_same_pages(
 
 
 def test_the_index_keeps_text_layer_grid_and_metadata_of_a_page(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], encoder: MultiVectorEncoder
 ) -> None:
     pages = index_of(retriever).get(retriever.add_nodes(nodes), with_vectors=True)
     assert [page.text for page in pages] == ["Revenue grew\n", "Costs fell\n", "Outlook is calm\n"]
@@ -85,7 +85,7 @@ def test_the_index_keeps_text_layer_grid_and_metadata_of_a_page(
 
 
 def test_a_page_that_changed_replaces_what_it_was_and_is_encoded_alone(
-    retriever: ColQwen2Retriever, reader: PDFPageReader, report: Path, multi_encoded: Encoded
+    retriever: LateInteractionRetriever, reader: PDFPageReader, report: Path, multi_encoded: Encoded
 ) -> None:
     before = refs(retriever)
     write_pdf(report, ["Revenue grew", "Costs rose", "Outlook is calm"])
@@ -100,7 +100,7 @@ def test_a_page_that_changed_replaces_what_it_was_and_is_encoded_alone(
 
 
 def test_metadata_that_changed_replace_what_they_were_without_encoding(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], multi_encoded: Encoded
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], multi_encoded: Encoded
 ) -> None:
     index = index_of(retriever)
     before = index.get(index.page_ids(), with_vectors=True)
@@ -126,7 +126,7 @@ def test_a_page_has_the_bias_of_its_own_image(
     *,
     compression: Compression | None,
 ) -> None:
-    retriever = ColQwen2Retriever.from_documents(
+    retriever = LateInteractionRetriever.from_documents(
         nodes,
         index=server,
         encoder=encoder,
@@ -162,7 +162,7 @@ def test_pages_may_come_one_by_one(
     server: QdrantServer,
     compression: Compression | None,
 ) -> None:
-    retriever = ColQwen2Retriever.from_documents(
+    retriever = LateInteractionRetriever.from_documents(
         [nodes[2]], index=server, encoder=encoder, compression=compression, similarity_top_k=9
     )
     index = index_of(retriever)
@@ -178,7 +178,7 @@ def test_pages_may_come_one_by_one(
 
 
 def test_pages_beyond_the_end_of_a_shorter_version_are_dropped(
-    retriever: ColQwen2Retriever, reader: PDFPageReader, report: Path
+    retriever: LateInteractionRetriever, reader: PDFPageReader, report: Path
 ) -> None:
     write_pdf(report, ["Revenue grew", "The end"])
     retriever.add_nodes(reader.load_data(report))
@@ -187,7 +187,7 @@ def test_pages_beyond_the_end_of_a_shorter_version_are_dropped(
 
 
 def test_files_that_were_added_as_nodes_are_read_by_the_next_sync(
-    retriever: ColQwen2Retriever, report: Path, encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, report: Path, encoder: MultiVectorEncoder
 ) -> None:
     before = refs(retriever)
     done = sync_index(index_of(retriever), encoder, [report])
@@ -196,7 +196,7 @@ def test_files_that_were_added_as_nodes_are_read_by_the_next_sync(
 
 
 def test_several_documents_and_pdfs_without_a_path_lie_side_by_side(
-    retriever: ColQwen2Retriever, reader: PDFPageReader, tmp_path: Path
+    retriever: LateInteractionRetriever, reader: PDFPageReader, tmp_path: Path
 ) -> None:
     other = write_pdf(tmp_path / "other.pdf", ["Other", "Pages"])
     documents = reader.load_data([other, other.read_bytes()])
@@ -213,7 +213,7 @@ def test_several_documents_and_pdfs_without_a_path_lie_side_by_side(
 
 
 def test_a_batch_that_fails_leaves_the_index_as_it_was(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], tmp_path: Path
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], tmp_path: Path
 ) -> None:
     before = refs(retriever)
     nodes[2].metadata["page_ref"] = "vdr-page:" + "0" * 64
@@ -225,7 +225,7 @@ def test_a_batch_that_fails_leaves_the_index_as_it_was(
 
 
 def test_what_is_no_page_is_refused_before_anything_is_written(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], reader: PDFPageReader, report: Path
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], reader: PDFPageReader, report: Path
 ) -> None:
     piece = SentenceSplitter().get_nodes_from_documents(reader.load_data(report))[0]
     named = nodes[0].model_copy(deep=True)
@@ -251,21 +251,21 @@ def test_what_is_no_page_is_refused_before_anything_is_written(
 
 
 def test_another_compression_than_that_of_the_index_is_refused(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], encoder: MultiVectorEncoder
 ) -> None:
     index = index_of(retriever)
     with pytest.raises(OptionError, match="compression"):
-        ColQwen2Retriever.from_documents(
+        LateInteractionRetriever.from_documents(
             nodes, index=index, encoder=encoder, compression=Compression(token_pooling=2)
         )
-    same = ColQwen2Retriever.from_documents(
+    same = LateInteractionRetriever.from_documents(
         nodes, index=index, encoder=encoder, compression=Compression()
     )
     assert len(same.retrieve("revenue")) == 3
 
 
 def test_a_new_index_shows_model_and_prompts(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder
 ) -> None:
     index = index_of(retriever)
     assert index.manifest.fingerprint == encoder.fingerprint
@@ -281,7 +281,9 @@ def test_warnings_of_pages_go_into_the_index_and_come_back_with_hits(
     path = spoil_a_picture(write_pdf(tmp_path / "a.pdf", ["apples", "pears"]), 2)
     pages = reader.load_data(path)
     assert [page.metadata["page_warnings"] for page in pages] == ["", WARNING]
-    with ColQwen2Retriever.from_documents(pages, index=tmp_path / "ix", encoder=encoder) as made:
+    with LateInteractionRetriever.from_documents(
+        pages, index=tmp_path / "ix", encoder=encoder
+    ) as made:
         (document,) = index_of(made).documents()
         assert [(one.page_number, one.message) for one in document.warnings] == [(2, WARNING)]
         assert all("page_warnings" not in page.metadata for page in index_of(made).pages())
@@ -304,6 +306,8 @@ def test_a_key_warnings_of_the_caller_that_is_no_list_of_texts_stays_metadata(
 ) -> None:
     path = write_pdf(tmp_path / "a.pdf", ["apples"])
     pages = reader.load_data(path, extra_info={"warnings": 3})
-    with ColQwen2Retriever.from_documents(pages, index=tmp_path / "ix", encoder=encoder) as made:
+    with LateInteractionRetriever.from_documents(
+        pages, index=tmp_path / "ix", encoder=encoder
+    ) as made:
         (page,) = index_of(made).pages()
         assert (page.metadata["warnings"], page.warnings) == (3, ())

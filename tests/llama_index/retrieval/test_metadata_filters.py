@@ -14,7 +14,7 @@ from llama_index.core.vector_stores import (
 from llama_index.core.vector_stores.utils import build_metadata_filter_fn
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.llama_index import ColQwen2Retriever
+from vdr_integrations.llama_index import LateInteractionRetriever
 from vdr_integrations.llama_index.retrieval.metadata_filters import page_filter
 
 if TYPE_CHECKING:
@@ -72,14 +72,14 @@ def filtered(nodes: list[BaseNode]) -> list[BaseNode]:
 def found(
     server: QdrantServer, encoder: MultiVectorEncoder, given: MetadataFilters | None
 ) -> set[int]:
-    retriever = ColQwen2Retriever(server, encoder=encoder, similarity_top_k=9, filters=given)
+    retriever = LateInteractionRetriever(server, encoder=encoder, similarity_top_k=9, filters=given)
     return {hit.metadata["page_number"] for hit in retriever.retrieve("revenue")}
 
 
 def test_filters_find_what_they_find_in_a_stock_index(
     filtered: list[BaseNode], encoder: MultiVectorEncoder, server: QdrantServer
 ) -> None:
-    ColQwen2Retriever.from_documents(filtered, index=server, encoder=encoder)
+    LateInteractionRetriever.from_documents(filtered, index=server, encoder=encoder)
     by_id = {node.node_id: node.metadata for node in filtered}
     for name, given in FLAT.items():
         fits = build_metadata_filter_fn(by_id.__getitem__, given)
@@ -92,7 +92,7 @@ def test_filters_find_what_they_find_in_a_stock_index(
 def test_a_document_is_named_by_its_path(
     filtered: list[BaseNode], encoder: MultiVectorEncoder, server: QdrantServer
 ) -> None:
-    ColQwen2Retriever.from_documents(filtered, index=server, encoder=encoder)
+    LateInteractionRetriever.from_documents(filtered, index=server, encoder=encoder)
     path = filtered[0].metadata["file_path"]
     for key in ("file_path", "source"):
         assert found(server, encoder, filters((key, Op.EQ, path))) == {1, 2, 3}
@@ -103,7 +103,7 @@ def test_a_document_is_named_by_its_path(
 def test_filters_that_are_set_later_are_used_too(
     filtered: list[BaseNode], encoder: MultiVectorEncoder, server: QdrantServer
 ) -> None:
-    retriever = ColQwen2Retriever.from_documents(filtered, index=server, encoder=encoder)
+    retriever = LateInteractionRetriever.from_documents(filtered, index=server, encoder=encoder)
     retriever.filters = filters(("year", Op.EQ, 2022))
     assert [hit.metadata["page_number"] for hit in retriever.retrieve("revenue")] == [2]
 
@@ -145,4 +145,4 @@ def test_filters_inside_filters_all_hold() -> None:
 )
 def test_what_the_index_cannot_do_is_refused_at_once(given: MetadataFilters) -> None:
     with pytest.raises(OptionError, match="filters of a late-interaction index"):
-        ColQwen2Retriever("no-such-folder", filters=given)
+        LateInteractionRetriever("no-such-folder", filters=given)

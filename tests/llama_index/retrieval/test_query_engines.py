@@ -18,7 +18,11 @@ from tests.llama_index.retrieval.conftest import chart
 from tests.pdfs import write_pdf
 
 from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
-from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever, VDREmbedding
+from vdr_integrations.llama_index import (
+    LateInteractionRerank,
+    LateInteractionRetriever,
+    VDREmbedding,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,10 +66,10 @@ async def shown(engine: RetrieverQueryEngine, llm: Listener) -> tuple[list[bytes
 
 
 async def test_a_multimodal_query_engine_sends_the_pages_and_says_which_they_are(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, page_store: PageStore
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     llm = Listener(max_tokens=8, is_chat_model=True)
-    rerank = ColQwen2Rerank(index=retriever.searcher.index, encoder=encoder, top_n=2)
+    rerank = LateInteractionRerank(index=retriever.searcher.index, encoder=encoder, top_n=2)
     engine = RetrieverQueryEngine.from_args(
         retriever,
         llm=llm,
@@ -86,7 +90,11 @@ async def test_a_multimodal_query_engine_sends_the_pages_and_says_which_they_are
 @pytest.mark.parametrize("mode", list(FUSION_MODES))
 @pytest.mark.parametrize("use_async", [False, True])
 async def test_a_page_that_a_stock_index_finds_too_is_fused_into_one(
-    retriever: ColQwen2Retriever, dense: VectorStoreIndex, mode: FUSION_MODES, *, use_async: bool
+    retriever: LateInteractionRetriever,
+    dense: VectorStoreIndex,
+    mode: FUSION_MODES,
+    *,
+    use_async: bool,
 ) -> None:
     stock = dense.as_retriever(similarity_top_k=3)
     for retrievers in ([retriever, stock], [stock, retriever]):
@@ -117,7 +125,7 @@ async def test_images_of_an_index_of_files_are_drawn_when_a_page_is_found(
     files: LateInteractionIndex, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     llm = Listener(max_tokens=8, is_chat_model=True)
-    retriever = ColQwen2Retriever(files, encoder=encoder, similarity_top_k=4)
+    retriever = LateInteractionRetriever(files, encoder=encoder, similarity_top_k=4)
     engine = RetrieverQueryEngine.from_args(retriever, llm=llm, multimodal=True)
     images, text = await shown(engine, llm)
     hits = retriever.retrieve("What fell?")
@@ -146,7 +154,7 @@ def test_an_image_that_was_not_indexed_is_never_shown_for_one_that_was(  # noqa:
         report.unlink()
     else:
         report.write_bytes(b"%PDF-1.7 no more")
-    retriever = ColQwen2Retriever(files, encoder=encoder, similarity_top_k=4)
+    retriever = LateInteractionRetriever(files, encoder=encoder, similarity_top_k=4)
     with caplog.at_level(logging.WARNING):
         hits = retriever.retrieve("What fell?")
     assert len(hits) == 4

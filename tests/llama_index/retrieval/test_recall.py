@@ -13,7 +13,7 @@ from tests.pdfs import write_pdf
 
 from vdr_integrations import DenseEncoder, load_encoder
 from vdr_integrations.errors import IndexMismatchError, OptionError
-from vdr_integrations.llama_index import ColQwen2Retriever, VDREmbedding
+from vdr_integrations.llama_index import LateInteractionRetriever, VDREmbedding
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -39,7 +39,9 @@ def both(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, dense: DenseEncoder, server: QdrantServer
 ) -> LateInteractionIndex:
     """An index with both kinds of vectors."""
-    made = ColQwen2Retriever.from_documents(nodes, index=server, encoder=encoder, recall=dense)
+    made = LateInteractionRetriever.from_documents(
+        nodes, index=server, encoder=encoder, recall=dense
+    )
     late = made.searcher.index.late
     assert late is not None
     return late
@@ -64,7 +66,7 @@ def test_pages_are_looked_at_once_for_both_kinds_of_vectors(
     late.encode_pages([Image.new("RGB", (28, 28))])  # nothing is left to be made once
     dense.encode_queries(["a"])
     with watched_tower() as tower:
-        ColQwen2Retriever.from_documents(nodes, index=server, encoder=late, recall=dense)
+        LateInteractionRetriever.from_documents(nodes, index=server, encoder=late, recall=dense)
     assert tower.call_count == len(nodes)
 
 
@@ -74,7 +76,9 @@ def test_an_index_notes_what_loads_the_dense_model_again(
     recall = VDREmbedding(
         model_name=str(tiny_checkpoint), revision="v1", device="cpu", max_visual_tokens=64
     )
-    made = ColQwen2Retriever.from_documents(nodes, index=server, encoder=encoder, recall=recall)
+    made = LateInteractionRetriever.from_documents(
+        nodes, index=server, encoder=encoder, recall=recall
+    )
     manifest = made.searcher.index.dense_manifest
     assert manifest is not None
     assert (manifest.model, manifest.revision) == (str(tiny_checkpoint), "v1")
@@ -90,7 +94,7 @@ async def test_only_pages_that_the_dense_model_finds_are_compared(
     pages = reader.load_data(
         write_pdf(tmp_path / "long.pdf", [f"Page {n} " * n for n in range(16)])
     )
-    recalled = ColQwen2Retriever.from_documents(
+    recalled = LateInteractionRetriever.from_documents(
         pages, index=server, encoder=encoder, recall=dense, similarity_top_k=1, candidates=5
     )
     index = recalled.searcher.index
@@ -107,7 +111,7 @@ async def test_only_pages_that_the_dense_model_finds_are_compared(
         (QueryBundle("", image_path=stored[9].page_ref), matrix[9]),
     ):
         found = {stored[place].page_id for place in np.argsort(matrix @ vector)[-5:]}
-        everything = ColQwen2Retriever(index, encoder=encoder, similarity_top_k=16)
+        everything = LateInteractionRetriever(index, encoder=encoder, similarity_top_k=16)
         best = next(hit for hit in everything.retrieve(bundle) if hit.node_id in found)
         for hits in (recalled.retrieve(bundle), await recalled.aretrieve(bundle)):
             assert [hit.node_id for hit in hits] == [best.node_id]
@@ -121,7 +125,9 @@ def test_an_embedding_recalls_what_its_encoder_recalls(
 ) -> None:
     embedding = VDREmbedding(model_name=str(tiny_checkpoint), device="cpu", max_visual_tokens=64)
     by_embedding, by_encoder = (
-        ColQwen2Retriever(both, encoder=encoder, recall=recall, similarity_top_k=2).retrieve(QUERY)
+        LateInteractionRetriever(both, encoder=encoder, recall=recall, similarity_top_k=2).retrieve(
+            QUERY
+        )
         for recall in (embedding, dense)
     )
     assert len(by_embedding) == 2
@@ -131,8 +137,8 @@ def test_an_embedding_recalls_what_its_encoder_recalls(
 def test_scores_are_those_of_late_interaction(
     both: LateInteractionIndex, encoder: MultiVectorEncoder, dense: DenseEncoder
 ) -> None:
-    plain = ColQwen2Retriever(both, encoder=encoder, similarity_top_k=3)
-    recalled = ColQwen2Retriever(both, encoder=encoder, recall=dense, similarity_top_k=3)
+    plain = LateInteractionRetriever(both, encoder=encoder, similarity_top_k=3)
+    recalled = LateInteractionRetriever(both, encoder=encoder, recall=dense, similarity_top_k=3)
     assert [(hit.node_id, hit.score) for hit in recalled.retrieve(QUERY)] == [
         (hit.node_id, hit.score) for hit in plain.retrieve(QUERY)
     ]
@@ -146,26 +152,26 @@ async def test_a_recall_that_does_not_fit_the_index_is_refused(
     nodes: list[BaseNode],
 ) -> None:
     other = VDREmbedding(model_name=str(tiny_checkpoint), device="cpu", max_visual_tokens=32)
-    retriever = ColQwen2Retriever(both, encoder=encoder, recall=other)
+    retriever = LateInteractionRetriever(both, encoder=encoder, recall=other)
     with pytest.raises(IndexMismatchError):
         retriever.retrieve(QUERY)
     with pytest.raises(IndexMismatchError):
         await retriever.aretrieve(QUERY)
     with pytest.raises(IndexMismatchError, match="dense vectors"):
-        ColQwen2Retriever(both, encoder=encoder).add_nodes(nodes)
+        LateInteractionRetriever(both, encoder=encoder).add_nodes(nodes)
     with pytest.raises(OptionError, match="needs a dense vector"):
-        ColQwen2Retriever(both, encoder=encoder, recall=dense).search_vectors(
+        LateInteractionRetriever(both, encoder=encoder, recall=dense).search_vectors(
             encoder.encode_queries([QUERY])[0]
         )
     with pytest.raises(OptionError, match="found str"):
-        ColQwen2Retriever(both, encoder=encoder, recall="nano")  # pyright: ignore[reportArgumentType]
+        LateInteractionRetriever(both, encoder=encoder, recall="nano")  # pyright: ignore[reportArgumentType]
     with pytest.raises(OptionError, match="exhaustive"):
-        ColQwen2Retriever(both, encoder=encoder, recall=dense, exhaustive=True)
+        LateInteractionRetriever(both, encoder=encoder, recall=dense, exhaustive=True)
 
 
 def test_an_index_without_dense_vectors_has_nothing_to_recall_by(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, dense: DenseEncoder
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, dense: DenseEncoder
 ) -> None:
-    other = ColQwen2Retriever(retriever.searcher.index, encoder=encoder, recall=dense)
+    other = LateInteractionRetriever(retriever.searcher.index, encoder=encoder, recall=dense)
     with pytest.raises(IndexMismatchError, match="without dense vectors"):
         other.retrieve(QUERY)

@@ -27,7 +27,11 @@ from tests.llama_index.retrieval.conftest import BUDGET, Encoded, chart
 from vdr_integrations import MultiVectorEncoder, PageImage
 from vdr_integrations.errors import IndexMismatchError, OptionError, PageReferenceError
 from vdr_integrations.index import Compression, QdrantServer, maxsim_score
-from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever, VDREmbedding
+from vdr_integrations.llama_index import (
+    LateInteractionRerank,
+    LateInteractionRetriever,
+    VDREmbedding,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +49,7 @@ def scored(nodes: list[BaseNode]) -> list[NodeWithScore]:
 
 
 async def reranked(
-    rerank: ColQwen2Rerank, nodes: list[NodeWithScore], query: QueryBundle | str = QUERY
+    rerank: LateInteractionRerank, nodes: list[NodeWithScore], query: QueryBundle | str = QUERY
 ) -> list[list[NodeWithScore]]:
     """By both ways."""
     bundle = QueryBundle(query) if isinstance(query, str) else query
@@ -70,7 +74,7 @@ def charts(tmp_path: Path) -> list[BaseNode]:
 async def test_nodes_come_back_by_their_exact_scores(
     charts: list[BaseNode], encoder: MultiVectorEncoder, tmp_path: Path, multi_encoded: Encoded
 ) -> None:
-    rerank = ColQwen2Rerank(encoder=encoder, top_n=2)
+    rerank = LateInteractionRerank(encoder=encoder, top_n=2)
     image = QueryBundle("", image_path=str(tmp_path / "chart1.png"))
     pages = [PageImage.from_pil(chart(h)) for h in ([20, 50, 90], [90, 50, 20], [60, 60, 60])]
     matrices = encoder.encode_pages(pages)
@@ -87,13 +91,13 @@ async def test_nodes_come_back_by_their_exact_scores(
 
 
 async def test_stored_vectors_are_used_where_there_are_some_and_the_rest_is_encoded_at_once(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
     nodes: list[BaseNode],
     charts: list[BaseNode],
     encoder: MultiVectorEncoder,
     multi_encoded: Encoded,
 ) -> None:
-    rerank = ColQwen2Rerank(index=retriever.searcher.index, encoder=encoder, top_n=9)
+    rerank = LateInteractionRerank(index=retriever.searcher.index, encoder=encoder, top_n=9)
     expected = {hit.metadata["page_number"]: hit.score for hit in retriever.retrieve(QUERY)}
     for hits in await reranked(rerank, scored([*charts[:1], *nodes, *charts[1:]])):
         assert len(hits) == 6
@@ -113,10 +117,10 @@ async def test_a_page_scores_the_same_whether_the_index_holds_it_or_not(
     noise = np.random.default_rng(0).integers(0, 256, (168, 252, 3), dtype=np.uint8)
     ref = str(page_store.put(PageImage(Image.fromarray(noise))))
     nodes[1].metadata["page_ref"] = ref
-    retriever = ColQwen2Retriever.from_documents(
+    retriever = LateInteractionRetriever.from_documents(
         nodes, index=server, encoder=encoder, compression=compression
     )
-    rerank = ColQwen2Rerank(index=retriever.searcher.index, encoder=encoder, top_n=9)
+    rerank = LateInteractionRerank(index=retriever.searcher.index, encoder=encoder, top_n=9)
     query = QueryBundle("", image_path=ref)
     (stored, _) = await reranked(rerank, scored(nodes), query)
     retriever.searcher.index.remove_pages(retriever.searcher.index.page_ids()[:2])
@@ -125,13 +129,15 @@ async def test_a_page_scores_the_same_whether_the_index_holds_it_or_not(
         np.testing.assert_allclose(
             [hit.get_score() for hit in hits], [hit.get_score() for hit in stored], atol=2e-2
         )
-    unpooled = ColQwen2Rerank(encoder=encoder, top_n=9).postprocess_nodes(scored(nodes), query)
+    unpooled = LateInteractionRerank(encoder=encoder, top_n=9).postprocess_nodes(
+        scored(nodes), query
+    )
     gap = unpooled[0].get_score() - stored[0].get_score()
     assert gap > 0.1 if compression.token_pooling > 1 else abs(gap) < 0.02
 
 
 async def test_a_node_of_an_older_image_is_not_given_the_vectors_of_the_new_one(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
     nodes: list[BaseNode],
     encoder: MultiVectorEncoder,
     multi_encoded: Encoded,
@@ -141,7 +147,7 @@ async def test_a_node_of_an_older_image_is_not_given_the_vectors_of_the_new_one(
     newer.metadata["page_ref"] = nodes[1].metadata["page_ref"]
     retriever.add_nodes([newer])
     multi_encoded.pages.clear()
-    rerank = ColQwen2Rerank(index=index, encoder=encoder, top_n=9)
+    rerank = LateInteractionRerank(index=index, encoder=encoder, top_n=9)
     image = QueryBundle("", image_path=nodes[0].metadata["page_ref"])
     for hits in await reranked(rerank, scored(nodes), image):
         assert hits[0].node_id == nodes[0].node_id
@@ -156,7 +162,7 @@ async def test_a_stock_retriever_is_reranked_and_its_nodes_stay_as_they_are(
     found = hits.retrieve(QUERY)
     before = copy.deepcopy(found)
     image = QueryBundle("", image_path=nodes[2].metadata["page_ref"])
-    for better in await reranked(ColQwen2Rerank(encoder=encoder, top_n=3), found, image):
+    for better in await reranked(LateInteractionRerank(encoder=encoder, top_n=3), found, image):
         assert better[0].node_id == nodes[2].node_id
         assert sorted(hit.node_id for hit in better) == sorted(node.node_id for node in nodes)
     assert found == before
@@ -169,7 +175,7 @@ async def test_equal_scores_keep_their_order_and_equal_images_are_encoded_once(
     pieces = [
         TextNode(text=f"piece {n}", metadata=nodes[0].metadata, id_=f"piece {n}") for n in range(3)
     ]
-    rerank = ColQwen2Rerank(encoder=encoder, top_n=3)
+    rerank = LateInteractionRerank(encoder=encoder, top_n=3)
     for hits in await reranked(rerank, scored([pieces[1], pieces[0], pieces[2]])):
         assert [hit.node_id for hit in hits] == ["piece 1", "piece 0", "piece 2"]
     assert multi_encoded.pages == [1, 1]
@@ -179,13 +185,13 @@ async def test_nodes_without_image_are_refused_or_come_last(
     nodes: list[BaseNode], encoder: MultiVectorEncoder
 ) -> None:
     mixed = scored([TextNode(text="a", id_="a"), *nodes[:2], TextNode(text="b", id_="b")])
-    refusing = ColQwen2Rerank(encoder=encoder, top_n=4)
+    refusing = LateInteractionRerank(encoder=encoder, top_n=4)
     with pytest.raises(OptionError, match="TextNode a has no image"):
         refusing.postprocess_nodes(mixed, query_str=QUERY)
     with pytest.raises(OptionError, match="TextNode a has no image"):
         await refusing.apostprocess_nodes(mixed, query_str=QUERY)
     for top_n in (4, 3):
-        keeping = ColQwen2Rerank(encoder=encoder, top_n=top_n, keep_text_nodes=True)
+        keeping = LateInteractionRerank(encoder=encoder, top_n=top_n, keep_text_nodes=True)
         for hits in await reranked(keeping, mixed):
             assert [hit.node_id for hit in hits[2:]] == ["a", "b"][: top_n - 2]
             assert [hit.score for hit in hits[2:]] == [None, None][: top_n - 2]
@@ -195,7 +201,7 @@ async def test_nodes_without_image_are_refused_or_come_last(
 async def test_what_cannot_be_scored_is_an_error(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
-    rerank = ColQwen2Rerank(encoder=encoder)
+    rerank = LateInteractionRerank(encoder=encoder)
     page_store.path(nodes[1].metadata["page_ref"]).unlink()
     with pytest.raises(PageReferenceError):
         rerank.postprocess_nodes(scored(nodes), query_str=QUERY)
@@ -211,12 +217,15 @@ async def test_what_cannot_be_scored_is_an_error(
 
 
 async def test_no_nodes_need_no_model() -> None:
-    rerank = ColQwen2Rerank(model_name="/no/such/model")
+    rerank = LateInteractionRerank(model_name="/no/such/model")
     assert await reranked(rerank, []) == [[], []]
 
 
 def test_options_outside_what_is_allowed_are_refused(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, nodes: list[BaseNode], colqwen2: Path
+    retriever: LateInteractionRetriever,
+    encoder: MultiVectorEncoder,
+    nodes: list[BaseNode],
+    colqwen2: Path,
 ) -> None:
     refused: list[dict[str, Any]] = [
         {"top_n": 0},
@@ -227,8 +236,8 @@ def test_options_outside_what_is_allowed_are_refused(
     ]
     for options in refused:
         with pytest.raises((ValidationError, OptionError)):
-            ColQwen2Rerank(**options)
-    other = ColQwen2Rerank(
+            LateInteractionRerank(**options)
+    other = LateInteractionRerank(
         index=retriever.searcher.index, model_name=str(colqwen2), max_visual_tokens=32, device="cpu"
     )
     with pytest.raises(IndexMismatchError):
@@ -238,7 +247,7 @@ def test_options_outside_what_is_allowed_are_refused(
 async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
     nodes: list[BaseNode], colqwen2: Path, encoder: MultiVectorEncoder
 ) -> None:
-    named = ColQwen2Rerank(
+    named = LateInteractionRerank(
         model_name=str(colqwen2),
         device="cpu",
         max_visual_tokens=BUDGET,
@@ -246,12 +255,14 @@ async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
         token=SecretStr("hf_secret"),
     )
     image = QueryBundle("", image_path=nodes[2].metadata["page_ref"])
-    expected = ColQwen2Rerank(encoder=encoder, top_n=3).postprocess_nodes(scored(nodes), image)
+    expected = LateInteractionRerank(encoder=encoder, top_n=3).postprocess_nodes(
+        scored(nodes), image
+    )
     for rerank in (
         named,
         copy.deepcopy(named),
         pickle.loads(pickle.dumps(named)),
-        ColQwen2Rerank.from_dict(named.to_dict()),
+        LateInteractionRerank.from_dict(named.to_dict()),
     ):
         for hits in await reranked(rerank, scored(nodes), image):
             assert [hit.node_id for hit in hits] == [hit.node_id for hit in expected]
@@ -262,18 +273,18 @@ async def test_the_model_is_loaded_by_name_and_copies_give_the_same(
 def test_a_reranker_over_a_server_with_a_key_is_not_pickled_without_its_index() -> None:
     server = QdrantServer(collection="pages", url="http://localhost:6333", api_key="key")
     with pytest.raises(TypeError, match="never pickled"):
-        pickle.dumps(ColQwen2Rerank(index=server))
+        pickle.dumps(LateInteractionRerank(index=server))
 
 
 def test_an_index_in_a_folder_is_opened_on_first_use_and_survives_copies(
-    in_folder: ColQwen2Retriever,
+    in_folder: LateInteractionRetriever,
     encoder: MultiVectorEncoder,
     nodes: list[BaseNode],
     multi_encoded: Encoded,
 ) -> None:
     folder = in_folder.searcher.index.path
     in_folder.close()
-    rerank = ColQwen2Rerank(index=folder, encoder=encoder, top_n=3)
+    rerank = LateInteractionRerank(index=folder, encoder=encoder, top_n=3)
     copied = copy.deepcopy(rerank)
     expected = rerank.postprocess_nodes(scored(nodes), query_str=QUERY)
     assert copied.postprocess_nodes(scored(nodes), query_str=QUERY) == expected
@@ -289,7 +300,9 @@ async def test_observers_see_both_ends_of_a_call(
     nodes: list[BaseNode], encoder: MultiVectorEncoder, observed: Observed
 ) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
-    rerank = ColQwen2Rerank(encoder=encoder, top_n=2, callback_manager=CallbackManager([debug]))
+    rerank = LateInteractionRerank(
+        encoder=encoder, top_n=2, callback_manager=CallbackManager([debug])
+    )
     await reranked(rerank, scored(nodes))
     starts = [event for event in observed.events if isinstance(event, ReRankStartEvent)]
     ends = [event for event in observed.events if isinstance(event, ReRankEndEvent)]

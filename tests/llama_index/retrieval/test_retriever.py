@@ -30,7 +30,7 @@ from vdr_integrations.errors import (
 )
 from vdr_integrations.index import LateInteractionIndex, QdrantServer, maxsim_score
 from vdr_integrations.index.engine import Engine
-from vdr_integrations.llama_index import ColQwen2Rerank, ColQwen2Retriever
+from vdr_integrations.llama_index import LateInteractionRerank, LateInteractionRetriever
 from vdr_integrations.llama_index.retrieval.page_of_node import hit_node
 from vdr_integrations.retrieval.open_indexes import SharedIndex
 from vdr_integrations.types import Hit
@@ -49,7 +49,7 @@ def ids(hits: list[NodeWithScore]) -> list[str]:
 
 
 async def retrieved(
-    retriever: ColQwen2Retriever, query: str | QueryBundle
+    retriever: LateInteractionRetriever, query: str | QueryBundle
 ) -> list[list[NodeWithScore]]:
     """By both ways."""
     return [retriever.retrieve(query), await retriever.aretrieve(query)]
@@ -60,7 +60,7 @@ def page_refs(nodes: list[BaseNode]) -> list[str]:
 
 
 async def test_scores_are_exact_maxsim_of_query_and_page_best_first(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, page_store: PageStore
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, page_store: PageStore
 ) -> None:
     (query,) = encoder.encode_queries([QUERY])
     for hits in await retrieved(retriever, QUERY):
@@ -75,7 +75,7 @@ async def test_scores_are_exact_maxsim_of_query_and_page_best_first(
 
 
 async def test_a_hit_is_the_node_that_the_node_parser_makes_of_the_page(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode]
+    retriever: LateInteractionRetriever, nodes: list[BaseNode]
 ) -> None:
     by_page = {node.metadata["page_number"]: node for node in nodes}
     for hits in await retrieved(retriever, QUERY):
@@ -98,7 +98,7 @@ async def test_a_hit_is_the_node_that_the_node_parser_makes_of_the_page(
 
 
 async def test_an_image_finds_its_page_in_whatever_form_it_comes(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode], page_store: PageStore
+    retriever: LateInteractionRetriever, nodes: list[BaseNode], page_store: PageStore
 ) -> None:
     ref = page_refs(nodes)[1]
     path = page_store.path(ref)
@@ -114,7 +114,7 @@ async def test_an_image_finds_its_page_in_whatever_form_it_comes(
 
 
 async def test_token_vectors_find_what_their_text_finds(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder
 ) -> None:
     (query,) = encoder.encode_queries([QUERY])
     by_text = retriever.retrieve(QUERY)
@@ -124,7 +124,7 @@ async def test_token_vectors_find_what_their_text_finds(
         retriever.search_vectors(2 * query)
 
 
-async def test_the_scores_of_several_texts_are_added(retriever: ColQwen2Retriever) -> None:
+async def test_the_scores_of_several_texts_are_added(retriever: LateInteractionRetriever) -> None:
     texts = ["revenue", "costs of the year"]
     single = [{h.node_id: h.get_score() for h in retriever.retrieve(text)} for text in texts]
     bundle = QueryBundle("ignored", custom_embedding_strs=texts)
@@ -135,7 +135,7 @@ async def test_the_scores_of_several_texts_are_added(retriever: ColQwen2Retrieve
 
 
 async def test_a_bundle_stays_as_it_is_and_its_vector_is_not_used(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
 ) -> None:
     expected = ids(retriever.retrieve(QUERY))
     for embedding in (None, [1.0, 2.0]):
@@ -147,7 +147,7 @@ async def test_a_bundle_stays_as_it_is_and_its_vector_is_not_used(
 
 
 async def test_an_image_path_comes_before_the_text_beside_it(
-    retriever: ColQwen2Retriever, nodes: list[BaseNode]
+    retriever: LateInteractionRetriever, nodes: list[BaseNode]
 ) -> None:
     ref = page_refs(nodes)[2]
     alone = retriever.retrieve(QueryBundle("", image_path=ref))
@@ -167,7 +167,7 @@ async def test_an_image_path_comes_before_the_text_beside_it(
     ids=["empty", "blank", "vector", "url", "unknown page"],
 )
 async def test_a_query_that_asks_nothing_or_cannot_be_opened_is_refused(
-    retriever: ColQwen2Retriever, bundle: QueryBundle, error: type[Exception]
+    retriever: LateInteractionRetriever, bundle: QueryBundle, error: type[Exception]
 ) -> None:
     with pytest.raises(error):
         retriever.retrieve(bundle)
@@ -176,7 +176,7 @@ async def test_a_query_that_asks_nothing_or_cannot_be_opened_is_refused(
 
 
 async def test_many_async_queries_get_the_answers_of_serial_ones(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
 ) -> None:
     queries = [f"question number {n}" for n in range(12)]
     serial = [[(h.node_id, h.score) for h in retriever.retrieve(query)] for query in queries]
@@ -189,7 +189,7 @@ async def test_many_async_queries_get_the_answers_of_serial_ones(
 
 
 async def test_async_queries_leave_the_event_loop_to_others(
-    retriever: ColQwen2Retriever,
+    retriever: LateInteractionRetriever,
     encoder: MultiVectorEncoder,
     nodes: list[BaseNode],
     monkeypatch: pytest.MonkeyPatch,
@@ -214,7 +214,7 @@ async def test_async_queries_leave_the_event_loop_to_others(
         monkeypatch.delattr(MultiVectorEncoder, method)
     hits = await retriever.aretrieve(QueryBundle("", image_path=page_refs(nodes)[0]))
     assert len(await retriever.aretrieve(QUERY)) == len(hits) == 3
-    rerank = ColQwen2Rerank(index=index, encoder=encoder, top_n=1)
+    rerank = LateInteractionRerank(index=index, encoder=encoder, top_n=1)
     stranger = ImageNode(image_path=str(hits[0].node.image_path))  # pyright: ignore[reportAttributeAccessIssue]
     mixed = [*hits, NodeWithScore(node=stranger)]
     assert len(await rerank.apostprocess_nodes(mixed, query_str=QUERY)) == 1
@@ -223,13 +223,13 @@ async def test_async_queries_leave_the_event_loop_to_others(
 
 
 def test_the_options_of_a_search_are_passed_on(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder
 ) -> None:
     everything = retriever.retrieve(QUERY)
     index = retriever.searcher.index
     options: list[dict[str, Any]] = [{"exhaustive": True}, {"candidates": 2}]
     for given in options:
-        other = ColQwen2Retriever(index, encoder=encoder, similarity_top_k=2, **given)
+        other = LateInteractionRetriever(index, encoder=encoder, similarity_top_k=2, **given)
         assert ids(other.retrieve(QUERY)) == ids(everything)[:2]
 
 
@@ -253,7 +253,7 @@ def test_options_outside_what_is_allowed_are_refused(
     if given.get("encoder") == "ours":
         given["encoder"] = encoder
     with pytest.raises(OptionError):
-        ColQwen2Retriever(**given)
+        LateInteractionRetriever(**given)
 
 
 def test_a_server_may_be_named_by_a_url() -> None:
@@ -266,20 +266,22 @@ def test_the_model_of_the_index_is_loaded_when_none_is_named(
     nodes: list[BaseNode], colqwen2: Path, tmp_path: Path
 ) -> None:
     index = tmp_path / "own"
-    with ColQwen2Retriever.from_documents(
+    with LateInteractionRetriever.from_documents(
         nodes, index=index, model_name=str(colqwen2), max_visual_tokens=64, device="cpu"
     ) as made:
         expected = [(hit.node_id, hit.score) for hit in made.retrieve(QUERY)]
-    with ColQwen2Retriever(index, device="cpu") as retriever:
+    with LateInteractionRetriever(index, device="cpu") as retriever:
         assert [(hit.node_id, hit.score) for hit in retriever.retrieve(QUERY)] == expected
         assert len(expected) == 3
 
 
 async def test_an_encoder_that_did_not_make_the_index_is_refused(
-    retriever: ColQwen2Retriever, colqwen2: Path, nodes: list[BaseNode]
+    retriever: LateInteractionRetriever, colqwen2: Path, nodes: list[BaseNode]
 ) -> None:
     index = retriever.searcher.index
-    other = ColQwen2Retriever(index, model_name=str(colqwen2), max_visual_tokens=32, device="cpu")
+    other = LateInteractionRetriever(
+        index, model_name=str(colqwen2), max_visual_tokens=32, device="cpu"
+    )
     with pytest.raises(IndexMismatchError):
         other.retrieve(QUERY)
     with pytest.raises(IndexMismatchError):
@@ -291,7 +293,7 @@ async def test_an_encoder_that_did_not_make_the_index_is_refused(
 async def test_a_folder_without_index_is_an_error_of_the_first_query(
     encoder: MultiVectorEncoder, tmp_path: Path
 ) -> None:
-    retriever = ColQwen2Retriever(str(tmp_path / "none"), encoder=encoder)
+    retriever = LateInteractionRetriever(str(tmp_path / "none"), encoder=encoder)
     with pytest.raises(IndexNotFoundError):
         retriever.retrieve(QUERY)
     with pytest.raises(IndexNotFoundError):
@@ -303,10 +305,12 @@ def test_a_dense_model_is_refused_where_a_multi_vector_one_is_needed(
 ) -> None:
     dense = load_encoder(str(tiny_checkpoint), device="cpu")
     with pytest.raises(OptionError, match="one vector per token"):
-        ColQwen2Retriever(tmp_path, encoder=dense)  # pyright: ignore[reportArgumentType]
+        LateInteractionRetriever(tmp_path, encoder=dense)  # pyright: ignore[reportArgumentType]
 
 
-def test_copies_share_the_index_and_pickles_open_it_again(in_folder: ColQwen2Retriever) -> None:
+def test_copies_share_the_index_and_pickles_open_it_again(
+    in_folder: LateInteractionRetriever,
+) -> None:
     retriever = in_folder
     expected = ids(retriever.retrieve(QUERY))
     assert ids(copy.deepcopy(retriever).retrieve(QUERY)) == expected
@@ -320,15 +324,15 @@ def test_copies_share_the_index_and_pickles_open_it_again(in_folder: ColQwen2Ret
 
 
 def test_tokens_and_keys_are_never_pickled(tmp_path: Path) -> None:
-    retriever = ColQwen2Retriever(tmp_path, model_name="a/b", token="hf_secret")
+    retriever = LateInteractionRetriever(tmp_path, model_name="a/b", token="hf_secret")
     assert b"hf_secret" not in pickle.dumps(retriever)
     server = QdrantServer(collection="pages", url="http://localhost:6333", api_key="key")
     with pytest.raises(TypeError, match="never pickled"):
-        pickle.dumps(ColQwen2Retriever(server))
+        pickle.dumps(LateInteractionRetriever(server))
 
 
 async def test_a_folder_gives_the_hits_of_a_server(
-    retriever: ColQwen2Retriever, in_folder: ColQwen2Retriever
+    retriever: LateInteractionRetriever, in_folder: LateInteractionRetriever
 ) -> None:
     expected = [(hit.node_id, hit.score) for hit in retriever.retrieve(QUERY)]
     assert len(expected) == 3
@@ -336,13 +340,16 @@ async def test_a_folder_gives_the_hits_of_a_server(
         assert [(hit.node_id, hit.score) for hit in hits] == expected
 
 
-def test_an_open_index_of_a_server_is_not_pickled(retriever: ColQwen2Retriever) -> None:
+def test_an_open_index_of_a_server_is_not_pickled(retriever: LateInteractionRetriever) -> None:
     with pytest.raises(TypeError, match="pickled"):
-        pickle.dumps(ColQwen2Retriever(retriever.searcher.index))
+        pickle.dumps(LateInteractionRetriever(retriever.searcher.index))
 
 
 async def test_observers_see_the_query_and_the_nodes_and_no_pixels(
-    retriever: ColQwen2Retriever, observed: Observed, nodes: list[BaseNode], page_store: PageStore
+    retriever: LateInteractionRetriever,
+    observed: Observed,
+    nodes: list[BaseNode],
+    page_store: PageStore,
 ) -> None:
     debug = LlamaDebugHandler(print_trace_on_end=False)
     retriever.callback_manager = CallbackManager([debug])
@@ -362,10 +369,10 @@ async def test_observers_see_the_query_and_the_nodes_and_no_pixels(
 
 
 def test_an_open_index_is_left_open(
-    encoder: MultiVectorEncoder, in_folder: ColQwen2Retriever
+    encoder: MultiVectorEncoder, in_folder: LateInteractionRetriever
 ) -> None:
     index = in_folder.searcher.index
-    with ColQwen2Retriever(index, encoder=encoder) as other:
+    with LateInteractionRetriever(index, encoder=encoder) as other:
         assert len(other.retrieve(QUERY)) == 3
     assert isinstance(index, LateInteractionIndex)
     assert index.count_pages() == 3
@@ -373,10 +380,10 @@ def test_an_open_index_is_left_open(
 
 @pytest.mark.parametrize("text", HALF_PAIRS.values(), ids=HALF_PAIRS)
 async def test_half_a_surrogate_pair_is_refused(
-    retriever: ColQwen2Retriever, encoder: MultiVectorEncoder, text: str
+    retriever: LateInteractionRetriever, encoder: MultiVectorEncoder, text: str
 ) -> None:
     hits = retriever.retrieve(QUERY)
-    rerank = ColQwen2Rerank(encoder=encoder, top_n=1)
+    rerank = LateInteractionRerank(encoder=encoder, top_n=1)
     for ask in (
         lambda: retriever.retrieve(text),
         lambda: retriever.retrieve(QueryBundle(QUERY, custom_embedding_strs=["costs", text])),

@@ -60,8 +60,8 @@ def index_command(
         bool,
         typer.Option(
             "--late-interaction",
-            help="Make a new index with one vector per token (ColQwen2) instead of one per page. "
-            "An existing index keeps its kind.",
+            help="Make a new index with one vector per token (late interaction) instead of one "
+            "per page. An existing index keeps its kind.",
         ),
     ] = False,
     compression: Annotated[

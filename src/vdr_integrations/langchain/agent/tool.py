@@ -23,7 +23,7 @@ from vdr_integrations.agents.tool_call import (
 from vdr_integrations.agents.untrusted_text import error_line
 from vdr_integrations.errors import VdrError
 from vdr_integrations.langchain.retrieval.hit_documents import found_page
-from vdr_integrations.langchain.retrieval.retriever import ColQwen2Retriever
+from vdr_integrations.langchain.retrieval.retriever import LateInteractionRetriever
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class VisualDocumentSearchTool(BaseTool):
 
     A call with ``question`` returns for each hit, within ``limits``, a text block (citation, score
     if the retriever has one, excerpt, page reference) and the page as an image block; the artifact
-    is the documents. With ``include_region`` and a ``ColQwen2Retriever`` it also shows the part of
-    the page that matched. A call with ``page_ref`` opens a page that a search of this tool found,
-    or a ``region`` of it, at a higher resolution: it is drawn again from its PDF if the PDF has not
-    changed. Nothing else can be opened.
+    is the documents. With ``include_region`` and a ``LateInteractionRetriever`` it also shows the
+    part of the page that matched. A call with ``page_ref`` opens a page that a search of this tool
+    found, or a ``region`` of it, at a higher resolution: it is drawn again from its PDF if the PDF
+    has not changed. Nothing else can be opened.
 
     If the model makes a mistake, or a page cannot be used, the tool message has the status "error"
     and says what to do. The tool only reads. Any number of threads and tasks may call it.
@@ -71,14 +71,14 @@ class VisualDocumentSearchTool(BaseTool):
     model_config = ConfigDict(arbitrary_types_allowed=True, extra="forbid")
 
     retriever: BaseRetriever
-    """``ColQwen2Retriever``, or that of a vector store with documents of ``PDFPageLoader``."""
+    """``LateInteractionRetriever``, or that of a vector store with ``PDFPageLoader``'s pages."""
 
     limits: ViewLimits = Field(default_factory=ViewLimits)
     """Limits of one call."""
 
     page_store_path: str | None = None
-    """Folder of the page store; None uses that of a ``ColQwen2Retriever``, ``$VDR_PAGE_STORE``, or
-    the user's data folder."""
+    """Folder of the page store; None uses that of a ``LateInteractionRetriever``,
+    ``$VDR_PAGE_STORE``, or the user's data folder."""
 
     name: str = TOOL_NAME
     """Name of the tool for the model."""
@@ -149,8 +149,8 @@ class VisualDocumentSearchTool(BaseTool):
         return options
 
     @property
-    def _late(self) -> ColQwen2Retriever | None:
-        return self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
+    def _late(self) -> LateInteractionRetriever | None:
+        return self.retriever if isinstance(self.retriever, LateInteractionRetriever) else None
 
     @property
     def _page_tool(self) -> PageTool:

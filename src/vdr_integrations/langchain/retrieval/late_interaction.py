@@ -24,15 +24,15 @@ IndexPlace: TypeAlias = InstanceOf[PageIndex] | InstanceOf[QdrantServer] | Path 
 
 
 class LateInteraction(EncoderModel, LateFields):
-    """A ColQwen2 encoder and an index, loaded and opened on first use."""
+    """An encoder of one vector a token and an index, loaded and opened on first use."""
 
     model_config = STRICT_CONFIG
 
     model: str | None = Field(
         default=None, min_length=1, validation_alias=AliasChoices("model", "model_name")
     )
-    """Hub id or local folder of a ColQwen2 checkpoint; None uses that of the index, or
-    ``vidore/colqwen2-v1.0`` without an index. ``model_name`` is accepted too."""
+    """Hub id or local folder of a checkpoint of one vector a token; None uses that of the index,
+    or ``vidore/colqwen2-v1.0`` without an index. ``model_name`` is accepted too."""
 
     @field_validator("index", mode="before", check_fields=False)
     @classmethod

@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
     from vdr_integrations.retrieval import RankedPage
 
-__all__ = ["ColQwen2Compressor"]
+__all__ = ["ColQwen2Compressor", "LateInteractionCompressor"]
 
 
-class ColQwen2Compressor(LateInteraction, BaseDocumentCompressor):
+class LateInteractionCompressor(LateInteraction, BaseDocumentCompressor):
     """Reranks pages of any search: by dense vectors, by words, or in another index.
 
         ContextualCompressionRetriever(
             base_retriever=store.as_retriever(search_kwargs={"k": 50}),
-            base_compressor=ColQwen2Compressor(index="my-index", top_n=5),
+            base_compressor=LateInteractionCompressor(index="my-index", top_n=5),
         )
 
     Documents must be pages: of :class:`PDFPageLoader` through any vector store, or of
-    :class:`ColQwen2Retriever`. They are scored as in ``PageSearcher.rerank``: by the vectors of the
-    index, or by encoding the images that it does not hold. Texts are refused, because they cannot
-    be compared with pages.
+    :class:`LateInteractionRetriever`. They are scored as in ``PageSearcher.rerank``: by the vectors
+    of the index, or by encoding the images that it does not hold. Texts are refused, because they
+    cannot be compared with pages.
 
     The results are copies with ``metadata["relevance_score"]``, the MaxSim score, best first;
     documents with equal scores stay in order.
@@ -42,7 +42,7 @@ class ColQwen2Compressor(LateInteraction, BaseDocumentCompressor):
     model_config = STRICT_CONFIG
 
     index: IndexPlace | None = Field(default=None, exclude=True)
-    """As in :class:`ColQwen2Retriever`; None: all pages are encoded."""
+    """As in :class:`LateInteractionRetriever`; None: all pages are encoded."""
 
     top_n: int | None = Field(default=DEFAULT_HITS, ge=1)
     """Maximum number of documents; None: all of them, in the new order."""
@@ -72,6 +72,10 @@ class ColQwen2Compressor(LateInteraction, BaseDocumentCompressor):
         pages = [checked_page(document) for document in documents]
         ranked = await self.searcher.arerank(query, pages, top_n=self.top_n)
         return _reranked(documents, ranked)
+
+
+ColQwen2Compressor = LateInteractionCompressor
+"""The name of earlier examples; what was pickled under it loads."""
 
 
 def _reranked(documents: Sequence[Document], ranked: Sequence[RankedPage]) -> list[Document]:

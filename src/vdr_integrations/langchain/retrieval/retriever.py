@@ -6,14 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, Self, TypeAlias, TypedDict, Unpack
 
 from langchain_core.retrievers import BaseRetriever
-from pydantic import (
-    AfterValidator,
-    Field,
-    InstanceOf,
-    StrictBool,
-    field_validator,
-    model_validator,
-)
+from pydantic import AfterValidator, Field, InstanceOf, StrictBool, field_validator, model_validator
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
@@ -39,7 +32,7 @@ if TYPE_CHECKING:
     from vdr_integrations.retrieval import HeatMap, PageSearcher, SimilarityGrids
     from vdr_integrations.types import Hit
 
-__all__ = ["ColQwen2Retriever"]
+__all__ = ["ColQwen2Retriever", "LateInteractionRetriever"]
 
 
 class SearchOptions(TypedDict, total=False):
@@ -64,7 +57,7 @@ else:  # checked only if one is given, because importing the class imports torch
     RecallArgument = Annotated[Any, AfterValidator(_checked_recall)]
 
 
-class ColQwen2Retriever(LateInteraction, BaseRetriever):
+class LateInteractionRetriever(LateInteraction, BaseRetriever):
     """Finds pages by late interaction: each token of a question is compared with all of a page.
 
     Documents are those of :class:`PDFPageLoader`, with the metadata of the index beside theirs: the
@@ -81,7 +74,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
     options there are an error. Any number of threads and tasks may call one object.
 
     Example:
-        >>> retriever = ColQwen2Retriever(index="my-index", k=3)  # doctest: +SKIP
+        >>> retriever = LateInteractionRetriever(index="my-index", k=3)  # doctest: +SKIP
         >>> retriever.invoke("How did revenue change?")  # doctest: +SKIP
     """
 
@@ -220,3 +213,7 @@ class ColQwen2Retriever(LateInteraction, BaseRetriever):
             "correction": self.correction if correction is None else correction,
             "hybrid": self.hybrid if hybrid is None else hybrid,
         }
+
+
+ColQwen2Retriever = LateInteractionRetriever
+"""The name of earlier examples; what was pickled under it loads."""

@@ -19,8 +19,8 @@ from vdr_integrations.agents.tool_call import (
 )
 from vdr_integrations.agents.untrusted_text import error_line
 from vdr_integrations.errors import VdrError
-from vdr_integrations.llama_index.retrieval import ColQwen2Retriever
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page
+from vdr_integrations.llama_index.retrieval.retriever import LateInteractionRetriever
 from vdr_integrations.pages import PageStore
 
 if TYPE_CHECKING:
@@ -40,9 +40,9 @@ class VisualDocumentSearchTool(AsyncBaseTool):
 
     A call with ``question`` returns for each hit, within ``limits``, a text block (citation,
     score, excerpt, page reference) and the page as an image block. With ``include_region`` and a
-    ``ColQwen2Retriever`` it also shows the part of the page that matched. A call with ``page_ref``
-    opens a page that a search of this tool found, or a ``region`` of it, at a higher resolution:
-    it is drawn again from its PDF if the PDF has not changed. Nothing else can be opened.
+    ``LateInteractionRetriever`` it also shows the part of the page that matched. A call with
+    ``page_ref`` opens a page that a search of this tool found, or a ``region`` of it, at a higher
+    resolution: it is drawn again from its PDF if that has not changed. It opens nothing else.
 
     If the model makes a mistake, or a page cannot be used, the output has ``is_error`` and a
     message that says what to do. The tool only reads. Any number of threads and tasks may call it.
@@ -65,14 +65,14 @@ class VisualDocumentSearchTool(AsyncBaseTool):
         """Load nothing yet.
 
         Args:
-            retriever: ``ColQwen2Retriever``, or any that returns nodes of ``PDFPageNodeParser``.
+            retriever: ``LateInteractionRetriever``, or any over nodes of ``PDFPageNodeParser``.
             name: Name of the tool for the model.
             description: Text that the model reads; say what the documents are about.
             limits: Limits of one call.
-            page_store_path: Folder of the page store; None uses that of a ``ColQwen2Retriever``,
-                ``$VDR_PAGE_STORE``, or the user's data folder.
+            page_store_path: Folder of the page store; None uses that of a
+                ``LateInteractionRetriever``, ``$VDR_PAGE_STORE``, or the user's data folder.
         """
-        if page_store_path is None and isinstance(retriever, ColQwen2Retriever):
+        if page_store_path is None and isinstance(retriever, LateInteractionRetriever):
             page_store_path = retriever.page_store_path
         self.retriever = retriever
         self.limits = ViewLimits() if limits is None else limits
@@ -146,7 +146,7 @@ class VisualDocumentSearchTool(AsyncBaseTool):
 
     @property
     def _page_tool(self) -> PageTool:
-        late = self.retriever if isinstance(self.retriever, ColQwen2Retriever) else None
+        late = self.retriever if isinstance(self.retriever, LateInteractionRetriever) else None
         return PageTool(
             page_store=PageStore(self.page_store_path),
             limits=self.limits,

@@ -16,11 +16,7 @@ from pydantic import ConfigDict, Field, field_validator
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.errors import OptionError
 from vdr_integrations.llama_index.reading.node_content import picture_of
-from vdr_integrations.llama_index.reading.page_nodes import (
-    image_node,
-    page_document,
-    page_node_id,
-)
+from vdr_integrations.llama_index.reading.page_nodes import image_node, page_document, page_node_id
 from vdr_integrations.pages.document_kind import named_kind
 from vdr_integrations.pages.on_error import raise_error
 from vdr_integrations.retrieval.document_source import source_of_name

@@ -12,10 +12,7 @@ from llama_index.core.vector_stores import (
 )
 
 from vdr_integrations.errors import OptionError
-from vdr_integrations.retrieval.page_metadata import (
-    FACT_KEYS,
-    FILE_NAME_KEY,
-)
+from vdr_integrations.retrieval.page_metadata import FACT_KEYS, FILE_NAME_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -60,11 +60,7 @@ def found_page(
     """
     image = node_image(node) if with_image and page_ref_among(node.metadata) is None else None
     return FoundPage.of_metadata(
-        node.metadata,
-        text=node.get_content(),
-        score=score,
-        document_id=node.node_id,
-        image=image,
+        node.metadata, text=node.get_content(), score=score, document_id=node.node_id, image=image
     )
 
 

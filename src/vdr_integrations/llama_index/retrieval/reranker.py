@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 
     from vdr_integrations.retrieval import FoundPage, PageSearcher, RankedPage
 
-__all__ = ["ColQwen2Rerank"]
+__all__ = ["ColQwen2Rerank", "LateInteractionRerank"]
 
 # LlamaIndex's documentation imports it from here, although the module does not re-export it.
 _dispatcher = instrumentation.get_dispatcher(__name__)  # pyright: ignore[reportPrivateImportUsage]
 
 
-class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
+class LateInteractionRerank(LateFields, BaseNodePostprocessor):
     """Orders page and image nodes of any retriever by late interaction with the query.
 
     Nodes are scored as in ``PageSearcher.rerank``: by the vectors of the index, or by encoding the
     images that it does not hold. Scores are MaxSim sums over the query's tokens. The nodes that
-    are passed in are not changed, and a query image works as in :class:`ColQwen2Retriever`.
+    are passed in are not changed, and a query image works as in :class:`LateInteractionRetriever`.
 
     A text cannot be compared with pages: a node without an image is an error, or with
     ``keep_text_nodes`` comes last, in order and without a score, if ``top_n`` has room.
@@ -49,7 +49,7 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
     Attributes:
         top_n: Maximum number of nodes, at least 1.
         index: An open ``LateInteractionIndex`` or the place of one, see
-            :class:`ColQwen2Retriever`; None: all images are encoded.
+            :class:`LateInteractionRetriever`; None: all images are encoded.
         encoder: The encoder that made the index, instead of the options below.
         model_name: As in :class:`VDREmbedding`; None uses that of the index, or
             ``vidore/colqwen2-v1.0`` without an index.
@@ -68,8 +68,8 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
 
     @classmethod
     def class_name(cls) -> str:
-        """``"ColQwen2Rerank"``."""
-        return "ColQwen2Rerank"
+        """``"LateInteractionRerank"``."""
+        return "LateInteractionRerank"
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401  # pydantic's signature
         """Refuse what is not an index, and an encoder together with options to load one."""
@@ -151,6 +151,10 @@ class ColQwen2Rerank(LateFields, BaseNodePostprocessor):
     @property
     def _searcher(self) -> PageSearcher:
         return self._searcher_over(self.index, self.model_name)
+
+
+ColQwen2Rerank = LateInteractionRerank
+"""The name of earlier examples; what was pickled under it loads."""
 
 
 def _required(query: QueryBundle | None) -> QueryBundle:

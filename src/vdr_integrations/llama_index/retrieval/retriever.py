@@ -40,11 +40,11 @@ if TYPE_CHECKING:
     from vdr_integrations.retrieval.open_indexes import IndexLocation
     from vdr_integrations.types import Hit
 
-__all__ = ["ColQwen2Retriever", "RetrieverOptions"]
+__all__ = ["ColQwen2Retriever", "LateInteractionRetriever", "RetrieverOptions"]
 
 
 class RetrieverOptions(EncoderArguments, total=False):
-    """The options of :class:`ColQwen2Retriever`."""
+    """The options of :class:`LateInteractionRetriever`."""
 
     similarity_top_k: int
     filters: MetadataFilters | None
@@ -59,7 +59,7 @@ class RetrieverOptions(EncoderArguments, total=False):
     callback_manager: CallbackManager | None
 
 
-class ColQwen2Retriever(BaseRetriever):
+class LateInteractionRetriever(BaseRetriever):
     """Finds pages by late interaction: each token of a question is compared with all of a page.
 
     Hits are ``ImageNode`` s: id is the page's stable id in the index, text its citation and text
@@ -81,7 +81,7 @@ class ColQwen2Retriever(BaseRetriever):
     open index. Copies share index and model; pickles hold neither.
 
     Example:
-        >>> retriever = ColQwen2Retriever("my-index", similarity_top_k=1)
+        >>> retriever = LateInteractionRetriever("my-index", similarity_top_k=1)
         >>> (hit,) = retriever.retrieve("How did revenue change?")
         >>> hit.metadata["page_label"]
         '1'
@@ -309,3 +309,7 @@ class ColQwen2Retriever(BaseRetriever):
     def _nodes(self, hits: Sequence[Hit]) -> list[NodeWithScore]:
         self.searcher.pictures.keep(hits)
         return [hit_node(hit, self.searcher.page_store) for hit in hits]
+
+
+ColQwen2Retriever = LateInteractionRetriever
+"""The name of earlier examples; what was pickled under it loads."""

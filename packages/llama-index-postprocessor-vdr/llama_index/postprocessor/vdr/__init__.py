@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from vdr_integrations.llama_index import (
     ColQwen2Rerank,
+    LateInteractionRerank,
     PagePicturePostprocessor,
     PageTextPostprocessor,
     page_texts,
@@ -11,6 +12,7 @@ from vdr_integrations.llama_index import (
 
 __all__ = [
     "ColQwen2Rerank",
+    "LateInteractionRerank",
     "PagePicturePostprocessor",
     "PageTextPostprocessor",
     "page_texts",

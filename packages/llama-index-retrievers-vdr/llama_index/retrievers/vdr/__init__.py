@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from vdr_integrations.llama_index import (
     ColQwen2Retriever,
+    LateInteractionRetriever,
     VisualDocumentSearchTool,
     without_old_pictures,
 )
 
 __all__ = [
     "ColQwen2Retriever",
+    "LateInteractionRetriever",
     "VisualDocumentSearchTool",
     "without_old_pictures",
 ]
