@@ -5,7 +5,8 @@
 
 Work and memory of this package are counted on fake tensors (``work_counter``). transformers' own
 modules read numbers back from tensors, so they run: with one layer of each kind, and with one more;
-every other layer does the same work. Parity is that of random weights in float32 with the real widths.
+every other layer does the same work. Parity is that of random weights of the real widths, in
+float32.
 """
 
 from __future__ import annotations

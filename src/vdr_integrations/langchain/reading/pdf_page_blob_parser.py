@@ -30,8 +30,7 @@ class PDFPageBlobParser(BaseBlobParser):
     name. ``file_name`` is the name in both cases. Pickles do not hold the password.
 
     Raises:
-        OptionError: ``max_visual_tokens`` or ``token_side_px`` is less than 1, or a limit is out of
-            range.
+        OptionError: An option is out of range.
     """
 
     def __init__(

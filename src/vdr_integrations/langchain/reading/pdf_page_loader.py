@@ -54,8 +54,7 @@ class PDFPageLoader(BaseLoader):
         file_path: A PDF or picture, a folder (those below it, sorted, as ``vdr index`` finds them),
             a pattern, or a list of these. A TIFF of several pages has several documents.
         password: Password of encrypted PDFs; not in pickles.
-        max_visual_tokens: Size that pages are rendered at; at least that of the embeddings, which
-            do not enlarge pages.
+        max_visual_tokens: Size that pages are drawn at; embeddings shrink, and never enlarge them.
         token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
         page_store_path: Folder of the page store, the same as that of the embeddings; None uses
             ``$VDR_PAGE_STORE``, or the user's data folder.
@@ -70,8 +69,7 @@ class PDFPageLoader(BaseLoader):
         page_memory_mb: Address space of that process, in MiB (2,048).
 
     Raises:
-        OptionError: ``max_visual_tokens`` or ``token_side_px`` is less than 1, ``on_error`` is
-            something else, or a limit is out of range.
+        OptionError: An option is out of range, or ``on_error`` is something else.
     """
 
     def __init__(

@@ -121,11 +121,8 @@ class PDFPageNodeParser(NodeParser):
         if picture is None:
             raise _not_a_page(node)
         text = node.get_content()
-        reading = PageReading.of(
-            self.page_store_path,
-            max_visual_tokens=self.max_visual_tokens,
-            token_side_px=self.token_side_px,
-        )
+        tokens, side = self.max_visual_tokens, self.token_side_px
+        reading = PageReading.of(self.page_store_path, max_visual_tokens=tokens, token_side_px=side)
         found: list[BaseNode] = []
         for page in reading.read(
             picture,

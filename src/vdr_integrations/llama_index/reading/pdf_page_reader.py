@@ -58,8 +58,7 @@ class PDFPageReader(BasePydanticReader):
     page; only the first of a call is logged as a warning.
 
     Attributes:
-        max_visual_tokens: Size that pages are rendered at, in visual tokens. The embedding shrinks
-            larger pages to its own limit.
+        max_visual_tokens: Size that pages are drawn at. The embedding shrinks larger ones.
         token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
         password: Password of encrypted PDFs. Never in ``to_dict`` and pickles, so the processes of
             ``SimpleDirectoryReader.load_data(num_workers=...)`` do not have it.

@@ -45,6 +45,7 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
             data folder.
         max_visual_tokens: That of the reader, to draw pages again.
+        token_side_px: That of the reader.
         on_error: What to do with a page whose picture is not available. ``"warn"`` (the default)
             logs it, and its node becomes a ``TextNode``; ``"raise"`` raises the error; a function
             is called with each ``PageError``.
@@ -54,6 +55,7 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
 
     page_store_path: str | None = None
     max_visual_tokens: int = Field(default=DEFAULT_VISUAL_TOKENS, ge=1)
+    token_side_px: int = Field(default=28, ge=1)
     on_error: OnError = Field(default="warn", exclude=True)
 
     @classmethod
@@ -67,7 +69,9 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         query_bundle: QueryBundle | None = None,  # noqa: ARG002  # LlamaIndex's signature
     ) -> list[NodeWithScore]:
         # Without a store: what it holds is looked at first, and may be damaged.
-        pictures = PagePictures(None, PixelBudget(self.max_visual_tokens))
+        pictures = PagePictures(
+            None, PixelBudget(self.max_visual_tokens, factor=self.token_side_px)
+        )
         return [
             NodeWithScore(node=self._with_picture(hit.node, pictures), score=hit.score)
             for hit in nodes
