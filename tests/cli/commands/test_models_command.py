@@ -121,6 +121,15 @@ def test_a_name_that_is_not_known_is_an_error_that_names_others(vdr: Callable[..
     assert "`vdr models` lists all" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["jinaai/jina-embeddings-v4", "ColPali", "Eager-Embed-v1"])
+def test_a_name_that_is_refused_is_an_error_that_says_why(
+    vdr: Callable[..., Result], name: str
+) -> None:
+    done = vdr("models", name)
+    assert done.exit_code == 1
+    assert f"'{name}' is not loaded: this package does not compute" in done.stderr
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 def test_a_terminal_of_80_columns_gets_a_table_and_what_is_refused(
     monkeypatch: pytest.MonkeyPatch,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import torch
 from benchmarks.full_size_families import TEXT, model_config
+from tests.documents import ROOT
 
 from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, KNOWN_CHECKPOINTS
 from vdr_integrations.encoders.checkpoints.model_config import parse_model_config
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.model_config import ModelConfig
     from vdr_integrations.encoders.checkpoints.published_facts import BaseModel, PublishedModel
 
+PAGE = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
 MODELS = tuple(PUBLISHED_MODELS.values())
 BASES = {one.base.name: one.base for one in MODELS}
 
@@ -133,3 +135,23 @@ def test_refused_models_have_the_reasons_of_the_program() -> None:
     assert not types & set(FAMILIES)
     for sign in types:
         assert whys[sign] in NOT_COMPUTED[sign]
+
+
+@pytest.mark.parametrize("model", MODELS, ids=lambda one: one.model)
+def test_the_page_of_models_says_the_same(model: PublishedModel) -> None:
+    (row,) = (
+        line for line in PAGE.splitlines() if line.startswith("|") and f"`{model.model}`" in line
+    )
+    name, vector, size, page, languages, licence, score = map(str.strip, row.strip("|").split("|"))
+    assert name.endswith("(adapter)") == (model.adapter_over not in {None, "nano"})
+    assert vector.startswith(f"{model.dimension:,}")
+    assert ("Matryoshka" in vector) == model.is_matryoshka
+    assert ("a token" in vector) == (model.token_dimension is not None)
+    billions = f"{model.bfloat16_bytes / 1e9:.1f}"
+    assert size == (billions if "/" in model.model else f"{model.bfloat16_bytes / 1e6:.0f} MB")
+    assert page == (f"{model.max_visual_tokens:,}" if model.max_visual_tokens else "?")
+    assert languages == (model.languages or "not found")
+    assert licence == (model.licence or "not found")
+    best = next(iter(model.scores), None)
+    shown = f"{best.value:.3f} {best.benchmark.removeprefix('ViDoRe ')} (" if best else "-"
+    assert score.startswith(shown)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,7 +14,10 @@ from vdr_integrations.cli.terminal.json_output import say_json
 from vdr_integrations.errors import UnknownCheckpointError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from vdr_integrations.encoders.checkpoints.published_facts import PublishedModel
+    from vdr_integrations.encoders.checkpoints.refused_models import RefusedModels
 
 __all__ = ["models_command"]
 
@@ -46,7 +50,7 @@ def models_command(
         from vdr_integrations.encoders.checkpoints.refused_models import REFUSED_MODELS
 
         if name is not None:
-            model = _found(name, PUBLISHED_MODELS)
+            model = _found(name, PUBLISHED_MODELS, REFUSED_MODELS)
             checkpoint = KNOWN_CHECKPOINTS[model.model]
             if as_json:
                 say_json(model_facts(model, checkpoint))
@@ -65,12 +69,20 @@ def models_command(
         )
 
 
-def _found(name: str, models: dict[str, PublishedModel]) -> PublishedModel:
+def _found(
+    name: str, models: dict[str, PublishedModel], refused: Sequence[RefusedModels]
+) -> PublishedModel:
     whole = {full.lower(): model for full, model in models.items()}
     short = {full.rpartition("/")[2]: model for full, model in whole.items()}
     wanted = name.lower()
     if (model := whole.get(wanted) or short.get(wanted)) is not None:
         return model
+    for one in refused:
+        if wanted.rpartition("/")[2] in re.split(r"[/, ]+", one.models.lower()):
+            raise UnknownCheckpointError(
+                f"{name!r} is not loaded: this package does not compute {one.why}. Choose another "
+                f"one: `vdr models` lists all that are known."
+            )
     near = difflib.get_close_matches(wanted.rpartition("/")[2], short, n=3)
     also = f" Names like it: {', '.join(short[one].model for one in near)}." if near else ""
     raise UnknownCheckpointError(
