@@ -109,8 +109,7 @@ def _run(
         "image_grid_thw": grid,
         "mm_token_type_ids": (ids == model.config.image_token_id).int(),
     }
-    with torch.inference_mode():
-        return counted(lambda: model(**inputs, use_cache=False).last_hidden_state)
+    return counted(lambda: model(**inputs, use_cache=False).last_hidden_state)
 
 
 def _stock_model(

@@ -16,7 +16,18 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals")
 
-COMMANDS = {"index", "search", "show", "store", "heatmap", "info", "rm", "verify", "doctor"}
+COMMANDS = {
+    "index",
+    "search",
+    "show",
+    "store",
+    "heatmap",
+    "info",
+    "rm",
+    "verify",
+    "models",
+    "doctor",
+}
 CLI, AGENTS = transcripts.DOCUMENTS
 
 

@@ -15,6 +15,7 @@ from vdr_integrations.cli.commands.heatmap_command import heatmap_command
 from vdr_integrations.cli.commands.index_command import index_command
 from vdr_integrations.cli.commands.info_command import info_command
 from vdr_integrations.cli.commands.mcp_command import mcp_command
+from vdr_integrations.cli.commands.models_command import models_command
 from vdr_integrations.cli.commands.optimize_command import optimize_command
 from vdr_integrations.cli.commands.rm_command import rm_command
 from vdr_integrations.cli.commands.search_command import search_command
@@ -62,5 +63,6 @@ app.command("rm")(rm_command)
 app.command("verify")(verify_command)
 app.command("optimize")(optimize_command)
 app.add_typer(store_app, name="store")
+app.command("models")(models_command)
 app.command("doctor")(doctor_command)
 app.command("mcp")(mcp_command)

@@ -1,4 +1,4 @@
-"""Qwen2-VL retrievers: checkpoints described by data, one core that runs them."""
+"""Retrievers of several families: checkpoints described by data, one core that runs them."""
 
 from __future__ import annotations
 

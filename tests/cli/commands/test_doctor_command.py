@@ -48,6 +48,29 @@ def test_it_says_what_is_installed_and_what_would_be_chosen(vdr: Callable[..., R
     assert "Folders\n" in text
 
 
+def test_it_knows_the_size_of_each_known_model(vdr: Callable[..., Result]) -> None:
+    model = facts(vdr("doctor", "--model", "Qwen/Qwen3-VL-Embedding-8B", "--json"))["model"]
+    assert model["parameters"] == 8_144_793_840
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("vidore/colqwen2-v1.0", "Use a GPU with 8 GB or more, or"),
+        ("vidore/colqwen2.5-v0.2", "Use a GPU, or"),
+    ],
+)
+def test_only_the_2b_models_are_said_to_need_8_gb(
+    vdr: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, model: str, said: str
+) -> None:
+    AMX.pretend(monkeypatch)
+    monkeypatch.setattr(hardware, "devices", lambda: [Device("cpu", "made up", 99 * GB, 98 * GB)])
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
+    found = facts(vdr("doctor", "--model", model, "--json", HF_HUB_OFFLINE="0"))
+    assert any(said in one for one in found["advice"])
+
+
 def test_it_counts_the_weights_of_a_folder(
     vdr: Callable[..., Result], tiny_checkpoint: Path
 ) -> None:

@@ -198,7 +198,9 @@ def test_a_part_that_is_no_object_is_refused(name: str, value: Any) -> None:
 
 @pytest.mark.parametrize("model_type", [None, "bert", "qwen2", ["qwen2_vl"], 3])
 def test_another_model_type_is_refused(model_type: Any) -> None:
-    allowed = r"it must be 'colqwen2' or 'qwen2_5_vl' or 'qwen2_vl' or 'qwen3_vl'\. Choose"
+    allowed = (
+        r"it must be 'colqwen2' or 'colqwen3' or 'qwen2_5_vl' or 'qwen2_vl' or 'qwen3_vl'\. Choose"
+    )
     with pytest.raises(CheckpointError, match=allowed):
         read(nested() | {"model_type": model_type})
 

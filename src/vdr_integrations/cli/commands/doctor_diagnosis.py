@@ -13,6 +13,7 @@ import vdr_integrations
 from vdr_integrations.cli.terminal.fact_lines import bytes_in_words
 from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
+from vdr_integrations.encoders.checkpoints.published_models import PUBLISHED_MODELS
 from vdr_integrations.errors import UnknownCheckpointError
 
 __all__ = ["diagnose"]
@@ -31,8 +32,10 @@ _PACKAGES = (
 )
 _VARIABLES = ("VDR_INDEX", "VDR_MODEL", "VDR_PAGE_STORE", "VDR_DEBUG", "CUDA_VISIBLE_DEVICES")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
-_PARAMETERS_2B = 2_210_000_000
-"""Of the 2B models; 4.4 GB in 16 bits."""
+_SMALL = 1_000_000_000
+"""Models with fewer parameters are toys, which need no advice about speed."""
+_LARGEST_2B = 2_500_000_000
+"""Parameters of the largest model to which figures of the 2B models apply."""
 
 _ROOM = 1.3
 """Memory needed, in sizes of the weights: with activations, loader buffers and the process."""
@@ -145,7 +148,8 @@ def _model(model: str, problems: list[str]) -> dict[str, Any]:
     except (ValueError, OSError) as error:
         problems.append(f"the weights of {model} cannot be read: {error}")
         return found
-    return found | {"where": _in_hub_cache(model), "parameters": _PARAMETERS_2B}
+    parameters = PUBLISHED_MODELS[model].parameters
+    return found | {"where": _in_hub_cache(model), "parameters": parameters}
 
 
 def _in_hub_cache(model: str) -> str:
@@ -185,14 +189,16 @@ def _advise(
         advice.append(
             f"{where}, and {bytes_in_words(free)} are free now; close programs, or {half}."
         )
-    if parameters < _PARAMETERS_2B / 2:
+    if parameters < _SMALL:
         return
+    is_2b = parameters <= _LARGEST_2B
     if chosen["device"] == "cpu":
+        memory = " with 8 GB or more" if is_2b else ""
         advice.append(
-            f"{weights['name']} runs on the CPU here, where a page takes many seconds. Use a GPU "
-            f"with 8 GB or more, or the model 'nano' to try things out."
+            f"{weights['name']} runs on the CPU here, where a page takes many seconds. Use a GPU"
+            f"{memory}, or the model 'nano' to try things out."
         )
-    elif free is not None and free < _CUDA_2B_BYTES:
+    elif is_2b and free is not None and free < _CUDA_2B_BYTES:
         advice.append(
             "four pages at once need 6.9 GB, says the model card; lower --max-visual-tokens."
         )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from vdr_integrations.encoders.checkpoints.refused_models import why_refused
 from vdr_integrations.encoders.forward.config_facts import ConfigFacts
-from vdr_integrations.encoders.forward.known_families import FAMILIES, NOT_COMPUTED
+from vdr_integrations.encoders.forward.known_families import FAMILIES
 from vdr_integrations.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -62,15 +63,6 @@ _LATE_TYPES = {
 
 _OTHER_NAMES = {"ops_colqwen3": "qwen3_vl"}
 """Model types that are a family's under another name."""
-
-_OTHER_VECTORS = {
-    "ColQwen35Bidirection": "a decoder that attends in both directions",
-    "EagerEmbedModel": "vectors of states before the last norm",
-    "JinaEmbeddingsV4Model": "the mean of states, and an adapter for each task",
-    "Qwen3VLNemotronEmbedModel": "a decoder that attends in both directions",
-}
-"""What is missing here for models of a family that read their vectors in another way, by their
-``architectures``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +149,7 @@ def _family(model_type: object, name: str, *, may_project: bool) -> Family:
     if known in FAMILIES:
         return FAMILIES[known]
     allowed = [*FAMILIES, *(_LATE_TYPES if may_project else ())]
-    lacking = NOT_COMPUTED.get(model_type) if isinstance(model_type, str) else None
+    lacking = why_refused(model_type)
     why = f" This package does not compute {lacking}." if lacking else ""
     raise CheckpointError(
         f"{name} is a {model_type!r} checkpoint; it must be "
@@ -168,7 +160,7 @@ def _family(model_type: object, name: str, *, may_project: bool) -> Family:
 
 def _refuse_other_vectors(architectures: object, name: str) -> None:
     for one in architectures if isinstance(architectures, list) else ():
-        if lacking := _OTHER_VECTORS.get(one if isinstance(one, str) else ""):
+        if lacking := why_refused(one):
             raise CheckpointError(
                 f"{name} is a checkpoint of {one}. This package does not compute {lacking}. Choose "
                 f"another checkpoint: `vdr models` lists those that are known."

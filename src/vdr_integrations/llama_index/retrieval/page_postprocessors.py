@@ -68,10 +68,8 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         nodes: list[NodeWithScore],
         query_bundle: QueryBundle | None = None,  # noqa: ARG002  # LlamaIndex's signature
     ) -> list[NodeWithScore]:
-        # Without a store: what it holds is looked at first, and may be damaged.
-        pictures = PagePictures(
-            None, PixelBudget(self.max_visual_tokens, factor=self.token_side_px)
-        )
+        budget = PixelBudget(self.max_visual_tokens, factor=self.token_side_px)
+        pictures = PagePictures(None, budget)  # no store: it is looked at first, may be damaged
         return [
             NodeWithScore(node=self._with_picture(hit.node, pictures), score=hit.score)
             for hit in nodes
@@ -90,9 +88,8 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
             if not store.is_intact(page.page_ref):
                 store.put(pictures.indexed(page))
         except (PageError, MissingExtraError) as error:
-            found = (
-                error if isinstance(error, PageError) else PageError(str(error), source=page.source)
-            )
+            is_of_page = isinstance(error, PageError)
+            found = error if is_of_page else PageError(str(error), source=page.source)
             error_handler(self.on_error)(found)
             return TextNode(**_shared_fields(node))
         path = str(store.path(page.page_ref).absolute())
