@@ -87,7 +87,7 @@ def old_name(key: str) -> str:
     return key.replace("model.language_model.", "model.").replace("model.visual.", "visual.")
 
 
-def write_adapter(folder: Path, base: Path) -> Tensors:
+def write_adapter(folder: Path, base: Path, *, named: str | None = None) -> Tensors:
     """As vidore/colqwen2.5-v0.2: pairs of the decoder and of the projection, none of the tower."""
     folder.mkdir()
     for name in ("tokenizer.json", "tokenizer_config.json", "preprocessor_config.json"):
@@ -107,7 +107,7 @@ def write_adapter(folder: Path, base: Path) -> Tensors:
     save_file(pairs, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     config = {
         "peft_type": "LORA",
-        "base_model_name_or_path": str(base),
+        "base_model_name_or_path": named or str(base),
         "r": RANK,
         "lora_alpha": ALPHA,
         "lora_dropout": 0.1,
