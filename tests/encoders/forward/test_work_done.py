@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from benchmarks.full_size_families import model_config
 from benchmarks.work_counter import counted, full_size_backbone, page_of, query_of
 from tests.looks import watched_tower
 
@@ -57,6 +58,34 @@ def test_a_batch_of_32_pages_needs_little_memory_beside_the_weights(
     work = counted(lambda: backbone.page_states([page_of(32, 24)] * BATCH))
     assert (weights + work.peak_bytes) / 1e9 <= 5.1  # the card's own path: 17.26
     assert work.flops / BATCH / 1e12 == pytest.approx(7.53, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("model", "tflop", "gb"),
+    [("Qwen2.5-VL-3B", 8.53, 7.93), ("Qwen3-VL-2B", 5.18, 4.74)],
+)
+def test_a_page_of_a_newer_family_takes_so_much_work_and_memory_and_no_wait(
+    model: str, tflop: float, gb: float
+) -> None:
+    side = model_config(model).sizes.vision.patch_size
+    with full_size_backbone(model) as (backbone, weights):
+        pages = [page_of(32, 24, patch_size=side)] * 8
+        work = counted(lambda: backbone.page_states(pages))
+        query = query_of(12)
+        backbone.query_states([query])
+        again = counted(lambda: backbone.query_states([query]))
+    assert work.flops / 8 / 1e12 == pytest.approx(tflop, abs=0.01)
+    assert (weights + work.peak_bytes) / 1e9 <= gb  # transformers: see docs/performance.md
+    assert (work.waits, again.waits) == (0, 0)
+
+
+@pytest.mark.parametrize("model", ["Qwen2.5-VL-3B", "Qwen3-VL-2B"])
+def test_little_more_than_patches_of_a_newer_family_is_sent(model: str) -> None:
+    side = model_config(model).sizes.vision.patch_size
+    with full_size_backbone(model, is_elsewhere=True) as (backbone, _):
+        pages = [page_of(32, 24, patch_size=side)] * 8
+        # Tokens and positions, patches of two passes, and the places of deepstack.
+        assert counted(lambda: backbone.page_states(pages)).copies <= 1 + 2 + 1
 
 
 def test_what_all_queries_begin_with_is_computed_once(full_size: tuple[Backbone, int]) -> None:
