@@ -63,8 +63,8 @@ def around(factor: int, *, query: str, page: str = PAGE, least: int = 4) -> Surr
 def check(
     found: MultiVectorEncoder | DenseEncoder, stock: StockPath, images: list[Image.Image]
 ) -> None:
-    assert least_cosine(list(found.encode_pages(images)), stock.pages(images)) >= AT_LEAST
-    assert least_cosine(list(found.encode_queries(QUERIES)), stock.queries(QUERIES)) >= AT_LEAST
+    assert least_cosine(found.encode_pages(images), stock.pages(images)) >= AT_LEAST
+    assert least_cosine(found.encode_queries(QUERIES), stock.queries(QUERIES)) >= AT_LEAST
 
 
 def change_config(folder: Path, **facts: Any) -> None:
@@ -211,7 +211,7 @@ def test_qwen3_embedding_has_its_instructions_and_no_image_in_queries(
     short = DenseEncoder.load(str(folder), device="cpu", dimension=16)
     cut = found.encode_pages(images)[:, :16]
     cut /= np.linalg.norm(cut, axis=1, keepdims=True)
-    assert least_cosine(list(short.encode_pages(images)), list(cut)) >= AT_LEAST
+    assert least_cosine(short.encode_pages(images), cut) >= AT_LEAST
 
 
 def test_colpali_engines_colqwen3_loads_when_it_is_described(

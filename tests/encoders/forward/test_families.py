@@ -24,13 +24,14 @@ from vdr_integrations.encoders.forward.decoder import Decoder
 from vdr_integrations.encoders.forward.vision_tower import VisionTower
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     import torch
     from numpy.typing import NDArray
 
-    from vdr_integrations.encoders.forward.model_sizes import VisionSizes
+    from vdr_integrations.encoders.forward.matrix_products import Products
+    from vdr_integrations.encoders.forward.model_sizes import DecoderSizes, VisionSizes
 
     Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -113,7 +114,7 @@ def noise(width: int, height: int, seed: int) -> Image.Image:
     return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def least_cosine(ours: Sequence[NDArray[Any]], theirs: Sequence[NDArray[Any]]) -> float:
+def least_cosine(ours: Iterable[NDArray[Any]], theirs: Iterable[NDArray[Any]]) -> float:
     pairs = zip(ours, theirs, strict=True)
     return min(float((a.astype(np.float64) * b).sum(axis=-1).min()) for a, b in pairs)
 
@@ -238,13 +239,13 @@ def changed_sizes(**changes: Any) -> Plant:
 def deepstack_a_layer_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
     from vdr_integrations.encoders.forward import decoder
 
-    original = decoder._DeepstackParts.add_  # noqa: SLF001  # the mistake is planted inside
+    original = decoder.DeepstackParts.add_
 
     def late(self: Any, x: torch.Tensor, layer: int) -> None:
         if layer:
             original(self, x, layer - 1)
 
-    monkeypatch.setattr(decoder._DeepstackParts, "add_", late)  # noqa: SLF001
+    monkeypatch.setattr(decoder.DeepstackParts, "add_", late)
 
 
 def no_deepstack(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,10 +270,12 @@ def axes_that_follow_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
 def heads_that_are_not_normalised(monkeypatch: pytest.MonkeyPatch) -> None:
     from vdr_integrations.encoders.forward.decoder import DecoderLayer
 
-    def bare(self: DecoderLayer, _: int, x: torch.Tensor) -> torch.Tensor:
-        return self._heads(x)
+    original = DecoderLayer.__init__
 
-    monkeypatch.setattr(DecoderLayer, "_normed", bare)
+    def without(self: DecoderLayer, layer: Any, sizes: DecoderSizes, products: Products) -> None:
+        original(self, layer, replace(sizes, head_norms=False), products)
+
+    monkeypatch.setattr(DecoderLayer, "__init__", without)
 
 
 def tokens_of_28_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,7 +294,8 @@ def positions_that_are_not_learned(monkeypatch: pytest.MonkeyPatch) -> None:
     original = VisionTower.__init__
 
     def without(self: VisionTower, sizes: VisionSizes, **parts: Any) -> None:
-        original(self, sizes, **{**parts, "place_": None})
+        parts["place_"] = None
+        original(self, sizes, **parts)
 
     monkeypatch.setattr(VisionTower, "__init__", without)
 

@@ -61,14 +61,21 @@ class Deepstack(NamedTuple):
     is_visual: NDArray[np.bool_]
     features: torch.Tensor
 
-    def parts(self, is_token: NDArray[np.bool_] | None, hidden_size: int) -> _DeepstackParts:
+    def parts(self, is_token: NDArray[np.bool_] | None, hidden_size: int) -> DeepstackParts:
         """Places among all tokens, or among those of packed sequences, and a part a layer."""
         seen = self.is_visual if is_token is None else self.is_visual[is_token]
         (places,) = Staging(self.features.device).integers(np.flatnonzero(seen))
-        return _DeepstackParts(places, self.features.split(hidden_size, dim=1))
+        return DeepstackParts(places, self.features.split(hidden_size, dim=1))
 
 
-class _DeepstackParts(NamedTuple):
+class DeepstackParts(NamedTuple):
+    """The same, ready for the layers.
+
+    Attributes:
+        places: int (all visual tokens,), on the device: among all tokens.
+        layers: (all visual tokens, hidden size) for each of the first layers.
+    """
+
     places: torch.Tensor
     layers: Sequence[torch.Tensor]
 

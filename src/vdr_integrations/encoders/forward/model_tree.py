@@ -53,6 +53,8 @@ class ModelTree(nn.Module):
 class VisionTree(nn.Module):
     """What the vision towers of all families have; a family adds its blocks and mergers."""
 
+    blocks: nn.ModuleList
+
     def __init__(self, sizes: VisionSizes, *, has_bias: bool) -> None:
         """Make the patch embedding.
 

@@ -47,7 +47,7 @@ _WHOLE_PAGE_BLOCKS = (7, 15, 23, 31)
 def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
     facts.must_be("hidden_act", "silu")
     facts.must_be("in_channels", 3)
-    counts = facts.counts(_VISION)
+    counts: dict[str, Any] = facts.counts(_VISION)
     out, window = counts.pop("out_hidden_size"), counts.pop("window_size")
     embed_dim, mlp_width = counts.pop("hidden_size"), counts.pop("intermediate_size")
     if out != width:

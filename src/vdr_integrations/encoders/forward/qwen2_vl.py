@@ -49,7 +49,7 @@ _TEXT = {
 def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
     facts.must_be("hidden_act", "quick_gelu")
     facts.must_be("in_channels", 3)
-    counts = facts.counts(_VISION)
+    counts: dict[str, Any] = facts.counts(_VISION)
     out, ratio = counts.pop("hidden_size"), counts.pop("mlp_ratio")
     if out != width:
         facts.refuse("hidden_size", out, f"{width}, as in the decoder")

@@ -59,7 +59,7 @@ _TEXT = {
 def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
     facts.must_be("hidden_act", "gelu_pytorch_tanh")
     facts.must_be("in_channels", 3)
-    counts = facts.counts(_VISION)
+    counts: dict[str, Any] = facts.counts(_VISION)
     out, places = counts.pop("out_hidden_size"), counts.pop("num_position_embeddings")
     embed_dim, mlp_width = counts.pop("hidden_size"), counts.pop("intermediate_size")
     if out != width:
