@@ -1,12 +1,13 @@
 """The families of models beside transformers' own modules: work, memory, parity.
 
     python -m benchmarks.families            # the table of docs/models.md
-    python -m benchmarks.families --parity Qwen3-VL-2B [--layers 4]
+    python -m benchmarks.families --parity Qwen3-VL-2B [--layers 4] [--pages 2]
 
 Work and memory of this package are counted on fake tensors (``work_counter``). transformers' own
 modules read numbers back from tensors, so they run: with one layer of each kind, and with one more;
-every other layer does the same work. Parity is that of random weights of the real widths, in
-float32.
+every other layer does the same work. Parity is that of random weights of the real widths in
+float32: the least cosine of vectors of pages and of questions. The table has that of four layers of
+each tower, ``--parity`` that of all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from benchmarks.full_size import write_family_checkpoint
 from benchmarks.full_size_families import full_size_config, model_config
@@ -29,6 +31,7 @@ from benchmarks.tokenizer import find_qwen2_tokenizer
 from benchmarks.work_counter import counted, full_size_backbone, page_of
 from vdr_integrations import DenseEncoder
 from vdr_integrations.encoders import Checkpoint
+from vdr_integrations.encoders.checkpoints.published_models import PUBLISHED_MODELS
 
 SHOWN = ("Qwen2-VL-2B", "Qwen2.5-VL-3B", "Qwen2.5-VL-7B", "Qwen3-VL-2B", "Qwen3-VL-8B")
 _GRID = (32, 24)
@@ -139,8 +142,22 @@ def _stock_model(
     return model
 
 
-def parity(name: str, *, layers: int | None, pages: int) -> None:
-    """Print the least cosines of pages and queries, with random weights in float32."""
+class Parity(NamedTuple):
+    """Least cosines of this package's vectors and those of transformers' modules.
+
+    Attributes:
+        pages: Of pages.
+        questions: Of questions.
+        spread: Largest cosine of two different pages: what a mistake could be mistaken for.
+    """
+
+    pages: float
+    questions: float
+    spread: float
+
+
+def parity(name: str, *, layers: int | None, pages: int) -> Parity:
+    """Compare vectors of random weights in float32."""
     side = model_config(name).sizes.vision.patch_size * 2
     around = Surroundings(page_prompt=_PAGE, query_prompt=_QUERY, min_tokens=4, factor=side)
     described = Checkpoint(
@@ -169,11 +186,7 @@ def parity(name: str, *, layers: int | None, pages: int) -> None:
         min(float(a.astype("float64") @ b) for a, b in zip(ours, others, strict=True))
         for ours, others in ((found, theirs), (answers, asked))
     ]
-    print(
-        f"{name}, {layers or 'all'} layers, float32: least cosine of {pages} pages "
-        f"{cosines[0]:.7f}, of 3 questions {cosines[1]:.7f}; between pages at most {spread:.4f}",
-        flush=True,
-    )
+    return Parity(*cosines, spread)
 
 
 def main() -> None:
@@ -183,18 +196,34 @@ def main() -> None:
     parser.add_argument("--layers", type=int, help="layers of each tower (default: all)")
     parser.add_argument("--pages", type=int, default=2)
     options = parser.parse_args()
+    disable_progress_bar()
     print(machine())
     if options.parity:
-        parity(options.parity, layers=options.layers, pages=options.pages)
+        found = parity(options.parity, layers=options.layers, pages=options.pages)
+        print(
+            f"{options.parity}, {options.layers or 'all'} layers, float32: least cosine of "
+            f"{options.pages} pages {found.pages:.7f}, of 3 questions {found.questions:.7f}; "
+            f"between different pages at most {found.spread:.4f}"
+        )
         return
-    print("| model | TFLOP a page | transformers | GB at batch 8 | transformers |")
-    print("|---|---|---|---|---|")
+    print(
+        "| model | checkpoints | least cosine, pages | questions | TFLOP a page | transformers "
+        "| GB at batch 8 | transformers |"
+    )
+    print("|---|---|---|---|---|---|---|---|")
     for name in SHOWN:
         ours, stock = our_work(name), stock_work(name)
+        found = parity(name, layers=options.layers or 4, pages=options.pages)
         print(
-            f"| {name} | {ours.tflop:.2f} | {stock.tflop:.2f} | {ours.gb:.2f} | {stock.gb:.2f} |",
+            f"| {name} | {_checkpoints(name)} | {found.pages:.7f} | {found.questions:.7f} "
+            f"| {ours.tflop:.2f} | {stock.tflop:.2f} | {ours.gb:.2f} | {stock.gb:.2f} |",
             flush=True,
         )
+
+
+def _checkpoints(base: str) -> int:
+    """How many known checkpoints have this base."""
+    return sum(one.base.name == base for one in PUBLISHED_MODELS.values())
 
 
 if __name__ == "__main__":
