@@ -92,6 +92,22 @@ class ConfigFacts:
             self.refuse(name, found, f"whole numbers whose sum is {total}")
         return tuple(found)
 
+    def check_widths(
+        self, *, width: tuple[str, int], out: tuple[str, int], heads: int, decoder: int
+    ) -> None:
+        """Refuse a vision tower whose widths do not fit.
+
+        Args:
+            width: Name and number of the components of a patch: heads rotate with two axes.
+            out: Name and number of the components of a visual token.
+            heads: Heads of attention.
+            decoder: Components of the decoder's tokens.
+        """
+        if out[1] != decoder:
+            self.refuse(*out, f"{decoder}, as in the decoder")
+        if width[1] % (4 * heads):
+            self.refuse(*width, f"a multiple of four times {heads} heads")
+
     def refuse(self, name: str, found: object, allowed: str) -> NoReturn:
         """Raise the error about a value."""
         raise CheckpointError(

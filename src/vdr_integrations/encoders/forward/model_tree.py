@@ -13,20 +13,26 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from vdr_integrations.encoders.forward.model_sizes import DecoderSizes, VisionSizes
     from vdr_integrations.encoders.forward.patch_embedding import BytePatchEmbedding
 
+    Norm = Callable[[int], nn.Module]
+
 __all__ = [
-    "VISION_NORM_EPSILON",
     "ModelTree",
     "PatchConvolution",
+    "PatchMergerTree",
     "RootMeanSquareNorm",
-    "VisionAttentionTree",
+    "VisionBlockTree",
     "VisionTree",
     "empty_embedding",
+    "layer_norm",
+    "root_mean_square_norm",
 ]
 
-VISION_NORM_EPSILON = 1e-6
+_VISION_NORM_EPSILON = 1e-6
 """Of the vision towers; no configuration changes it."""
 
 
@@ -77,14 +83,56 @@ class PatchConvolution(nn.Module):
         self.proj = nn.Conv3d(sizes.in_channels, sizes.embed_dim, kernel, kernel, bias=has_bias)
 
 
-class VisionAttentionTree(nn.Module):
-    """Attention among patches."""
+class VisionBlockTree(nn.Module):
+    """Attention among patches, then a family's MLP."""
 
+    def __init__(self, sizes: VisionSizes, *, mlp: nn.Module, norm: Norm) -> None:
+        """Make norms and attention.
+
+        Args:
+            sizes: Of the tower.
+            mlp: The family's.
+            norm: The kind of its norms.
+        """
+        super().__init__()
+        self.norm1 = norm(sizes.embed_dim)
+        self.norm2 = norm(sizes.embed_dim)
+        self.attn = _VisionAttention(sizes)
+        self.mlp = mlp
+
+
+class _VisionAttention(nn.Module):
     def __init__(self, sizes: VisionSizes) -> None:
-        """Make its two matrices."""
         super().__init__()
         self.qkv = nn.Linear(sizes.embed_dim, 3 * sizes.embed_dim)
         self.proj = nn.Linear(sizes.embed_dim, sizes.embed_dim)
+
+
+class PatchMergerTree(nn.Module):
+    """From several patches to a visual token, in Qwen2-VL and Qwen2.5-VL."""
+
+    def __init__(self, sizes: VisionSizes, out: int, *, norm: Norm) -> None:
+        """Make a norm and two matrices.
+
+        Args:
+            sizes: Of the tower.
+            out: The decoder's width.
+            norm: The kind of its norm.
+        """
+        super().__init__()
+        merged = sizes.merged_width
+        self.ln_q = norm(sizes.embed_dim)
+        self.mlp = nn.Sequential(nn.Linear(merged, merged), nn.GELU(), nn.Linear(merged, out))
+
+
+def layer_norm(width: int) -> nn.Module:
+    """The norm of Qwen2-VL's and Qwen3-VL's towers."""
+    return nn.LayerNorm(width, eps=_VISION_NORM_EPSILON)
+
+
+def root_mean_square_norm(width: int) -> nn.Module:
+    """The norm of Qwen2.5-VL's tower."""
+    return RootMeanSquareNorm(width, _VISION_NORM_EPSILON)
 
 
 def empty_embedding(rows: int, width: int) -> nn.Embedding:

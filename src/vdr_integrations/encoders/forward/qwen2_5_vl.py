@@ -14,10 +14,10 @@ from torch import nn
 from vdr_integrations.encoders.forward.family import Family
 from vdr_integrations.encoders.forward.model_sizes import VisionSizes
 from vdr_integrations.encoders.forward.model_tree import (
-    VISION_NORM_EPSILON,
-    RootMeanSquareNorm,
-    VisionAttentionTree,
+    PatchMergerTree,
+    VisionBlockTree,
     VisionTree,
+    root_mean_square_norm,
 )
 from vdr_integrations.encoders.forward.qwen2_vl import QWEN2_VL
 from vdr_integrations.encoders.forward.vision_mlps import GatedMlp, Merger
@@ -50,11 +50,12 @@ def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
     counts: dict[str, Any] = facts.counts(_VISION)
     out, window = counts.pop("out_hidden_size"), counts.pop("window_size")
     embed_dim, mlp_width = counts.pop("hidden_size"), counts.pop("intermediate_size")
-    if out != width:
-        facts.refuse("out_hidden_size", out, f"{width}, as in the decoder")
-    if embed_dim % (4 * counts["num_heads"]):
-        allowed = f"a multiple of four times {counts['num_heads']} heads"
-        facts.refuse("hidden_size", embed_dim, allowed)
+    facts.check_widths(
+        width=("hidden_size", embed_dim),
+        out=("out_hidden_size", out),
+        heads=counts["num_heads"],
+        decoder=width,
+    )
     token = counts["patch_size"] * counts["spatial_merge_size"]
     if window < token:
         facts.refuse("window_size", window, f"at least {token}, the side of a visual token")
@@ -73,17 +74,11 @@ def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
 class _Tree(VisionTree):
     def __init__(self, sizes: VisionSizes, out: int) -> None:
         super().__init__(sizes, has_bias=False)
-        self.blocks = nn.ModuleList(_BlockTree(sizes) for _ in range(sizes.depth))
-        self.merger = _MergerTree(sizes, out)
-
-
-class _BlockTree(nn.Module):
-    def __init__(self, sizes: VisionSizes) -> None:
-        super().__init__()
-        self.norm1 = RootMeanSquareNorm(sizes.embed_dim, VISION_NORM_EPSILON)
-        self.norm2 = RootMeanSquareNorm(sizes.embed_dim, VISION_NORM_EPSILON)
-        self.attn = VisionAttentionTree(sizes)
-        self.mlp = _MlpTree(sizes)
+        norm = root_mean_square_norm
+        self.blocks = nn.ModuleList(
+            VisionBlockTree(sizes, mlp=_MlpTree(sizes), norm=norm) for _ in range(sizes.depth)
+        )
+        self.merger = PatchMergerTree(sizes, out, norm=norm)
 
 
 class _MlpTree(nn.Module):
@@ -92,16 +87,6 @@ class _MlpTree(nn.Module):
         self.gate_proj = nn.Linear(sizes.embed_dim, sizes.mlp_width)
         self.up_proj = nn.Linear(sizes.embed_dim, sizes.mlp_width)
         self.down_proj = nn.Linear(sizes.mlp_width, sizes.embed_dim)
-
-
-class _MergerTree(nn.Module):
-    """From several patches to a visual token."""
-
-    def __init__(self, sizes: VisionSizes, out: int) -> None:
-        super().__init__()
-        merged = sizes.merged_width
-        self.ln_q = RootMeanSquareNorm(sizes.embed_dim, VISION_NORM_EPSILON)
-        self.mlp = nn.Sequential(nn.Linear(merged, merged), nn.GELU(), nn.Linear(merged, out))
 
 
 def _vision_tower(tower: Any, sizes: VisionSizes) -> VisionTower:  # noqa: ANN401  # modules

@@ -11,9 +11,10 @@ from vdr_integrations.encoders.forward.decoder_sizes import DecoderFamily
 from vdr_integrations.encoders.forward.family import Family
 from vdr_integrations.encoders.forward.model_sizes import VisionSizes
 from vdr_integrations.encoders.forward.model_tree import (
-    VISION_NORM_EPSILON,
-    VisionAttentionTree,
+    PatchMergerTree,
+    VisionBlockTree,
     VisionTree,
+    layer_norm,
 )
 from vdr_integrations.encoders.forward.vision_mlps import Merger, QuickGeluMlp
 from vdr_integrations.encoders.forward.vision_tower import VisionBlock, VisionTower
@@ -51,28 +52,22 @@ def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
     facts.must_be("in_channels", 3)
     counts: dict[str, Any] = facts.counts(_VISION)
     out, ratio = counts.pop("hidden_size"), counts.pop("mlp_ratio")
-    if out != width:
-        facts.refuse("hidden_size", out, f"{width}, as in the decoder")
-    heads = counts["num_heads"]
-    if counts["embed_dim"] % (4 * heads):
-        facts.refuse("embed_dim", counts["embed_dim"], f"a multiple of four times {heads} heads")
+    facts.check_widths(
+        width=("embed_dim", counts["embed_dim"]),
+        out=("hidden_size", out),
+        heads=counts["num_heads"],
+        decoder=width,
+    )
     return VisionSizes(mlp_width=ratio * counts["embed_dim"], **counts)
 
 
 class _Tree(VisionTree):
     def __init__(self, sizes: VisionSizes, out: int) -> None:
         super().__init__(sizes, has_bias=False)
-        self.blocks = nn.ModuleList(_BlockTree(sizes) for _ in range(sizes.depth))
-        self.merger = _MergerTree(sizes, out)
-
-
-class _BlockTree(nn.Module):
-    def __init__(self, sizes: VisionSizes) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
-        self.norm2 = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
-        self.attn = VisionAttentionTree(sizes)
-        self.mlp = _MlpTree(sizes)
+        self.blocks = nn.ModuleList(
+            VisionBlockTree(sizes, mlp=_MlpTree(sizes), norm=layer_norm) for _ in range(sizes.depth)
+        )
+        self.merger = PatchMergerTree(sizes, out, norm=layer_norm)
 
 
 class _MlpTree(nn.Module):
@@ -80,16 +75,6 @@ class _MlpTree(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(sizes.embed_dim, sizes.mlp_width)
         self.fc2 = nn.Linear(sizes.mlp_width, sizes.embed_dim)
-
-
-class _MergerTree(nn.Module):
-    """From several patches to a visual token."""
-
-    def __init__(self, sizes: VisionSizes, out: int) -> None:
-        super().__init__()
-        merged = sizes.merged_width
-        self.ln_q = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
-        self.mlp = nn.Sequential(nn.Linear(merged, merged), nn.GELU(), nn.Linear(merged, out))
 
 
 def _vision_tower(tower: Any, sizes: VisionSizes) -> VisionTower:  # noqa: ANN401  # modules

@@ -18,10 +18,10 @@ from vdr_integrations.encoders.forward.decoder_sizes import DecoderFamily
 from vdr_integrations.encoders.forward.family import Family
 from vdr_integrations.encoders.forward.model_sizes import VisionSizes
 from vdr_integrations.encoders.forward.model_tree import (
-    VISION_NORM_EPSILON,
-    VisionAttentionTree,
+    VisionBlockTree,
     VisionTree,
     empty_embedding,
+    layer_norm,
 )
 from vdr_integrations.encoders.forward.vision_mlps import Merger, TanhGeluMlp
 from vdr_integrations.encoders.forward.vision_tower import VisionBlock, VisionTower
@@ -62,11 +62,12 @@ def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
     counts: dict[str, Any] = facts.counts(_VISION)
     out, places = counts.pop("out_hidden_size"), counts.pop("num_position_embeddings")
     embed_dim, mlp_width = counts.pop("hidden_size"), counts.pop("intermediate_size")
-    if out != width:
-        facts.refuse("out_hidden_size", out, f"{width}, as in the decoder")
-    if embed_dim % (4 * counts["num_heads"]):
-        allowed = f"a multiple of four times {counts['num_heads']} heads"
-        facts.refuse("hidden_size", embed_dim, allowed)
+    facts.check_widths(
+        width=("hidden_size", embed_dim),
+        out=("out_hidden_size", out),
+        heads=counts["num_heads"],
+        decoder=width,
+    )
     side = math.isqrt(places)
     if side**2 != places:
         facts.refuse("num_position_embeddings", places, "the square of a whole number")
@@ -85,20 +86,13 @@ class _Tree(VisionTree):
     def __init__(self, sizes: VisionSizes, out: int) -> None:
         super().__init__(sizes, has_bias=True)
         self.pos_embed = empty_embedding(sizes.position_rows**2, sizes.embed_dim)
-        self.blocks = nn.ModuleList(_BlockTree(sizes) for _ in range(sizes.depth))
+        self.blocks = nn.ModuleList(
+            VisionBlockTree(sizes, mlp=_MlpTree(sizes), norm=layer_norm) for _ in range(sizes.depth)
+        )
         self.merger = _MergerTree(sizes, out, norm_after=False)
         self.deepstack_merger_list = nn.ModuleList(
             _MergerTree(sizes, out, norm_after=True) for _ in sizes.deepstack_blocks
         )
-
-
-class _BlockTree(nn.Module):
-    def __init__(self, sizes: VisionSizes) -> None:
-        super().__init__()
-        self.norm1 = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
-        self.norm2 = nn.LayerNorm(sizes.embed_dim, eps=VISION_NORM_EPSILON)
-        self.attn = VisionAttentionTree(sizes)
-        self.mlp = _MlpTree(sizes)
 
 
 class _MlpTree(nn.Module):
@@ -114,7 +108,7 @@ class _MergerTree(nn.Module):
     def __init__(self, sizes: VisionSizes, out: int, *, norm_after: bool) -> None:
         super().__init__()
         merged = sizes.merged_width
-        self.norm = nn.LayerNorm(merged if norm_after else sizes.embed_dim, eps=VISION_NORM_EPSILON)
+        self.norm = layer_norm(merged if norm_after else sizes.embed_dim)
         self.linear_fc1 = nn.Linear(merged, merged)
         self.linear_fc2 = nn.Linear(merged, out)
 
