@@ -62,6 +62,30 @@ def prepared_python() -> Iterator[PreparedPython]:
     python.close()
 
 
+@pytest.fixture(scope="session")
+def folder_of_seen_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all workers of a run."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "seen-pages"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def seen_pages(folder_of_seen_pages: Path) -> Iterator[None]:
+    """A page that a test of this run has encoded before is not computed again, here and in
+    prepared processes.
+    """
+    from tests.prepared.seen_pages import FOLDER, remembering
+
+    from vdr_integrations.encoders.forward.backbone import Backbone
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(FOLDER, str(folder_of_seen_pages))
+        patch.setattr(Backbone, "pages", remembering(folder_of_seen_pages))
+        yield
+
+
 @pytest.fixture
 def page_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PageStore:
     """An empty page store that is the process's default."""
