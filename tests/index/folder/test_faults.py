@@ -17,6 +17,7 @@ from tests.index.folder.faults import ERRORS, Faults
 from tests.index.folder.shelf import KINDS, add, answers, hit_keys, vectors_of
 from tests.index.folder.sqlite_calls import little_memory
 from tests.index.late_interaction.pages import FILE
+from tests.index.quarters import search_quarters_in_two_stages
 from tests.patience import HANG_S
 
 from vdr_integrations.errors import IndexStoreError, ResourceError, VdrError
@@ -69,7 +70,7 @@ def before_a_codebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("many") / "index"
     with KINDS["float16"].create(path) as index:
         for seed in range(2):
-            add(index, f"{'ab'[seed]}.pdf", 398, seed=seed, tokens=2)
+            add(index, f"{'ab'[seed]}.pdf", 98, seed=seed, tokens=2)
     return path
 
 
@@ -211,6 +212,7 @@ def test_whichever_call_is_refused_with_whichever_error_the_last_commit_is_whole
 def test_whichever_call_of_making_the_codebook_is_refused_the_document_is_there(
     before_a_codebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
+    search_quarters_in_two_stages(monkeypatch)
     count = refuse_each_call(
         before_a_codebook,
         tmp_path,

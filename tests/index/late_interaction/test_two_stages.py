@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from benchmarks.synthetic_pages import SyntheticPages
 from tests.index.late_interaction.pages import MANIFEST, document, page_records, places
+from tests.index.quarters import search_quarters_in_two_stages
 
 from vdr_integrations.index import Compression, LateInteractionIndex, Manifest
 from vdr_integrations.index.folder import first_stage_writer, maxsim_search
@@ -62,13 +63,7 @@ def queries(made: SyntheticPages) -> list[NDArray[np.float32]]:
 
 @pytest.fixture
 def quarters(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A quarter of the pages is too many to compare all."""
-    for module, name in (
-        (maxsim_search, "SMALL_INDEX_PAGES"),
-        (first_stage_writer, "_FIRST_PAGES"),
-        (first_stage_writer, "TAIL_PAGES"),
-    ):
-        monkeypatch.setattr(module, name, getattr(module, name) // 4)
+    search_quarters_in_two_stages(monkeypatch)
 
 
 @pytest.fixture(scope="module")
