@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 thin = pytest.mark.parametrize("package", THIN, ids=lambda package: package.name)
 
 EXTRAS = {
