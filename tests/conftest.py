@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +27,7 @@ settings.load_profile("busy")
 collect_ignore = ["mteb", "stores"]  # unless they are named, as make mteb and make stores do
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from vdr_integrations.pages import PageStore
 
@@ -60,6 +62,24 @@ def prepared_python() -> Iterator[PreparedPython]:
     python = PreparedPython()
     yield python
     python.close()
+
+
+@pytest.fixture(scope="session")
+def with_framework(prepared_python: PreparedPython) -> Iterator[Callable[[str], PreparedPython]]:
+    """Runs programs in processes that have imported a framework, and nothing of this package."""
+    modules = {
+        "llama_index": ["llama_index.core.indices", "llama_index.core.ingestion"],
+        "langchain_core": ["langchain_core.vectorstores", "langchain_core.document_loaders"],
+    }
+    with ExitStack() as started:
+
+        @functools.cache
+        def python(package: str) -> PreparedPython:
+            prepared = PreparedPython(modules[package])
+            started.callback(prepared.close)
+            return prepared
+
+        yield python
 
 
 @pytest.fixture(scope="session")
