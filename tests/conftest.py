@@ -15,10 +15,13 @@ from pytest_socket import disable_socket
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+from tests.prepared.fresh_python import FreshPython
 from tests.prepared.python import PreparedPython
 from tests.thorough_files import THOROUGH
 
 HERE = Path(__file__).resolve().parent
+CAN_PREPARE = hasattr(os, "pidfd_open")
+"""Whether this system tells that a forked process has ended."""
 
 # No example is too slow: what other work a machine has is no fault of what is tested.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,7 +60,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def prepared_python() -> Iterator[PreparedPython]:
     """Runs Python programs in processes that have imported torch already."""
-    if not hasattr(os, "pidfd_open"):
+    if not CAN_PREPARE:
         pytest.skip("only Linux tells that a forked process has ended")
     python = PreparedPython()
     yield python
@@ -65,8 +68,17 @@ def prepared_python() -> Iterator[PreparedPython]:
 
 
 @pytest.fixture(scope="session")
-def with_framework(prepared_python: PreparedPython) -> Iterator[Callable[[str], PreparedPython]]:
-    """Runs programs in processes that have imported a framework, and nothing of this package."""
+def quick_python(request: pytest.FixtureRequest) -> PreparedPython | FreshPython:
+    """Starts Python programs: prepared ones where the system allows it."""
+    return request.getfixturevalue("prepared_python") if CAN_PREPARE else FreshPython()
+
+
+@pytest.fixture(scope="session")
+def with_framework() -> Iterator[Callable[[str], PreparedPython | None]]:
+    """Runs programs in processes that have imported a framework, and nothing of this package.
+
+    None where the system has no such processes.
+    """
     modules = {
         "llama_index": ["llama_index.core.indices", "llama_index.core.ingestion"],
         "langchain_core": ["langchain_core.vectorstores", "langchain_core.document_loaders"],
@@ -74,7 +86,9 @@ def with_framework(prepared_python: PreparedPython) -> Iterator[Callable[[str], 
     with ExitStack() as started:
 
         @functools.cache
-        def python(package: str) -> PreparedPython:
+        def python(package: str) -> PreparedPython | None:
+            if not CAN_PREPARE:
+                return None
             prepared = PreparedPython(modules[package])
             started.callback(prepared.close)
             return prepared

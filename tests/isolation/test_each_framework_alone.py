@@ -72,7 +72,7 @@ def test_every_public_name_of_the_package_is_there() -> None:
 
 @pytest.mark.parametrize("adapter", FRAMEWORKS)
 def test_importing_an_adapter_imports_no_model_library(
-    adapter: str, with_framework: Callable[[str], PreparedPython]
+    adapter: str, with_framework: Callable[[str], PreparedPython | None]
 ) -> None:
     python = with_framework(FRAMEWORKS[adapter])
     assert run_python(f"import vdr_integrations.{adapter}" + loaded(HEAVY), python=python) == ""
@@ -80,7 +80,7 @@ def test_importing_an_adapter_imports_no_model_library(
 
 @pytest.mark.parametrize("adapter", FRAMEWORKS)
 def test_an_adapter_needs_no_other_framework(
-    adapter: str, with_framework: Callable[[str], PreparedPython]
+    adapter: str, with_framework: Callable[[str], PreparedPython | None]
 ) -> None:
     others = [package for name, package in FRAMEWORKS.items() if name != adapter]
     code = (

@@ -23,6 +23,7 @@ from tests.patience import HANG_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.prepared.fresh_python import FreshPython
     from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
@@ -69,7 +70,7 @@ def test_over_stdio_a_child_process_answers_and_says_nothing_else(
 
 
 def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
-    prepared_python: PreparedPython,
+    quick_python: PreparedPython | FreshPython,
     vdr: Callable[..., Result],
     docs: Path,
     tmp_path: Path,
@@ -100,7 +101,7 @@ def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
     ]
     lines = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
     assert "\\ud83d" in lines[2]  # an escape, as JSON allows
-    with prepared_python.start(
+    with quick_python.start(
         *("-m", "vdr_integrations", "mcp", "--device", "cpu"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

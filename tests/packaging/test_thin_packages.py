@@ -86,7 +86,7 @@ def test_importing_them_imports_no_model_library_and_needs_no_other_framework(
     modules: list[str],
     framework: str,
     absent: str,
-    with_framework: Callable[[str], PreparedPython],
+    with_framework: Callable[[str], PreparedPython | None],
 ) -> None:
     code = "".join(f"import {module}\n" for module in modules) + loaded(HEAVY)
     python = with_framework(framework)

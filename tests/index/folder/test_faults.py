@@ -18,7 +18,6 @@ from tests.index.folder.shelf import KINDS, add, answers, hit_keys, vectors_of
 from tests.index.folder.sqlite_calls import little_memory
 from tests.index.late_interaction.pages import FILE
 from tests.index.quarters import search_quarters_in_two_stages
-from tests.patience import HANG_S
 
 from vdr_integrations.errors import IndexStoreError, ResourceError, VdrError
 from vdr_integrations.index import LateInteractionIndex
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.index.folder.shelf import Index
+    from tests.prepared.python import PreparedPython
 
 CAUSES = {
     errno.ENOSPC: "disk is full",
@@ -295,11 +295,13 @@ def test_too_little_memory_for_a_write_is_named_and_the_last_commit_is_whole(
 FULL_DISK = """
 import json, os, sys
 from pathlib import Path
-from tests.index.folder.shelf import KINDS, add, answers, hit_keys, vectors_of
+from tests.index.folder.own_mounts import mount_alone
+from tests.index.folder.shelf import KINDS, add, answers
 from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index import LateInteractionIndex
 from vdr_integrations.index.verify import verify_index
 disk = Path(sys.argv[1])
+mount_alone(sys.argv[2])
 ballast = disk / "ballast"
 ballast.write_bytes(bytes(200_000))
 index = KINDS["both"].create(disk / "index")
@@ -326,21 +328,15 @@ print(json.dumps(messages))
 """
 
 
-def test_a_full_disk_is_named_and_what_was_committed_stays(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_what_was_committed_stays(
+    tmp_path: Path, prepared_python: PreparedPython
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = f"mount -t tmpfs -o size=1m none {disk}"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode != 0:
         pytest.skip("no file system of one's own can be mounted here")
-    script = [sys.executable, "-c", FULL_DISK, str(disk)]
-    ran = subprocess.run(
-        ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *script],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HANG_S,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    ran = prepared_python.run("-c", FULL_DISK, str(disk), mount)
     assert ran.returncode == 0, ran.stderr
     messages = json.loads(ran.stdout)
     assert len(messages) == 12
