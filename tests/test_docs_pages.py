@@ -53,7 +53,7 @@ RUN_HERE = [
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _models() -> tuple[DenseEncoder, MultiVectorEncoder]:
+def _models(seen_pages: None) -> tuple[DenseEncoder, MultiVectorEncoder]:
     """Two models in memory, which all examples share."""
     return DenseEncoder.load("nano"), MultiVectorEncoder.load("nano-colqwen2")
 

@@ -61,7 +61,7 @@ RUN = [one for one in ALL if one.runs]
 
 
 @pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workshop(tmp_path_factory: pytest.TempPathFactory, seen_pages: None) -> Path:
     """A folder with what examples name: ``report.pdf``, ``my-index``, and a page store."""
     from vdr_integrations import MultiVectorEncoder
     from vdr_integrations.index import LateInteractionIndex, sync_index

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def python(request: pytest.FixtureRequest) -> list[str]:
+def python(request: pytest.FixtureRequest, seen_pages: None) -> list[str]:
     """A Python that has imported torch already, where there can be one."""
     if not hasattr(os, "pidfd_open"):
         return [sys.executable]

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 QUESTION = "Lemonade"
 LIMITS = ViewLimits()
 

@@ -31,7 +31,7 @@ MOST_PICTURE_BYTES = 150_000
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _model() -> DenseEncoder:
+def _model(seen_pages: None) -> DenseEncoder:
     """One model in memory, which every example shares."""
     return DenseEncoder.load("nano")
 

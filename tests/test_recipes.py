@@ -38,7 +38,7 @@ HERE = [block for block in BLOCKS if not missing_of(block)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _model() -> DenseEncoder:
+def _model(seen_pages: None) -> DenseEncoder:
     """One model in memory, which all recipes share."""
     return DenseEncoder.load("nano")
 

@@ -36,6 +36,7 @@ def session(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
     prepared_python: PreparedPython,
+    seen_pages: None,
 ) -> tuple[Path, list[Command]]:
     home = tmp_path_factory.mktemp("home")
     return request.param, transcripts.rerun(request.param, home, python=prepared_python)

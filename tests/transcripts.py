@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.prepared.python import PreparedPython
+from tests.prepared.server import SEEN_PAGES
 
 __all__ = ["DOCUMENTS", "Command", "difference", "rerun"]
 
@@ -141,6 +142,7 @@ def _furnish(home: Path, bin_folder: Path, address: str) -> None:
         # The MCP client passes on little but PATH and HOME, so the script sets what matters.
         script.write_text(
             f'#!/bin/sh\nexport HF_HUB_OFFLINE=1 PYTHONPATH="{ROOT / "src"}:{ROOT}"\n'
+            f'export {SEEN_PAGES}="{os.environ.get(SEEN_PAGES, "")}"\n'
             f'exec "{sys.executable}" -S -m tests.prepared.relay "{address}"{module} "$@"\n',
             encoding="utf-8",
         )

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 SEARCH = LateInteractionIndex.search
 QUESTION = "How did the revenue change in 2023, and why?"
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory, tiny_checkpoint: Path) -> Path:

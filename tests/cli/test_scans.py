@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 WORDS = (
     ["Timetable", "Station", "Platform", "Departure"],
     ["Breakfast", "Sandwich", "Lemonade", "Harvest"],

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.page_index import PageIndex
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 RANDOM = np.random.default_rng(5)
 GRID = PatchGrid(rows=3, columns=4, first=1)
 

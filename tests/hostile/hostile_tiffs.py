@@ -113,10 +113,10 @@ def _chain(tags: _Tags, count: int) -> bytes:
     """A small TIFF, and ``count`` directories after its own."""
     place = len(_tiff({}))
     size = 2 + 12 * len(tags) + 4
+    same = _directory(tags, following=0)[:-4]
     ends = [place + size * number for number in range(1, count)]
-    return _tiff({}, following=place) + b"".join(
-        _directory(tags, following=following) for following in [*ends, 0]
-    )
+    directories = b"".join(same + following.to_bytes(4, "little") for following in [*ends, 0])
+    return _tiff({}, following=place) + directories
 
 
 def tiff_with_very_many_pages() -> bytes:

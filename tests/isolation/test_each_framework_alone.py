@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from tests.prepared.server import SEEN_PAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tests.prepared.python import PreparedPython
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMEWORKS = {"langchain": "langchain_core", "llama_index": "llama_index"}
@@ -19,9 +22,23 @@ EXTRAS = {"langchain": "langchain", "llama_index": "llama-index"}
 HEAVY = ["fitz", "pymupdf", "torch", "transformers"]
 
 
-def run_python(code: str, *, without: Iterable[str] = ()) -> str:
-    """What a fresh interpreter prints that runs ``code`` with some packages blocked."""
+def run_python(
+    code: str, *, without: Iterable[str] = (), python: PreparedPython | None = None
+) -> str:
+    """What a fresh interpreter prints that runs ``code`` with some packages blocked.
+
+    ``python`` is one that has imported a framework already, and nothing of this package.
+    """
     blocked = f"from tests.blocking import block\nblock({list(without)!r})\n"
+    if python is not None:
+        fresh = (
+            "import sys, warnings\nwarnings.simplefilter('error')\n"
+            "assert not any(name.startswith('vdr_integrations') for name in sys.modules)\n"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != SEEN_PAGES}
+        ran = python.run("-c", fresh + blocked + code, env=environment)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.strip()
     path = os.pathsep.join([str(ROOT), str(ROOT / "src"), *filter(None, sys.path)])
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", blocked + code],
@@ -54,18 +71,24 @@ def test_every_public_name_of_the_package_is_there() -> None:
 
 
 @pytest.mark.parametrize("adapter", FRAMEWORKS)
-def test_importing_an_adapter_imports_no_model_library(adapter: str) -> None:
-    assert run_python(f"import vdr_integrations.{adapter}" + loaded(HEAVY)) == ""
+def test_importing_an_adapter_imports_no_model_library(
+    adapter: str, with_framework: Callable[[str], PreparedPython | None]
+) -> None:
+    python = with_framework(FRAMEWORKS[adapter])
+    assert run_python(f"import vdr_integrations.{adapter}" + loaded(HEAVY), python=python) == ""
 
 
 @pytest.mark.parametrize("adapter", FRAMEWORKS)
-def test_an_adapter_needs_no_other_framework(adapter: str) -> None:
+def test_an_adapter_needs_no_other_framework(
+    adapter: str, with_framework: Callable[[str], PreparedPython | None]
+) -> None:
     others = [package for name, package in FRAMEWORKS.items() if name != adapter]
     code = (
         f"import vdr_integrations.{adapter} as adapter\n"
         "print(*(n for n in adapter.__all__ if getattr(adapter, n, None) is None))"
     )
-    assert run_python(code + loaded(others), without=others) == ""
+    python = with_framework(FRAMEWORKS[adapter])
+    assert run_python(code + loaded(others), without=others, python=python) == ""
 
 
 @pytest.mark.parametrize("adapter", FRAMEWORKS)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, get_args
 
+import pymupdf
 import pytest
 from tests.elsewhere import Platform
-from tests.isolation.test_each_framework_alone import ROOT, run_python
+from tests.isolation.test_each_framework_alone import ROOT
+from tests.prepared.python import PreparedPython
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.skipif(
@@ -17,14 +20,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 REPORT = ROOT / "demo" / "documents" / "library-report.en.pdf"
-FIRST = """
-import asyncio, multiprocessing, socket, ssl, tempfile
-import filelock, huggingface_hub.file_download, numpy, PIL.Image
-import langchain_core.vectorstores, llama_index.core
-import psutil, pymupdf, rich.console, safetensors, sqlite3, tokenizers, torch, typer.testing
-import llama_index.core.ingestion, llama_index.core.indices, torch.nn.functional, jinja2
-"""
+FIRST = (
+    "asyncio multiprocessing socket ssl tempfile filelock huggingface_hub.file_download numpy "
+    "PIL.Image langchain_core.vectorstores llama_index.core psutil pymupdf rich.console "
+    "safetensors sqlite3 tokenizers torch typer.testing llama_index.core.ingestion "
+    "llama_index.core.indices torch.nn.functional jinja2"
+)
 """What chooses by the platform when it is imported, and belongs to others."""
+PAGES = 2
 
 CHILD = f"""#!{sys.executable} -I
 import sys
@@ -80,22 +83,46 @@ def child(tmp_path: Path, platform: Platform) -> Path:
     return program
 
 
-def elsewhere(platform: Platform, code: str) -> str:
-    return run_python(
-        f"{FIRST}\nfrom tests.elsewhere import pretend\npretend({platform!r})\n{PUBLIC}\n{code}"
+@pytest.fixture(scope="module")
+def with_first() -> Iterator[PreparedPython]:
+    """Processes that have imported what belongs to others, and nothing of the package."""
+    python = PreparedPython(FIRST.split())
+    yield python
+    python.close()
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first pages of a report."""
+    path = tmp_path_factory.mktemp("documents") / REPORT.name
+    with pymupdf.open(REPORT) as document:
+        document.select(range(PAGES))
+        document.save(path)
+    return path
+
+
+def elsewhere(python: PreparedPython, platform: Platform, code: str) -> str:
+    """What a program prints; a warning is an error."""
+    done = python.run(
+        "-c",
+        "import sys, warnings\nwarnings.simplefilter('error')\n"
+        "assert not any(name.startswith('vdr_integrations') for name in sys.modules)\n"
+        f"from tests.elsewhere import pretend\npretend({platform!r})\n{PUBLIC}\n{code}",
     )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_pages_are_indexed_found_and_reported(
-    platform: Platform, child: Path, tmp_path: Path
+    with_first: PreparedPython, platform: Platform, child: Path, report: Path, tmp_path: Path
 ) -> None:
     """With and without a process that opens files."""
     paths = (
         "import os, pathlib\n"
-        f"folder, report = pathlib.Path({str(tmp_path)!r}), {str(REPORT)!r}\n"
+        f"folder, report = pathlib.Path({str(tmp_path)!r}), {str(report)!r}\n"
         f"os.environ['VDR_PAGE_STORE'] = {str(tmp_path / 'pages')!r}\n"
         f"sys.executable = {str(child)!r}\n"
     )
-    printed = elsewhere(platform, f"import sys\n{paths}{INDEXED}")
+    printed = elsewhere(with_first, platform, f"{paths}{INDEXED}")
     assert printed.count("library-report.en.pdf") == 2, printed
     assert (tmp_path / "report.html").stat().st_size > 10_000

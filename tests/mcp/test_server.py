@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from vdr_integrations.agents import Reply
     from vdr_integrations.index.page_index import PageIndex as Index
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 REF = re.compile(r"^page_ref: (vdr-page:[0-9a-f]{64})$", re.MULTILINE)
 OPTIONS = EncoderOptions(device="cpu")
 

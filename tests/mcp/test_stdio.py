@@ -23,7 +23,11 @@ from tests.patience import HANG_S
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.prepared.fresh_python import FreshPython
+    from tests.prepared.python import PreparedPython
     from typer.testing import Result
+
+pytestmark = pytest.mark.usefixtures("seen_pages")
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = [sys.executable, "-m", "vdr_integrations"]
@@ -66,7 +70,11 @@ def test_over_stdio_a_child_process_answers_and_says_nothing_else(
 
 
 def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
-    vdr: Callable[..., Result], docs: Path, tmp_path: Path, page_store: object
+    quick_python: PreparedPython | FreshPython,
+    vdr: Callable[..., Result],
+    docs: Path,
+    tmp_path: Path,
+    page_store: object,
 ) -> None:
     environment = with_sources(VDR_INDEX=str(tmp_path / "ix"))
     options = ["--model", "nano", "--max-visual-tokens", "300"]
@@ -93,12 +101,12 @@ def test_over_stdio_half_a_surrogate_pair_is_answered_and_the_next_call_too(
     ]
     lines = [json.dumps({"jsonrpc": "2.0", **message}) for message in messages]
     assert "\\ud83d" in lines[2]  # an escape, as JSON allows
-    with subprocess.Popen(
-        [*RUN, "mcp", "--device", "cpu"],
+    with quick_python.start(
+        *("-m", "vdr_integrations", "mcp", "--device", "cpu"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
-        encoding="utf-8",
+        text=True,
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None

@@ -15,6 +15,8 @@ from vdr_integrations import MultiVectorEncoder, load_encoder, open_pdf
 from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.index import maxsim_scores
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 DOCUMENTS = Path(__file__).resolve().parent.parent.parent / "demo" / "documents"
 QUESTIONS = json.loads((DOCUMENTS.parent / "questions.json").read_text(encoding="utf-8"))
 NANO_FOLDER = BUNDLED["nano"]

@@ -19,9 +19,14 @@ import vdr_integrations.langchain
 import vdr_integrations.llama_index
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
+    from tests.prepared.python import PreparedPython
+
     from vdr_integrations import PageStore
+
+pytestmark = pytest.mark.usefixtures("seen_pages")
 
 thin = pytest.mark.parametrize("package", THIN, ids=lambda package: package.name)
 
@@ -70,15 +75,22 @@ def test_the_package_of_langchain_has_every_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("modules", "absent"),
-    [(LLAMA_INDEX, "langchain_core"), ([LANGCHAIN], "llama_index")],
+    ("modules", "framework", "absent"),
+    [
+        (LLAMA_INDEX, "llama_index", "langchain_core"),
+        ([LANGCHAIN], "langchain_core", "llama_index"),
+    ],
     ids=["llama_index", "langchain"],
 )
 def test_importing_them_imports_no_model_library_and_needs_no_other_framework(
-    modules: list[str], absent: str
+    modules: list[str],
+    framework: str,
+    absent: str,
+    with_framework: Callable[[str], PreparedPython | None],
 ) -> None:
     code = "".join(f"import {module}\n" for module in modules) + loaded(HEAVY)
-    assert run_python(reachable() + code, without=[absent]) == ""
+    python = with_framework(framework)
+    assert run_python(reachable() + code, without=[absent], python=python) == ""
 
 
 @thin

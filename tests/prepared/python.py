@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
 
-__all__ = ["PreparedProcess", "PreparedPython"]
+__all__ = ["Place", "PreparedProcess", "PreparedPython"]
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = (

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 STANDARD = 3
+SEEN_PAGES = "SEEN_PAGES"
+"""The variable by which a program asks for ``tests.prepared.seen_pages``."""
 LONGEST = 1 << 20
 
 
@@ -140,6 +142,10 @@ def take_over(request: dict[str, Any], descriptors: list[int]) -> None:
     )
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if folder := os.environ.get(SEEN_PAGES):
+        from tests.prepared.seen_pages import remember
+
+        remember(Path(folder))
 
 
 def program(arguments: list[str]) -> Callable[[], object]:

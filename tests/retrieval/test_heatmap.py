@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 TOKENS = ("Query", ":", " blue", " wha", "les", "?", *["<|endoftext|>"] * 10)
 BLUE, WHALES = 2, (3, 4)
 ROWS, COLUMNS = 12, 9

@@ -27,6 +27,8 @@ from vdr_integrations.retrieval.open_indexes import SharedIndex, location_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 QUESTION = "Costs fell"
 
 

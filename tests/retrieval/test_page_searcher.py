@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from vdr_integrations.pages import PageStore
     from vdr_integrations.types import Hit
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 QUESTION = "Costs fell"
 
 

@@ -37,6 +37,8 @@ from vdr_integrations.types import PageImage, PageRef
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 DIMENSION = 8
 MANIFEST = Manifest("f" * 64, "some/model", None, DIMENSION, 16)
 FILE = FileState("0" * 64, 1, 2, 3)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 REPORT = "library-report.en.pdf"
 LATE = "nano-colqwen2"
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 
 @pytest.fixture(scope="module")
 def menus(tmp_path_factory: pytest.TempPathFactory) -> Path:

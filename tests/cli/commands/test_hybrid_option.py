@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.agents.page_service import PageService
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 
 @pytest.fixture(scope="module")
 def menus(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tests.prepared.python import PreparedPython
     from typer.testing import Result
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 NO_MODEL = ("--model", "nobody/has-this-model")
 """Loading it is an error, so a command that says something else has not loaded it."""
 SMALL = ("--model", "nano", "--max-visual-tokens", "16")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from vdr_integrations import PageStore
     from vdr_integrations.types import PageRef
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 
 def put_long_ago(store: PageStore, image: Image.Image) -> PageRef:
     ref = store.put(PageImage(image))

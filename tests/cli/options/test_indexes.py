@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.index.page_index import PageIndex
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 
 def test_an_index_of_another_kind_is_closed_when_it_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,8 @@ from vdr_integrations.cli.app import app
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 DEMO = Path(__file__).parents[3] / "demo" / "documents"
 ASKED = {
     "library-report.en.pdf": (2, "How many librarians and volunteers does each branch have?"),

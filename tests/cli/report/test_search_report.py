@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 VOID = {"meta", "img", "rect"}
 NASTY = "<script>alert('x')</script>\"&amp;\x1b[2J"
 

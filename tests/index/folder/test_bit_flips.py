@@ -16,6 +16,7 @@ from tests.index.folder.shelf import (
     vectors_of,
 )
 from tests.index.late_interaction.pages import unit_rows
+from tests.index.quarters import search_quarters_in_two_stages
 
 from vdr_integrations.errors import IndexStoreError, ResourceError
 from vdr_integrations.index import LateInteractionIndex, open_index
@@ -23,7 +24,7 @@ from vdr_integrations.index.stored_page import page_id
 from vdr_integrations.index.verify import verify_index
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.index.folder.shelf import Index
@@ -95,7 +96,7 @@ def write_large(path: Path) -> None:
     """A codebook, a list file, and codes in the database."""
     with KINDS["float16"].create(path) as index:
         for seed in range(3):
-            add(index, SOURCES[seed], 270, seed=seed, tokens=3)
+            add(index, SOURCES[seed], 68, seed=seed, tokens=3)
         index.optimize()
         add(index, SOURCES[3], 60, seed=3, tokens=3)
     assert [len(list(path.glob(f"*{suffix}"))) for suffix in DERIVED] == [1, 1]
@@ -161,14 +162,19 @@ class FlippedBits:
 
 
 @pytest.fixture(scope="module", params=[*KINDS, "two stages"])
-def flipped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def flipped(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], FlippedBits]]:
     path = tmp_path_factory.mktemp("flips") / "index"
-    if request.param == "two stages":
-        write_large(path)
-        return lambda: FlippedBits(path, large_questions())
-    kind = KINDS[request.param]
-    write_small(path, kind)
-    return lambda: FlippedBits(path, small_questions(kind))
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "two stages":
+            search_quarters_in_two_stages(patch)
+            write_large(path)
+            yield lambda: FlippedBits(path, large_questions())
+        else:
+            kind = KINDS[request.param]
+            write_small(path, kind)
+            yield lambda: FlippedBits(path, small_questions(kind))
 
 
 def test_of_sixty_flipped_bits_none_gives_a_wrong_answer(
@@ -290,7 +296,10 @@ def spoil(path: Path, part: str, bit: int) -> None:
         flip(database, place + len(BAD_PARTS[part]) - 2, bit)
 
 
-def test_the_first_stage_is_made_again_when_it_was_altered(tmp_path: Path) -> None:
+def test_the_first_stage_is_made_again_when_it_was_altered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_quarters_in_two_stages(monkeypatch)
     write_large(tmp_path / "index")
     for suffix in DERIVED:
         path = tmp_path / suffix

@@ -17,7 +17,7 @@ from tests.index.folder.faults import ERRORS, Faults
 from tests.index.folder.shelf import KINDS, add, answers, hit_keys, vectors_of
 from tests.index.folder.sqlite_calls import little_memory
 from tests.index.late_interaction.pages import FILE
-from tests.patience import HANG_S
+from tests.index.quarters import search_quarters_in_two_stages
 
 from vdr_integrations.errors import IndexStoreError, ResourceError, VdrError
 from vdr_integrations.index import LateInteractionIndex
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.index.folder.shelf import Index
+    from tests.prepared.python import PreparedPython
 
 CAUSES = {
     errno.ENOSPC: "disk is full",
@@ -69,7 +70,7 @@ def before_a_codebook(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("many") / "index"
     with KINDS["float16"].create(path) as index:
         for seed in range(2):
-            add(index, f"{'ab'[seed]}.pdf", 398, seed=seed, tokens=2)
+            add(index, f"{'ab'[seed]}.pdf", 98, seed=seed, tokens=2)
     return path
 
 
@@ -211,6 +212,7 @@ def test_whichever_call_is_refused_with_whichever_error_the_last_commit_is_whole
 def test_whichever_call_of_making_the_codebook_is_refused_the_document_is_there(
     before_a_codebook: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
+    search_quarters_in_two_stages(monkeypatch)
     count = refuse_each_call(
         before_a_codebook,
         tmp_path,
@@ -293,11 +295,13 @@ def test_too_little_memory_for_a_write_is_named_and_the_last_commit_is_whole(
 FULL_DISK = """
 import json, os, sys
 from pathlib import Path
-from tests.index.folder.shelf import KINDS, add, answers, hit_keys, vectors_of
+from tests.index.folder.own_mounts import mount_alone
+from tests.index.folder.shelf import KINDS, add, answers
 from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index import LateInteractionIndex
 from vdr_integrations.index.verify import verify_index
 disk = Path(sys.argv[1])
+mount_alone(sys.argv[2])
 ballast = disk / "ballast"
 ballast.write_bytes(bytes(200_000))
 index = KINDS["both"].create(disk / "index")
@@ -324,21 +328,15 @@ print(json.dumps(messages))
 """
 
 
-def test_a_full_disk_is_named_and_what_was_committed_stays(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_what_was_committed_stays(
+    tmp_path: Path, prepared_python: PreparedPython
+) -> None:
     disk = tmp_path / "disk"
     disk.mkdir()
     mount = f"mount -t tmpfs -o size=1m none {disk}"
     if subprocess.run(["unshare", "-m", "sh", "-c", mount], check=False).returncode != 0:
         pytest.skip("no file system of one's own can be mounted here")
-    script = [sys.executable, "-c", FULL_DISK, str(disk)]
-    ran = subprocess.run(
-        ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *script],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HANG_S,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-    )
+    ran = prepared_python.run("-c", FULL_DISK, str(disk), mount)
     assert ran.returncode == 0, ran.stderr
     messages = json.loads(ran.stdout)
     assert len(messages) == 12

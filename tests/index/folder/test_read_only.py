@@ -18,16 +18,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.prepared.fresh_python import FreshPython
+    from tests.prepared.python import PreparedPython
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions of POSIX")
 
 # Answers each line with its hits; it may not write to the folder.
 READER = """
-import json, os, sys
+import json, os, sys, warnings
 from pathlib import Path
+from tests.index.folder.own_mounts import mount_alone
 from tests.index.folder.shelf import add, answers
 from vdr_integrations.errors import VdrError
 from vdr_integrations.index import open_index
+warnings.simplefilter("error")
 folder = Path(sys.argv[1])
+mount_alone(*sys.argv[2:]) if sys.argv[2:] else None
 assert not os.access(folder, os.W_OK), "the folder can be written"
 index = open_index(folder, wait_s=0.0)
 WRITES = {
@@ -69,20 +75,20 @@ with writing(Path(sys.argv[1])) as connection:
 class Reader:
     """A process that may only read a folder."""
 
-    def __init__(self, path: Path) -> None:
-        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-        script = [sys.executable, "-W", "error", "-c", READER, str(path)]
+    def __init__(self, path: Path, python: PreparedPython | FreshPython) -> None:
+        mounts: list[str] = []
         if os.geteuid() != 0:
             path.chmod(0o555)
-            command = script
         else:
-            mount = f"mount --bind {path} {path} && mount -o remount,ro,bind {path}"
-            command = ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh", *script]
-            tried = ["unshare", "-m", "sh", "-c", mount]
+            mounts = [f"mount --bind {path} {path}", f"mount -o remount,ro,bind {path}"]
+            tried = ["unshare", "-m", "sh", "-c", " && ".join(mounts)]
             if subprocess.run(tried, check=False, capture_output=True).returncode != 0:
                 pytest.skip("nothing can be mounted read-only here")
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env
+        self._process = python.start(
+            *("-c", READER, str(path), *mounts),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
 
     def ask(self, what: str) -> str:
@@ -133,9 +139,9 @@ def leave_a_journal(path: Path) -> None:
 
 
 def test_a_folder_that_may_only_be_read_is_searched_while_another_process_writes(
-    path: Path,
+    path: Path, quick_python: PreparedPython | FreshPython
 ) -> None:
-    reader = Reader(path)
+    reader = Reader(path, quick_python)
     with open_index(path) as index:
         for seed in range(5):
             before = files(path)
@@ -151,8 +157,10 @@ def test_a_folder_that_may_only_be_read_is_searched_while_another_process_writes
     reader.close()
 
 
-def test_writing_where_one_may_only_read_says_why(path: Path) -> None:
-    reader = Reader(path)
+def test_writing_where_one_may_only_read_says_why(
+    path: Path, quick_python: PreparedPython | FreshPython
+) -> None:
+    reader = Reader(path, quick_python)
     before, right = files(path), reader.ask("read")
     for write in ("add", "remove", "optimize", "clean up"):
         said = reader.ask(write)
@@ -165,13 +173,13 @@ def test_writing_where_one_may_only_read_says_why(path: Path) -> None:
 
 
 def test_half_a_commit_of_a_killed_writer_is_not_seen_where_one_may_only_read(
-    path: Path,
+    path: Path, quick_python: PreparedPython | FreshPython
 ) -> None:
     with open_index(path) as index:
         right = repr(answers(index))
     leave_a_journal(path)
     before = files(path)
-    reader = Reader(path)
+    reader = Reader(path, quick_python)
     assert reader.ask("read") == right
     assert reader.ask("read anew") == right
     assert files(path) == before

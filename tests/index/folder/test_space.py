@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.index.folder.shelf import KINDS, add, answers, hit_keys, queries, vectors_of
+from tests.index.quarters import search_quarters_in_two_stages
 from tests.patience import HANG_S
 
 from vdr_integrations.index import LateInteractionIndex, open_index
@@ -69,9 +70,12 @@ def test_pages_removed_from_within_documents_give_their_space_back_too(tmp_path:
         assert verify_index(index).problems == ()
 
 
-def test_a_large_index_gives_the_space_of_its_first_stage_back_too(tmp_path: Path) -> None:
+def test_a_large_index_gives_the_space_of_its_first_stage_back_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search_quarters_in_two_stages(monkeypatch)
     path = tmp_path / "index"
-    with fill(path, KINDS["float16"], documents=6, pages=300, tokens=8) as index:
+    with fill(path, KINDS["float16"], documents=6, pages=75, tokens=8) as index:
         assert isinstance(index, LateInteractionIndex)
         assert list(path.glob("*.codebook"))
         index.optimize()

@@ -98,7 +98,7 @@ def add_rare_word(
     index.add_document(document(place[0], total_pages=AT_ONCE), records, vectors)
 
 
-FOLDER_PAGES = 1500
+FOLDER_PAGES = 1000
 
 
 @pytest.fixture(scope="module")
@@ -162,11 +162,11 @@ def test_few_candidates_bring_as_many_hits_as_were_asked_for(
 def test_a_filter_of_many_pages_is_kept(
     large: LateInteractionIndex, questions: list[tuple[NDArray[np.float32], HybridQuery]]
 ) -> None:
-    wide = {"page_number": {"lte": 60}}  # 900 pages, so that both stages work
+    wide = {"page_number": {"lte": 90}}  # 900 pages, so that both stages work
     for query, words in questions[:3]:
         every = large.search(query, k=K, filter=wide, exhaustive=True, hybrid=words)
         hits = large.search(query, k=K, filter=wide, hybrid=words)
-        assert max(hit.page_number for hit in hits) <= 60
+        assert max(hit.page_number for hit in hits) <= 90
         assert len(set(places(hits)) & set(places(every))) >= 7
 
 

@@ -206,7 +206,7 @@ def test_short_questions_are_corrected_in_proportion(tokens: int, strength: floa
     assert found == pytest.approx(strength * tokens * min(1.0, tokens / FULL_TOKENS))
 
 
-MANY_PAGES = 1200
+MANY_PAGES = 1000
 MANY_DIMENSION = 128
 K = 10
 

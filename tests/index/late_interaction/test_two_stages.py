@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 from benchmarks.synthetic_pages import SyntheticPages
 from tests.index.late_interaction.pages import MANIFEST, document, page_records, places
+from tests.index.quarters import search_quarters_in_two_stages
 
 from vdr_integrations.index import Compression, LateInteractionIndex, Manifest
-from vdr_integrations.index.folder import first_stage_writer
+from vdr_integrations.index.folder import first_stage_writer, maxsim_search
 from vdr_integrations.index.verify import verify_index
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 DIMENSION = 128
 MANY = Manifest("f" * 64, "some/model", None, DIMENSION, 48)
-PAGES = 1500
+PAGES = 1200
 AT_ONCE = 100
 K = 10
 FOUND = 0.9
@@ -60,9 +61,14 @@ def queries(made: SyntheticPages) -> list[NDArray[np.float32]]:
     return [made.query() for _ in range(6)]
 
 
+@pytest.fixture
+def quarters(monkeypatch: pytest.MonkeyPatch) -> None:
+    search_quarters_in_two_stages(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory, made: SyntheticPages) -> Path:
-    """1,500 pages, with list files and with pages that are not in one yet."""
+    """1,200 pages, with list files and with pages that are not in one yet."""
     path = tmp_path_factory.mktemp("large") / "index"
     with (
         pytest.MonkeyPatch.context() as patch,
@@ -84,8 +90,6 @@ def test_two_stages_find_what_one_finds(large: Path, queries: list[NDArray[np.fl
 def test_a_search_of_a_large_index_compares_a_part_of_its_pages(
     large: Path, queries: list[NDArray[np.float32]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from vdr_integrations.index.folder import maxsim_search
-
     compared: list[int] = []
     original = maxsim_search.page_scores
 
@@ -113,11 +117,11 @@ def test_a_narrow_filter_brings_all_its_pages(
 ) -> None:
     with LateInteractionIndex.open(large) as index:
         for query in queries:
-            hits = index.search(query, k=7, filter={"source": "01400.pdf", "page_number": [3, 50]})
+            hits = index.search(query, k=7, filter={"source": "01100.pdf", "page_number": [3, 50]})
             assert {hit.page_number for hit in hits} == {3, 50}
-            wide = {"page_number": {"lte": 60}}  # 900 pages, so that both stages work
+            wide = {"page_number": {"lte": 75}}  # 900 pages, so that both stages work
             every = index.search(query, k=5, filter=wide, exhaustive=True)
-            assert {hit.page_number <= 60 for hit in every} == {True}
+            assert {hit.page_number <= 75 for hit in every} == {True}
             assert len(set(places(every)) & set(places(index.search(query, filter=wide)))) >= 4
 
 
@@ -126,19 +130,20 @@ def test_pages_come_and_go_and_are_found_or_not(
     made: SyntheticPages,
     queries: list[NDArray[np.float32]],
     monkeypatch: pytest.MonkeyPatch,
+    quarters: None,
 ) -> None:
-    monkeypatch.setattr(first_stage_writer, "TAIL_PAGES", 200)
+    monkeypatch.setattr(first_stage_writer, "TAIL_PAGES", 50)
     with (
         LateInteractionIndex.create(tmp_path / "ix", manifest=MANY) as index,
         LateInteractionIndex.open(tmp_path / "ix") as reader,
     ):
         for step in range(4):
-            add(index, made, 1000 * step, 400)
+            add(index, made, 1000 * step, 100)
             assert overlap(reader, queries) >= FOUND
         for document_ in index.documents()[::2]:
             assert index.remove_document(document_.source)
-        assert reader.count_pages() == 800
-        add(index, made, 9000, 300)
+        assert reader.count_pages() == 200
+        add(index, made, 9000, 75)
         assert overlap(reader, queries) >= FOUND
         index.optimize()
         assert overlap(reader, queries) >= FOUND
@@ -183,11 +188,15 @@ def test_a_small_index_has_no_codebook(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("vectors", ["float32", "int8"])
 def test_other_formats_are_searched_in_two_stages_too(
-    tmp_path: Path, made: SyntheticPages, queries: list[NDArray[np.float32]], vectors: str
+    tmp_path: Path,
+    made: SyntheticPages,
+    queries: list[NDArray[np.float32]],
+    vectors: str,
+    quarters: None,
 ) -> None:
     compression = Compression(vectors=vectors)  # pyright: ignore[reportArgumentType]
     with LateInteractionIndex.create(
         tmp_path / "ix", manifest=MANY, compression=compression
     ) as index:
-        add(index, made, 0, 1000)
+        add(index, made, 0, 250)
         assert overlap(index, queries) >= FOUND

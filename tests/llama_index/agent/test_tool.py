@@ -47,6 +47,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations.pages import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 REF = re.compile(r"^page_ref: (vdr-page:[0-9a-f]{64})$", re.MULTILINE)
 
 of_the_workflow = pytest.mark.filterwarnings("ignore::pydantic.PydanticDeprecationWarning")

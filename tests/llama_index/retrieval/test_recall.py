@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from vdr_integrations.index import LateInteractionIndex, QdrantServer
     from vdr_integrations.llama_index import PDFPageReader
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 QUERY = "How did revenue change?"
 
 

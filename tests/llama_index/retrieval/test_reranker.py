@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
     from vdr_integrations import PageStore
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 QUERY = "How did revenue change?"
 
 

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from llama_index.core.schema import BaseNode
     from tests.llama_index.conftest import Observed
 
+pytestmark = pytest.mark.usefixtures("seen_pages")
+
 QUERY = "How did revenue change?"
 
 
