@@ -16,7 +16,7 @@ PARALLEL := $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
-.PHONY: setup demo test test-langchain test-llama-index test-fast test-lowest test-light coverage \
+.PHONY: setup demo test test-rest test-langchain test-llama-index test-fast test-lowest test-light coverage \
 	check stores mteb docs bench notebooks transcripts release-check clean
 
 setup: $(STAMP)
@@ -32,9 +32,12 @@ $(STAMP): pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python demo/run.py
 
-# Each framework's own suite runs with the other framework absent.
+# The long part and the short ones beside it, so that no core waits for the end of one of them. Each
+# framework's own suite runs with the other framework absent.
 test: $(STAMP)
-	$(MAKE) --no-print-directory --jobs 2 check test-langchain test-llama-index
+	$(MAKE) --no-print-directory --jobs 2 test-rest check test-langchain test-llama-index
+
+test-rest: $(STAMP)
 	$(PARALLEL) -m "not slow" --ignore tests/langchain --ignore tests/llama_index
 
 test-langchain: $(STAMP)
