@@ -227,6 +227,7 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
         options.packing,
         options.attn_implementation,
         token_dimension,
+        checkpoint.keeps_leading,
     )
     of_model = (of_weights, digest_of(meaning_of(checkpoint)), bfloat16_on_this_cpu())
     forks.check_usable(checkpoint.model)
