@@ -7,10 +7,13 @@ from dataclasses import dataclass
 
 from vdr_integrations.errors import OptionError, PageGeometryError
 
-__all__ = ["MAX_ASPECT_RATIO", "PixelBudget"]
+__all__ = ["MAX_ASPECT_RATIO", "MAX_PIXELS", "PixelBudget"]
 
 MAX_ASPECT_RATIO = 200
 """Longest side over shortest; Qwen2-VL's own processor refuses more."""
+
+MAX_PIXELS = 2**30
+"""Of a page that is drawn: 3 GB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,18 @@ class PixelBudget:
     factor: int = 28
 
     def __post_init__(self) -> None:
-        """Refuse budgets that no image can meet."""
+        """Refuse budgets that no image can meet, and those at which no page can be drawn."""
         if self.factor < 1 or not 1 <= self.min_visual_tokens <= self.max_visual_tokens:
             raise OptionError(
                 f"PixelBudget needs 1 <= min_visual_tokens <= max_visual_tokens and factor >= 1; "
                 f"found min_visual_tokens={self.min_visual_tokens}, "
                 f"max_visual_tokens={self.max_visual_tokens}, factor={self.factor}."
+            )
+        if self.max_pixels > MAX_PIXELS:
+            raise OptionError(
+                f"a pixel budget of {self.max_visual_tokens} visual tokens of {self.factor} px is "
+                f"{self.max_pixels} pixels; at most {MAX_PIXELS} can be drawn. Choose fewer visual "
+                f"tokens; their side is 28 px, and 32 px for Qwen3-VL."
             )
 
     @property

@@ -114,9 +114,10 @@ class PageEncoding:
             if replace(other, min_visual_tokens=drawn.min_visual_tokens) != drawn:
                 raise OptionError(
                     f"index {index.path} was made with two pixel budgets "
-                    f"({drawn.max_visual_tokens} visual tokens per page, and "
-                    f"{other.max_visual_tokens} for dense vectors), but files are drawn once for "
-                    f"both; make an index with one pixel budget."
+                    f"({drawn.max_visual_tokens} visual tokens of {drawn.factor} px per page, and "
+                    f"{other.max_visual_tokens} of {other.factor} px for dense vectors), but files "
+                    f"are drawn once for both; make an index with one max_visual_tokens, and with "
+                    f"models whose visual tokens have one side (`vdr models`)."
                 )
 
     def encode(self, images: Sequence[PageImage]) -> list[EncodedPage]:
