@@ -174,6 +174,15 @@ def test_queries_with_an_image_get_stock_vectors(family: Family, attention: str 
     assert least_cosine(encoder.encode_queries([*QUERIES, ""]), theirs) >= AT_LEAST
 
 
+@pytest.mark.parametrize("side", [0, 16, 63, -32])
+def test_an_image_of_queries_that_is_no_whole_number_of_tokens_is_refused(
+    family: Family, side: int
+) -> None:
+    described = family.described(WITH_IMAGE, query_image_side_px=side)
+    with pytest.raises(OptionError, match=rf"is {side}; it must be a multiple of {family.factor}"):
+        family.dense(checkpoint=described)
+
+
 @pytest.mark.parametrize("attention", [None, "eager"])
 def test_every_token_gets_stock_vectors(
     family: Family, images: list[Image.Image], tmp_path: Path, attention: str | None
