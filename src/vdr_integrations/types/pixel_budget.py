@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vdr_integrations.errors import OptionError, PageGeometryError
 
@@ -62,6 +62,15 @@ class PixelBudget:
     def min_pixels(self) -> int:
         """Lower limit in pixels."""
         return self.min_visual_tokens * self.factor**2
+
+    def for_both(self, other: PixelBudget) -> PixelBudget:
+        """The budget to draw pages for this one and another: each enlarges images below its own.
+
+        Args:
+            other: One that differs in the lower limit only.
+        """
+        least = min(self.min_visual_tokens, other.min_visual_tokens)
+        return replace(self, min_visual_tokens=least)
 
     def fit(self, *, height: float, width: float, source: str = "image") -> tuple[int, int]:
         """Size to which an image of ``height`` x ``width`` pixels is resized.

@@ -61,11 +61,8 @@ class PageEncoding:
         self.is_paired = self._pair is not None
         self.device: torch.device = self._encoder.device
         self.pixel_budget: PixelBudget = self._encoder.pixel_budget
-        if self._pair is not None:  # each encoder enlarges images below its own minimum
-            least = min(
-                self.pixel_budget.min_visual_tokens, self._pair.dense.pixel_budget.min_visual_tokens
-            )
-            self.pixel_budget = replace(self.pixel_budget, min_visual_tokens=least)
+        if self._pair is not None:
+            self.pixel_budget = self.pixel_budget.for_both(self._pair.dense.pixel_budget)
 
     @property
     def full_batch(self) -> int:
