@@ -72,6 +72,8 @@ class StockPath:
         if model is None:
             model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
         self.model: Any = model.eval()
+        # transformers 5.3 multiplies the time of a still image with it, as if it were a video.
+        model.config.vision_config.tokens_per_second = 1
         self._around = around
         self._projection = projection
         self._tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")

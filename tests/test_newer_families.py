@@ -127,6 +127,17 @@ def test_an_index_of_qwen3_draws_its_pages_in_tokens_of_32_pixels(
     assert picture.stat().st_size > 10_000
 
 
+def test_two_models_with_other_visual_tokens_are_refused_with_both_sides(tmp_path: Path) -> None:
+    folder = tmp_path / "tomoro-colqwen3-embed-4b"
+    write_tomoro(folder)
+    place = ["--index", str(tmp_path / "ix")]
+    arguments = ["--model", str(folder), "--late-interaction", "--recall", "nano"]
+    ran = CliRunner().invoke(app, ["index", str(REPORT), *place, *arguments])
+    assert ran.exit_code == 1
+    said = "768 visual tokens of 32 px per page, and 768 of 28 px for dense vectors"
+    assert said in " ".join(ran.output.split())
+
+
 def write_tomoro(folder: Path) -> None:
     write_tiny_qwen3_vl(folder)
     weight, _ = random_projection(320)

@@ -321,6 +321,13 @@ def test_prompts_of_multi_vector_checkpoints_are_checked_when_described() -> Non
         Checkpoint(model="x", pooling="multi_vector", query_prompt="{query}", token_dimension=0)
 
 
+def test_a_checkpoint_whose_vectors_are_read_in_another_way_cannot_be_described() -> None:
+    """Else it would get the last token's vectors, which mean nothing there."""
+    mean: Any = "mean"
+    with pytest.raises(OptionError, match="pooling of x is 'mean'; it must be 'last_token' or"):
+        Checkpoint(model="x", query_prompt="{query}", pooling=mean)
+
+
 def test_encoders_on_demand_are_of_the_kind_that_is_asked_for_and_loaded_once(
     layouts: Layouts, tiny_checkpoint: Path
 ) -> None:

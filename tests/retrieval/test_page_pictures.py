@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from tests.broken_stores import BROKEN
 from tests.pdfs import write_pdf
 
+from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageSearcher, PairedEncoder
+from vdr_integrations.encoders.checkpoints.known_checkpoints import KNOWN_CHECKPOINTS
 from vdr_integrations.errors import PageReferenceError, PageStoreError
+from vdr_integrations.index import LateInteractionIndex, Manifest, sync_index
 from vdr_integrations.pages import PageStore, open_pdf
 from vdr_integrations.retrieval import PagePictures
 from vdr_integrations.types import Hit, PixelBudget
@@ -71,3 +76,23 @@ def test_images_that_cannot_be_kept_are_told_once(
         PagePictures(broken, BUDGET).keep(hits)
     [record] = caplog.records
     assert str(broken.root) in record.getMessage()
+
+
+def test_tiny_pictures_of_an_index_of_two_encoders_are_drawn_as_they_were_indexed(
+    tmp_path: Path,
+) -> None:
+    """ColQwen2's pages have at least four visual tokens, and vdr-2b's at least one."""
+    described = replace(KNOWN_CHECKPOINTS["nano-colqwen2"], min_visual_tokens=4)
+    late = MultiVectorEncoder.load("nano-colqwen2", checkpoint=described, device="cpu")
+    dense = DenseEncoder.load("nano", device="cpu")
+    (tmp_path / "docs").mkdir()
+    Image.new("RGB", (30, 30), "red").save(tmp_path / "docs" / "dot.png")
+    with LateInteractionIndex.create(
+        tmp_path / "ix", manifest=Manifest.of(late), dense_manifest=Manifest.of(dense)
+    ) as index:
+        sync_index(index, PairedEncoder(dense=dense, multi_vector=late), [tmp_path / "docs"])
+    with PageSearcher(
+        tmp_path / "ix", encoder=late, page_store=PageStore(tmp_path / "no")
+    ) as all_of:
+        (hit,) = all_of.search("red", k=1)
+        assert str(all_of.pictures.indexed(hit).ref) == hit.page_ref

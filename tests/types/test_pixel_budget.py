@@ -140,3 +140,9 @@ def test_a_ratio_of_two_hundred_is_allowed_and_more_is_not() -> None:
 def test_budgets_that_nothing_could_meet_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(OptionError, match="1 <= min_visual_tokens <= max_visual_tokens"):
         PixelBudget(**options)
+
+
+@pytest.mark.parametrize(("tokens", "side"), [(768, 5000), (10**12, 28), (1, 10**9)])
+def test_budgets_at_which_no_page_can_be_drawn_are_refused(tokens: int, side: int) -> None:
+    with pytest.raises(OptionError, match=rf"{tokens} visual tokens of {side} px is .* at most"):
+        PixelBudget(tokens, factor=side)

@@ -157,6 +157,11 @@ class PageEncoder:
     def _prepare_query(self, text: str) -> PreparedQuery:
         query = self._model.prepare_query(text)
         tokens = self._model.cost(query)
+        if not tokens:
+            raise OptionError(
+                f"an empty text has no tokens, and neither has the query prompt of {self.name}; "
+                f"leave the text out, or describe the checkpoint with a prompt around {{query}}."
+            )
         if tokens > self._model.max_tokens:
             raise QueryTooLongError(
                 f"a text of {len(text)} characters has {tokens} tokens with its prompt; "

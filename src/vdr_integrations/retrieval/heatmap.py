@@ -59,8 +59,8 @@ class HeatMap:
         Args:
             grids: Similarity grids of the question on this page.
             page: Image of the page at any size.
-            prompt: ``Checkpoint.query_prompt``, which separates the words of the question from
-                those of the prompt; None looks for a known prompt.
+            prompt: ``MultiVectorEncoder.query_prompt``, which separates the words of the question
+                from those of the prompt; None looks for a known prompt.
             label: Name of the page.
 
         Raises:

@@ -174,10 +174,9 @@ class IndexAndEncoders:
         """The size of pages in the index, without loading a model; None without an index."""
         if self.shared is None:
             return None
-        for choice in (self._late, self._dense):
-            if choice is not None and choice.loaded is not None:
-                return choice.loaded.pixel_budget
-        return self.shared.get().manifest.pixel_budget
+        index = self.shared.get()
+        budget, dense = index.manifest.pixel_budget, index.dense_manifest
+        return budget if dense is None else budget.for_both(dense.pixel_budget)
 
     def create(
         self,

@@ -46,7 +46,8 @@ def query_words(tokens: Sequence[str], *, prompt: str | None = None) -> list[Que
     Args:
         tokens: Texts of all query tokens in order, see ``MultiVectorEncoder.query_tokens``; those
             of several questions may follow each other.
-        prompt: ``Checkpoint.query_prompt`` around the question; None looks for a known prompt.
+        prompt: ``MultiVectorEncoder.query_prompt`` around the question; None looks for a known
+            prompt.
 
     Returns:
         Words in the order of the question. The tokens of a word are joined; in scripts without

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vdr_integrations.errors import OptionError, PageGeometryError
 
-__all__ = ["MAX_ASPECT_RATIO", "PixelBudget"]
+__all__ = ["MAX_ASPECT_RATIO", "MAX_PIXELS", "PixelBudget"]
 
 MAX_ASPECT_RATIO = 200
 """Longest side over shortest; Qwen2-VL's own processor refuses more."""
+
+MAX_PIXELS = 2**30
+"""Of a page that is drawn: 3 GB of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,18 @@ class PixelBudget:
     factor: int = 28
 
     def __post_init__(self) -> None:
-        """Refuse budgets that no image can meet."""
+        """Refuse budgets that no image can meet, and those at which no page can be drawn."""
         if self.factor < 1 or not 1 <= self.min_visual_tokens <= self.max_visual_tokens:
             raise OptionError(
                 f"PixelBudget needs 1 <= min_visual_tokens <= max_visual_tokens and factor >= 1; "
                 f"found min_visual_tokens={self.min_visual_tokens}, "
                 f"max_visual_tokens={self.max_visual_tokens}, factor={self.factor}."
+            )
+        if self.max_pixels > MAX_PIXELS:
+            raise OptionError(
+                f"a pixel budget of {self.max_visual_tokens} visual tokens of {self.factor} px is "
+                f"{self.max_pixels} pixels; at most {MAX_PIXELS} can be drawn. Choose fewer visual "
+                f"tokens; their side is 28 px, and 32 px for Qwen3-VL."
             )
 
     @property
@@ -53,6 +62,15 @@ class PixelBudget:
     def min_pixels(self) -> int:
         """Lower limit in pixels."""
         return self.min_visual_tokens * self.factor**2
+
+    def for_both(self, other: PixelBudget) -> PixelBudget:
+        """The budget to draw pages for this one and another: each enlarges images below its own.
+
+        Args:
+            other: One that differs in the lower limit only.
+        """
+        least = min(self.min_visual_tokens, other.min_visual_tokens)
+        return replace(self, min_visual_tokens=least)
 
     def fit(self, *, height: float, width: float, source: str = "image") -> tuple[int, int]:
         """Size to which an image of ``height`` x ``width`` pixels is resized.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.tiny_families import (
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder
 from vdr_integrations.encoders import Checkpoint
+from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError
 
 if TYPE_CHECKING:
@@ -236,9 +238,15 @@ def test_colpali_engines_colqwen3_loads_when_it_is_described(
     check(MultiVectorEncoder.load(str(qwen3), checkpoint=described, device="cpu"), stock, images)
 
 
+@pytest.mark.parametrize("attention", [None, "eager"])
 @pytest.mark.parametrize("has_bias", [True, False])
 def test_tomoros_layout_loads_without_its_own_code(
-    qwen3: Path, tmp_path: Path, images: list[Image.Image], *, has_bias: bool
+    qwen3: Path,
+    tmp_path: Path,
+    images: list[Image.Image],
+    *,
+    has_bias: bool,
+    attention: str | None,
 ) -> None:
     weight, bias = random_projection(320)
     bias = bias if has_bias else torch.zeros(320)
@@ -255,11 +263,13 @@ def test_tomoros_layout_loads_without_its_own_code(
         auto_map={"AutoModel": "modeling_colqwen3.ColQwen3"},
         embed_dim=320,
     )
-    check(MultiVectorEncoder.load(str(folder), device="cpu"), stock, images)
+    found = MultiVectorEncoder.load(str(folder), device="cpu", attn_implementation=attention)
+    check(found, stock, images)
 
 
+@pytest.mark.parametrize("attention", [None, "eager"])
 def test_of_ops_projection_the_leading_components_are_kept_before_the_norm(
-    qwen3: Path, tmp_path: Path, images: list[Image.Image]
+    qwen3: Path, tmp_path: Path, images: list[Image.Image], attention: str | None
 ) -> None:
     weight, bias = random_projection(400)
     page = PAGE.replace("<|endoftext|>", "<|im_start|>assistant\n<|endoftext|>")
@@ -275,9 +285,15 @@ def test_of_ops_projection_the_leading_components_are_kept_before_the_norm(
         folder, lambda found: {k.removeprefix("model."): v for k, v in found.items()} | projection
     )
     change_config(folder, model_type="ops_colqwen3", architectures=["OpsColQwen3Model"], dims=320)
-    found = MultiVectorEncoder.load(str(folder), device="cpu")
+    found = MultiVectorEncoder.load(str(folder), device="cpu", attn_implementation=attention)
     check(found, stock, images)
     assert found.dimension == 320
+    # Also while a model that keeps them is in memory.
+    whole = replace(checkpoint_for(str(folder)), keeps_leading=False)
+    with pytest.raises(CheckpointError, match=r"projects to 400 .* keeps_leading=True"):
+        MultiVectorEncoder.load(
+            str(folder), checkpoint=whole, device="cpu", attn_implementation=attention
+        )
 
 
 @pytest.mark.parametrize(

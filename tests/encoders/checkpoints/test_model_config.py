@@ -158,6 +158,7 @@ def test_every_form_is_read_as_transformers_reads_it(facts: Facts, tmp_path: Pat
         ("vision_config", "embed_dim", 1290, "a multiple of four times 16 heads"),
         ("vision_config", "patch_size", [14, 14], "a whole number"),
         ("vision_config", "mlp_ratio", 4.0, "a whole number"),
+        ("vision_config", "rope_theta", 100.0, "10000.0"),
         *(
             ("text_config", "rms_norm_eps", value, "number")
             for value in ("1e-6", None, 0, -1e-6, float("nan"), float("inf"), True)
@@ -168,7 +169,16 @@ def test_every_form_is_read_as_transformers_reads_it(facts: Facts, tmp_path: Pat
         ),
         *(
             ("rope_parameters", "mrope_section", value, "whole numbers whose sum is 64")
-            for value in ([16, 24, 25], [16.0, 24, 24], "64", None, 64, [], [True, 31, 32])
+            for value in (
+                [16, 24, 25],
+                [16.0, 24, 24],
+                "64",
+                None,
+                64,
+                [],
+                [True, 31, 32],
+                [32, 32],
+            )
         ),
         ("rope_parameters", "rope_type", "yarn", "'default' or 'mrope'"),
         ("rope_parameters", "rope_type", None, "'default' or 'mrope'"),
@@ -186,6 +196,93 @@ def test_what_means_nothing_or_is_not_computed_here_is_refused_by_name(
     assert said.startswith("mine: config.json, ")
     assert f"{part} has {key}={value!r}; it must be " in said
     assert allowed in said
+
+
+# As Qwen/Qwen2.5-VL-3B-Instruct and Qwen/Qwen3-VL-2B-Instruct say it.
+TEXT_2_5: Facts = TEXT | {"hidden_size": 2048, "num_attention_heads": 16, "vocab_size": 152000}
+VISION_2_5: Facts = {"hidden_size": 1280, "in_chans": 3, "out_hidden_size": 2048}
+SAVED_VISION: Facts = {"rope_parameters": {"rope_theta": 10000.0, "rope_type": "axial"}}
+TEXT_3: Facts = {
+    "hidden_size": 2048,
+    "num_attention_heads": 16,
+    "num_key_value_heads": 8,
+    "head_dim": 120,
+}
+ROPE_3: Facts = {"rope_type": "default", "mrope_section": [20, 20, 20], "mrope_interleaved": True}
+VISION_3: Facts = {"deepstack_visual_indexes": [5, 11], "depth": 24, "out_hidden_size": 2048}
+
+
+def of_2_5(text: Facts, vision: Facts = VISION_2_5) -> Facts:
+    return {"model_type": "qwen2_5_vl", "text_config": text, "vision_config": vision}
+
+
+def of_3(text: Facts, vision: Facts = VISION_3) -> Facts:
+    return {"model_type": "qwen3_vl", "text_config": text, "vision_config": vision}
+
+
+NEWER_FORMS: dict[str, Facts] = {
+    "2.5, of 2025": {
+        "model_type": "qwen2_5_vl",
+        "vision_config": VISION_2_5,
+        **TEXT_2_5,
+        **OLD_ROPE,
+    },
+    "2.5, of today": of_2_5(TEXT_2_5 | NEW_ROPE, VISION_2_5 | SAVED_VISION),
+    "2.5, no word on positions": of_2_5(TEXT_2_5),
+    "2.5, both forms": TEXT_2_5 | OLD_ROPE | of_2_5(TEXT_2_5 | NEW_ROPE),
+    "2.5, other windows": of_2_5(
+        TEXT_2_5, VISION_2_5 | {"window_size": 224, "fullatt_block_indexes": [31, 2, 40]}
+    ),
+    "2.5 in transformers' ColQwen2": {
+        "model_type": COLQWEN2,
+        "vlm_config": {"model_type": "qwen2_5_vl", "vision_config": VISION_2_5, **TEXT_2_5},
+    },
+    "3, of 2025": of_3(TEXT_3 | {"rope_theta": 7e5, "rope_scaling": ROPE_3}),
+    "3, of today": of_3(TEXT_3 | {"rope_parameters": ROPE_3 | {"rope_theta": 7e5}}),
+    "3, as many keys as heads": of_3(TEXT_3 | {"num_key_value_heads": None, "head_dim": 128}),
+    "3, no word on much": of_3({"num_key_value_heads": 8}, {"out_hidden_size": 4096}),
+}
+
+
+@pytest.mark.parametrize("facts", NEWER_FORMS.values(), ids=NEWER_FORMS)
+def test_forms_of_newer_families_are_read_as_transformers_reads_them(
+    facts: Facts, tmp_path: Path
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(facts), encoding="utf-8")
+    theirs: Any = AutoConfig.from_pretrained(tmp_path)
+    model = getattr(theirs, "vlm_config", theirs)
+    text, vision = model.text_config, model.vision_config
+    ours = read(facts)
+    decoder, tower = ours.sizes.decoder, ours.sizes.vision
+    rope: Facts = text.rope_parameters
+    heads = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
+    assert decoder.head_dimension == heads
+    assert decoder.num_key_value_heads == text.num_key_value_heads
+    assert (decoder.hidden_size, decoder.mlp_width) == (text.hidden_size, text.intermediate_size)
+    assert (decoder.num_layers, decoder.vocab_size) == (text.num_hidden_layers, text.vocab_size)
+    assert (decoder.rope_theta, decoder.norm_epsilon) == (rope["rope_theta"], text.rms_norm_eps)
+    sections = [24, 20, 20] if model.model_type == "qwen3_vl" else SECTIONS
+    assert list(decoder.mrope_section) == rope.get("mrope_section", sections)
+    assert (tower.embed_dim, tower.mlp_width) == (vision.hidden_size, vision.intermediate_size)
+    assert (tower.depth, tower.num_heads) == (vision.depth, vision.num_heads)
+    assert tower.patch_size == vision.patch_size
+    if model.model_type == "qwen3_vl":
+        assert list(tower.deepstack_blocks) == list(vision.deepstack_visual_indexes)
+        assert tower.position_rows**2 == vision.num_position_embeddings
+    else:
+        assert list(tower.whole_page_blocks) == sorted(vision.fullatt_block_indexes)
+        assert tower.window_tokens == vision.window_size // 28
+
+
+@pytest.mark.parametrize(
+    "facts", [of_2_5(TEXT_2_5), of_3(TEXT_3 | {"rope_scaling": ROPE_3}), nested()]
+)
+@pytest.mark.parametrize("place", ["rope_parameters", "rope_scaling"])
+def test_other_positions_of_patches_are_refused(facts: Facts, place: str) -> None:
+    facts = json.loads(json.dumps(facts))
+    facts["vision_config"][place] = {"rope_theta": 100.0, "rope_type": "axial"}
+    with pytest.raises(CheckpointError, match=rf"{place} has rope_theta=100.0; it must be 10000"):
+        read(facts)
 
 
 @pytest.mark.parametrize("name", ["text_config", "vision_config", "rope_scaling"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from vdr_integrations.encoders import Checkpoint
 from vdr_integrations.encoders.forward import model_sizes, rotary
 from vdr_integrations.encoders.forward.decoder import Decoder
 from vdr_integrations.encoders.forward.vision_tower import VisionTower
+from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -172,6 +174,15 @@ def test_queries_with_an_image_get_stock_vectors(family: Family, attention: str 
     assert least_cosine(encoder.encode_queries([*QUERIES, ""]), theirs) >= AT_LEAST
 
 
+@pytest.mark.parametrize("side", [0, 16, 63, -32])
+def test_an_image_of_queries_that_is_no_whole_number_of_tokens_is_refused(
+    family: Family, side: int
+) -> None:
+    described = family.described(WITH_IMAGE, query_image_side_px=side)
+    with pytest.raises(OptionError, match=rf"is {side}; it must be a multiple of {family.factor}"):
+        family.dense(checkpoint=described)
+
+
 @pytest.mark.parametrize("attention", [None, "eager"])
 def test_every_token_gets_stock_vectors(
     family: Family, images: list[Image.Image], tmp_path: Path, attention: str | None
@@ -187,6 +198,50 @@ def test_every_token_gets_stock_vectors(
     stock = StockPath(family.folder, family.around(), projection=(weight, bias))
     assert least_cosine(encoder.encode_pages(images), stock.pages(images)) >= AT_LEAST
     assert least_cosine(encoder.encode_queries(QUERIES), stock.queries(QUERIES)) >= AT_LEAST
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("attention", [None, "eager"])
+def test_a_page_prompt_that_ends_with_the_image_gets_stock_vectors(
+    family: Family, images: list[Image.Image], tmp_path: Path, layers: int, attention: str | None
+) -> None:
+    """The last token is a visual one, which deepstack changes in a decoder of few layers."""
+    folder = with_fewer_layers(family.folder, tmp_path / "short", layers)
+    page = "<|vision_start|><|image_pad|>"
+    around = replace(family.around(), page_prompt=page)
+    described = replace(family.described(), page_prompt=page)
+    encoder = replace(family, folder=folder).dense(
+        checkpoint=described, attn_implementation=attention
+    )
+    stock = StockPath(folder, around)
+    theirs = [stock.pages([image])[0] for image in images]
+    assert least_cosine(encoder.encode_pages(images), theirs) >= AT_LEAST
+
+
+def with_fewer_layers(source: Path, target: Path, layers: int) -> Path:
+    shutil.copytree(source, target)
+    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    layers = min(layers, config["text_config"]["num_hidden_layers"])
+    config["text_config"]["num_hidden_layers"] = layers
+    config["text_config"].pop("layer_types", None)
+    (target / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    kept = {f".layers.{n}." for n in range(layers)}
+    change_tensors(
+        target,
+        lambda found: {
+            name: tensor
+            for name, tensor in found.items()
+            if ".layers." not in name or any(one in name for one in kept)
+        },
+    )
+    return target
+
+
+def test_a_query_without_any_token_is_refused_alone_and_in_a_batch(family: Family) -> None:
+    encoder = family.dense(checkpoint=family.described("%s"))
+    for queries in ([""], ["", "revenue"]):
+        with pytest.raises(OptionError, match="an empty text has no tokens"):
+            encoder.encode_queries(queries)
 
 
 def with_projection(source: Path, target: Path) -> tuple[torch.Tensor, torch.Tensor]:

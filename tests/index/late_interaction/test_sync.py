@@ -247,7 +247,10 @@ def test_an_index_with_two_pixel_budgets_is_refused(
         LateInteractionIndex.create(
             location, manifest=manifests[0], dense_manifest=manifests[1]
         ) as index,
-        pytest.raises(OptionError, match=r"two pixel budgets \(16 .* and 32 for dense"),
+        pytest.raises(
+            OptionError,
+            match=r"two pixel budgets \(16 .* of 28 px per page, and 32 of 28 px for dense",
+        ),
     ):
         sync_index(index, pair, [docs])
 

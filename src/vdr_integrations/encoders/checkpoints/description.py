@@ -21,7 +21,8 @@ class Checkpoint:
         page_prompt: Text around a page; has ``<|image_pad|>`` once.
         query_prompt: Text around a query; has ``{query}`` once. A dense checkpoint that was trained
             with an image in its queries also has ``<|image_pad|>`` once, before the query.
-        query_image_side_px: Side, in pixels, of the black square that takes the place of a page.
+        query_image_side_px: Side, in pixels, of the black square that takes the place of a page: a
+            multiple of the side of a visual token.
         pooling: ``"last_token"``: the vector is the last hidden state (after the final norm) of
             the last token. ``"multi_vector"``: the vectors are the projected states of all tokens.
         token_dimension: Components of a token's vector, for ``"multi_vector"``.
@@ -47,7 +48,12 @@ class Checkpoint:
     bank_strength: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuse prompts that cannot be encoded."""
+        """Refuse prompts that cannot be encoded, and vectors that are not computed."""
+        if self.pooling not in {"last_token", "multi_vector"}:
+            raise OptionError(
+                f"pooling of {self.model} is {self.pooling!r}; it must be 'last_token' or "
+                f"'multi_vector'. Vectors that are read in another way are not computed here."
+            )
         in_query = {0: "never"} if self.pooling == "multi_vector" else {0: "never", 1: "once"}
         for name, prompt, allowed in (
             ("page_prompt", self.page_prompt, {1: "once"}),

@@ -120,7 +120,9 @@ def load_weights(
             ):
                 raise CheckpointError(
                     f"{contents.name} projects to {projection.dimension} components a token; its "
-                    f"description says token_dimension={token_dimension}."
+                    f"description says token_dimension={token_dimension}. Describe it with "
+                    f"Checkpoint(token_dimension={projection.dimension}, ...); for fewer "
+                    f"components, with keeps_leading=True too."
                 )
         if attn_implementation == "sdpa":
             backbone.load_state_dict(tensors, assign=True)

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import transformers
-from transformers import AutoConfig
 from transformers.utils import logging as transformers_logging
 
+from vdr_integrations.encoders.checkpoints.model_config import CONFIG
 from vdr_integrations.errors import CheckpointWeightsError
 
 if TYPE_CHECKING:
@@ -48,9 +48,11 @@ def stock_model(
     Raises:
         CheckpointWeightsError: This version of transformers needs other weights.
     """
-    config: _Loose = AutoConfig.from_pretrained(folder.path, local_files_only=True)
-    config = getattr(config, "vlm_config", config)
     stock: _Loose = getattr(transformers, family.stock_model)
+    facts = folder.facts(CONFIG)
+    # transformers does not know every name under which a model of a family was published.
+    facts = {**facts.get("vlm_config", facts), "model_type": family.model_type}
+    config: _Loose = stock.config_class.from_dict(facts)
     with _quiet_loading():
         loaded: _Loose = stock.from_pretrained(
             None,

@@ -74,7 +74,14 @@ class ConfigFacts:
             self.refuse(name, found, "a finite number above 0")
         return float(found)
 
-    def numbers(self, name: str, usual: tuple[int, ...], *, below: int) -> tuple[int, ...]:
+    def numbers(self, name: str, usual: tuple[int, ...]) -> tuple[int, ...]:
+        """Whole numbers from 0, in any order; the result is sorted."""
+        found = self.facts.get(name, usual)
+        if not _are_counts(found):
+            self.refuse(name, found, "whole numbers from 0")
+        return tuple(sorted({*found}))
+
+    def rising_numbers(self, name: str, usual: tuple[int, ...], *, below: int) -> tuple[int, ...]:
         """Whole numbers from 0, each larger than the one before it."""
         found = self.facts.get(name, usual)
         if (
@@ -86,10 +93,10 @@ class ConfigFacts:
         return tuple(found)
 
     def sections(self, name: str, usual: tuple[int, ...], *, total: int) -> tuple[int, ...]:
-        """Whole numbers whose sum is ``total``."""
+        """As many whole numbers as ``usual`` has, whose sum is ``total``."""
         found = self.facts.get(name, usual)
-        if not _are_counts(found) or sum(found) != total:
-            self.refuse(name, found, f"whole numbers whose sum is {total}")
+        if not _are_counts(found) or len(found) != len(usual) or sum(found) != total:
+            self.refuse(name, found, f"{len(usual)} whole numbers whose sum is {total}")
         return tuple(found)
 
     def check_widths(

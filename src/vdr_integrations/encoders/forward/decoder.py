@@ -137,6 +137,8 @@ class Decoder:
         seen = [None] * len(self.layers) if prefix is None else prefix.layers
         deep = deepstack and deepstack.parts(is_token, self._sizes.hidden_size)
         last = len(self.layers) - 1
+        # With fewer layers than deepstack has, the last one gets visual tokens too.
+        cuts = last_only and (deep is None or last >= len(deep.layers))
         x = embedded
         for n, (layer, before) in enumerate(zip(self.layers, seen, strict=True)):
             x = layer(
@@ -145,11 +147,12 @@ class Decoder:
                 mask,
                 packed=packed,
                 before=before,
-                last_only=last_only and n == last,
+                last_only=cuts and n == last,
             )
-            # The last token of a prompt is never a visual one.
-            if deep is not None and not (last_only and n == last):
+            if deep is not None and not (cuts and n == last):
                 deep.add_(x, n)
+        if last_only and not cuts:
+            x = _last(x, packed)
         x = self._norm(x)
         if packed is None:
             return x

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from vdr_integrations.encoders.forward.decoder_sizes import DecoderFamily, read_decoder_sizes
 from vdr_integrations.encoders.forward.model_sizes import ModelSizes, VisionSizes
 from vdr_integrations.encoders.forward.model_tree import ModelTree, VisionTree
+from vdr_integrations.encoders.forward.vision_tower import VISION_THETA, VisionTower
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Callable
 
     from vdr_integrations.encoders.forward.config_facts import ConfigFacts
-    from vdr_integrations.encoders.forward.vision_tower import VisionTower
 
 __all__ = ["Family"]
 
@@ -51,6 +51,9 @@ class Family:
             CheckpointError: A number means nothing, or asks for what this package does not compute.
         """
         decoder = read_decoder_sizes(text, self.decoder)
+        for rope in (vision, vision.part("rope_scaling"), vision.part("rope_parameters")):
+            rope.must_be("rope_theta", VISION_THETA, None)
+            rope.must_be("rope_type", "axial", "default", None)
         sizes = self.read_vision_sizes(vision, decoder.hidden_size)
         return ModelSizes(vision=sizes, decoder=decoder)
 

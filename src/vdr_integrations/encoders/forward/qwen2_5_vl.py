@@ -64,9 +64,8 @@ def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
         mlp_width=mlp_width,
         # As transformers rounds it: first by the merge, then by the patch.
         window_tokens=window // counts["spatial_merge_size"] // counts["patch_size"],
-        whole_page_blocks=facts.numbers(
-            "fullatt_block_indexes", _WHOLE_PAGE_BLOCKS, below=counts["depth"]
-        ),
+        # Numbers of blocks that the tower has not are without effect.
+        whole_page_blocks=facts.numbers("fullatt_block_indexes", _WHOLE_PAGE_BLOCKS),
         **counts,
     )
 

@@ -75,7 +75,7 @@ def _vision_sizes(facts: ConfigFacts, width: int) -> VisionSizes:
         embed_dim=embed_dim,
         mlp_width=mlp_width,
         position_rows=side,
-        deepstack_blocks=facts.numbers(
+        deepstack_blocks=facts.rising_numbers(
             "deepstack_visual_indexes", _DEEPSTACK_BLOCKS, below=counts["depth"]
         ),
         **counts,

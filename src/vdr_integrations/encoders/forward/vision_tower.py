@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.forward.model_sizes import VisionSizes
     from vdr_integrations.encoders.forward.vision_mlps import Merger, VisionMlp
 
-__all__ = ["VisionBlock", "VisionTower"]
+__all__ = ["VISION_THETA", "VisionBlock", "VisionTower"]
 
-_THETA = 10_000.0
+VISION_THETA = 10_000.0
+"""Base of the frequencies of rotary positions, in every published tower."""
 
 
 class VisionTower:
@@ -71,7 +72,7 @@ class VisionTower:
         self._deepstack = dict(zip(sizes.deepstack_blocks, deepstack, strict=True))
         self._products = choose_products(like)
         per_axis = sizes.embed_dim // sizes.num_heads // 2
-        self._inverse = inverse_frequencies(per_axis, _THETA, like.device)
+        self._inverse = inverse_frequencies(per_axis, VISION_THETA, like.device)
 
     def __call__(
         self,

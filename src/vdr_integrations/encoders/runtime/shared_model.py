@@ -25,6 +25,7 @@ from vdr_integrations.encoders.runtime.cpu_bfloat16 import bfloat16_on_this_cpu
 from vdr_integrations.encoders.runtime.device_memory import release_cached_memory
 from vdr_integrations.encoders.runtime.model_worker import ModelWorker
 from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
+from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -97,6 +98,12 @@ class SharedModel:
         self._query_image: PreparedPage | None = None
         if checkpoint.has_query_image:
             side = checkpoint.query_image_side_px
+            token = vision.patch_size * vision.spatial_merge_size
+            if side < token or side % token:
+                raise OptionError(
+                    f"query_image_side_px of {checkpoint.model} is {side}; it must be a multiple "
+                    f"of {token}, the side of a visual token of {weights.family.title} in pixels."
+                )
             self._query_image = self.prepare_image(Image.new("RGB", (side, side)))
         self.backbone = Backbone(
             weights.model,
@@ -227,6 +234,7 @@ def shared_model(options: ModelOptions, contents: CheckpointContents) -> SharedM
         options.packing,
         options.attn_implementation,
         token_dimension,
+        checkpoint.keeps_leading,
     )
     of_model = (of_weights, digest_of(meaning_of(checkpoint)), bfloat16_on_this_cpu())
     forks.check_usable(checkpoint.model)

@@ -61,11 +61,8 @@ class PageEncoding:
         self.is_paired = self._pair is not None
         self.device: torch.device = self._encoder.device
         self.pixel_budget: PixelBudget = self._encoder.pixel_budget
-        if self._pair is not None:  # each encoder enlarges images below its own minimum
-            least = min(
-                self.pixel_budget.min_visual_tokens, self._pair.dense.pixel_budget.min_visual_tokens
-            )
-            self.pixel_budget = replace(self.pixel_budget, min_visual_tokens=least)
+        if self._pair is not None:
+            self.pixel_budget = self.pixel_budget.for_both(self._pair.dense.pixel_budget)
 
     @property
     def full_batch(self) -> int:
@@ -114,9 +111,10 @@ class PageEncoding:
             if replace(other, min_visual_tokens=drawn.min_visual_tokens) != drawn:
                 raise OptionError(
                     f"index {index.path} was made with two pixel budgets "
-                    f"({drawn.max_visual_tokens} visual tokens per page, and "
-                    f"{other.max_visual_tokens} for dense vectors), but files are drawn once for "
-                    f"both; make an index with one pixel budget."
+                    f"({drawn.max_visual_tokens} visual tokens of {drawn.factor} px per page, and "
+                    f"{other.max_visual_tokens} of {other.factor} px for dense vectors), but files "
+                    f"are drawn once for both; make an index with one max_visual_tokens, and with "
+                    f"models whose visual tokens have one side (`vdr models`)."
                 )
 
     def encode(self, images: Sequence[PageImage]) -> list[EncodedPage]:
