@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from benchmarks.card_path import smart_resize
@@ -146,3 +147,10 @@ def test_budgets_that_nothing_could_meet_are_refused(options: dict[str, int]) ->
 def test_budgets_at_which_no_page_can_be_drawn_are_refused(tokens: int, side: int) -> None:
     with pytest.raises(OptionError, match=rf"{tokens} visual tokens of {side} px is .* at most"):
         PixelBudget(tokens, factor=side)
+
+
+@pytest.mark.parametrize("name", ["max_visual_tokens", "min_visual_tokens", "factor"])
+@pytest.mark.parametrize("found", ["28", 28.0, True, None])
+def test_what_is_no_whole_number_is_refused_by_its_name(name: str, found: Any) -> None:
+    with pytest.raises(OptionError, match=f"{name} of a pixel budget must be a whole number"):
+        PixelBudget(**{name: found})

@@ -249,7 +249,10 @@ class PagePictures:
             return None
 
 
-_GONE = "the file is not here, or does not show what was indexed; index the document again."
+_GONE = (
+    "the file is not here, or does not show what was indexed; index the document again. If a "
+    "reader drew the page with another max_visual_tokens or token_side_px, give these here too."
+)
 
 
 def _missing(pages: Iterable[AnyPage], store: PageStore) -> dict[str, dict[int, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 
 from vdr_integrations.errors import OptionError, PageGeometryError
 
@@ -40,6 +41,11 @@ class PixelBudget:
 
     def __post_init__(self) -> None:
         """Refuse budgets that no image can meet, and those at which no page can be drawn."""
+        for name in ("max_visual_tokens", "min_visual_tokens", "factor"):
+            if not isinstance(found := getattr(self, name), Integral) or isinstance(found, bool):
+                raise OptionError(
+                    f"{name} of a pixel budget must be a whole number, found {found!r}."
+                )
         if self.factor < 1 or not 1 <= self.min_visual_tokens <= self.max_visual_tokens:
             raise OptionError(
                 f"PixelBudget needs 1 <= min_visual_tokens <= max_visual_tokens and factor >= 1; "

@@ -151,7 +151,7 @@ def checkpoint_for(model: str, *, described: Checkpoint | None = None) -> Checkp
                 return replace(known, model=model)
     raise UnknownCheckpointError(
         f"the prompts of {model!r} are not known. Known checkpoints: "
-        f"{', '.join(KNOWN_CHECKPOINTS)}. For another checkpoint of the same family pass "
+        f"{', '.join(KNOWN_CHECKPOINTS)}. For another checkpoint of their families pass "
         f"checkpoint=Checkpoint(model=..., page_prompt=..., query_prompt=...) "
         f"(vdr_integrations.encoders)."
     )
