@@ -75,7 +75,7 @@ def test_a_page_of_a_newer_family_takes_so_much_work_and_memory_and_no_wait(
         backbone.query_states([query])
         again = counted(lambda: backbone.query_states([query]))
     assert work.flops / 8 / 1e12 == pytest.approx(tflop, abs=0.01)
-    assert (weights + work.peak_bytes) / 1e9 <= gb  # transformers: see docs/performance.md
+    assert (weights + work.peak_bytes) / 1e9 <= gb  # transformers: see docs/models.md
     assert (work.waits, again.waits) == (0, 0)
 
 
