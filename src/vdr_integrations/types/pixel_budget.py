@@ -42,7 +42,8 @@ class PixelBudget:
     def __post_init__(self) -> None:
         """Refuse budgets that no image can meet, and those at which no page can be drawn."""
         for name in ("max_visual_tokens", "min_visual_tokens", "factor"):
-            if not isinstance(found := getattr(self, name), Integral) or isinstance(found, bool):
+            found: object = getattr(self, name)
+            if isinstance(found, bool) or not isinstance(found, Integral):
                 raise OptionError(
                     f"{name} of a pixel budget must be a whole number, found {found!r}."
                 )
