@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -47,14 +48,21 @@ def write_tokenizer(folder: Path, source: Path | None) -> None:
         for name in _FILES:
             shutil.copy(source / name, folder / name)
         return
-    from transformers import PreTrainedTokenizerFast
+    from tokenizers import processors
 
-    PreTrainedTokenizerFast(
-        tokenizer_object=byte_tokenizer(),
-        pad_token=SPECIAL_TOKENS[0],
-        eos_token=SPECIAL_TOKENS[0],
-        additional_special_tokens=list(SPECIAL_TOKENS[1:]),
-    ).save_pretrained(folder)
+    # As transformers saves them, which takes seconds to import.
+    tokenizer = byte_tokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A:0", pair="$A:0 $B:1")
+    tokenizer.save(str(folder / "tokenizer.json"))
+    facts = {
+        "backend": "tokenizers",
+        "eos_token": SPECIAL_TOKENS[0],
+        "extra_special_tokens": list(SPECIAL_TOKENS[1:]),
+        "pad_token": SPECIAL_TOKENS[0],
+        "tokenizer_class": "TokenizersBackend",
+    }
+    text = json.dumps(facts, indent=2) + "\n"
+    (folder / "tokenizer_config.json").write_text(text, encoding="utf-8")
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -120,7 +120,7 @@ class WorkCounter(TorchDispatchMode):
 
 @contextmanager
 def full_size_backbone(
-    model: str = "Qwen2-VL-2B", *, is_elsewhere: bool = False, layers: int | None = None
+    model: str = "Qwen2-VL-2B", *, is_elsewhere: bool = False, layers: tuple[int, int] | None = None
 ) -> Generator[tuple[Backbone, int]]:
     """A backbone in bf16 on fake tensors, with vdr-2b-multi-v1's prompts, and its bytes.
 
@@ -128,11 +128,11 @@ def full_size_backbone(
         model: A name of ``full_size_families``.
         is_elsewhere: Its weights are on a device that is not the host, so that what is sent there
             can be counted: torch's "meta" device, whose tensors have no contents either.
-        layers: Layers of each tower, if not all.
+        layers: Layers of the decoder and of the vision tower, if not all.
     """
     facts = full_size_config(model)
     if layers is not None:
-        facts["text_config"]["num_hidden_layers"] = facts["vision_config"]["depth"] = layers
+        facts["text_config"]["num_hidden_layers"], facts["vision_config"]["depth"] = layers
     config = parse_model_config(facts, name=model, may_project=False)
     with (
         nullcontext() if is_elsewhere else FakeTensorMode(allow_non_fake_inputs=True),

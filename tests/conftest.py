@@ -75,12 +75,13 @@ def quick_python(request: pytest.FixtureRequest) -> PreparedPython | FreshPython
 
 @pytest.fixture(scope="session")
 def with_framework() -> Iterator[Callable[[str], PreparedPython | None]]:
-    """Runs programs in processes that have imported a framework, and nothing of this package.
+    """Runs programs in processes that have imported a framework or torch, nothing of this package.
 
     None where the system has no such processes.
     """
     modules = {
         "llama_index": ["llama_index.core.indices", "llama_index.core.ingestion"],
+        "torch": ["torch"],
         "langchain_core": ["langchain_core.vectorstores", "langchain_core.document_loaders"],
     }
     with ExitStack() as started:

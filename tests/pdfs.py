@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -40,15 +41,20 @@ def encrypt_pdf(path: Path, *, password: str) -> Path:
 
 def hang_on_page(path: Path, page_number: int) -> Path:
     """Let MuPDF be busy with a page for half an hour: 40 GB of nothing drawn, in 50 KB."""
-    nothing = zlib.compressobj()
-    start = nothing.compress(b"q Q " * 1_000_000) + nothing.flush(zlib.Z_FULL_FLUSH)
-    again = nothing.compress(b"q Q " * 1_000_000) + nothing.flush(zlib.Z_FULL_FLUSH)
     with pymupdf.open(path) as document:
         (contents,) = document[page_number - 1].get_contents()
-        document.update_stream(contents, zlib.compress(start + 10_000 * again), compress=False)
+        document.update_stream(contents, _nothing_for_half_an_hour(), compress=False)
         document.xref_set_key(contents, "Filter", "[/FlateDecode /FlateDecode]")
         document.saveIncr()
     return path
+
+
+@functools.cache
+def _nothing_for_half_an_hour() -> bytes:
+    nothing = zlib.compressobj()
+    start = nothing.compress(b"q Q " * 1_000_000) + nothing.flush(zlib.Z_FULL_FLUSH)
+    again = nothing.compress(b"q Q " * 1_000_000) + nothing.flush(zlib.Z_FULL_FLUSH)
+    return zlib.compress(start + 10_000 * again)
 
 
 def count_loads(monkeypatch: pytest.MonkeyPatch) -> Counter[int]:

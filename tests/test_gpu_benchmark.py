@@ -182,8 +182,11 @@ def test_the_forced_shortage_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_the_work_of_a_page_is_what_the_pass_does() -> None:
-    config = Qwen2VLConfig(text_config=dict(TEXT), vision_config=dict(VISION))
-    with full_size_backbone() as (backbone, _):
+    layers, depth = 3, 4
+    config = Qwen2VLConfig(
+        text_config=TEXT | {"num_hidden_layers": layers}, vision_config=VISION | {"depth": depth}
+    )
+    with full_size_backbone(layers=(layers, depth)) as (backbone, _):
         for rows, columns in ((32, 24), (16, 12)):
             done = counted(
                 lambda rows=rows, columns=columns: backbone.page_states([page_of(rows, columns)])

@@ -28,7 +28,6 @@ THOROUGH = frozenset(
         "encoders/checkpoints/test_adapters.py",
         "encoders/checkpoints/test_family_layouts.py",
         "encoders/checkpoints/test_hub_out_of_reach.py",
-        "encoders/checkpoints/test_loading.py",
         "encoders/checkpoints/test_published_models.py",
         "encoders/checkpoints/test_tokenizer_files.py",
         "encoders/checkpoints/test_weight_layouts.py",

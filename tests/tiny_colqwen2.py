@@ -8,12 +8,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 from tests.tiny_checkpoint import HIDDEN_SIZE, write_tiny_checkpoint
-from transformers import (
-    AutoTokenizer,
-    ColQwen2Config,
-    ColQwen2ForRetrieval,
-    Qwen2VLForConditionalGeneration,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +124,8 @@ def rewrite_adapter(folder: Path, change: Callable[[dict[str, torch.Tensor]], ob
 
 def copy_processor(source: Path, target: Path) -> None:
     """Tokenizer and image processor of one folder into another."""
+    from transformers import AutoTokenizer  # takes seconds, and most tests need only the base
+
     AutoTokenizer.from_pretrained(source).save_pretrained(target)
     text = (source / "preprocessor_config.json").read_text(encoding="utf-8")
     (target / "preprocessor_config.json").write_text(text, encoding="utf-8")
@@ -148,6 +144,8 @@ def write_merged(folder: Path, *, base: Path, updates: dict[str, torch.Tensor]) 
 
 def write_hf_port(folder: Path, *, base: Path, projection: Projection) -> None:
     """As vidore/colqwen2-v1.0-hf: transformers' own ColQwen2ForRetrieval."""
+    from transformers import ColQwen2Config, ColQwen2ForRetrieval, Qwen2VLForConditionalGeneration
+
     vlm = Qwen2VLForConditionalGeneration.from_pretrained(base)
     model = ColQwen2ForRetrieval(ColQwen2Config(vlm_config=vlm.config, embedding_dim=DIMENSION))
     backbone = getattr(model.vlm, "model", model.vlm)  # 5.3's vlm has a language-model head

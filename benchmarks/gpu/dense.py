@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from benchmarks.card_path import CardPath
 from benchmarks.gpu.bench import least_cosine
 from benchmarks.gpu.inside import timed_batches, tokens_of
 from benchmarks.sample_pages import sample_questions
@@ -85,6 +84,9 @@ def _work(bench: Bench, way: str, count: int) -> Callable[[], object]:
 
 def fidelity(bench: Bench, table: Table, clock: Clock) -> None:
     """Cosine to the card's vectors, of the same pixels on the same device."""
+    # What only the card's way needs takes seconds to import: not in a process of ours only.
+    from benchmarks.card_path import CardPath
+
     del clock
     ours, sizes = bench.models.ours, bench.sizes
     images, asked = bench.images[: sizes.compared], sample_questions(sizes.compared)

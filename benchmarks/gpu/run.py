@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import tempfile
 import traceback
@@ -59,6 +60,7 @@ def run(options: argparse.Namespace) -> int:
         device = torch.device("cuda", device.index or 0)
         options.device = str(device)
     logging.disable_progress_bar()
+    gc.freeze()  # of what was imported nothing is given back: it need not be looked at again
     memory = DriverMemory(device)
     seconds = options.seconds or (math.inf if options.tiny else sum(SECTIONS.values()))
     whole, asked = Clock(seconds), [name for name in SECTIONS if name in options.section]

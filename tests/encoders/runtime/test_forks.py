@@ -118,7 +118,7 @@ def test_forks_in_the_moment_when_a_thread_has_done_its_work_do_not_hang(
     """One in 40 of them did, in MKL's allocator, while threads ended with their work."""
     run(
         """
-        for _ in range(150):
+        for _ in range(100):
             encoder.encode_queries(["a"])
             encoder.encode_pages([page])
             in_child(lambda: same(encoder.encode_pages([page])))
@@ -383,7 +383,7 @@ def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(run: Callable[
 
         def draw():
             with open_pdf(late) as pages:
-                return [one.render(encoder.pixel_budget) for one in pages]
+                return [pages[n].render(encoder.pixel_budget) for n in range(2)]
 
         def draw_on():
             while not over.is_set():
@@ -394,7 +394,7 @@ def test_pages_are_drawn_in_a_child_of_a_process_that_draws_pages(run: Callable[
         for thread in threads:
             thread.start()
         begun.wait()
-        for _ in range(6):  # each starts a process that draws
+        for _ in range(3):  # each starts a process that draws
             in_child(draw)
         over.set()
         for thread in threads:

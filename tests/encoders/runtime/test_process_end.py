@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.interrupts import interruptible
 from tests.patience import HANG_S
 
 if TYPE_CHECKING:
@@ -197,17 +196,14 @@ def test_the_exit_code_is_that_of_the_script(prepared_python: PreparedPython, na
     ends_by_itself(ended, code)
 
 
-def test_an_interrupted_end_is_an_end() -> None:
+def test_an_interrupted_end_is_an_end(prepared_python: PreparedPython) -> None:
     script = "in_daemon_thread(lambda: encoder.encode_pages(pages()))\nprint('on', flush=True)\n"
-    with (
-        interruptible(),
-        subprocess.Popen(
-            [sys.executable, "-c", f"{AT_THE_END}{BUSY}{script}threading.Event().wait()"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as process,
-    ):
+    with prepared_python.start(
+        *("-c", f"{AT_THE_END}{BUSY}{script}threading.Event().wait()"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "on\n"
         for _ in range(3):

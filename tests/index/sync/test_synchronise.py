@@ -331,7 +331,7 @@ def test_a_page_that_hangs_mupdf_is_named_and_the_rest_of_its_document_is_indexe
 ) -> None:
     write_pdf(docs / "a.pdf", ["apples", "pears", "plums"])
     hang_on_page(docs / "a.pdf", 2)
-    report = sync_index(index, encoder, [docs], render_workers=1, page_timeout_s=1)
+    report = sync_index(index, encoder, [docs], render_workers=1, page_timeout_s=0.5)
     assert (len(report.added), index.count_pages()) == (3, 4)
     (failure,) = report.failed
     assert (failure.source, failure.page_number) == (f"{docs.as_posix()}/a.pdf", 2)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from PIL import Image
-from tests.hostile.hostile_pdf_memory import stroked_curves_without_end
+from tests.hostile.hostile_pdf_memory import content_that_inflates_to_gigabytes
 from tests.machine import end_processes_at_once
 from tests.patience import HANG_S
 from tests.pdfs import hang_on_page, write_pdf
@@ -211,8 +211,8 @@ def test_too_much_memory_is_called_memory(tmp_path: Path, *, is_watched: bool) -
     if not is_watched and sys.platform != "linux":
         pytest.skip("limits of Linux")
     path = tmp_path / "big.pdf"
-    path.write_bytes(stroked_curves_without_end())
-    limits = ProcessLimits(memory_mb=300)
+    path.write_bytes(content_that_inflates_to_gigabytes())
+    limits = ProcessLimits(memory_mb=256)
     pool = ProcessPool(limits, is_watched=is_watched)
 
     def read(child: ChildProcess) -> None:
@@ -272,10 +272,10 @@ def test_a_process_that_neither_works_nor_answers_is_ended() -> None:
 
 
 def test_a_large_page_names_the_limit_and_the_option() -> None:
-    limits = ProcessLimits(memory_mb=300)
-    big = stroked_curves_without_end()
+    limits = ProcessLimits(memory_mb=256)
+    big = content_that_inflates_to_gigabytes()
     with open_pdf(big, name="big.pdf", process_limits=limits) as document:
-        with pytest.raises(PageRenderError, match=r"big\.pdf page 1: .* 300 MiB.*page_memory_mb"):
+        with pytest.raises(PageRenderError, match=r"big\.pdf page 1: .* 256 MiB.*page_memory_mb"):
             document[0].render(BUDGET)
         assert document[0].width_pt > 0  # another process has taken its place
 
