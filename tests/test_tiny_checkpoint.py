@@ -53,6 +53,7 @@ def test_transformers_reads_all_of_it_and_saves_the_same(tmp_path: Path, hidden_
         facts[part] = {name: fact for name, fact in facts[part].items() if name not in DEFAULTS}
     theirs, config = Qwen2VLConfig(**facts).to_dict(), read(tmp_path / "theirs" / "config.json")
     for part in ("text_config", "vision_config"):
+        del written[part]["model_type"]  # releases of transformers name it differently
         assert written[part] == {name: theirs[part][name] for name in written[part]}
         assert written[part] == {name: config[part][name] for name in written[part]}
     assert all(written[name] == config[name] for name in OWN)
