@@ -46,7 +46,7 @@ test-langchain: $(STAMP)
 test-llama-index: $(STAMP)
 	$(PYTEST) -p tests.blocking --without langchain_core tests/llama_index
 
-# For the hour's work: half of the tests, in a minute and a half. The others take seconds each.
+# For the hour's work: half of the tests, in a minute on two quiet cores. The others take seconds each.
 test-fast: $(STAMP)
 	$(PARALLEL) -m "not slow and not thorough"
 
