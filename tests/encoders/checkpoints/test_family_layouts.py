@@ -13,7 +13,8 @@ import pytest
 import torch
 from benchmarks.stock_path import StockPath, Surroundings
 from safetensors.torch import load_file, save_file
-from tests.encoders.forward.test_families import AT_LEAST, QUERIES, least_cosine, noise
+from tests.encoders.forward.test_families import AT_LEAST, QUERIES, least_cosine
+from tests.encoders.forward.test_parity_with_the_card import noise
 from tests.tiny_families import (
     HIDDEN_SIZE,
     change_tensors,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from benchmarks.stock_path import StockPath, Surroundings
 from PIL import Image
+from tests.encoders.forward.test_parity_with_the_card import SHAPES, noise
 from tests.tiny_families import (
     change_tensors,
     random_projection,
@@ -43,7 +44,6 @@ QUERIES = [
     "Wie groß ist die Fläche der Räume im 2. Stock (in m²)?",
     "  two  spaces and a trailing one ",
 ]
-SHAPES = [(595, 842), (842, 595), (1654, 2339), (100, 100), (28, 28), (13, 900), (640, 480)]
 # Visual tokens down and across: windows of 4 x 4 that fit, that are cut on one side, on both, and
 # pages that are smaller than a window.
 GRIDS = [(4, 4), (8, 12), (5, 4), (4, 7), (9, 13), (3, 17), (1, 5), (2, 2)]
@@ -109,11 +109,6 @@ def images() -> list[Image.Image]:
 def expected(stock: StockPath, images: list[Image.Image]) -> NDArray[np.float32]:
     """Of each page alone."""
     return np.concatenate([stock.pages([image]) for image in images])
-
-
-def noise(width: int, height: int, seed: int) -> Image.Image:
-    coarse = np.random.default_rng(seed).integers(0, 256, (12, 9, 3), dtype=np.uint8)
-    return Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
 
 
 def least_cosine(ours: Iterable[NDArray[Any]], theirs: Iterable[NDArray[Any]]) -> float:

@@ -20,8 +20,8 @@ from vdr_integrations.encoders.forward.model_tree import (
     root_mean_square_norm,
 )
 from vdr_integrations.encoders.forward.qwen2_vl import QWEN2_VL
-from vdr_integrations.encoders.forward.vision_mlps import GatedMlp, Merger
-from vdr_integrations.encoders.forward.vision_tower import VisionBlock, VisionTower
+from vdr_integrations.encoders.forward.vision_mlps import GatedMlp
+from vdr_integrations.encoders.forward.vision_tower import VisionTower, tower_with_one_merger
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.forward.config_facts import ConfigFacts
@@ -89,22 +89,8 @@ class _MlpTree(nn.Module):
 
 
 def _vision_tower(tower: Any, sizes: VisionSizes) -> VisionTower:  # noqa: ANN401  # modules
-    first, _, second = tower.merger.mlp
-    return VisionTower(
-        sizes,
-        embed=tower.patch_embed,
-        blocks=[
-            VisionBlock(
-                block,
-                sizes,
-                GatedMlp(block.mlp.gate_proj, block.mlp.up_proj, block.mlp.down_proj),
-            )
-            for block in tower.blocks
-        ],
-        merger=Merger(
-            norm=tower.merger.ln_q, first=first, second=second, merged_width=sizes.merged_width
-        ),
-        like=first.weight,
+    return tower_with_one_merger(
+        tower, sizes, lambda mlp: GatedMlp(mlp.gate_proj, mlp.up_proj, mlp.down_proj)
     )
 
 

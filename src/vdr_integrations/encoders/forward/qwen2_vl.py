@@ -16,8 +16,8 @@ from vdr_integrations.encoders.forward.model_tree import (
     VisionTree,
     layer_norm,
 )
-from vdr_integrations.encoders.forward.vision_mlps import Merger, QuickGeluMlp
-from vdr_integrations.encoders.forward.vision_tower import VisionBlock, VisionTower
+from vdr_integrations.encoders.forward.vision_mlps import QuickGeluMlp
+from vdr_integrations.encoders.forward.vision_tower import VisionTower, tower_with_one_merger
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders.forward.config_facts import ConfigFacts
@@ -78,19 +78,7 @@ class _MlpTree(nn.Module):
 
 
 def _vision_tower(tower: Any, sizes: VisionSizes) -> VisionTower:  # noqa: ANN401  # modules
-    first, _, second = tower.merger.mlp
-    return VisionTower(
-        sizes,
-        embed=tower.patch_embed,
-        blocks=[
-            VisionBlock(block, sizes, QuickGeluMlp(block.mlp.fc1, block.mlp.fc2))
-            for block in tower.blocks
-        ],
-        merger=Merger(
-            norm=tower.merger.ln_q, first=first, second=second, merged_width=sizes.merged_width
-        ),
-        like=first.weight,
-    )
+    return tower_with_one_merger(tower, sizes, lambda mlp: QuickGeluMlp(mlp.fc1, mlp.fc2))
 
 
 QWEN2_VL = Family(

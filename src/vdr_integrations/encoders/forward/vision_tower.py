@@ -18,15 +18,16 @@ from vdr_integrations.encoders.forward.rotary import (
     rotate_,
     vision_tables,
 )
+from vdr_integrations.encoders.forward.vision_mlps import Merger
 from vdr_integrations.encoders.preprocessing.window_order import Span
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from vdr_integrations.encoders.forward.model_sizes import VisionSizes
-    from vdr_integrations.encoders.forward.vision_mlps import Merger, VisionMlp
+    from vdr_integrations.encoders.forward.vision_mlps import VisionMlp
 
-__all__ = ["VISION_THETA", "VisionBlock", "VisionTower"]
+__all__ = ["VISION_THETA", "VisionBlock", "VisionTower", "tower_with_one_merger"]
 
 VISION_THETA = 10_000.0
 """Base of the frequencies of rotary positions, in every published tower."""
@@ -161,6 +162,30 @@ class VisionBlock:
             seen = _in_windows(parts, products, spans).view(count, width)
         x = products.add_(x, seen, self._out)
         return self._mlp.add_(x, self._norms[1](x), products)
+
+
+def tower_with_one_merger(
+    tower: Any,  # noqa: ANN401  # modules
+    sizes: VisionSizes,
+    mlp: Callable[[Any], VisionMlp],
+) -> VisionTower:
+    """The tower of Qwen2-VL and Qwen2.5-VL, which differ in MLPs, norms and windows.
+
+    Args:
+        tower: Modules with the weights, whose merger is a ``PatchMergerTree``.
+        sizes: Of the tower.
+        mlp: Computes with the weights of a block's MLP.
+    """
+    first, _, second = tower.merger.mlp
+    return VisionTower(
+        sizes,
+        embed=tower.patch_embed,
+        blocks=[VisionBlock(block, sizes, mlp(block.mlp)) for block in tower.blocks],
+        merger=Merger(
+            norm=tower.merger.ln_q, first=first, second=second, merged_width=sizes.merged_width
+        ),
+        like=first.weight,
+    )
 
 
 def _in_windows(
