@@ -11,6 +11,7 @@ from vdr_integrations.encoders.elsewhere.http_calls import calls_to
 from vdr_integrations.encoders.elsewhere.io_loop import in_io_loop
 from vdr_integrations.encoders.elsewhere.plain_items import ModelElsewhere, PlainPage, PlainQuery
 from vdr_integrations.encoders.elsewhere.server_address import ServerAddress
+from vdr_integrations.encoders.elsewhere.shared_requests import SharedRequests
 from vdr_integrations.encoders.elsewhere.wire import (
     BUDGET_HEADER,
     MODEL_HEADER,
@@ -22,6 +23,7 @@ from vdr_integrations.encoders.elsewhere.wire import (
     pages_body,
     vectors_of,
 )
+from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.encoders.runtime.running_model import OpenedModel
 from vdr_integrations.errors import ModelServerError, OptionError
 
@@ -58,6 +60,15 @@ class ServedModel(ModelElsewhere):
         self._calls = calls
         self._served = served
         self._headers = {MODEL_HEADER: served.identity}
+        # Used in the loop of all calls only; a forked child has another loop.
+        self._queries: PerProcess[SharedRequests[PlainQuery, NDArray[np.float32]]] = PerProcess(
+            lambda: SharedRequests(
+                self._of_queries,
+                size=_size,
+                most_items=served.most_items,
+                most_bytes=self._most_bytes,
+            )
+        )
 
     def submit(
         self, items: Sequence[Prepared], *, budget: int | None = None
@@ -86,13 +97,37 @@ class ServedModel(ModelElsewhere):
     async def _encoded(
         self, items: Sequence[Prepared], budget: int | None
     ) -> list[NDArray[np.float32]]:
-        headers = self._headers if budget is None else {**self._headers, BUDGET_HEADER: str(budget)}
-        parts = [asyncio.ensure_future(self._part(one, headers)) for one in self._parts(items)]
+        parts = [asyncio.ensure_future(self._part(one, budget)) for one in self._parts(items)]
         try:
             return [vectors for part in await asyncio.gather(*parts) for vectors in part]
         finally:
             for part in parts:  # after an error, nobody waits for the others
                 part.cancel()
+
+    async def _part(
+        self, items: Sequence[Prepared], budget: int | None
+    ) -> list[NDArray[np.float32]]:
+        pages = [item for item in items if isinstance(item, PlainPage)]
+        if not pages:
+            queries = [item for item in items if isinstance(item, PlainQuery)]
+            return await self._queries.value.results(queries)
+        headers = self._headers if budget is None else {**self._headers, BUDGET_HEADER: str(budget)}
+        answer = await self._calls.post_bytes(PAGES_PATH, pages_body(pages), headers)
+        return self._vectors(items, answer.content)
+
+    async def _of_queries(self, queries: Sequence[PlainQuery]) -> list[NDArray[np.float32]]:
+        texts = [query.text for query in queries]
+        answer = await self._calls.post_json(QUERIES_PATH, {"texts": texts}, self._headers)
+        return self._vectors(queries, answer.content)
+
+    def _vectors(self, items: Sequence[Prepared], content: bytes) -> list[NDArray[np.float32]]:
+        try:
+            found = vectors_of(content)
+        except OptionError:
+            raise self._other_answer() from None
+        if len(found) != len(items) or not all(map(self._fits, items, found)):
+            raise self._other_answer()
+        return found
 
     def _parts(self, items: Sequence[Prepared]) -> Iterator[Sequence[Prepared]]:
         """Items of one request each."""
@@ -110,23 +145,6 @@ class ServedModel(ModelElsewhere):
     @property
     def _most_bytes(self) -> int:
         return self._served.most_bytes * 9 // 10  # names and quotes come on top
-
-    async def _part(
-        self, items: Sequence[Prepared], headers: dict[str, str]
-    ) -> list[NDArray[np.float32]]:
-        pages = [item for item in items if isinstance(item, PlainPage)]
-        if pages:
-            answer = await self._calls.post_bytes(PAGES_PATH, pages_body(pages), headers)
-        else:
-            texts = [item.text for item in items if isinstance(item, PlainQuery)]
-            answer = await self._calls.post_json(QUERIES_PATH, {"texts": texts}, headers)
-        try:
-            found = vectors_of(answer.content)
-        except OptionError:
-            raise self._other_answer() from None
-        if len(found) != len(items) or not all(map(self._fits, items, found)):
-            raise self._other_answer()
-        return found
 
     def _fits(self, item: Prepared, vectors: NDArray[np.float32]) -> bool:
         """Whether vectors have the shape that an item has."""

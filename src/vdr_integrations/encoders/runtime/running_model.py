@@ -118,7 +118,7 @@ class RunningModel(ABC):
         """
 
     def watch(self, seen: Callable[[PassOfModel], None]) -> None:  # noqa: B027  # not all can tell
-        """Call ``seen`` after every pass, in another thread; nothing if passes are made elsewhere."""
+        """Call ``seen`` after every pass, in another thread; never if passes are made elsewhere."""
 
     @abstractmethod
     def query_tokens(self, text: str) -> list[str]:
