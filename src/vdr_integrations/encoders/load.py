@@ -152,14 +152,12 @@ def load_encoder(
         "cache_dir": cache_dir,
         "local_files_only": local_files_only,
     }
-    known = _checkpoint(model, given)
-    kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
-    return kind.load(model, **given)
-
-
-def _checkpoint(model: str, given: LoadOptions) -> Checkpoint:
     if is_server_address(model):
         from vdr_integrations.encoders.elsewhere.served_model import served_origin
 
-        return served_origin(model, given).opened().checkpoint
-    return checkpoint_for(model, described=given.get("checkpoint"))
+        origin = served_origin(model, given)
+        opened = origin.opened()
+        kind = MultiVectorEncoder if opened.checkpoint.is_multi_vector else DenseEncoder
+        return kind.of_server(origin, opened, given)
+    known = checkpoint_for(model, described=checkpoint)
+    return (MultiVectorEncoder if known.is_multi_vector else DenseEncoder).load(model, **given)

@@ -103,7 +103,12 @@ class PageEncoder:
     @classmethod
     def _load(cls, model: str, *, is_multi_vector: bool, given: LoadOptions) -> Self:
         if is_server_address(model):
-            return cls._connected(model, is_multi_vector=is_multi_vector, given=given)
+            from vdr_integrations.encoders.elsewhere.served_model import served_origin
+
+            origin = served_origin(model, given)
+            opened = origin.opened()
+            check_kind(opened.checkpoint, is_multi_vector=is_multi_vector)
+            return cls.of_server(origin, opened, given)
         known = checkpoint_for(model, described=given.get("checkpoint"))
         check_kind(known, is_multi_vector=is_multi_vector)
         found = model_to_load(model, **given)
@@ -116,12 +121,8 @@ class PageEncoder:
         )
 
     @classmethod
-    def _connected(cls, url: str, *, is_multi_vector: bool, given: LoadOptions) -> Self:
-        from vdr_integrations.encoders.elsewhere.served_model import served_origin
-
-        origin = served_origin(url, given)
-        opened = origin.opened()
-        check_kind(opened.checkpoint, is_multi_vector=is_multi_vector)
+    def of_server(cls, origin: ModelOrigin, opened: OpenedModel, given: LoadOptions) -> Self:
+        """The encoder of a model that a server runs, for use inside this package."""
         return cls(
             origin,
             dimension=chosen_dimension(given.get("dimension"), given.get("truncate_dim")),
