@@ -6,7 +6,7 @@ from vdr_integrations.errors import MissingExtraError
 
 try:
     from vdr_integrations.serve.access import Access
-    from vdr_integrations.serve.app import build_app
+    from vdr_integrations.serve.application import build_app
     from vdr_integrations.serve.run_server import listening_at, run_server
     from vdr_integrations.serve.serve_limits import ServeLimits
 except ModuleNotFoundError as error:

@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 
 from vdr_integrations.encoders.elsewhere.server_address import KEY_VARIABLE
 from vdr_integrations.errors import OptionError
-from vdr_integrations.serve.replies import error_reply
+from vdr_integrations.serve.http_replies import error_reply
 from vdr_integrations.types.loopback import is_loopback
 
 if TYPE_CHECKING:

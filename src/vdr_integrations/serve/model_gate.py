@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from vdr_integrations.encoders.elsewhere.model_host import ModelHost
 from vdr_integrations.encoders.elsewhere.plain_items import PlainQuery
-from vdr_integrations.serve.replies import RequestError
+from vdr_integrations.serve.http_replies import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

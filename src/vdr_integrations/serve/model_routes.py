@@ -25,6 +25,7 @@ from vdr_integrations.encoders.elsewhere.wire import (
 from vdr_integrations.encoders.forward.output_vectors import dense_vectors
 from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 from vdr_integrations.errors import OptionError
+from vdr_integrations.serve.http_replies import RequestError, vectors_reply
 from vdr_integrations.serve.openai_bodies import (
     EmbeddingsBody,
     PoolingBody,
@@ -32,7 +33,6 @@ from vdr_integrations.serve.openai_bodies import (
     items_of,
     pooling_json,
 )
-from vdr_integrations.serve.replies import RequestError, vectors_reply
 from vdr_integrations.serve.request_reading import body_of, parsed_body, while_connected
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from vdr_integrations.encoders.elsewhere.plain_items import PlainQuery
 from vdr_integrations.pages.images.any_image import open_image
-from vdr_integrations.serve.replies import RequestError
+from vdr_integrations.serve.http_replies import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from vdr_integrations.encoders.elsewhere.wire import unpacked
-from vdr_integrations.serve.replies import RequestError
+from vdr_integrations.serve.http_replies import RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -23,13 +23,13 @@ from vdr_integrations.types.pauses import pauses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FIRST_CONTACT_S", "HttpCalls", "calls_to"]
+__all__ = ["BUSY_S", "FIRST_CONTACT_S", "UNREACHABLE_S", "HttpCalls", "calls_to"]
 
 FIRST_CONTACT_S = 10.0
 """How long a server that was never reached is tried: more likely, its address is wrong."""
-_UNREACHABLE_S = 180.0
+UNREACHABLE_S = 180.0
 """How long a server that was reached before may be away: it loads its model again meanwhile."""
-_BUSY_S = 900.0
+BUSY_S = 900.0
 """How long a server may have no room in its queue."""
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
@@ -131,8 +131,8 @@ class HttpCalls:
             if found.is_busy:
                 self._was_reached, alive = True, now
             wait = max(found.after_s, next(until_next))
-            away_s = _UNREACHABLE_S if self._was_reached else FIRST_CONTACT_S
-            if now + wait - alive > away_s or now + wait - began > _BUSY_S:
+            away_s = UNREACHABLE_S if self._was_reached else FIRST_CONTACT_S
+            if now + wait - alive > away_s or now + wait - began > BUSY_S:
                 raise ModelServerError(
                     f"{self.address.url} gave no answer for {now - began:.0f} s ({found.why}). "
                     f"Check that vdr serve runs there, then try again."

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from vdr_integrations.errors import VdrError
 from vdr_integrations.serve.access import Access, AccessCheck
+from vdr_integrations.serve.http_replies import RequestError, error_reply, reply_to
 from vdr_integrations.serve.metrics import ServerMetrics
 from vdr_integrations.serve.model_gate import ModelGate
 from vdr_integrations.serve.model_routes import ModelRoutes
-from vdr_integrations.serve.replies import RequestError, error_reply, reply_to
 from vdr_integrations.serve.request_reading import ClientGoneError
 from vdr_integrations.serve.serve_limits import ServeLimits
 
