@@ -39,8 +39,8 @@ def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
 
     LlamaIndex sees this node and the node of its own index as one page.
     """
-    page, image_path = ReadPage.of(hit), store.path(hit.page_ref).absolute()
-    document = page_document(page, image_path=image_path, extra_info=hit.metadata)
+    page, image = ReadPage.of(hit), store.place(hit.page_ref)
+    document = page_document(page, image=image, extra_info=hit.metadata)
     return NodeWithScore(node=image_node(document, node_id=page.page_id), score=hit.score)
 
 

@@ -1,0 +1,68 @@
+"""The file systems of fsspec that page stores use: opened once a process, without caches."""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Any
+
+from vdr_integrations.errors import MissingExtraError, OptionError
+from vdr_integrations.pages.store_trouble import RIGHTS, RemoteStoreError
+
+if TYPE_CHECKING:
+    from vdr_integrations.pages.store_place import StoreUrl
+
+__all__ = ["forget", "opened_system"]
+
+_opened: dict[tuple[int, StoreUrl], tuple[Any, str]] = {}
+"""By process: a forked child opens its own, and leaves connections of its parent untouched. Those
+stay here, because to close them in the child would disturb the parent."""
+_PACKAGES = {"s3": "s3fs", "s3a": "s3fs"}
+
+
+def opened_system(place: StoreUrl) -> tuple[Any, str]:
+    """The file system of a URL, and the path of the URL in it. Nothing is connected yet.
+
+    Another process's objects are seen: no listing is kept.
+
+    Raises:
+        MissingExtraError: The package for such URLs is not installed.
+        OptionError: fsspec does not know such URLs.
+        RemoteStoreError: It cannot be opened for another reason (an OSError).
+    """
+    key = (os.getpid(), place)
+    found = _opened.get(key)
+    if found is None:
+        found = _opened.setdefault(key, _open(place))
+    return found
+
+
+def forget(place: StoreUrl) -> None:
+    """Open the file system of a URL anew when it is used next, with the credentials of then."""
+    _opened.pop((os.getpid(), place), None)
+
+
+def _open(place: StoreUrl) -> tuple[Any, str]:
+    from fsspec.core import url_to_fs
+
+    try:
+        return url_to_fs(
+            place.opened, use_listings_cache=False, skip_instance_cache=True, **place.options
+        )
+    except ImportError as problem:
+        cause = problem.__cause__
+        missing = cause.name if isinstance(cause, ImportError) else problem.name
+        package = _PACKAGES.get(place.protocol, missing or place.protocol)
+        raise MissingExtraError(
+            package=package,
+            extra="s3" if package == "s3fs" else "",
+            purpose=f"page store {place}",
+        ) from problem
+    except ValueError as problem:
+        raise OptionError(
+            f"page store {place} cannot be opened: {place.hides(str(problem)).rstrip('.')}. Use a "
+            f"folder, or a URL that fsspec knows, such as s3://bucket/pages."
+        ) from None
+    except Exception as problem:  # noqa: BLE001  # some ask for credentials at once, with errors of their own
+        text = place.hides(str(problem) or type(problem).__name__)
+        raise RemoteStoreError(errno.EACCES, text, advice=RIGHTS) from None
