@@ -39,7 +39,7 @@ class Shelf(LocalFileSystem):
 
     @classmethod
     def _strip_protocol(cls, path: Any) -> str:
-        return str(LocalFileSystem._strip_protocol(str(path).removeprefix("shelf://")))
+        return str(super()._strip_protocol(str(path).removeprefix("shelf://")))
 
 
 fsspec.register_implementation("shelf", Shelf, clobber=True)

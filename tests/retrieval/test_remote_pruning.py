@@ -209,9 +209,7 @@ def test_what_a_killed_removal_left_aside_is_put_back_by_the_next(
     assert store.contents().unfinished == 0
 
 
-def test_the_clock_is_that_of_the_server(
-    store: PageStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_clock_is_that_of_the_server(store: PageStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing may be written, it can still be looked at, with the clock of this machine."""
     [ref] = put_long_ago(store, 1)
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any
 
 from vdr_integrations.errors import VdrError
@@ -155,7 +156,7 @@ class RemoteFiles:
     def remove_if_older(self, pages: Iterable[str], *, than_ns: int) -> list[int]:
         """Remove the pages that were neither written nor renewed since a time."""
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            freed = list(pool.map(lambda digits: self._remove(digits, than_ns), pages))
+            freed = list(pool.map(self._remove, pages, repeat(than_ns)))
         return [size_bytes for size_bytes in freed if size_bytes is not None]
 
     def _remove(self, digits: str, than_ns: int) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -42,9 +43,19 @@ def forget(place: StoreUrl) -> None:
     _opened.pop((os.getpid(), place), None)
 
 
+@functools.cache
+def _leave_event_loop_to_parent() -> None:
+    """Let forked children start an event loop of their own; fsspec 2025.3 does not see to it."""
+    from fsspec.asyn import reset_lock
+
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=reset_lock)
+
+
 def _open(place: StoreUrl) -> tuple[Any, str]:
     from fsspec.core import url_to_fs
 
+    _leave_event_loop_to_parent()
     try:
         return url_to_fs(
             place.opened, use_listings_cache=False, skip_instance_cache=True, **place.options

@@ -55,7 +55,7 @@ _NodeT = TypeVar("_NodeT", bound=BaseNode)
 
 
 def page_document(
-    page: ReadPage, *, image: Path | str, extra_info: Mapping[str, Any] | None = None
+    page: ReadPage, *, image_path: Path, extra_info: Mapping[str, Any] | None = None
 ) -> ImageDocument:
     """The Document of one page.
 
@@ -64,15 +64,15 @@ def page_document(
 
     Args:
         page: A page whose image is in the store.
-        image: The PNG in the store: its path, or its URL.
+        image_path: The PNG in the store.
         extra_info: More metadata; never replaces that of the page.
     """
-    facts, place = page.facts, "url" if isinstance(image, str) else "path"
+    facts = page.facts
     metadata: dict[str, Any] = {**facts, "file_path": page.source, **(extra_info or {}), **facts}
     return ImageDocument(
         id_=str(uuid.uuid5(_NAMESPACE, json.dumps([page.source, page.page_number]))),
         text=page.citation,
-        image_resource=MediaResource.model_validate({place: image, "mimetype": "image/png"}),
+        image_resource=MediaResource(path=image_path, mimetype="image/png"),
         metadata=metadata,
         excluded_embed_metadata_keys=[key for key in metadata if key != PAGE_KEY],
         excluded_llm_metadata_keys=list(metadata),
@@ -90,10 +90,10 @@ def image_node(document: Document, *, node_id: str, made_from: BaseNode | None =
         made_from: The node's source document; None if it is ``document``.
 
     Raises:
-        OptionError: The Document has no image path or URL any more.
+        OptionError: The Document has no image path any more.
     """
     resource = document.image_resource
-    if resource is None or not (resource.path or resource.url):
+    if resource is None or resource.path is None:
         raise OptionError(
             f"Document {document.doc_id} has a page reference but no image path; read the file "
             f"again with PDFPageReader."
@@ -103,8 +103,7 @@ def image_node(document: Document, *, node_id: str, made_from: BaseNode | None =
     return ImageNode(
         id_=node_id,
         text=_BETWEEN.join(texts) or document.text,
-        image_path=str(resource.path) if resource.path else None,
-        image_url=str(resource.url) if resource.url else None,
+        image_path=str(resource.path),
         image_mimetype=resource.mimetype,
         embedding=document.embedding,
         metadata=metadata,

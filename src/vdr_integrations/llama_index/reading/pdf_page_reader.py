@@ -154,8 +154,8 @@ class PDFPageReader(BasePydanticReader):
                 on_error=leave_out,
             ):
                 found_pages = True
-                image = reading.store.place(page.page_ref)
-                yield page_document(page, image=image, extra_info=extra)
+                image_path = Path(reading.store.place(page.page_ref))
+                yield page_document(page, image_path=image_path, extra_info=extra)
         if left_out and not found_pages and _is_sayable(file):
             raise left_out[0]
 

@@ -40,8 +40,8 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
             retriever, llm=llm, multimodal=True, node_postprocessors=[PagePicturePostprocessor()]
         )
 
-    ``LateInteractionRetriever`` does this itself, unless the store is at a URL: then only this
-    postprocessor puts pictures into nodes. Nodes are copied; those of no page stay the same.
+    ``LateInteractionRetriever`` does this itself, but not if the store is at a URL: then this puts
+    the pictures themselves into nodes. Nodes are copied; those of no page stay the same.
 
     Attributes:
         page_store_path: Folder or URL of the page store; None uses ``$VDR_PAGE_STORE``, or the
@@ -94,7 +94,7 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
             error_handler(self.on_error)(found)
             return TextNode(**_shared_fields(node))
         place, fields = store.place(page.page_ref), _shared_fields(node)
-        if isinstance(place, str):  # LlamaIndex does not open such URLs
+        if isinstance(place, str):  # LlamaIndex cannot open it
             return ImageNode(**fields, image=png_base64(picture.image), image_mimetype="image/png")
         return ImageNode(**fields, image_path=str(place), image_mimetype="image/png")
 
