@@ -268,7 +268,7 @@ def test_a_server_that_is_gone_is_an_error(bucket: str) -> None:
         "try: store.put(page())\n"
         "except PageStoreError as error: print(error)\n"
     )
-    shown = done(run(code, f"s3://{bucket}/pages", AWS_ENDPOINT_URL=address, AWS_MAX_ATTEMPTS="1"))
+    shown = done(run(code, f"s3://{bucket}/pages", AWS_ENDPOINT_URL=address))
     assert shown.count("Check the network") == 2
     assert shown.count(f"page store s3://{bucket}/pages") == 2
 
@@ -283,9 +283,7 @@ def test_a_put_that_is_cut_off_leaves_no_page(store: PageStore, bucket: str, ser
             "try: store.put(page)\n"
             "except PageStoreError as error: print(page.ref)\n"
         )
-        shown = done(
-            run(code, store.location, AWS_ENDPOINT_URL=cutting.address, AWS_MAX_ATTEMPTS="1")
-        )
+        shown = done(run(code, store.location, AWS_ENDPOINT_URL=cutting.address))
     ref = PageRef.parse(shown.strip())
     assert ref is not None
     assert ref not in store

@@ -5,20 +5,18 @@ from __future__ import annotations
 import errno
 import functools
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vdr_integrations.errors import MissingExtraError, OptionError
+from vdr_integrations.pages.store_place import S3, StoreUrl
 from vdr_integrations.pages.store_trouble import RIGHTS, RemoteStoreError
-
-if TYPE_CHECKING:
-    from vdr_integrations.pages.store_place import StoreUrl
 
 __all__ = ["forget", "opened_system"]
 
 _opened: dict[tuple[int, StoreUrl], tuple[Any, str]] = {}
 """By process: a forked child opens its own, and leaves connections of its parent untouched. Those
 stay here, because to close them in the child would disturb the parent."""
-_PACKAGES = {"s3": "s3fs", "s3a": "s3fs"}
+_PACKAGES: dict[str, str] = dict.fromkeys(S3, "s3fs")
 
 
 def opened_system(place: StoreUrl) -> tuple[Any, str]:
@@ -43,6 +41,19 @@ def forget(place: StoreUrl) -> None:
     _opened.pop((os.getpid(), place), None)
 
 
+def _patience(place: StoreUrl) -> dict[str, Any]:
+    """One attempt a request of botocore, because s3fs makes five of it: 5 times 5 are minutes.
+
+    Whoever chooses it, in the environment or in the files of fsspec, gets what was chosen.
+    """
+    from fsspec.config import conf
+
+    chosen: dict[str, Any] = conf.get("s3", {})
+    if place.protocol not in S3 or "AWS_MAX_ATTEMPTS" in os.environ or "config_kwargs" in chosen:
+        return {}
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1}}}
+
+
 @functools.cache
 def _leave_event_loop_to_parent() -> None:
     """Let forked children start an event loop of their own; fsspec 2025.3 does not see to it."""
@@ -58,7 +69,11 @@ def _open(place: StoreUrl) -> tuple[Any, str]:
     _leave_event_loop_to_parent()
     try:
         return url_to_fs(
-            place.opened, use_listings_cache=False, skip_instance_cache=True, **place.options
+            place.opened,
+            use_listings_cache=False,
+            skip_instance_cache=True,
+            **place.options,
+            **_patience(place),
         )
     except ImportError as problem:
         cause = problem.__cause__

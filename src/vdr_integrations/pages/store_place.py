@@ -14,13 +14,13 @@ from vdr_integrations.errors import OptionError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["StorePlace", "StoreUrl", "store_place"]
+__all__ = ["S3", "StorePlace", "StoreUrl", "store_place"]
 
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
 _BEGINS_AS_URL = re.compile(r"[a-z][a-z0-9+.-]+:(?=[:/\\]|$)", re.ASCII | re.IGNORECASE)
 """``s3:`` and a slash, or chained URLs; a drive of Windows has one letter."""
 _FOLDERS = ("file", "local")
-_S3 = ("s3", "s3a")
+S3 = ("s3", "s3a")
 _CONTAINERS = ("abfs", "abfss", "az", "adl")
 """Before their ``@`` stands a container, which is no secret."""
 _HIDDEN = "***"
@@ -44,7 +44,7 @@ class StoreUrl:
     @property
     def opened(self) -> str:
         """The URL for fsspec. That of S3 has no keys: s3fs does not read them there."""
-        if self.protocol not in _S3:
+        if self.protocol not in S3:
             return self.url
         return f"{self.protocol}://{self._parts[1]}"
 
@@ -52,7 +52,7 @@ class StoreUrl:
     def options(self) -> Mapping[str, str]:
         """Options for fsspec: the keys that stand in a URL of S3. Percent signs are decoded."""
         user = self._parts[0]
-        if self.protocol not in _S3 or not user:
+        if self.protocol not in S3 or not user:
             return {}
         key, _, secret = user.partition(":")
         return {"key": unquote(key), "secret": unquote(secret)}
@@ -83,7 +83,7 @@ class StoreUrl:
         """User and password, or nothing, and what stands behind them."""
         rest = self.url.partition("://")[2]
         authority, slash, below = rest.partition("/")
-        if self.protocol in _S3 and ":" in authority and "@" in below and "@" not in authority:
+        if self.protocol in S3 and ":" in authority and "@" in below and "@" not in authority:
             user, _, host = rest.partition("@")  # a secret key may have a slash
             return user, host
         user, _, host = authority.rpartition("@")
