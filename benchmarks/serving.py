@@ -105,17 +105,19 @@ def processes(options: argparse.Namespace, model: str, *, count: int, callers: i
     with ExitStack() as stack:
         started = [
             stack.enter_context(
-                subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                subprocess.Popen(  # noqa: S603  # this file
+                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
             )
             for _ in range(count)
         ]
         for one in started:
-            assert one.stdout is not None
-            assert one.stdout.readline() == "ready\n"
+            if one.stdout is None or one.stdout.readline() != "ready\n":
+                raise SystemExit("a process of callers did not start")
         for one in started:
-            assert one.stdin is not None
-            one.stdin.write("go\n")
-            one.stdin.flush()
+            if one.stdin is not None:
+                one.stdin.write("go\n")
+                one.stdin.flush()
         return [json.loads(one.communicate()[0]) for one in started]
 
 
@@ -123,10 +125,9 @@ def processes(options: argparse.Namespace, model: str, *, count: int, callers: i
 def server(model: str) -> Generator[tuple[psutil.Process, str]]:
     """A process of ``vdr serve``, and its address."""
     command = [sys.executable, "-m", "vdr_integrations", "serve", "--model", model, "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         try:
-            for line in process.stderr:
+            for line in process.stderr or ():
                 found = re.search(r" at (http://\S+)", line)
                 if found:
                     yield psutil.Process(process.pid), found[1]
@@ -153,9 +154,14 @@ def compare(options: argparse.Namespace) -> None:
             before = cpu_s(process)
             each = processes(options, address, count=_PROCESSES, callers=_CALLERS // _PROCESSES)
             spent = cpu_s(process) - before + sum(one[2] for one in each)
+            print(
+                f"  {cpu:.1f} CPU s in one process; served {cpu_s(process) - before:.1f} + {spent - cpu_s(process) + before:.1f}"
+            )
             served.append(Took(max(one[0] for one in each), max(one[1] for one in each), spent))
         counted = httpx.get(f"{address}/metrics").text
     for what, total in (("pages", options.pages), ("queries", options.queries)):
+        if not total:
+            continue
         place = 0 if what == "pages" else 1
         rates = [
             [_CALLERS * total / max(one[place], 1e-9) for one in rounds]
@@ -172,17 +178,16 @@ def compare(options: argparse.Namespace) -> None:
     )
     print(f"CPU seconds of all processes, served / in one process: {cpu:.2f}")
     for kind in ("pages", "queries"):
-        passes, requests, items = (
-            float(re.search(rf'^{name}{{kind="{kind}"}} (\S+)$', counted, re.MULTILINE)[1])  # pyright: ignore[reportOptionalSubscript]
-            for name in (
-                "vdr_batch_requests_count",
-                "vdr_batch_requests_sum",
-                "vdr_batch_items_sum",
-            )
-        )
-        print(
-            f"{kind:8} a pass served {requests / passes:.1f} requests, {items / passes:.1f} items"
-        )
+        passes = _count(counted, "batch_requests_count", kind)
+        if passes > _PROCESSES:
+            requests = _count(counted, "batch_requests_sum", kind) / passes
+            items = _count(counted, "batch_items_sum", kind) / passes
+            print(f"{kind:8} a pass served {requests:.1f} requests, {items:.1f} items")
+
+
+def _count(counted: str, name: str, kind: str) -> float:
+    line = re.search(rf'^vdr_{name}{{kind="{kind}"}} (\S+)$', counted, re.MULTILINE)
+    return 0.0 if line is None else float(line[1])
 
 
 def wire() -> None:

@@ -70,6 +70,7 @@ class ModelRoutes:
         self._facts = ServedFacts.of(
             encoder, most_items=limits.request_items, most_bytes=limits.request_bytes
         )
+        self._identity = self._facts.identity
 
     def routes(self) -> list[Route]:
         """Its paths."""
@@ -169,7 +170,7 @@ class ModelRoutes:
 
     def _check_identity(self, request: Request) -> None:
         wanted = request.headers.get(MODEL_HEADER)
-        if wanted not in {None, self._facts.identity}:
+        if wanted not in {None, self._identity}:
             raise RequestError(
                 f"this server runs {self._encoder.name} with other weights or prompts than the "
                 f"client expects; load the encoder again.",

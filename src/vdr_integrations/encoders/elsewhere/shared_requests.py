@@ -17,9 +17,11 @@ __all__ = ["SharedRequests"]
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_AT_ONCE = 3
-"""Requests on their way: while the model encodes one, the next one waits there, and the last one's
-answer comes back."""
+_AT_ONCE = 2
+"""Requests on their way: while the model encodes one, the next one waits there."""
+_GATHERING_S = 0.005
+"""Those who were answered together ask again soon, one after the other: so long the next request
+waits for them. A lone caller never waits."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +70,8 @@ class SharedRequests(Generic[Item, Result]):
         self._most_bytes = most_bytes
         self._waiting: deque[_Caller[Item, Result]] = deque()
         self._sent: set[_Sent[Item, Result]] = set()
+        self._expected = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     async def results(self, items: Sequence[Item]) -> list[Result]:
         """The results of the caller's items, in their order.
@@ -90,10 +94,31 @@ class SharedRequests(Generic[Item, Result]):
             raise
 
     def _send_waiting(self) -> None:
+        if len(self._waiting) < self._expected and self._timer is not None:
+            return
+        self._stop_gathering()
         while self._waiting and len(self._sent) < _AT_ONCE:
             sent = _Sent(self._next())
             self._sent.add(sent)
             sent.task = asyncio.ensure_future(self._answer(sent))
+
+    def _gather(self, callers: int) -> None:
+        """Wait a moment until so many ask again."""
+        self._stop_gathering()
+        if callers > 1:
+            self._expected = callers
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(_GATHERING_S, self._send_gathered)
+
+    def _send_gathered(self) -> None:
+        self._stop_gathering()
+        self._send_waiting()
+
+    def _stop_gathering(self) -> None:
+        self._expected = 0
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _next(self) -> list[_Caller[Item, Result]]:
         callers = [self._waiting.popleft()]
@@ -115,6 +140,7 @@ class SharedRequests(Generic[Item, Result]):
                     caller.future.set_exception(error)
         finally:
             self._sent.discard(sent)
+            self._gather(len(sent.callers))
             self._send_waiting()
 
     async def _answered(self, callers: Sequence[_Caller[Item, Result]]) -> None:
