@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import socket
 import threading
 import zlib
 from typing import TYPE_CHECKING, Any, Self
@@ -14,14 +15,20 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tests.patience import HANG_S
+from tests.patience import HANG_S, LoopTurns
 from tests.serving import serving
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder
 from vdr_integrations.encoders.elsewhere.plain_items import PlainPage
 from vdr_integrations.encoders.elsewhere.wire import pages_body
 from vdr_integrations.errors import OptionError
-from vdr_integrations.serve import Access, ServeLimits, build_app
+from vdr_integrations.serve import (
+    Access,
+    ServeLimits,
+    build_app,
+    openai_bodies,
+    request_reading,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -200,7 +207,7 @@ def test_bodies_that_cannot_be_read_are_refused(
 
 
 def test_bodies_are_limited_also_when_they_are_unpacked(dense: DenseEncoder) -> None:
-    limits = ServeLimits(request_bytes=10_000)
+    limits = ServeLimits(request_bytes=10_000, bodies_bytes=20_000)
     with serving(build_app(dense, limits=limits)) as address:
         url = f"{address}/vdr/pages"
         for content, headers, status in (
@@ -210,6 +217,55 @@ def test_bodies_are_limited_also_when_they_are_unpacked(dense: DenseEncoder) -> 
             answer = httpx.post(url, content=content, headers=headers)
             assert answer.status_code == status
             assert "fewer pages" in message(answer)
+
+
+def test_bodies_of_all_requests_have_room_together(dense: DenseEncoder) -> None:
+    limits = ServeLimits(request_bytes=10_000, bodies_bytes=20_000)
+    with serving(build_app(dense, limits=limits)) as address, Held(dense) as held:
+        url, padding = f"{address}/v1/embeddings", "x" * 8_000
+        bodies = [{"input": f"{n}", "user": padding} for n in range(2)]
+        threads = [threading.Thread(target=post, args=(url, body)) for body in bodies]
+        for thread in threads:
+            thread.start()
+        while counted(address, "vdr_queue_items") < 2:
+            pass
+        refused = post(url, {"input": "one too many", "user": padding})
+        assert refused.status_code == 503
+        assert "room for 20000" in message(refused)
+        held.go_on.set()
+        for thread in threads:
+            thread.join(HANG_S)
+        assert post(url, {"input": "again", "user": padding}).status_code == 200
+
+
+def test_a_body_that_never_comes_is_given_up(
+    dense: DenseEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_reading, "SLOWEST_S", 0.2)
+    with serving(build_app(dense)) as address:
+        host, port = address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), HANG_S) as slow:
+            head = "POST /vdr/pages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\n123"
+            slow.sendall(head.encode())
+            assert slow.recv(1000).startswith(b"HTTP/1.1 408")
+        assert httpx.get(f"{address}/healthz").status_code == 200
+
+
+async def test_forms_of_others_do_not_stop_the_server(dense: DenseEncoder) -> None:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(build_app(dense)), base_url="http://localhost"
+    ) as client:
+        turns, core = LoopTurns(), dense.model_here
+        body = {"input": [data_url(picture()), "word " * 500]}
+        with (
+            mock.patch.object(core, "prepare_image", turns.needed_by(core.prepare_image)),
+            mock.patch.object(core, "prepare_query", turns.needed_by(core.prepare_query)),
+            mock.patch.object(
+                openai_bodies, "unopened_image", turns.needed_by(openai_bodies.unopened_image)
+            ),
+        ):
+            assert (await client.post("/v1/embeddings", json=body)).status_code == 200
+        assert turns.during == {"prepare_image": 1, "prepare_query": 1, "unopened_image": 1}
 
 
 def test_models_say_what_vectors_are_comparable(address: str, dense: DenseEncoder) -> None:
@@ -330,7 +386,12 @@ def test_a_server_without_a_key_stays_on_this_machine(dense: DenseEncoder, addre
 
 
 def test_limits_with_which_nothing_can_be_done_are_refused() -> None:
-    for limits in ({"queue_items": 0}, {"request_items": 0}, {"queue_items": 5}):
+    for limits in (
+        {"queue_items": 0},
+        {"request_items": 0},
+        {"queue_items": 5},
+        {"bodies_bytes": 1},
+    ):
         with pytest.raises(OptionError):
             ServeLimits(**limits)
 

@@ -33,15 +33,15 @@ from vdr_integrations.serve.openai_bodies import (
     items_of,
     pooling_json,
 )
-from vdr_integrations.serve.request_reading import body_of, parsed_body, while_connected
+from vdr_integrations.serve.request_reading import Bodies, off_the_loop, while_connected
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from starlette.requests import Request
 
-    from vdr_integrations.serve.model_gate import ModelGate
+    from vdr_integrations.serve.model_gate import ModelGate, Rows
     from vdr_integrations.serve.serve_limits import ServeLimits
 
     AnyEncoder = DenseEncoder | MultiVectorEncoder
@@ -66,7 +66,7 @@ class ModelRoutes:
         """Answer with the vectors that come through ``gate``."""
         self._encoder = encoder
         self._gate = gate
-        self._most_bytes = limits.request_bytes
+        self._bodies = Bodies(limits)
         self._facts = ServedFacts.of(
             encoder, most_items=limits.request_items, most_bytes=limits.request_bytes
         )
@@ -106,67 +106,79 @@ class ModelRoutes:
 
     async def _pages(self, request: Request) -> Response:
         self._check_identity(request)
-        body = await body_of(request, most_bytes=self._most_bytes)
-        pages = pages_of(body)
-        if not pages:
-            raise RequestError("found no pages; send at least one.", status=400)
-        rows = await while_connected(request, self._gate.rows(pages, budget=_budget(request)))
-        return vectors_reply(rows.vectors)
+        budget = _budget(request)
+        async with self._bodies.body(request) as body:
+            pages = await off_the_loop(pages_of, body, size=len(body))
+            if not pages:
+                raise RequestError("found no pages; send at least one.", status=400)
+            rows = await while_connected(request, self._gate.rows(pages, budget=budget))
+        return await self._vectors(rows)
 
     async def _queries(self, request: Request) -> Response:
         self._check_identity(request)
-        body = await parsed_body(request, _Texts, most_bytes=self._most_bytes)
-        if not body.texts:
-            raise RequestError("found no texts; send at least one.", status=400)
-        items = [PlainQuery(text) for text in body.texts]
-        rows = await while_connected(request, self._gate.rows(items, budget=_budget(request)))
-        return vectors_reply(rows.vectors)
+        budget = _budget(request)
+        async with self._bodies.parsed(request, _Texts) as body:
+            if not body.texts:
+                raise RequestError("found no texts; send at least one.", status=400)
+            items = [PlainQuery(text) for text in body.texts]
+            rows = await while_connected(request, self._gate.rows(items, budget=budget))
+        return await self._vectors(rows)
+
+    async def _vectors(self, rows: Rows) -> Response:
+        size = sum(one.nbytes for one in rows.vectors)
+        return await off_the_loop(vectors_reply, rows.vectors, size=size)
 
     async def _query_tokens(self, request: Request) -> Response:
         self._check_identity(request)
-        body = await parsed_body(request, _Text, most_bytes=self._most_bytes)
         encoder = self._encoder
         if not isinstance(encoder, MultiVectorEncoder):
             raise OptionError(
                 f"{encoder.name} gives one vector a page, so its queries have no rows to name."
             )
-        return JSONResponse({"tokens": await asyncio.to_thread(encoder.query_tokens, body.text)})
+        async with self._bodies.parsed(request, _Text) as body:
+            return JSONResponse(
+                {"tokens": await asyncio.to_thread(encoder.query_tokens, body.text)}
+            )
 
     async def _embeddings(self, request: Request) -> Response:
-        body = await parsed_body(request, EmbeddingsBody, most_bytes=self._most_bytes)
         encoder = self._encoder
         if not isinstance(encoder, DenseEncoder):
             raise OptionError(
                 f"{encoder.name} gives one vector a token, and /v1/embeddings has one an input; "
                 f"use /pooling with task token_embed."
             )
-        self._check_name(body.model)
-        items = items_of(body)
-        rows = await while_connected(request, self._gate.rows(items))
-        reply = embeddings_json(
-            _finished(encoder, rows.vectors, dimension=body.dimensions),
-            model=encoder.name,
-            tokens=rows.tokens,
-            as_base64=body.encoding_format == "base64",
-        )
-        return JSONResponse(reply)
+        async with self._bodies.parsed(request, EmbeddingsBody) as body:
+            return await self._answer(request, body, embeddings_json)
 
     async def _pooling(self, request: Request) -> Response:
-        body = await parsed_body(request, PoolingBody, most_bytes=self._most_bytes)
         encoder = self._encoder
         wanted = "token_embed" if isinstance(encoder, MultiVectorEncoder) else "embed"
-        if body.task not in {None, wanted}:
-            raise OptionError(f"task is {body.task}; {encoder.name} does {wanted}.")
+        async with self._bodies.parsed(request, PoolingBody) as body:
+            if body.task not in {None, wanted}:
+                raise OptionError(f"task is {body.task}; {encoder.name} does {wanted}.")
+            return await self._answer(request, body, pooling_json)
+
+    async def _answer(
+        self,
+        request: Request,
+        body: EmbeddingsBody | PoolingBody,
+        form: Callable[..., dict[str, Any]],
+    ) -> Response:
         self._check_name(body.model)
-        items = items_of(body)
+        encoder = self._encoder
+        items = await asyncio.to_thread(items_of, body)
         rows = await while_connected(request, self._gate.rows(items))
-        reply = pooling_json(
-            _finished(encoder, rows.vectors, dimension=body.dimensions),
-            model=encoder.name,
-            tokens=rows.tokens,
-            as_base64=body.encoding_format == "base64",
-        )
-        return JSONResponse(reply)
+
+        def reply() -> Response:
+            found = form(
+                _finished(encoder, rows.vectors, dimension=body.dimensions),
+                model=encoder.name,
+                tokens=rows.tokens,
+                as_base64=body.encoding_format == "base64",
+            )
+            return JSONResponse(found)
+
+        return await asyncio.to_thread(reply)
 
     def _check_identity(self, request: Request) -> None:
         wanted = request.headers.get(MODEL_HEADER)

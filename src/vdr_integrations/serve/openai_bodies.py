@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from vdr_integrations.encoders.elsewhere.plain_items import PlainQuery
-from vdr_integrations.pages.images.any_image import open_image
+from vdr_integrations.pages.images.any_image import open_image, unopened_image
 from vdr_integrations.serve.http_replies import RequestError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def items_of(body: EmbeddingsBody | PoolingBody) -> list[PlainQuery | Page]:
     given = [body.input] if isinstance(body.input, str) else body.input
     if not given:
         raise RequestError("found no texts and no pages; send at least one as input.", status=400)
-    return [open_image(one) if one.startswith(_PAGE) else PlainQuery(one) for one in given]
+    return [_page(one) if one.startswith(_PAGE) else PlainQuery(one) for one in given]
 
 
 def _of_messages(messages: list[_Message]) -> PlainQuery | Page:
@@ -102,11 +102,16 @@ def _of_messages(messages: list[_Message]) -> PlainQuery | Page:
                 "a data URL (data:image/png;base64,...).",
                 status=400,
             )
-        return open_image(urls[0])
+        return _page(urls[0])
     texts = [part.text for part in parts if part.text]
     if not texts:
         raise RequestError("found no image and no text in the messages; send one.", status=400)
     return PlainQuery("\n".join(texts))
+
+
+def _page(url: str) -> Page:
+    """A page that is decoded when it is prepared."""
+    return unopened_image(url) or open_image(url)
 
 
 def embeddings_json(
