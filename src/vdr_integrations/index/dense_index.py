@@ -43,8 +43,6 @@ class DenseIndex(PageIndex):
     Searching is exact: one matrix product over all vectors, which are mapped from their files.
     """
 
-    path: Path  # pyright: ignore[reportIncompatibleVariableOverride]  # always a folder
-
     @classmethod
     def create(
         cls,

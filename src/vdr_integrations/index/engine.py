@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from vdr_integrations.index.search_steps import hits_by_text, hits_by_vectors, of_one_state
+from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedDocuments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -132,6 +133,15 @@ class Engine(ABC):
     @abstractmethod
     def writes(self) -> Writes:
         """Changes documents."""
+
+    @property
+    def parts(self) -> tuple[Engine, ...]:
+        """The indexes that this stands for: itself, if it is one."""
+        return (self,)
+
+    def unfinished(self) -> UnfinishedDocuments:
+        """Pages that are kept of unfinished documents."""
+        return UnfinishedDocuments(self)
 
     def question_bank(self) -> QuestionBank | None:
         """The question bank that scores are corrected by; None if there is none."""

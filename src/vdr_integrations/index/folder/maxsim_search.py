@@ -20,6 +20,7 @@ from vdr_integrations.index.scoring.candidates import (
 from vdr_integrations.index.scoring.fusion import Scale
 from vdr_integrations.index.scoring.page_bias import corrected
 from vdr_integrations.index.scoring.ranking import (
+    COSINE_DECIMALS,
     MAXSIM_DECIMALS,
     best_first,
     contenders,
@@ -191,7 +192,8 @@ class MaxSimSteps(FusedSteps):
         if self._near is None:
             query = self._asked.dense_query
             assert query is not None  # noqa: S101  # else nothing is selected by them
-            self._near = self._dense.scores(self._snapshot, query, self.pages)
+            found = self._dense.scores(self._snapshot, query, self.pages)
+            self._near = np.round(found, COSINE_DECIMALS)  # else copies are selected by chance
         return self._near
 
     def _promise(self, scale: Scale) -> NDArray[np.float32]:

@@ -140,7 +140,7 @@ class ServerSearch:
         """The ``most`` best scores of dense vectors beside token vectors."""
         found = server_filter(PAGES & where)
         answered = self._query(query, found, [], limit=most, weight=0.0, most=most)
-        return np.array([score for _, score in answered], np.float32)
+        return np.round(np.array([score for _, score in answered], np.float32), COSINE_DECIMALS)
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float

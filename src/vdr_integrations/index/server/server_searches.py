@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -151,9 +152,12 @@ class _VectorSteps(_Steps):
 
     def hits(self, pictures: Scale, *, floor: float) -> list[Hit]:  # noqa: ARG002
         """See ``VectorSearchSteps``."""
-        if self._chosen == 0:
-            return []
-        return self._search.search(self._asked, recalled=self._chosen)
+        chosen, asked = self._chosen, self._asked
+        if chosen is None:
+            return self._search.search(asked)
+        # With fewer candidates than hits, the search would go on to look for more of them.
+        few = replace(asked, k=min(asked.k, chosen))
+        return self._search.search(few, recalled=chosen) if chosen else []
 
 
 class _HybridSteps(_VectorSteps):
