@@ -51,6 +51,9 @@ def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
 
     if not given:
         raise OptionError("a list of indexes is empty; name at least one.")
+    only = given[0]
+    if len(given) == 1 and not isinstance(only, PageIndex):
+        return opened_engine(only, wait_s=wait_s)
     with ExitStack() as stack:
         parts: list[Engine] = []
         opened: list[Engine] = []
