@@ -138,8 +138,8 @@ class _Pages:
         return noise * np.float32(length / _DIMENSION**0.5)
 
 
-def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+def _unit(rows: NDArray[Any]) -> NDArray[np.float32]:
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
 def _build(work: tuple[Path, list[int], int]) -> str:
@@ -196,7 +196,7 @@ def _read(places: Sequence[Path], *, queries: int, sample: int) -> None:
         flush=True,
     )
 
-    def vectors(number: int, **options: Any) -> list[Hit]:
+    def vectors(number: int, **options: Any) -> list[Hit]:  # noqa: ANN401  # of a search
         return index.search(questions[number][0], k=_K, **options)
 
     def hybrid(number: int) -> list[Hit]:

@@ -43,6 +43,8 @@ class DenseIndex(PageIndex):
     Searching is exact: one matrix product over all vectors, which are mapped from their files.
     """
 
+    path: Path  # pyright: ignore[reportIncompatibleVariableOverride]  # text only if several are one
+
     @classmethod
     def create(
         cls,

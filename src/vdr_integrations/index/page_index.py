@@ -449,4 +449,4 @@ def opened_engine(location: Location, *, wait_s: float) -> Engine:
 
 def engine_of(index: PageIndex) -> Engine:
     """The engine of an open index."""
-    return index._engine  # noqa: SLF001  # of the class above
+    return index._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this file

@@ -66,17 +66,10 @@ def made(
     if kind == "dense":
         assert isinstance(place, Path)
         return DenseIndex.create(place, manifest=DENSE_MANIFEST)
-    if kind == "plain":
-        return LateInteractionIndex.create(place, **{"manifest": MANIFEST, **options})
-    return LateInteractionIndex.create(
-        place,
-        **{
-            "manifest": MANIFEST,
-            "dense_manifest": DENSE_MANIFEST,
-            "question_bank": BANK,
-            **options,
-        },
-    )
+    whole: dict[str, Any] = {"manifest": MANIFEST}
+    if kind == "late":
+        whole |= {"dense_manifest": DENSE_MANIFEST, "question_bank": BANK}
+    return LateInteractionIndex.create(place, **{**whole, **options})
 
 
 def add(index: DenseIndex | LateInteractionIndex, book: Book) -> None:

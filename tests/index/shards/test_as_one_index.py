@@ -67,6 +67,13 @@ def late(**options: Any) -> Search:
     return search
 
 
+def by_words(**options: Any) -> Search:
+    def search(index: Any) -> list[Hit]:
+        return index.search_text("bee the fox bee", **options)
+
+    return search
+
+
 def searches(k: int) -> list[tuple[str, Search]]:
     """Every kind of search of an index of late interaction."""
     words = HybridQuery("the bee and the fox bee", Hybrid(text_weight=0.8, picture_weight=1.7))
@@ -81,7 +88,7 @@ def searches(k: int) -> list[tuple[str, Search]]:
             (f"recall {chosen}", late(**asked, dense_query=DENSE)),
             (f"few recalled {chosen}", late(**asked, dense_query=DENSE, candidates=k)),
             (f"hybrid recall {chosen}", late(**asked, dense_query=DENSE, hybrid=words)),
-            (f"text {chosen}", lambda index, a=asked: index.search_text("bee the fox bee", **a)),
+            (f"text {chosen}", by_words(**asked)),
         ]
     return found
 
@@ -178,8 +185,9 @@ def test_two_stages_find_in_several_indexes_what_is_best(
     large: Halls, hybrid: HybridQuery | None
 ) -> None:
     joined: Any = large.joined
+    one: Any = large.one
     best = joined.search(QUERY, k=10, exhaustive=True, hybrid=hybrid)
-    check(best, large.one.search(QUERY, k=10, exhaustive=True, hybrid=hybrid))
+    check(best, one.search(QUERY, k=10, exhaustive=True, hybrid=hybrid))
     found = joined.search(QUERY, k=10, hybrid=hybrid)
     assert len(set(places(found)) & set(places(best))) >= 9
     if hybrid is None:
@@ -190,6 +198,8 @@ def test_two_stages_find_in_several_indexes_what_is_best(
 
 
 def test_dense_vectors_select_as_many_candidates_as_in_one_index(large: Halls) -> None:
+    joined: Any = large.joined
+    one: Any = large.one
     for k, candidates in ((1, 1), (5, 9), (5, 60)):
         asked: Any = {"k": k, "candidates": candidates, "dense_query": DENSE}
-        check(large.joined.search(QUERY, **asked), large.one.search(QUERY, **asked))
+        check(joined.search(QUERY, **asked), one.search(QUERY, **asked))

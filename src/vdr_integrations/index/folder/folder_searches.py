@@ -157,7 +157,8 @@ class _TokenSteps(MaxSimSteps):
             words=state.words,
             among=among,
         )
-        self._state, self._k, self._kind = state, asked.k, asked.score_kind
+        self._state, self._k = state, asked.k
+        self._kind: ScoreKind = asked.score_kind
 
     def hits(self, pictures: Scale, *, floor: float) -> list[Hit]:
         """See ``VectorSearchSteps``."""
