@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexNotFoundError, OptionError
@@ -20,7 +20,7 @@ from vdr_integrations.index.shards.joined_writes import several_take_none
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IndexChoice", "IndexLocation", "SharedIndex", "location_of"]
+__all__ = ["IndexChoice", "IndexLocation", "SharedIndex", "location_of", "without_secrets"]
 
 IndexLocation: TypeAlias = str | Path | QdrantServer
 """A folder, a collection of a server, or the latter as ``"http://host:6333/collection"``."""
@@ -236,6 +236,13 @@ class SharedIndex:
             with held[1].opening:
                 held[1].users.add(self)
         return held[1]
+
+
+def without_secrets(given: object) -> object:
+    """What a caller gave, with servers in place of URLs, which may hold a password and be shown."""
+    if isinstance(given, list | tuple):
+        return [without_secrets(one) for one in cast("Sequence[object]", given)]
+    return location_of(given) if isinstance(given, str) and "://" in given else given
 
 
 def _listed(location: IndexLocation | list[IndexLocation]) -> list[IndexLocation]:
