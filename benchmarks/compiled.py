@@ -34,7 +34,7 @@ class _CompiledLayer(decoder.DecoderLayer):
 def compiled(folder: Path) -> DenseEncoder:
     """An encoder whose layers are compiled as they are first used."""
     encoder = DenseEncoder.load(str(folder), device="cpu", dtype="bfloat16")
-    backbone = encoder.core.backbone
+    backbone = encoder.model_here.backbone
     for block in backbone.vision.blocks:
         block.__class__ = _CompiledBlock
     for layer in backbone.decoder.layers:

@@ -25,7 +25,7 @@ _QUERIES = ("revenue of the third quarter", "Wie hoch war die Miete?", "chart")
 
 def weight_bytes(encoder: DenseEncoder) -> int:
     """What the weights take in memory."""
-    model = encoder.core.backbone.model
+    model = encoder.model_here.backbone.model
     tensors = [*model.parameters(), *model.buffers()]
     return sum(one.numel() * one.element_size() for one in tensors)
 

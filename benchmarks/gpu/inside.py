@@ -66,7 +66,7 @@ def batches(encoder: Encoder, *, room: int | None = None) -> Generator[list[Batc
         room: Pages for which there is memory: more end as CUDA's shortage does. None: as it is.
     """
     seen: list[Batch] = []
-    backbone = encoder.core.backbone
+    backbone = encoder.model_here.backbone
     pages = backbone.pages
 
     def watched(some: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
@@ -107,6 +107,5 @@ def _pretend(count: int, room: int | None) -> None:
 
 def tokens_of(encoder: Encoder, page: PreparedPage) -> tuple[int, int]:
     """Visual tokens of a page, and tokens of the prompt around it."""
-    core = encoder.core
-    prompt = len(core.prompts.page.before) + len(core.prompts.page.after)
-    return page.patch_count // core.merge_size**2, prompt
+    facts = encoder.core.facts
+    return encoder.core.cost(page), facts.page_tokens_before + facts.page_tokens_after

@@ -21,6 +21,7 @@
     │   ├── QueryTooLongError (ValueError)
     │   ├── InvalidVectorError                a vector with NaN, infinity or zero norm
     │   ├── ForkedProcessError (RuntimeError) a model that does not work after a fork
+    │   ├── ModelServerError (ConnectionError) the server that runs the model cannot be used
     │   └── DeviceMemoryError (MemoryError)   one page alone does not fit the device
     ├── ResourceError (OSError)               this machine is short of processes or open files
     └── IndexStoreError                       an index folder cannot be used
@@ -56,6 +57,7 @@ __all__ = [
     "IndexStoreError",
     "InvalidVectorError",
     "MissingExtraError",
+    "ModelServerError",
     "OptionError",
     "PageError",
     "PageGeometryError",
@@ -187,6 +189,10 @@ class InvalidVectorError(EncodingError):
 
 class ForkedProcessError(EncodingError, RuntimeError):
     """The process was forked with a model in it that cannot be used after a fork."""
+
+
+class ModelServerError(EncodingError, ConnectionError):
+    """The server that runs the model cannot be reached or used, or serves another model."""
 
 
 class DeviceMemoryError(EncodingError, MemoryError):

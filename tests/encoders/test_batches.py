@@ -38,7 +38,7 @@ class Batches:
     """Lengths of what the model ran."""
 
     def __init__(self, encoder: PageEncoder) -> None:
-        self._backbone = encoder.core.backbone
+        self._backbone = encoder.model_here.backbone
         self._pages, self._queries = self._backbone.pages, self._backbone.queries
         self.of_pages: list[int] = []
         self.of_queries: list[int] = []
@@ -166,10 +166,10 @@ def test_of_5000_pages_a_generator_gives_a_few_are_in_memory_at_a_time(
         return [vector] * len(some)
 
     encoder = load(tiny_checkpoint, 32 * TOKENS)
-    vector = np.ones(encoder.core.dimension, np.float32)
+    vector = np.ones(encoder.core.facts.dimension, np.float32)
     with (
         mock.patch.object(prepared, "patchify", patchify),
-        mock.patch.object(encoder.core.backbone, "pages", one_vector),
+        mock.patch.object(encoder.model_here.backbone, "pages", one_vector),
     ):
         assert len(encoder.encode_pages(endless())) == 5000
     # One window is being prepared while two are with the model.

@@ -21,6 +21,7 @@ from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder, op
 from vdr_integrations.encoders.forward.backbone import Backbone
 from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens
 from vdr_integrations.errors import OptionError
+from vdr_integrations.types import as_page
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -154,12 +155,14 @@ def test_pages_whose_visual_tokens_were_kept_share_a_pass_with_others(
     folders: Path, images: list[Image.Image]
 ) -> None:
     both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
-    kept, other = (both.dense.prepare_page(images[n]) for n in (0, 2))
-    alone = both.dense.core.backbone.pages([kept, other])
+    dense = both.dense.model_here
+    sized = [as_page(images[n]).render(both.dense.pixel_budget) for n in (0, 2)]
+    kept, other = (dense.prepare_image(one) for one in sized)
+    alone = both.dense.model_here.backbone.pages([kept, other])
     kept = replace(kept, kept=KeptVisualTokens())
-    both.multi_vector.core.backbone.pages([kept])
+    both.multi_vector.model_here.backbone.pages([kept])
     with watched_tower() as tower:
-        mixed = both.dense.core.backbone.pages([kept, other])
+        mixed = both.dense.model_here.backbone.pages([kept, other])
     assert [len(call.args[1]) for call in tower.call_args_list] == [other.patch_count]
     np.testing.assert_allclose(np.stack(mixed), np.stack(alone), atol=1e-5)
 
@@ -176,7 +179,7 @@ def test_a_cancelled_call_leaves_the_second_model_alone(
 ) -> None:
     both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
     held, goes_on = threading.Event(), threading.Event()
-    late = both.multi_vector.core.backbone
+    late = both.multi_vector.model_here.backbone
     pages = late.pages
 
     def hold(some: Sequence[PreparedPage]) -> Sequence[NDArray[np.float32]]:
@@ -193,7 +196,7 @@ def test_a_cancelled_call_leaves_the_second_model_alone(
 
     with (
         mock.patch.object(late, "pages", side_effect=hold),
-        mock.patch.object(both.dense.core.backbone, "pages") as dense,
+        mock.patch.object(both.dense.model_here.backbone, "pages") as dense,
     ):
         asyncio.run(cancelled())
         goes_on.set()
@@ -207,7 +210,9 @@ def test_what_goes_wrong_in_either_model_reaches_the_caller(
 ) -> None:
     both = pair(folders / "vdr-2b-multi-v1", folders / "colqwen2-v1.0")
     for encoder in (both.dense, both.multi_vector):
-        broken = mock.patch.object(encoder.core.backbone, "pages", side_effect=ValueError("broken"))
+        broken = mock.patch.object(
+            encoder.model_here.backbone, "pages", side_effect=ValueError("broken")
+        )
         with broken, pytest.raises(ValueError, match="broken"):
             both.encode_pages(images)
     assert len(both.encode_pages(images).tokens) == len(images)

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
 
-__all__ = ["KnownModelOptions", "LoadOptions", "ModelToLoad", "check_kind", "model_to_load"]
+__all__ = [
+    "KnownModelOptions",
+    "LoadOptions",
+    "ModelToLoad",
+    "check_kind",
+    "chosen_dimension",
+    "model_to_load",
+]
 
 
 class KnownModelOptions(TypedDict, total=False):
@@ -93,7 +100,7 @@ def check_kind(checkpoint: Checkpoint, *, is_multi_vector: bool) -> None:
 
 def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
     """Check the options of ``load_encoder`` and find the files; see there for what is raised."""
-    dimension = _dimension(given.get("dimension"), given.get("truncate_dim"))
+    dimension = chosen_dimension(given.get("dimension"), given.get("truncate_dim"))
     dtype = given.get("dtype", "auto")
     device = choose_device(given.get("device"))
     chosen_dtype = choose_dtype(dtype, device)
@@ -135,8 +142,12 @@ def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
     )
 
 
-def _dimension(dimension: int | None, truncate_dim: int | None) -> int | None:
-    """The dimension, by either of its two names."""
+def chosen_dimension(dimension: int | None, truncate_dim: int | None) -> int | None:
+    """The dimension, by either of its two names.
+
+    Raises:
+        OptionError: They differ.
+    """
     if dimension is None:
         return truncate_dim
     if truncate_dim is not None and truncate_dim != dimension:

@@ -133,7 +133,7 @@ class MultiVectorEncoder(PageEncoder):
         """
         height, width = self.pixel_budget.fit(height=image_height_px, width=image_width_px)
         factor = self.pixel_budget.factor
-        first = len(self._model.prompts.page.before)
+        first = self._model.facts.page_tokens_before
         return PatchGrid(first=first, rows=height // factor, columns=width // factor)
 
     def query_tokens(self, text: str) -> list[str]:
@@ -144,7 +144,8 @@ class MultiVectorEncoder(PageEncoder):
             QueryTooLongError: ``text`` has more tokens than the checkpoint accepts.
         """
         check_texts([text])
-        return self._model.prompts.pieces(self._prepare_query(text).tokens)
+        self.prepare_query(text)
+        return self._model.query_tokens(text)
 
     @property
     def query_prompt(self) -> str:

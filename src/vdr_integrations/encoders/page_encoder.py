@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+import torch
 
-from vdr_integrations.encoders.checkpoints.contents import read_contents
+from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
 from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
-from vdr_integrations.encoders.load_options import check_kind, model_to_load
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
+from vdr_integrations.encoders.load_options import check_kind, chosen_dimension, model_to_load
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows
-from vdr_integrations.encoders.runtime.shared_model import shared_model
+from vdr_integrations.encoders.runtime.shared_model import SharedModel
 from vdr_integrations.errors import OptionError, QueryTooLongError
 from vdr_integrations.types import PixelBudget, as_page
 
@@ -22,17 +23,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from concurrent.futures import Future
 
-    import torch
     from numpy.typing import NDArray
 
-    from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
     from vdr_integrations.encoders.load_options import LoadOptions
-    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
-    from vdr_integrations.encoders.runtime.shared_model import ModelOptions, SharedModel
+    from vdr_integrations.encoders.preprocessing.prepared import Prepared
+    from vdr_integrations.encoders.runtime.running_model import (
+        ModelOrigin,
+        OpenedModel,
+        RunningModel,
+    )
     from vdr_integrations.types import PageInput
 
-    _PageSteps = Steps[PageInput, PreparedPage, NDArray[np.float32]]
-    _QuerySteps = Steps[str, PreparedQuery, NDArray[np.float32]]
+    _PageSteps = Steps[PageInput, Prepared, NDArray[np.float32]]
+    _QuerySteps = Steps[str, Prepared, NDArray[np.float32]]
 
 __all__ = ["PageEncoder"]
 
@@ -57,49 +60,55 @@ class PageEncoder:
 
     def __init__(
         self,
-        options: ModelOptions,
+        origin: ModelOrigin,
         *,
         dimension: int | None,
         max_visual_tokens: int,
         batch_visual_tokens: int | None,
-        contents: CheckpointContents | None = None,
+        opened: OpenedModel | None = None,
     ) -> None:
-        """Load the model or share a loaded one; see ``load_encoder`` for the options."""
+        """Use what ``origin`` gives, or gave already; see ``load_encoder`` for the options."""
         _check_count("max_visual_tokens", max_visual_tokens)
         if batch_visual_tokens is not None:
             _check_count("batch_visual_tokens", batch_visual_tokens)
-        contents = contents or read_contents(options.files)
-        model, checkpoint = shared_model(options, contents), options.checkpoint
+        model, checkpoint, revision = origin.opened() if opened is None else opened
+        facts = model.facts
+        self._model, self._origin = model, origin
         self.name = checkpoint.model
         self.checkpoint = checkpoint
-        self.dimension = self._checked_dimension(dimension, full=model.dimension)
+        self.dimension = self._checked_dimension(dimension, full=facts.dimension)
         self.pixel_budget = PixelBudget(
             max_visual_tokens=max_visual_tokens,
             min_visual_tokens=checkpoint.min_visual_tokens,
-            factor=model.patch_size * model.merge_size,
+            factor=facts.token_side_px,
         )
-        prompt = len(model.prompts.page.before) + len(model.prompts.page.after)
-        if max_visual_tokens + prompt > model.max_tokens:
+        prompt = facts.page_tokens_before + facts.page_tokens_after
+        if max_visual_tokens + prompt > facts.max_tokens:
             raise OptionError(
                 f"max_visual_tokens={max_visual_tokens} with a prompt of {prompt} tokens; "
-                f"{checkpoint.model} accepts {model.max_tokens} in all."
+                f"{checkpoint.model} accepts {facts.max_tokens} in all."
             )
         self.batch_visual_tokens = (
-            model.pages_budget if batch_visual_tokens is None else batch_visual_tokens
+            facts.pages_budget if batch_visual_tokens is None else batch_visual_tokens
         )
         self._asked_batch = batch_visual_tokens
-        self.revision = contents.own.commit
+        self.revision = revision
         self.fingerprint = encoder_fingerprint(
             checkpoint,
-            contents=model.contents_digest,
+            contents=facts.contents_digest,
             budget=self.pixel_budget,
             dimension=self.dimension,
         )
-        self._model = model
-        self._options = options
 
     @classmethod
     def _load(cls, model: str, *, is_multi_vector: bool, given: LoadOptions) -> Self:
+        if is_server_address(model):
+            from vdr_integrations.encoders.elsewhere.served_model import served_origin
+
+            origin = served_origin(model, given)
+            opened = origin.opened()
+            check_kind(opened.checkpoint, is_multi_vector=is_multi_vector)
+            return cls.of_server(origin, opened, given)
         known = checkpoint_for(model, described=given.get("checkpoint"))
         check_kind(known, is_multi_vector=is_multi_vector)
         found = model_to_load(model, **given)
@@ -108,23 +117,47 @@ class PageEncoder:
             dimension=found.dimension,
             max_visual_tokens=found.max_visual_tokens,
             batch_visual_tokens=found.batch_visual_tokens,
-            contents=found.contents,
+            opened=found.options.opened(found.contents),
+        )
+
+    @classmethod
+    def of_server(cls, origin: ModelOrigin, opened: OpenedModel, given: LoadOptions) -> Self:
+        """The encoder of a model that a server runs, for use inside this package."""
+        return cls(
+            origin,
+            dimension=chosen_dimension(given.get("dimension"), given.get("truncate_dim")),
+            max_visual_tokens=given.get("max_visual_tokens", DEFAULT_VISUAL_TOKENS),
+            batch_visual_tokens=given.get("batch_visual_tokens"),
+            opened=opened,
         )
 
     @property
-    def core(self) -> SharedModel:
-        """The shared model, for use inside this package."""
+    def core(self) -> RunningModel:
+        """The model, for use inside this package."""
+        return self._model
+
+    @property
+    def model_here(self) -> SharedModel:
+        """The model, if it runs in this process; for tests and measurements of its inside.
+
+        Raises:
+            OptionError: It runs elsewhere.
+        """
+        if not isinstance(self._model, SharedModel):
+            raise OptionError(f"{self.name} does not run in this process; load it here.")
         return self._model
 
     @property
     def device(self) -> torch.device:
         """The device that holds the weights."""
-        return self._model.backbone.device
+        return torch.device(self._model.facts.device)
 
     @property
     def dtype(self) -> torch.dtype:
         """Number format of the weights; vectors are always float32."""
-        return self._model.backbone.dtype
+        dtype = getattr(torch, self._model.facts.dtype)
+        assert isinstance(dtype, torch.dtype)  # noqa: S101  # its name was written from one
+        return dtype
 
     def _checked_dimension(self, dimension: int | None, *, full: int) -> int:
         if dimension is not None and not 1 <= dimension <= full:
@@ -154,22 +187,28 @@ class PageEncoder:
     ) -> list[NDArray[np.float32]]:
         return await arun_in_windows(pages, self._page_steps(show_progress=show_progress))
 
-    def _prepare_query(self, text: str) -> PreparedQuery:
+    def prepare_query(self, text: str) -> Prepared:
+        """A query as the model reads it, for use inside this package.
+
+        Raises:
+            OptionError: It has no tokens.
+            QueryTooLongError: It has more tokens than the checkpoint accepts.
+        """
         query = self._model.prepare_query(text)
-        tokens = self._model.cost(query)
+        tokens, most = self._model.cost(query), self._model.facts.max_tokens
         if not tokens:
             raise OptionError(
                 f"an empty text has no tokens, and neither has the query prompt of {self.name}; "
                 f"leave the text out, or describe the checkpoint with a prompt around {{query}}."
             )
-        if tokens > self._model.max_tokens:
+        if tokens > most:
             raise QueryTooLongError(
                 f"a text of {len(text)} characters has {tokens} tokens with its prompt; "
-                f"{self.name} accepts {self._model.max_tokens}. Split it into passages."
+                f"{self.name} accepts {most}. Split it into passages."
             )
         return query
 
-    def prepare_page(self, page: PageInput) -> PreparedPage:
+    def prepare_page(self, page: PageInput) -> Prepared:
         """A page as the model reads it, for use inside this package.
 
         Raises:
@@ -185,9 +224,9 @@ class PageEncoder:
             )
         return self._model.prepare_image(image)
 
-    def submit_pages(self, pages: Sequence[PreparedPage]) -> Future[list[NDArray[np.float32]]]:
+    def submit_pages(self, pages: Sequence[Prepared]) -> Future[list[NDArray[np.float32]]]:
         """Send pages to the model, for use inside this package."""
-        return self._model.worker.submit(pages, budget=self.batch_visual_tokens)
+        return self._model.submit(pages, budget=self.batch_visual_tokens)
 
     def _page_steps(self, *, show_progress: bool) -> _PageSteps:
         return Steps(
@@ -201,10 +240,10 @@ class PageEncoder:
 
     def _query_steps(self, *, show_progress: bool) -> _QuerySteps:
         return Steps(
-            prepare=self._prepare_query,
-            submit=self._model.worker.submit,
+            prepare=self.prepare_query,
+            submit=self._model.submit,
             cost=self._model.cost,
-            budget=self._model.queries_budget,
+            budget=self._model.facts.queries_budget,
             what="queries",
             show_progress=show_progress,
         )
@@ -227,8 +266,7 @@ class PageEncoder:
             "max_visual_tokens": self.pixel_budget.max_visual_tokens,
             "batch_visual_tokens": self._asked_batch,
         }
-        files = replace(self._options.files, token=None)
-        return partial(type(self), replace(self._options, files=files), **options), ()
+        return partial(type(self), self._origin.for_pickles(), **options), ()
 
     def __repr__(self) -> str:
         """Model, dimension, device and dtype."""

@@ -10,9 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens
+from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens, PreparedPage
 from vdr_integrations.encoders.runtime import forks
 from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows
+from vdr_integrations.encoders.runtime.shared_model import SharedModel
 from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
 
 if TYPE_CHECKING:
@@ -23,12 +24,11 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
-    from vdr_integrations.encoders.preprocessing.prepared import PreparedPage
-    from vdr_integrations.encoders.runtime.shared_model import SharedModel
+    from vdr_integrations.encoders.preprocessing.prepared import Prepared
     from vdr_integrations.types import PageInput
 
     _Rows = Future[list[NDArray[np.float32]]]
-    _Submit = Callable[[Sequence[PreparedPage]], _Rows]
+    _Submit = Callable[[Sequence[Prepared]], _Rows]
     _PairedRow = tuple[NDArray[np.float32], NDArray[np.float32]]
     _PairedSteps = Steps[PageInput, "_PairedPage", _PairedRow]
 
@@ -38,8 +38,8 @@ __all__ = ["PairedEncoder", "PairedVectors"]
 class _PairedPage(NamedTuple):
     """A page as each encoder reads it."""
 
-    dense: PreparedPage
-    multi_vector: PreparedPage
+    dense: Prepared
+    multi_vector: Prepared
 
 
 class PairedVectors(NamedTuple):
@@ -91,7 +91,10 @@ class PairedEncoder:
     @property
     def shares_vision(self) -> bool:
         """Whether one pass of the vision tower serves both. Two models are compared only once."""
-        return _have_one_tower(self.multi_vector.core, self.dense.core)
+        one, other = self.multi_vector.core, self.dense.core
+        if isinstance(one, SharedModel) and isinstance(other, SharedModel):
+            return _have_one_tower(one, other)
+        return False
 
     def encode_pages(
         self, pages: Iterable[PageInput], *, show_progress: bool = False
@@ -138,18 +141,18 @@ class PairedEncoder:
 
     def _prepare_page(self, page: PageInput) -> _PairedPage:
         if self._shows_both(prepared := self.dense.prepare_page(page)):
-            if self.shares_vision:
+            if isinstance(prepared, PreparedPage) and self.shares_vision:
                 prepared = replace(prepared, kept=KeptVisualTokens())
             return _PairedPage(prepared, prepared)
         return _PairedPage(prepared, self.multi_vector.prepare_page(page))
 
-    def _shows_both(self, page: PreparedPage) -> bool:
+    def _shows_both(self, page: Prepared) -> bool:
         """Whether the other encoder would prepare the page in the same way."""
         own, other = self.dense.pixel_budget, self.multi_vector.pixel_budget
         least = other.min_visual_tokens
         if replace(own, min_visual_tokens=least) != other or own.min_visual_tokens > least:
             return False
-        return own == other or page.patch_count >= least * self.dense.core.merge_size**2
+        return own == other or self.dense.core.cost(page) >= least
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle both encoders' options."""
@@ -210,7 +213,7 @@ class _Turns:
     def _run(
         self,
         submit: _Submit,
-        pages: Sequence[PreparedPage],
+        pages: Sequence[Prepared],
         then: Callable[[list[NDArray[np.float32]]], None],
         result: Future[list[_PairedRow]],
     ) -> None:

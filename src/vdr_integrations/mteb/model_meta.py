@@ -74,8 +74,8 @@ def meta_of(
     return ModelMeta(
         loader=None,
         name=_name(model),
-        revision=encoder.revision or encoder.core.contents_digest[:40],
-        max_tokens=encoder.core.max_tokens,
+        revision=encoder.revision or encoder.core.facts.contents_digest[:40],
+        max_tokens=encoder.core.facts.max_tokens,
         embed_dim=encoder.dimension,
         open_weights=True,
         public_training_code=None,

@@ -201,7 +201,7 @@ def test_weights_are_freed_with_the_last_encoder(tmp_path: Path) -> None:
     encoder = load_encoder(str(folder), device="cpu")
     encoder.encode_queries(["a"])
     freed = threading.Event()
-    weakref.finalize(encoder.core.backbone.model, freed.set)
+    weakref.finalize(encoder.model_here.backbone.model, freed.set)
     del encoder
     for _ in range(1200):
         gc.collect()
@@ -305,7 +305,7 @@ def test_weights_of_8_bits_take_a_third_and_give_nearly_the_same_vectors(
 
 
 def matrix_bytes(encoder: DenseEncoder) -> int:
-    model = encoder.core.backbone.model
+    model = encoder.model_here.backbone.model
     parts = [*model.visual.blocks, *model.language_model.layers]
     tensors = [one for part in parts for one in (*part.parameters(), *part.buffers())]
     return sum(one.numel() * one.element_size() for one in tensors if one.dim() == 2)

@@ -35,7 +35,7 @@ def page(seed: int) -> Image.Image:
 @contextmanager
 def needing_the_loop(encoder: DenseEncoder) -> Generator[LoopTurns]:
     """Each step of an encoding waits until the event loop has turned."""
-    turns, core = LoopTurns(), encoder.core
+    turns, core = LoopTurns(), encoder.model_here
     steps = [(core, "prepare_image"), (core, "prepare_query")]
     steps += [(core.backbone, "pages"), (core.backbone, "queries")]
     with ExitStack() as patches:

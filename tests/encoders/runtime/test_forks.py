@@ -229,14 +229,15 @@ def test_a_fork_that_cannot_wait_any_longer_is_refused_in_the_child_by_name(
         from vdr_integrations.encoders.runtime import forks
 
         forks.WAIT_S = 0.01
-        pages, held, goes_on = encoder.core.backbone.pages, threading.Event(), threading.Event()
+        pages = encoder.model_here.backbone.pages
+        held, goes_on = threading.Event(), threading.Event()
 
         def hold(some):
             held.set()
             goes_on.wait()
             return pages(some)
 
-        encoder.core.backbone.pages = hold
+        encoder.model_here.backbone.pages = hold
         thread = threading.Thread(target=lambda: same(encoder.encode_pages([page])))
         thread.start()
         held.wait()
@@ -257,7 +258,7 @@ def test_a_fork_that_cannot_wait_any_longer_is_refused_in_the_child_by_name(
         in_child(refused)
         goes_on.set()
         thread.join()
-        encoder.core.backbone.pages = pages
+        encoder.model_here.backbone.pages = pages
         serve()
         """,
     )
@@ -268,7 +269,7 @@ def test_a_model_on_a_gpu_is_refused_in_a_child_by_name(run: Callable[..., None]
         """
         from vdr_integrations.encoders.runtime.model_worker import ModelWorker
 
-        core = encoder.core
+        core = encoder.model_here
         core.worker = ModelWorker(  # as if it were there; tests have no GPU
             core.backbone.pages,
             group=lambda page: page.patch_count,

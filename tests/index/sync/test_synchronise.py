@@ -514,7 +514,7 @@ def test_the_encoders_batch_is_filled_with_pages_of_many_files(
     encoder = load_encoder(
         str(tiny_checkpoint), max_visual_tokens=16, dimension=32, batch_visual_tokens=40 * 16
     )
-    backbone = encoder.core.backbone
+    backbone = encoder.model_here.backbone
     with mock.patch.object(backbone, "pages", side_effect=backbone.pages) as pages:
         sync_index(index, encoder, [docs])
     assert [len(call.args[0]) for call in pages.call_args_list] == [40]

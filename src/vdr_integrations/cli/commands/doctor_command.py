@@ -20,7 +20,11 @@ __all__ = ["doctor_command"]
 def doctor_command(
     *,
     model: Annotated[
-        str, typer.Option(envvar="VDR_MODEL", help="Model to check: Hub id, folder or 'nano'.")
+        str,
+        typer.Option(
+            envvar="VDR_MODEL",
+            help="Model to check: Hub id, folder, 'nano' or the address of vdr serve.",
+        ),
     ] = DEFAULT_DENSE_MODEL,
     as_json: JsonOption = False,
     debug: DebugOption = False,

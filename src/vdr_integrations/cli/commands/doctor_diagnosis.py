@@ -14,7 +14,8 @@ from vdr_integrations.cli.terminal.fact_lines import bytes_in_words
 from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
 from vdr_integrations.encoders.checkpoints.published_models import PUBLISHED_MODELS
-from vdr_integrations.errors import UnknownCheckpointError
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
+from vdr_integrations.errors import EncodingError, OptionError, UnknownCheckpointError
 from vdr_integrations.pages.store_place import store_place
 from vdr_integrations.pages.store_trouble import STORE_VARIABLE
 
@@ -129,8 +130,23 @@ def _hardware(problems: list[str]) -> dict[str, Any]:
     }
 
 
+def _served(address: str, problems: list[str]) -> dict[str, Any]:
+    """What the server at an address runs."""
+    from vdr_integrations.encoders import load_encoder
+
+    try:
+        encoder = load_encoder(address)
+    except (OptionError, EncodingError) as error:
+        problems.append(str(error))
+        return {}
+    kind = "late-interaction" if encoder.checkpoint.is_multi_vector else "dense"
+    return {"name": encoder.name, "kind": kind, "where": f"{encoder.device} at {address}"}
+
+
 def _model(model: str, problems: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"name": model, "kind": None, "where": "not here", "parameters": None}
+    if is_server_address(model):
+        return found | _served(model, problems)
     try:
         is_late = checkpoint_for(model).is_multi_vector
     except UnknownCheckpointError as error:

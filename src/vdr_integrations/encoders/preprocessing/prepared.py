@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.forward.model_sizes import VisionSizes
     from vdr_integrations.encoders.preprocessing.prompt_tokens import PromptTokens
 
-__all__ = ["KeptVisualTokens", "PreparedPage", "PreparedQuery"]
+__all__ = ["KeptVisualTokens", "Prepared", "PreparedPage", "PreparedQuery"]
+
+
+class Prepared:
+    """A page or a query, as some model takes it."""
+
+    __slots__ = ()
 
 
 @dataclass(slots=True)
@@ -31,7 +37,7 @@ class KeptVisualTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedPage:
+class PreparedPage(Prepared):
     """A page as the model reads it.
 
     Attributes:
@@ -71,7 +77,7 @@ class PreparedPage:
 
 
 @dataclass(frozen=True, slots=True)
-class PreparedQuery:
+class PreparedQuery(Prepared):
     """A query's tokens, prompt included."""
 
     tokens: PromptTokens

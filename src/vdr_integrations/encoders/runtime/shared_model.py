@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
@@ -12,23 +12,35 @@ from weakref import WeakValueDictionary
 import torch
 from PIL import Image
 
+from vdr_integrations.encoders.checkpoints.contents import read_contents
 from vdr_integrations.encoders.checkpoints.digests import digest_of
 from vdr_integrations.encoders.checkpoints.fingerprint import meaning_of
 from vdr_integrations.encoders.checkpoints.hub_or_folder import CheckpointFiles
 from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED
 from vdr_integrations.encoders.checkpoints.load_weights import load_weights
 from vdr_integrations.encoders.forward.backbone import Backbone
-from vdr_integrations.encoders.preprocessing.prepared import PreparedPage, PreparedQuery
+from vdr_integrations.encoders.preprocessing.prepared import (
+    Prepared,
+    PreparedPage,
+    PreparedQuery,
+)
 from vdr_integrations.encoders.preprocessing.prompt_tokens import TokenizedPrompts
 from vdr_integrations.encoders.runtime import forks
 from vdr_integrations.encoders.runtime.cpu_bfloat16 import bfloat16_on_this_cpu
 from vdr_integrations.encoders.runtime.device_memory import release_cached_memory
-from vdr_integrations.encoders.runtime.model_worker import ModelWorker
+from vdr_integrations.encoders.runtime.model_worker import ModelWorker, RanBatch
+from vdr_integrations.encoders.runtime.running_model import (
+    ModelFacts,
+    OpenedModel,
+    PassOfModel,
+    RunningModel,
+)
 from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
+    from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -58,6 +70,19 @@ class ModelOptions:
     packing: Packing | None
     attn_implementation: str
 
+    def opened(self, contents: CheckpointContents | None = None) -> OpenedModel:
+        """The model, loaded or shared; see ``shared_model``.
+
+        Args:
+            contents: What was read of the files already.
+        """
+        contents = contents or read_contents(self.files)
+        return OpenedModel(shared_model(self, contents), self.checkpoint, contents.own.commit)
+
+    def for_pickles(self) -> ModelOptions:
+        """The same without the hub token."""
+        return replace(self, files=replace(self.files, token=None))
+
 
 def files_of(
     model: str,
@@ -81,20 +106,14 @@ def files_of(
     )
 
 
-class SharedModel:
+class SharedModel(RunningModel):
     """Weights and prompts of a checkpoint, and the thread that runs the model."""
 
     def __init__(self, weights: LoadedWeights, options: ModelOptions) -> None:
         checkpoint = options.checkpoint
         vision, decoder = weights.sizes.vision, weights.sizes.decoder
         self._vision = vision
-        self.patch_size = vision.patch_size
-        self.merge_size = vision.spatial_merge_size
-        self.max_tokens = decoder.max_tokens
-        self.dimension = decoder.hidden_size
-        if weights.projection is not None:
-            self.dimension = weights.projection.dimension
-        self.prompts = TokenizedPrompts(checkpoint, weights.tokenizer)
+        self._prompts = TokenizedPrompts(checkpoint, weights.tokenizer)
         self._query_image: PreparedPage | None = None
         if checkpoint.has_query_image:
             side = checkpoint.query_image_side_px
@@ -109,14 +128,30 @@ class SharedModel:
             weights.model,
             family=weights.family,
             sizes=weights.sizes,
-            page_tokens=self.prompts.page,
-            query_tokens=self.prompts.query_prefix,
+            page_tokens=self._prompts.page,
+            query_tokens=self._prompts.query_prefix,
             query_image=self._query_image,
             projection=weights.projection,
         )
         self._weights = weights
         self._device = options.device
-        self.worker: ModelWorker[PreparedPage | PreparedQuery] = ModelWorker(
+        projection = weights.projection
+        # On a CPU one page uses the whole machine. Alone, its vector is the same to the last bit,
+        # no matter what else is encoded.
+        self.facts = ModelFacts(
+            contents_digest=weights.digest,
+            dimension=decoder.hidden_size if projection is None else projection.dimension,
+            patch_size=vision.patch_size,
+            merge_size=vision.spatial_merge_size,
+            max_tokens=decoder.max_tokens,
+            page_tokens_before=len(self._prompts.page.before),
+            page_tokens_after=len(self._prompts.page.after),
+            pages_budget=_VISUAL_TOKENS_PER_BATCH.get(options.device.type, 0),
+            queries_budget=QUERY_TOKENS_PER_BATCH.get(options.device.type, _QUERY_TOKENS_ELSEWHERE),
+            device=str(self.backbone.device),
+            dtype=str(self.backbone.dtype).removeprefix("torch."),
+        )
+        self.worker: ModelWorker[Prepared] = ModelWorker(
             self._run,
             group=self._group,
             cost=self.cost,
@@ -131,58 +166,69 @@ class SharedModel:
         """Whether a forked child can use it."""
         return self._device.type == "cpu"
 
-    @property
-    def contents_digest(self) -> str:
-        """Digest of everything in the checkpoint's files that decides vectors."""
-        return self._weights.digest
-
-    @property
-    def pages_budget(self) -> int:
-        """Visual tokens in one pass, if the caller does not give a number."""
-        # On a CPU one page uses the whole machine. Alone, its vector is the same to the last bit,
-        # no matter what else is encoded.
-        return _VISUAL_TOKENS_PER_BATCH.get(self._device.type, 0)
-
-    @property
-    def queries_budget(self) -> int:
-        """Tokens of queries in one pass."""
-        return QUERY_TOKENS_PER_BATCH.get(self._device.type, _QUERY_TOKENS_ELSEWHERE)
-
     def prepare_image(self, image: Image.Image) -> PreparedPage:
-        """Page of an RGB image that is inside the pixel budget already."""
+        """See ``RunningModel``."""
         return PreparedPage.from_image(image, self._vision)
 
     def prepare_query(self, text: str) -> PreparedQuery:
-        """Query with its prompt around it."""
-        return PreparedQuery(self.prompts.query(text))
+        """See ``RunningModel``."""
+        return PreparedQuery(self._prompts.query(text))
 
-    def cost(self, item: PreparedPage | PreparedQuery) -> int:
-        """Visual tokens of a page; tokens of a query, its prompt and black square included."""
+    def query_tokens(self, text: str) -> list[str]:
+        """See ``RunningModel``."""
+        return self._prompts.pieces(self.prepare_query(text).tokens)
+
+    def cost(self, item: Prepared) -> int:
+        """See ``RunningModel``."""
         if isinstance(item, PreparedPage):
-            return item.patch_count // self.merge_size**2
+            return item.patch_count // self._vision.spatial_merge_size**2
+        tokens = _query(item).tokens
         patches = 0 if self._query_image is None else self._query_image.patch_count
-        image = patches // self.merge_size**2
-        return len(item.tokens.before) + image + len(item.tokens.after)
+        image = patches // self._vision.spatial_merge_size**2
+        return len(tokens.before) + image + len(tokens.after)
 
-    def _run(self, items: Sequence[PreparedPage | PreparedQuery]) -> Sequence[NDArray[np.float32]]:
+    def submit(
+        self, items: Sequence[Prepared], *, budget: int | None = None
+    ) -> Future[list[NDArray[np.float32]]]:
+        """See ``RunningModel``."""
+        return self.worker.submit(items, budget=budget)
+
+    def watch(self, seen: Callable[[PassOfModel], None]) -> None:
+        """See ``RunningModel``."""
+
+        def tell(ran: RanBatch) -> None:
+            kind = "queries" if _is_of_queries(ran.group) else "pages"
+            seen(PassOfModel(kind, ran.items, ran.requests, ran.seconds))
+
+        self.worker.watch(tell)
+
+    def _run(self, items: Sequence[Prepared]) -> Sequence[NDArray[np.float32]]:
         pages = [item for item in items if isinstance(item, PreparedPage)]
         with self._weights.in_use, _chosen(self._device):
             if pages:
                 return self.backbone.pages(pages)
-            queries = [item for item in items if isinstance(item, PreparedQuery)]
-            return self.backbone.queries(queries)
+            return self.backbone.queries([_query(item) for item in items])
 
-    def _group(self, item: PreparedPage | PreparedQuery) -> Hashable:
+    def _group(self, item: Prepared) -> Hashable:
         if isinstance(item, PreparedPage):
             # Windows of pages of other sides are other patches.
             return PreparedPage, item.grid if self._vision.window_tokens else item.patch_count
         # Only attention uses padding, which is little work for a short query. Longer queries share
         # a batch if their lengths have the same power of two.
-        return PreparedQuery, max(len(item.tokens.after), _SHORT_QUERY_TOKENS).bit_length()
+        after = _query(item).tokens.after
+        return PreparedQuery, max(len(after), _SHORT_QUERY_TOKENS).bit_length()
 
     def _budget(self, group: Hashable) -> int:
-        is_query = isinstance(group, tuple) and group[0] is PreparedQuery
-        return self.queries_budget if is_query else self.pages_budget
+        return self.facts.queries_budget if _is_of_queries(group) else self.facts.pages_budget
+
+
+def _is_of_queries(group: Hashable) -> bool:
+    return isinstance(group, tuple) and group[0] is PreparedQuery
+
+
+def _query(item: Prepared) -> PreparedQuery:
+    assert isinstance(item, PreparedQuery)  # noqa: S101  # items come from prepare_image and prepare_query
+    return item
 
 
 def _chosen(device: torch.device) -> AbstractContextManager[object]:

@@ -1,0 +1,1 @@
+"""Models that run elsewhere: in other processes, or behind a server."""
