@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
@@ -82,7 +83,7 @@ class ServerCalls:
             spent = max(waited, self._clock() - began)
             is_late = tries > 1 and spent + wait > TRYING_S
             if not found.is_passing or is_late or wait > TRYING_S:
-                failure = Failure(found.kind, found.status, is_in_doubt=is_in_doubt)
+                failure = replace(found, is_in_doubt=is_in_doubt)
                 raise trouble(self.location, method, failure, tries=tries)
             self._sleep(wait)
             waited += wait
