@@ -19,6 +19,7 @@ from tests.index.server.faulty_client import KEY, Fault, FaultyClient, of_kind, 
 from tests.index.server.shelf import BOTH, EVERYWHERE, SETTINGS, Shelf, places, unit_rows
 
 from vdr_integrations.errors import IndexMismatchError, IndexStoreError, OptionError
+from vdr_integrations.index.scoring.first_stage import Codebook
 from vdr_integrations.index.server.calls import ServerCalls
 from vdr_integrations.index.server.codebook_points import NamedCodebook
 from vdr_integrations.index.server.collection import TOKENS, Collection, Point
@@ -240,23 +241,24 @@ def test_what_is_read_is_agreed_on(
     assert {request.url.params.get("consistency") for request in fake.requests} == {agreed}
 
 
+def small_copy_info() -> Any:
+    """How a server describes a collection with the option."""
+    copy = {"scalar": {"type": "int8", "always_ram": True}}
+    tokens = {"size": 16, "distance": "Dot", "quantization_config": copy}
+    return collection_info(vectors={"tokens": tokens})
+
+
 def small_copy_query(
-    collection: Collection, fake: FakeServer, *, bias_weight: float = 0.0, first: bool = True
+    collection: Collection,
+    fake: FakeServer,
+    *,
+    bias_weight: float = 0.0,
+    first: bool = True,
+    info: Any = None,
 ) -> Any:
     """The search that is sent if the server has a small copy of the vectors."""
-    vectors = {
-        "tokens": models.VectorParams(
-            size=16,
-            distance=models.Distance.DOT,
-            quantization_config=models.ScalarQuantization(
-                scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8)
-            ),
-        )
-    }
-    fake.otherwise = lambda request: answered(request, collection_info(vectors=vectors))
+    fake.otherwise = lambda request: answered(request, info or small_copy_info())
     collection.find()
-    from vdr_integrations.index.scoring.first_stage import Codebook
-
     named = NamedCodebook("x", Codebook.of(unit_rows(400, seed=3)))
     prefetch = [
         named.prefetch(QUERY, where=EVERYWHERE, limit=500),
@@ -281,7 +283,8 @@ def test_the_small_copy_ranks_candidates_and_the_vectors_rank_the_best_of_them(
     collection_of: Callable[..., Collection], fake: FakeServer
 ) -> None:
     sent = small_copy_query(collection_of(), fake)
-    assert (sent["using"], sent["limit"], sent["params"]["exact"]) == ("tokens", 20, True)
+    assert (sent["using"], sent["limit"]) == ("tokens", 20)
+    assert sent["params"]["quantization"]["ignore"] is True
     (rough,) = sent["prefetch"]
     assert (rough["using"], rough["limit"]) == ("tokens", 80)
     assert rough["params"]["quantization"]["rescore"] is False
@@ -296,7 +299,8 @@ def test_the_small_copy_ranks_candidates_by_their_corrected_scores(
     formula = {"formula": {"sum": ["$score", {"mult": [-0.5, "bias"]}]}}
     assert sent["query"] == formula
     (scored,) = sent["prefetch"]
-    assert (scored["using"], scored["limit"], scored["params"]["exact"]) == ("tokens", 80, True)
+    assert (scored["using"], scored["limit"]) == ("tokens", 80)
+    assert scored["params"]["quantization"]["ignore"] is True
     (chosen,) = scored["prefetch"]
     assert (chosen["query"], chosen["limit"]) == (formula, 80)
     (rough,) = chosen["prefetch"]
@@ -308,8 +312,21 @@ def test_a_search_of_all_pages_does_not_use_the_small_copy(
     collection_of: Callable[..., Collection], fake: FakeServer
 ) -> None:
     sent = small_copy_query(collection_of(), fake, first=False)
-    assert sent["params"]["exact"] is True
+    assert sent["params"]["quantization"]["ignore"] is True
     assert "prefetch" not in sent
+
+
+def test_another_copy_that_the_server_makes_for_all_collections_is_not_used(
+    collection_of: Callable[..., Collection], fake: FakeServer
+) -> None:
+    info = collection_info(vectors={"tokens": {"size": 16, "distance": "Dot"}})
+    info["config"]["quantization_config"] = {"binary": {}}
+    sent = small_copy_query(collection_of(), fake, info=info)
+    assert sent["params"]["quantization"]["ignore"] is True
+    assert [one["limit"] for one in sent["prefetch"]] == [500, 256]
+    fake.otherwise = lambda request: answered(request, info)
+    with pytest.raises(IndexMismatchError, match="quantization is 'BinaryQuantization', not"):
+        collection_of(quantization="int8").find()
 
 
 # The sentences of Qdrant's own source.

@@ -15,12 +15,16 @@ from vdr_integrations.index.server.collection_options import (
     CODES,
     DENSE,
     TOKENS,
-    has_small_copy,
     new_collection,
+    quantization_of,
     refuse_existing,
     refuse_made,
 )
-from vdr_integrations.index.server.small_copy import by_small_copy, less_bias
+from vdr_integrations.index.server.small_copy import (
+    by_small_copy,
+    by_vectors_themselves,
+    less_bias,
+)
 from vdr_integrations.index.server.troubles import InDoubtError
 
 if TYPE_CHECKING:
@@ -87,7 +91,7 @@ class Collection:
         """No call is made yet."""
         self._call = calls.call
         self._server = calls.server
-        self._has_small_copy = False
+        self._quantization: str | None = None
         self.location = calls.location
         models = client_models()
         # One copy of a shard takes all its writes, so that all copies do them in the same order.
@@ -273,11 +277,10 @@ class Collection:
             most_scored: Number of points that are compared at most, if a bias is subtracted.
         """
         most = max(most_scored, limit)
-        exactly = None
-        if using == TOKENS and self._has_small_copy:
-            # Without this, the server compares the small copy.
-            exactly = client_models().SearchParams(exact=True)
-            if prefetch:
+        in_full = None
+        if using == TOKENS and self._quantization is not None:
+            in_full = by_vectors_themselves()
+            if prefetch and self._quantization == "int8":
                 prefetch = by_small_copy(
                     query, prefetch, found=found, limit=limit, bias_weight=bias_weight, most=most
                 )
@@ -288,10 +291,10 @@ class Collection:
             "prefetch": list(prefetch) or None,
         }
         if bias_weight:
-            scored = client_models().Prefetch(**asked, filter=found, limit=most, params=exactly)
+            scored = client_models().Prefetch(**asked, filter=found, limit=most, params=in_full)
             asked = {"query": less_bias(bias_weight), "prefetch": [scored]}
-        elif exactly is not None:
-            asked["search_params"] = exactly
+        elif in_full is not None:
+            asked["search_params"] = in_full
         answer = self._call(
             "query_points",
             **asked,
@@ -304,7 +307,7 @@ class Collection:
 
     def _look(self) -> Any:  # noqa: ANN401  # the client's type
         config = self._call("get_collection").config
-        self._has_small_copy = has_small_copy(config)
+        self._quantization = quantization_of(config)
         return config
 
     def _is_there(self) -> IndexStoreError:

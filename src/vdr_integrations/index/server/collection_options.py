@@ -17,8 +17,8 @@ __all__ = [
     "CODES",
     "DENSE",
     "TOKENS",
-    "has_small_copy",
     "new_collection",
+    "quantization_of",
     "refuse_existing",
     "refuse_made",
 ]
@@ -74,9 +74,20 @@ def new_collection(server: QdrantServer, settings: Settings) -> dict[str, Any]:
     return found
 
 
-def has_small_copy(config: Any) -> bool:  # noqa: ANN401  # the client's type
-    """Whether the server keeps the token vectors of a collection in a small form, too."""
-    return _quantization(config) is not None
+def quantization_of(config: Any) -> str | None:  # noqa: ANN401  # the client's type
+    """How the server rounds the token vectors of a collection beside the vectors themselves.
+
+    "int8", the client's name of another way, or None if there is no such copy. A server can have a
+    way of its own for all collections.
+    """
+    vectors: dict[str, Any] = config.params.vectors or {}
+    if TOKENS not in vectors:
+        return None
+    found = vectors[TOKENS].quantization_config or config.quantization_config
+    if found is None:
+        return None
+    is_int8 = isinstance(found, client_models().ScalarQuantization)
+    return "int8" if is_int8 else type(found).__name__
 
 
 def refuse_existing(server: QdrantServer, config: Any) -> None:  # noqa: ANN401  # the client's type
@@ -117,7 +128,7 @@ def _differing(server: QdrantServer, config: Any) -> Iterator[str]:  # noqa: ANN
     """What was asked and what was found, for each option that differs."""
     found: dict[str, object] = {name: getattr(config.params, name) for name in _OF_COLLECTION}
     found["on_disk"] = _on_disk(server, config.params)
-    found["quantization"] = _quantization(config)
+    found["quantization"] = quantization_of(config)
     for name, value in found.items():
         asked = getattr(server, name)
         if asked is not None and asked != value:
@@ -130,17 +141,6 @@ def _small_copy(server: QdrantServer) -> Any:  # noqa: ANN401  # the client's ty
     models = client_models()
     scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
     return models.ScalarQuantization(scalar=scalar)
-
-
-def _quantization(config: Any) -> str | None:  # noqa: ANN401  # the client's type
-    vectors: dict[str, Any] = config.params.vectors or {}
-    if TOKENS not in vectors:
-        return None
-    found = vectors[TOKENS].quantization_config or config.quantization_config
-    if found is None:
-        return None
-    is_int8 = isinstance(found, client_models().ScalarQuantization)
-    return "int8" if is_int8 else type(found).__name__
 
 
 def _on_disk(server: QdrantServer, params: Any) -> bool | None:  # noqa: ANN401  # the client's type

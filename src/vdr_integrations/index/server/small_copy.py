@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["by_small_copy", "less_bias"]
+__all__ = ["by_small_copy", "by_vectors_themselves", "less_bias"]
 
 _KEPT = 4
 _KEPT_AT_LEAST = 64
@@ -58,6 +58,15 @@ def by_small_copy(
     if not bias_weight:
         return [scored]
     return [models.Prefetch(query=less_bias(bias_weight), prefetch=[scored], limit=kept)]
+
+
+def by_vectors_themselves() -> Any:  # noqa: ANN401  # the client's type
+    """The client's parameters without which a server that has a copy compares only that.
+
+    ``exact=True`` does this too, but administrators can forbid it.
+    """
+    models = client_models()
+    return models.SearchParams(quantization=models.QuantizationSearchParams(ignore=True))
 
 
 def less_bias(weight: float) -> Any:  # noqa: ANN401  # the client's type
