@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from vdr_integrations.errors import OptionError
 
@@ -18,11 +18,21 @@ class ServeLimits:
             refused with HTTP 503. A page of 768 visual tokens takes 2 MB of memory meanwhile.
         request_items: Most pages or texts of one request.
         request_bytes: Greatest length of a request's body, unpacked.
+        searches: Searches that may run at a time; one above that is refused with HTTP 503.
+        hits: Most hits of a search.
+        question_characters: Greatest length of a question.
+        pictures: Pictures of pages that are drawn at a time; others wait. One takes up to 48 MB.
+        waiting_pictures: Pictures that may wait or be drawn; one above that is refused.
     """
 
     queue_items: int = 512
     request_items: int = 128
     request_bytes: int = 256 * 1024**2
+    searches: int = 64
+    hits: int = 50
+    question_characters: int = 2000
+    pictures: int = 4
+    waiting_pictures: int = 256
 
     def __post_init__(self) -> None:
         """Refuse limits with which nothing could be done.
@@ -30,7 +40,7 @@ class ServeLimits:
         Raises:
             OptionError: A limit below 1, or a queue that has no room for a request.
         """
-        if min(self.queue_items, self.request_items, self.request_bytes) < 1:
+        if min(getattr(self, field.name) for field in fields(self)) < 1:
             raise OptionError("the limits of a server must be at least 1.")
         if self.queue_items < self.request_items:
             raise OptionError(
