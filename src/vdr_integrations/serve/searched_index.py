@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["HeatPicture", "SearchedIndex"]
 
 _EXCERPT_CHARACTERS = 320
+_PATH_CHARACTERS = 500
 _MOST_WORDS = 40
 """Words of a question whose match is computed; a person chooses among fewer."""
 _LONGEST_SIDE_PX = 2400
@@ -256,6 +257,7 @@ class SearchedIndex:
         return {
             "citation": one_line(found.citation),
             "source": hit.source,
+            "document": one_line(hit.source, max_characters=_PATH_CHARACTERS),
             "file_name": one_line(found.file_name),
             "page_number": hit.page_number,
             "page_label": one_line(hit.page_label),

@@ -115,7 +115,7 @@ export class Card {
   }
 
   #sizes(size) {
-    const [width, height] = size ?? [3, 4];
+    const [width, height] = size ?? [720, 960]; // until the picture is here
     this.#shape = width >= WIDE * height ? "wide" : "tall";
     this.#image.width = width;
     this.#image.height = height;
@@ -179,5 +179,5 @@ function text(hit) {
     : make("p", { class: "excerpt none" }, "No text layer: this page was found by what it looks like.");
   const warnings = hit.warnings.map((warning) => make("p", { class: "path" }, "Warning: ", isolated(warning)));
   return make("div", { class: "text" }, said, ...warnings,
-    make("p", { class: "path" }, make("span", { class: "hidden" }, "File: "), isolated(hit.source)));
+    make("p", { class: "path" }, make("span", { class: "hidden" }, "File: "), isolated(hit.document)));
 }

@@ -1,7 +1,7 @@
 // The search page: a question, its pages, and an address that keeps the question.
 
 import { Card } from "./cards.js";
-import { byId, isolated, plural } from "./elements.js";
+import { byId, isolated, make, plural } from "./elements.js";
 import { listenToKeys } from "./keyboard.js";
 import { Pictures } from "./pictures.js";
 import { facts as askFacts, key, search, ServerError } from "./server.js";
@@ -54,8 +54,10 @@ function remember({ question, k, hybrid: both }) {
   }
 }
 
-function say(text) {
+/** What screen readers say; those who see the results need not read it too. */
+function say(text, { isShown = true } = {}) {
   byId("status").textContent = text;
+  byId("status").classList.toggle("hidden", !isShown);
 }
 
 /** Show one of: results, an error, the question for a key; or nothing. */
@@ -63,6 +65,7 @@ function showOnly(...ids) {
   for (const id of ["results", "error", "key-form"]) {
     byId(id).hidden = !ids.includes(id);
   }
+  document.body.classList.toggle("has-results", ids.includes("results"));
 }
 
 function clearResults() {
@@ -96,6 +99,7 @@ async function only(work, waiting) {
   const own = (running = new AbortController());
   const began = performance.now();
   say(waiting);
+  byId("error").hidden = true;
   byId("found").setAttribute("aria-busy", "true");
   document.body.classList.add("loading");
   const slow = setInterval(() => {
@@ -148,6 +152,7 @@ function followAddress({ keepWord = false, focusOn = null } = {}) {
   const asked = addressed();
   field.value = asked.question;
   if (!asked.question) {
+    field.focus();
     document.title = "Visual search";
     only(async (signal) => {
       await loadFacts(signal);
@@ -174,15 +179,18 @@ function showReply(reply, { k, keepWord }) {
   clearResults();
   shown = reply.question;
   const count = reply.hits.length;
-  byId("asked").textContent = reply.question;
   const none = facts.pages === 0 ? "This index has no pages yet." : "No page was found.";
-  byId("count").textContent = count ? `${plural(count, "page", "pages")}, best first` : none;
-  say(count ? `${plural(count, "page", "pages")} found.` : none);
+  const found = count ? plural(count, "page", "pages") : "No page";
+  byId("asked").replaceChildren(`${found} for `, make("q", {}, isolated(reply.question)));
+  say(count ? `${found} found, best first.` : none, { isShown: count === 0 });
   const main = reply.words.filter((word) => word.is_main);
   byId("main-words").hidden = main.length === 0 || main.length === reply.words.length;
-  byId("main-words").replaceChildren("Main words: ",
+  const [which, how, match] = main.length === 1
+    ? ["Main word: ", "Its match differs", "It matches"]
+    : ["Main words: ", "Their match differs", "They match"];
+  byId("main-words").replaceChildren(which,
     ...main.flatMap((word, place) => [place ? ", " : "", isolated(word.text)]),
-    count > 1 ? ". Their match differs most between these pages." : ". They match this page best.");
+    count > 1 ? `. ${how} most between these pages.` : `. ${match} this page best.`);
   words.offer(reply, { keep: keepWord });
   byId("scale").hidden = byId("words").hidden;
   for (const row of document.querySelectorAll("[data-score]")) {

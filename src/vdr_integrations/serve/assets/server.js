@@ -50,6 +50,8 @@ async function refusal(reply) {
   } catch {
     told = `The server answered with HTTP status ${status}.`;
   }
+  // Messages begin as they do after the word "error:"; names of files stay as they are.
+  told = told.replace(/^(a|an|at|found|no|nothing|the|this)\b/, (word) => word[0].toUpperCase() + word.slice(1));
   const titles = { 400: "This cannot be searched", 403: "The server refused this page", 503: "The server is busy" };
   const title = titles[status] ?? "The server could not do this";
   return new ServerError(title, told, { status, canRepeat: status !== 400 });
