@@ -13,6 +13,7 @@ export class Card {
   #image = make("img", { class: "page", alt: "", hidden: true });
   #heat = make("img", { class: "heat", alt: "", hidden: true });
   #zoom;
+  #fault = fault();
   #wanted = null;
   #isSeen = false;
   #article;
@@ -27,7 +28,7 @@ export class Card {
     this.#zoom.addEventListener("click", () => onOpen(this));
     this.#sizes(hit.picture_size);
     this.#article = make("article", { "aria-labelledby": `hit-${rank}`, tabindex: "-1", class: this.#shape },
-      make("figure", {}, this.#zoom), about(hit, rank, reply, facts), text(hit));
+      make("figure", {}, this.#zoom, this.#fault), about(hit, rank, reply, facts), text(hit));
     this.element = make("li", {}, this.#article);
     pictures.whenSeen(this.element, () => {
       this.#isSeen = true;
@@ -57,14 +58,16 @@ export class Card {
     const small = this.#pictures.load(this.#path());
     const page = make("img", { class: "page", alt: this.title });
     const heat = make("img", { class: "heat", alt: "", hidden: true });
-    sheet.replaceChildren(page, heat);
+    sheet.replaceChildren(page, heat, fault());
     page.src = (await small).url;
-    await this.#mix(heat, sheet, words, () => page.isConnected);
+    await this.recolour(sheet, words);
     this.#pictures.load(widePath(this.hit, 1600)).then(({ url }) => { page.src = url; }, () => {});
   }
 
   async recolour(sheet, words) {
-    await this.#mix(sheet.querySelector(".heat"), sheet, words, () => true);
+    sheet.wanted = words;
+    const parts = { layer: sheet.querySelector(".heat"), over: sheet, told: sheet.querySelector(".fault") };
+    await this.#mix(parts, words, () => sheet.wanted === words);
   }
 
   #path() {
@@ -94,10 +97,12 @@ export class Card {
 
   #colour() {
     const words = this.#wanted;
-    this.#mix(this.#heat, this.#zoom, words, () => this.#wanted === words);
+    const parts = { layer: this.#heat, over: this.#zoom, told: this.#fault };
+    this.#mix(parts, words, () => this.#wanted === words);
   }
 
-  async #mix(layer, over, words, isWanted) {
+  async #mix({ layer, over, told }, words, isWanted) {
+    told.hidden = true;
     if (words === null || this.hit.heat_url === null) {
       layer.hidden = true;
       return;
@@ -109,8 +114,12 @@ export class Card {
         layer.hidden = false;
         over.classList.toggle("on-dark", blend === "screen");
       }
-    } catch {
-      layer.hidden = true; // the picture itself says what is wrong
+    } catch (error) {
+      if (error.name !== "AbortError" && isWanted()) {
+        layer.hidden = true; // no colours must not look like colours of nothing
+        told.replaceChildren("The colours cannot be shown. ", isolated(error.message));
+        told.hidden = false;
+      }
     }
   }
 
@@ -125,6 +134,8 @@ export class Card {
 
   #shape = "tall";
 }
+
+const fault = () => make("p", { class: "missing fault", role: "status", hidden: true });
 
 function about(hit, rank, reply, facts) {
   const label = hit.page_label === String(hit.page_number) ? "" : hit.page_label;

@@ -20,6 +20,7 @@ let cards = [];
 let pictures = new Pictures();
 let running = null;
 let shown = null; // the question of the cards
+let followed = null; // the address that was followed last
 
 const words = new WordChoice([byId("words"), byId("viewer-words")], () => {
   for (const card of cards) {
@@ -150,6 +151,7 @@ async function loadFacts(signal) {
 /** Do what the address says. */
 function followAddress({ keepWord = false, focusOn = null } = {}) {
   const asked = addressed();
+  followed = location.search;
   field.value = asked.question;
   if (!asked.question) {
     field.focus();
@@ -269,8 +271,10 @@ byId("forget").addEventListener("click", () => {
 });
 
 window.addEventListener("popstate", () => {
-  viewer.close();
-  followAddress();
+  if (location.search !== followed) { // else it is a link to a place on this page
+    viewer.close();
+    followAddress();
+  }
 });
 
 listenToKeys({

@@ -2,6 +2,9 @@
 
 const KEY = `vdr-server-key ${new URL(".", document.baseURI).pathname}`;
 
+const BUSY_TRIES = 5;
+const BUSY_MS = 1000;
+
 /** What went wrong, in words for the person who searches. */
 export class ServerError extends Error {
   constructor(title, told, { status = 0, canRepeat = true } = {}) {
@@ -57,6 +60,20 @@ async function refusal(reply) {
   return new ServerError(title, told, { status, canRepeat: status !== 400 });
 }
 
+/** Asks again a few times if the server has no room at the moment. */
+async function patiently(ask, signal) {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.status !== 503 || tries === BUSY_TRIES || signal.aborted) {
+        throw error;
+      }
+      await new Promise((done) => setTimeout(done, BUSY_MS));
+    }
+  }
+}
+
 /** What the server searches. */
 export async function facts(signal) {
   return (await answer("search", { signal })).json();
@@ -71,7 +88,7 @@ export async function search({ question, k, hybrid }, signal) {
 
 /** A picture as an address inside this page, and how it is mixed with what is under it. */
 export async function picture(path, signal) {
-  const reply = await answer(path, { signal });
+  const reply = await patiently(() => answer(path, { signal }), signal);
   const url = URL.createObjectURL(await reply.blob());
   return { url, blend: reply.headers.get("vdr-blend") ?? "multiply" };
 }
