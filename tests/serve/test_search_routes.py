@@ -94,7 +94,13 @@ def test_hits_are_those_of_the_searcher(kind: str, request: pytest.FixtureReques
     late = kind == "late"
     address = request.getfixturevalue("address" if late else "dense_address")
     searcher = request.getfixturevalue("searcher" if late else "dense_searcher")
-    for options in ({}, {"k": 2}, {"hybrid": True}, {"filter": {"page_number": {"gte": 2}}}):
+    searches: list[dict[str, Any]] = [
+        {},
+        {"k": 2},
+        {"hybrid": True},
+        {"filter": {"page_number": {"gte": 2}}},
+    ]
+    for options in searches:
         answer = ask(address, **options)
         assert answer.status_code == 200, answer.text
         reply, expected = answer.json(), searcher.search(QUESTION, **options)

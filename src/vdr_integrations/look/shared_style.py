@@ -9,4 +9,4 @@ __all__ = ["shared_style"]
 
 def shared_style() -> str:
     """The text of the style sheet."""
-    return (files(__package__) / "assets" / "look.css").read_text(encoding="utf-8")
+    return (files("vdr_integrations.look") / "assets" / "look.css").read_text(encoding="utf-8")

@@ -82,6 +82,7 @@ function showError(error) {
   say("");
   if (error.needsKey) {
     byId("key-title").textContent = key.get() ? "The server did not accept this key" : "This server needs a key";
+    byId("key-open").hidden = window.isSecureContext; // https, or this machine
     showOnly("key-form");
     byId("key").select();
     byId("key").focus();
