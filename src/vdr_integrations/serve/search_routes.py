@@ -31,6 +31,8 @@ __all__ = ["SearchRoutes"]
 _BODY_BYTES = 256 * 1024
 _LEAST_WIDTH_PX, _MOST_WIDTH_PX = 64, 2000
 _MOST_WORDS = 200
+_TELLING = 4
+"""Threads that compute how well the words of questions match."""
 _PAGE_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _PICTURE = re.compile(rf"({_PAGE_ID.pattern})\.(webp|png)", re.ASCII)
 _CLOSED = {
@@ -60,6 +62,8 @@ class SearchRoutes:
         self._searches = Room(limits.searches, of="searches")
         self._pictures = Room(limits.waiting_pictures, of="pictures")
         self._threads = ThreadPoolExecutor(limits.pictures, thread_name_prefix="vdr-pictures")
+        # Long questions take seconds; they must not hold up the threads that all requests share.
+        self._telling = ThreadPoolExecutor(_TELLING, thread_name_prefix="vdr-words")
 
     def routes(self) -> list[Route]:
         """Its paths."""
@@ -90,7 +94,8 @@ class SearchRoutes:
 
         async def found() -> dict[str, Any]:
             hits = await self._index.hits(question, k=body.k, where=body.filter, hybrid=body.hybrid)
-            return await asyncio.to_thread(self._index.told, question, hits)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._telling, self._index.told, question, hits)
 
         with self._searches.entered():
             return _json(await while_connected(request, found()))
