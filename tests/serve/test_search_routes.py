@@ -100,6 +100,7 @@ def test_hits_are_those_of_the_searcher(kind: str, request: pytest.FixtureReques
         {"hybrid": True},
         {"filter": {"page_number": {"gte": 2}}},
     ]
+    reply: dict[str, Any] = {}
     for options in searches:
         answer = ask(address, **options)
         assert answer.status_code == 200, answer.text
