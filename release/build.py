@@ -28,6 +28,8 @@ _NANO = "vdr_integrations/encoders/checkpoints/bundled/nano"
 _IN_MAIN_WHEEL = (
     "vdr_integrations/py.typed",
     "vdr_integrations/cli/report/assets/report.html.j2",
+    "vdr_integrations/look/assets/look.css",
+    "vdr_integrations/serve/assets/search_page.html",
     f"{_NANO}/model.safetensors",
     f"{_NANO}/tokenizer.json",
     f"{_NANO}-colqwen2/adapter_model.safetensors",

@@ -88,6 +88,8 @@ THOROUGH = frozenset(
         "prepared/test_prepared_python.py",
         "retrieval/test_open_indexes.py",
         "retrieval/test_page_searcher.py",
+        "serve/test_search_routes.py",
+        "serve/test_serve_command.py",
         "test_both_frameworks.py",
         "test_docs_pages.py",
         "test_docstrings.py",

@@ -86,6 +86,13 @@ def test_a_hit_is_explained_where_the_index_knows_places(
             explain()
 
 
+def test_pages_of_the_index_are_found_by_id(late_folder: Path) -> None:
+    with PageSearcher(late_folder) as searcher:
+        first, second = (hit.page_id for hit in searcher.search(QUESTION, k=2))
+        found = searcher.stored([second, "00000000-0000-5000-8000-000000000000", first])
+        assert [page.page_id for page in found] == [second, first]
+
+
 def test_words_of_a_custom_prompt_are_not_words_of_the_question(
     docs: Path, tmp_path: Path, page_store: PageStore
 ) -> None:

@@ -12,11 +12,14 @@ import httpx
 import numpy as np
 import pytest
 from tests.patience import HANG_S
+from tests.serve.conftest import BUDGET
 from tests.serving import free_port, serving_process
 
 from vdr_integrations import DenseEncoder
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.prepared.fresh_python import FreshPython
     from tests.prepared.python import PreparedPython
 
@@ -114,6 +117,25 @@ def test_a_server_that_is_killed_and_started_again_loses_nothing(quick_python: P
                 check(said, own, 6)
 
 
+def test_with_an_index_it_says_where_to_search_and_serves_its_model(
+    quick_python: Python, late_folder: Path
+) -> None:
+    options = ("--index", str(late_folder), "--hybrid", "--device", "cpu", "--port", "0")
+    with serving_process(quick_python, *options) as (process, address):
+        assert process.stderr.readline() == (f"Search its 4 pages in a browser: open {address}/\n")
+        assert "<title>Visual search</title>" in httpx.get(f"{address}/").text
+        facts = httpx.get(f"{address}/search").json()
+        assert (facts["index"], facts["model"], facts["hybrid"]) == ("ix", "nano-colqwen2", True)
+        reply = httpx.post(f"{address}/search", json={"question": "Revenue"}, timeout=HANG_S)
+        hit = reply.json()["hits"][0]
+        assert hit["citation"] == "report.pdf, page 1 of 3"
+        assert httpx.get(f"{address}/{hit['picture_url']}", timeout=HANG_S).status_code == 200
+        (model,) = httpx.get(f"{address}/v1/models").json()["data"]
+        assert model["max_visual_tokens"] == BUDGET  # as in the index
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(HANG_S) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(quick_python: Python, number: signal.Signals) -> None:
     with serving_process(quick_python, *NANO, "--port", "0") as (process, address):
@@ -126,7 +148,7 @@ def test_a_signal_ends_it_cleanly(quick_python: Python, number: signal.Signals) 
 
 
 def test_it_says_what_is_wrong_before_it_loads_a_model(
-    quick_python: Python, monkeypatch: pytest.MonkeyPatch
+    quick_python: Python, monkeypatch: pytest.MonkeyPatch, late_folder: Path, tmp_path: Path
 ) -> None:
     monkeypatch.delenv("VDR_SERVER_KEY", raising=False)
     port = free_port()
@@ -137,6 +159,10 @@ def test_it_says_what_is_wrong_before_it_loads_a_model(
             (("--port", str(port)), "choose another --port"),
             (("--host", "0.0.0.0"), "VDR_SERVER_KEY"),
             (("--host", "192.0.2.1", "--port", "0"), "VDR_SERVER_KEY"),
+            (("--hybrid",), "add --index DIR"),
+            (("--index", str(tmp_path / "none"), "--port", "0"), "no index"),
+            (("--index", str(late_folder), "--port", "0"), "one a token"),  # not nano
+            (("--index", str(late_folder), "--password-env", "NO_SUCH"), "not set"),
         ):
             arguments = ("-m", "vdr_integrations", "serve", *NANO, *options)
             with quick_python.start(*arguments, stderr=subprocess.PIPE, text=True) as ended:
@@ -168,3 +194,10 @@ def test_a_forked_child_makes_its_own_connections(quick_python: Python) -> None:
         quick_python.start("-c", FORKING, address) as forking,
     ):
         assert forking.wait(HANG_S) == 0
+
+
+def test_it_must_be_told_what_to_serve(quick_python: Python) -> None:
+    arguments = ("-m", "vdr_integrations", "serve")
+    with quick_python.start(*arguments, stderr=subprocess.PIPE, text=True) as ended:
+        assert "--model MODEL, or --index DIR" in ended.communicate(timeout=HANG_S)[1]
+        assert ended.returncode == 1

@@ -50,7 +50,7 @@ def test_its_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
                     done = CliRunner().invoke(app, asked)
                     assert done.exit_code == 0, f"{asked}: {done.output}"
                     ran += 1
-    assert ran == 5
+    assert ran == 7
 
 
 def test_its_figures_are_those_of_the_code() -> None:
@@ -58,6 +58,14 @@ def test_its_figures_are_those_of_the_code() -> None:
     assert f"`ModelServerError` after {http_calls.FIRST_CONTACT_S:.0f} seconds" in TEXT
     assert http_calls.BUSY_S == 15 * 60
     assert http_calls.UNREACHABLE_S == 3 * 60
+
+
+def test_its_limits_of_searches_are_those_of_the_code() -> None:
+    limits = ServeLimits()
+    assert f"and at most {limits.hits})" in TEXT
+    assert f"may have {limits.question_characters:,} characters" in TEXT
+    assert f"Searches ({limits.searches}) and pictures ({limits.waiting_pictures}, of which" in TEXT
+    assert f"of which {limits.pictures} are drawn at a time" in TEXT
 
 
 def test_every_counter_that_it_names_is_there() -> None:

@@ -1,21 +1,47 @@
-"""Finds the part of a text that a question is about. Pure."""
+"""Finds the part of a text that a question is about, and its words there. Pure."""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from vdr_integrations.agents.untrusted_text import clean
 from vdr_integrations.errors import OptionError
 
-__all__ = ["excerpt"]
+__all__ = ["Piece", "excerpt", "pieces_of"]
 
 _WORD = re.compile(r"\w+")
+_LONG_WORD = re.compile(r"\w{4,}")
 _ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _SHORTEST_WORD = 3
 """Shorter words ("of", "is") are on every page; they count only if a question has no others."""
 
 _LEAD = 0.2
 """Share of the excerpt before the first word of the question."""
+
+
+class Piece(NamedTuple):
+    """A piece of a text.
+
+    Attributes:
+        text: The piece.
+        is_marked: Whether it begins with a word of the question.
+    """
+
+    text: str
+    is_marked: bool
+
+
+def pieces_of(text: str, question: str) -> list[Piece]:
+    """The text in pieces, so that words of the question can be marked, whatever their endings."""
+    words = sorted(set(_LONG_WORD.findall(question)), key=len, reverse=True)
+    pattern = "|".join(rf"\b{re.escape(word)}\w*" for word in words)
+    found: list[Piece] = []
+    at = 0
+    for match in re.finditer(pattern, text, re.IGNORECASE) if pattern else ():
+        found += [Piece(text[at : match.start()], is_marked=False), Piece(match[0], is_marked=True)]
+        at = match.end()
+    return [piece for piece in (*found, Piece(text[at:], is_marked=False)) if piece.text]
 
 
 def excerpt(text: str, question: str, *, max_characters: int) -> str:

@@ -10,7 +10,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["is_dark", "over_page", "overlay"]
+__all__ = ["finer", "is_dark", "over_page", "overlay"]
 
 _STOPS = ((255, 214, 64), (253, 168, 60), (240, 116, 88), (209, 78, 124), (178, 54, 152))
 """Yellow, orange, coral, rose, violet: lightness falls evenly (87, 76, 63, 53, 44 in CIELAB), so
@@ -19,6 +19,8 @@ contrast above 4.5 on the darkest."""
 _LEAST_SHOWN, _MAX_OPACITY = 0.2, 0.88
 _OPAQUE_FROM = 0.6
 """Strength from which on the colours have their full opacity."""
+_FINER = 4
+"""Pixels per cell of a heat map that is shown without its page; with one, browsers show edges."""
 
 
 def overlay(strength: NDArray[np.float32], *, on_dark: bool = False) -> Image.Image:
@@ -37,6 +39,13 @@ def overlay(strength: NDArray[np.float32], *, on_dark: bool = False) -> Image.Im
     share = np.clip((strength - _LEAST_SHOWN) / (_OPAQUE_FROM - _LEAST_SHOWN), 0, 1)
     alpha = 255 * _MAX_OPACITY * share * share * (3 - 2 * share)
     return Image.fromarray(np.stack([*channels, alpha], axis=-1).round().astype(np.uint8))
+
+
+def finer(cells: Image.Image) -> Image.Image:
+    """The colours of cells with smooth edges, to stretch over a page: RGBA, four pixels a cell."""
+    # Premultiplied (RGBa): the colour of transparent cells must not mix into their neighbours.
+    size = (cells.width * _FINER, cells.height * _FINER)
+    return cells.convert("RGBa").resize(size, Image.Resampling.BICUBIC).convert("RGBA")
 
 
 def over_page(page: Image.Image, strength: NDArray[np.float32]) -> Image.Image:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder, PairedEncoder
     from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
-    from vdr_integrations.index import Compression
+    from vdr_integrations.index import Compression, StoredPage
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.sync.page_ingest import GivenPage
     from vdr_integrations.pages.page_inputs import ImageInput
@@ -226,6 +226,16 @@ class PageSearcher:
             most = encoding.batch_pages(batch_pages)
             ingest = PageIngest(index, encoding, self.page_store, most)
             ingest.add(pages, on_document=on_document)
+
+    def stored(self, page_ids: Sequence[str]) -> list[StoredPage]:
+        """The pages of the index with these ids, in this order, without those that it lacks.
+
+        Raises:
+            IndexStoreError: The index cannot be used.
+        """
+        index = self.index
+        with self._parts.recovering(index):
+            return index.get(page_ids)
 
     def close(self) -> None:
         """Close the index if it was opened here and nobody else uses it; the next use opens it."""

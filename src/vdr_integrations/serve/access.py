@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Access", "AccessCheck"]
 
 _OPEN_PATHS = frozenset({"/healthz", "/"})
-"""Paths without a key: whether it is alive, and the page that asks for the key."""
+_OPEN_FOLDER = "/web/"
+"""Paths without a key: whether it is alive, and the page that asks for the key, with its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ class AccessCheck:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        refusal = self._refusal(Headers(scope=scope), scope["path"])
+        refusal = self._refusal(Headers(scope=scope), _own_path(scope))
         if refusal is None:
             await self._app(scope, receive, send)
             return
@@ -86,12 +87,19 @@ class AccessCheck:
                 f"the server was called as {name[:80]!r}; it may be called as localhost. Start it "
                 f"with --allow-host if that name is right."
             )
-        if path in _OPEN_PATHS:
+        if path in _OPEN_PATHS or path.startswith(_OPEN_FOLDER):
             return None
         kind, _, key = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer" and hmac.compare_digest(key.strip().encode(), self._key):
             return None
         return 401, "this server needs a key; send it as Authorization: Bearer KEY."
+
+
+def _own_path(scope: Scope) -> str:
+    """The path inside this application, which may be mounted in another one."""
+    path, mounted_at = scope["path"], scope.get("root_path", "")
+    inside = path.removeprefix(mounted_at)
+    return inside if inside.startswith("/") else path
 
 
 def _host_name(host: str) -> str:

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from vdr_integrations.errors import VdrError
 from vdr_integrations.serve.access import Access, AccessCheck
@@ -17,16 +17,18 @@ from vdr_integrations.serve.http_replies import RequestError, error_reply, reply
 from vdr_integrations.serve.metrics import ServerMetrics
 from vdr_integrations.serve.model_gate import ModelGate
 from vdr_integrations.serve.model_routes import ModelRoutes
-from vdr_integrations.serve.request_reading import ClientGoneError
+from vdr_integrations.serve.request_reading import Bodies, ClientGoneError
 from vdr_integrations.serve.serve_limits import ServeLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
+    from vdr_integrations.index import Hybrid
+    from vdr_integrations.retrieval import PageSearcher
 
 __all__ = ["build_app"]
 
@@ -37,6 +39,8 @@ _GONE = 499
 def build_app(
     encoder: DenseEncoder | MultiVectorEncoder,
     *,
+    searcher: PageSearcher | None = None,
+    hybrid: bool | Hybrid = False,
     access: Access | None = None,
     limits: ServeLimits | None = None,
 ) -> Starlette:
@@ -46,21 +50,30 @@ def build_app(
 
     Args:
         encoder: The encoder; its model is loaded already.
+        searcher: Searches an index with this encoder, for ``/search`` and a page to search on;
+            None: vectors only.
+        hybrid: Let the words of questions count too, see ``SearchOptions``.
         access: Who may call; None: callers on this machine.
         limits: How much is taken at a time; None: see ``ServeLimits``.
+
+    Raises:
+        OptionError: The searcher has another encoder.
+        IndexStoreError: The index cannot be used, or another model made it.
     """
     limits = limits or ServeLimits()
     metrics = ServerMetrics(encoder.core)
     gate = ModelGate(encoder, limits=limits, on_waiting=metrics.note_waiting)
+    bodies = Bodies(limits)
     routes = [
-        *ModelRoutes(encoder, gate, limits).routes(),
+        *ModelRoutes(encoder, gate, limits, bodies).routes(),
+        *_search_routes(encoder, searcher, limits, bodies, hybrid=hybrid),
         Route("/healthz", _health, methods=["GET"]),
         Route("/metrics", _replying(metrics), methods=["GET"]),
     ]
     return Starlette(
         routes=routes,
         middleware=[
-            Middleware(_Counted, metrics=metrics, paths=frozenset(one.path for one in routes)),
+            Middleware(_Counted, metrics=metrics, routes=routes),
             Middleware(AccessCheck, access=access or Access()),
         ],
         exception_handlers={
@@ -70,6 +83,24 @@ def build_app(
             HTTPException: _other,
         },
     )
+
+
+def _search_routes(
+    encoder: DenseEncoder | MultiVectorEncoder,
+    searcher: PageSearcher | None,
+    limits: ServeLimits,
+    bodies: Bodies,
+    *,
+    hybrid: bool | Hybrid,
+) -> list[Route]:
+    if searcher is None:
+        return []
+    from vdr_integrations.serve.search_page import page_routes
+    from vdr_integrations.serve.search_routes import SearchRoutes
+    from vdr_integrations.serve.searched_index import SearchedIndex
+
+    index = SearchedIndex(searcher, encoder, hybrid=hybrid)
+    return [*SearchRoutes(index, limits, bodies).routes(), *page_routes()]
 
 
 async def _health(_: Request) -> Response:
@@ -99,12 +130,12 @@ async def _other(_: Request, error: Exception) -> Response:
 
 
 class _Counted:
-    """Counts requests, by their path and status."""
+    """Counts requests, by their route and status: pages do not count one by one."""
 
-    def __init__(self, app: ASGIApp, metrics: ServerMetrics, paths: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics, routes: Sequence[Route]) -> None:
         self._app = app
         self._metrics = metrics
-        self._paths = paths
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -121,5 +152,8 @@ class _Counted:
         try:
             await self._app(scope, receive, counted)
         finally:
-            path = scope["path"] if scope["path"] in self._paths else "other"
-            self._metrics.note_request(path, status, time.perf_counter() - began)
+            self._metrics.note_request(self._path(scope), status, time.perf_counter() - began)
+
+    def _path(self, scope: Scope) -> str:
+        fitting = (one.path for one in self._routes if one.matches(scope)[0] is not Match.NONE)
+        return next(fitting, "other")

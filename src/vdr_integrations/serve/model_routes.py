@@ -33,7 +33,7 @@ from vdr_integrations.serve.openai_bodies import (
     items_of,
     pooling_json,
 )
-from vdr_integrations.serve.request_reading import Bodies, off_the_loop, while_connected
+from vdr_integrations.serve.request_reading import off_the_loop, while_connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from vdr_integrations.serve.model_gate import ModelGate, Rows
+    from vdr_integrations.serve.request_reading import Bodies
     from vdr_integrations.serve.serve_limits import ServeLimits
 
     AnyEncoder = DenseEncoder | MultiVectorEncoder
@@ -62,11 +63,13 @@ class _Text(BaseModel):
 class ModelRoutes:
     """Answers requests for vectors of one encoder."""
 
-    def __init__(self, encoder: AnyEncoder, gate: ModelGate, limits: ServeLimits) -> None:
+    def __init__(
+        self, encoder: AnyEncoder, gate: ModelGate, limits: ServeLimits, bodies: Bodies
+    ) -> None:
         """Answer with the vectors that come through ``gate``."""
         self._encoder = encoder
         self._gate = gate
-        self._bodies = Bodies(limits)
+        self._bodies = bodies
         self._facts = ServedFacts.of(
             encoder, most_items=limits.request_items, most_bytes=limits.request_bytes
         )

@@ -44,8 +44,14 @@ class Bodies:
         self._held = 0
 
     @asynccontextmanager
-    async def body(self, request: Request) -> AsyncGenerator[bytes]:
+    async def body(
+        self, request: Request, *, most_bytes: int | None = None
+    ) -> AsyncGenerator[bytes]:
         """The body of a request, unpacked; it counts as held until the block ends.
+
+        Args:
+            request: The request.
+            most_bytes: Greatest length; None: that of all requests.
 
         Raises:
             RequestError: It is longer than allowed, comes too slowly, is packed in a way that is
@@ -54,18 +60,20 @@ class Bodies:
         """
         held = _Held(self)
         try:
-            yield await self._read(request, held)
+            yield await self._read(request, held, most_bytes or self._most_bytes)
         finally:
             self._held -= held.size
 
     @asynccontextmanager
-    async def parsed(self, request: Request, kind: type[Body]) -> AsyncGenerator[Body]:
+    async def parsed(
+        self, request: Request, kind: type[Body], *, most_bytes: int | None = None
+    ) -> AsyncGenerator[Body]:
         """The JSON of a request; see :meth:`body`.
 
         Raises:
             RequestError: It is not what is needed.
         """
-        async with self.body(request) as body:
+        async with self.body(request, most_bytes=most_bytes) as body:
             try:
                 found = await off_the_loop(kind.model_validate_json, body, size=len(body))
             except ValidationError as error:
@@ -85,7 +93,7 @@ class Bodies:
             )
         self._held += size
 
-    async def _read(self, request: Request, held: _Held) -> bytes:
+    async def _read(self, request: Request, held: _Held, most_bytes: int) -> bytes:
         parts: list[bytes] = []
         stream = request.stream()
         while True:
@@ -100,10 +108,9 @@ class Bodies:
                 raise ClientGoneError from None
             if part is None:
                 break
-            if held.size + len(part) > self._most_bytes:
+            if held.size + len(part) > most_bytes:
                 raise RequestError(
-                    f"the body has more than {self._most_bytes} bytes; send fewer pages in a "
-                    f"request.",
+                    f"the body has more than {most_bytes} bytes; send fewer pages in a request.",
                     status=413,
                 )
             held.take(len(part))
@@ -117,7 +124,7 @@ class Bodies:
                 f"content-encoding is {packing[:40]!r}; it must be deflate, or be left out.",
                 status=415,
             )
-        found = await asyncio.to_thread(unpacked, body, most_bytes=self._most_bytes)
+        found = await asyncio.to_thread(unpacked, body, most_bytes=most_bytes)
         held.take(len(found))
         return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from vdr_integrations.errors import OptionError
 
@@ -20,12 +20,22 @@ class ServeLimits:
         request_bytes: Greatest length of a request's body, unpacked.
         bodies_bytes: Bodies of all requests that are not answered yet, packed and unpacked; a
             request above that is refused with HTTP 503.
+        searches: Searches that may run at a time; one above that is refused with HTTP 503.
+        hits: Most hits of a search.
+        question_characters: Greatest length of a question.
+        pictures: Pictures of pages that are drawn at a time; others wait. One takes up to 48 MB.
+        waiting_pictures: Pictures that may wait or be drawn; one above that is refused.
     """
 
     queue_items: int = 512
     request_items: int = 128
     request_bytes: int = 256 * 1024**2
     bodies_bytes: int = 1024**3
+    searches: int = 64
+    hits: int = 50
+    question_characters: int = 2000
+    pictures: int = 4
+    waiting_pictures: int = 256
 
     def __post_init__(self) -> None:
         """Refuse limits with which nothing could be done.
@@ -33,9 +43,9 @@ class ServeLimits:
         Raises:
             OptionError: A limit below 1, or a queue that has no room for a request.
         """
-        least = min(self.queue_items, self.request_items, self.request_bytes, self.bodies_bytes)
-        if least < 1:
-            raise OptionError(f"the limits of a server must be at least 1, found {least}.")
+        for field in fields(self):
+            if getattr(self, field.name) < 1:
+                raise OptionError(f"{field.name} of a server must be at least 1.")
         if self.queue_items < self.request_items:
             raise OptionError(
                 f"the queue has room for {self.queue_items} pages and texts, but a request may "

@@ -12,10 +12,19 @@ if TYPE_CHECKING:
 
     from vdr_integrations.types.page import PageImage
 
-__all__ = ["Explanation", "Hit", "ScoreKind", "explained"]
+__all__ = ["SCORE_NAMES", "Explanation", "Hit", "ScoreKind", "explained"]
 
 ScoreKind: TypeAlias = Literal["", "maxsim", "corrected", "cosine", "bm25", "hybrid"]
 """What the score of a hit is; empty: not known."""
+
+SCORE_NAMES: dict[ScoreKind, str] = {
+    "maxsim": "MaxSim",
+    "corrected": "Corrected",
+    "cosine": "Cosine",
+    "bm25": "BM25",
+    "hybrid": "Hybrid",
+}
+"""What people are told that the score of a hit is."""
 
 
 class Explanation(Protocol):

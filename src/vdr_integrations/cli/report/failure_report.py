@@ -16,6 +16,7 @@ from vdr_integrations.cli.terminal.output_files import write_output
 from vdr_integrations.errors import MissingExtraError, PageError
 from vdr_integrations.index.document_name import file_name_of
 from vdr_integrations.index.stored_page import page_id
+from vdr_integrations.look.shared_style import shared_style
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ def write_failures(
     Raises:
         OptionError: The file cannot be written.
     """
-    style = asset("style.css") + asset("failures.css")
+    style = shared_style() + asset("failures.css")
     when = datetime.now().astimezone()
     html = rendered(
         "failures.html.j2",

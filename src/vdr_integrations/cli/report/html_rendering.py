@@ -7,18 +7,20 @@ everything that comes from documents, file names and questions. Only our style a
 
 from __future__ import annotations
 
-import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
+from vdr_integrations.agents.excerpt import pieces_of
 from vdr_integrations.cli.report.html_assets import asset, policy_hash, rendered
 from vdr_integrations.cli.report.picture_uris import heat_uri, page_uri
 from vdr_integrations.cli.terminal.clean_text import one_line
+from vdr_integrations.look.shared_style import shared_style
 from vdr_integrations.retrieval.main_words import main_words
 from vdr_integrations.retrieval.word_match import CLEAR_MATCH, FULL_MATCH, strength_of
+from vdr_integrations.types.hit import SCORE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from PIL import Image
 
+    from vdr_integrations.agents.excerpt import Piece
     from vdr_integrations.retrieval import HeatMap, QueryWord
     from vdr_integrations.types import Hit
     from vdr_integrations.types.hit import ScoreKind
@@ -67,22 +70,6 @@ class ReportQuestion(NamedTuple):
         return [page.heat for page in self.pages if page.heat is not None]
 
 
-_SCORE_NAMES: dict[ScoreKind, str] = {
-    "maxsim": "MaxSim",
-    "corrected": "Corrected",
-    "cosine": "Cosine",
-    "bm25": "BM25",
-    "hybrid": "Hybrid",
-}
-
-
-class _ShownText(NamedTuple):
-    """A piece of an excerpt."""
-
-    text: str
-    is_marked: bool
-
-
 class _ShownWord(NamedTuple):
     """A word of the question, and how well it matches a page where it matches best.
 
@@ -119,7 +106,7 @@ class _ShownPage(NamedTuple):
     score: str
     share: float | None
     path: str
-    excerpt: list[_ShownText]
+    excerpt: list[Piece]
     image: _ShownImage | None
     words: list[_ShownWord] | None
     other_words: list[_ShownWord]
@@ -170,14 +157,14 @@ def report_html(
         when: Date and time in the head of the report.
     """
     kind = _score_kind(questions, is_late=is_late)
-    style, script = asset("style.css"), asset("script.js")
+    style, script = shared_style(), asset("script.js")
     return rendered(
         _TEMPLATE,
         questions=[_shown_question(question, kind=kind) for question in questions],
         page_count=sum(len(question.pages) for question in questions),
         is_late=is_late,
         score_kind=kind,
-        score_name=_SCORE_NAMES[kind],
+        score_name=SCORE_NAMES[kind],
         full_match=FULL_MATCH,
         clear_match=CLEAR_MATCH,
         index_name=one_line(index_name),
@@ -250,7 +237,7 @@ def _shown_page(
         score=f"{hit.score:.{3 if highest == 1 else 2}f}",
         share=None if highest is None else max(0.0, min(1.0, hit.score / highest)),
         path=one_line(page.place),
-        excerpt=list(_excerpt(page.excerpt, question)),
+        excerpt=pieces_of(one_line(page.excerpt), question),
         image=_image(page, buttons),
         words=None if heat is None else [_shown_word(heat, word) for word in main],
         other_words=[] if heat is None else [_shown_word(heat, word) for word in others],
@@ -274,17 +261,3 @@ def _shown_word(heat: HeatMap, word: QueryWord) -> _ShownWord:
     match = heat.peak(word)
     share = strength_of(np.array([match], np.float32))[0]
     return _ShownWord(one_line(word.text), match, float(share))
-
-
-def _excerpt(excerpt: str, question: str) -> Iterator[_ShownText]:
-    """The excerpt in pieces; those that begin with a word of the question are marked."""
-    excerpt = one_line(excerpt)
-    words = sorted(set(re.findall(r"\w{4,}", question)), key=len, reverse=True)
-    pattern = "|".join(rf"\b{re.escape(word)}\w*" for word in words)
-    at = 0
-    for match in re.finditer(pattern, excerpt, re.IGNORECASE) if pattern else ():
-        yield _ShownText(excerpt[at : match.start()], is_marked=False)
-        yield _ShownText(match[0], is_marked=True)
-        at = match.end()
-    if at < len(excerpt):
-        yield _ShownText(excerpt[at:], is_marked=False)

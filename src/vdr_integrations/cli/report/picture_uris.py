@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from vdr_integrations.retrieval.heat_colours import finer
+
 if TYPE_CHECKING:
     from vdr_integrations.retrieval import HeatMap
 
@@ -15,8 +17,6 @@ __all__ = ["heat_uri", "page_uri"]
 
 _LONGEST_SIDE_PX = 1400
 _QUALITY = 82
-_FINER = 4
-"""Pixels per cell of the heat map, in each direction; with one, browsers would show edges."""
 
 
 def page_uri(page: Image.Image) -> str:
@@ -28,11 +28,7 @@ def page_uri(page: Image.Image) -> str:
 
 def heat_uri(heat: HeatMap, words: tuple[str, ...] | None) -> str:
     """A heat map without its page, as a transparent PNG to stretch over the page."""
-    cells = heat.overlay(words)
-    # Premultiplied (RGBa): the colour of transparent cells must not mix into their neighbours.
-    size = (cells.width * _FINER, cells.height * _FINER)
-    smooth = cells.convert("RGBa").resize(size, Image.Resampling.BICUBIC).convert("RGBA")
-    return _uri(smooth, "PNG", optimize=True)
+    return _uri(finer(heat.overlay(words)), "PNG", optimize=True)
 
 
 def _uri(image: Image.Image, kind: str, **options: int | bool) -> str:

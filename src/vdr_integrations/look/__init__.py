@@ -1,0 +1,1 @@
+"""How pages in a browser look: the style that the HTML reports and the search page share."""
