@@ -529,3 +529,21 @@ def test_a_dense_index_in_hybrid_search_by_default(
         assert ask(address).json()["score_name"] == "Hybrid"
         assert ask(address, hybrid=False).json()["score_name"] == "Cosine"
     assert isinstance(dense_searcher.index, DenseIndex)
+
+
+def test_several_indexes_are_searched_as_one(
+    late: MultiVectorEncoder, late_folder: Path, tmp_path: Path
+) -> None:
+    document = tmp_path.resolve() / "jam.pdf"
+    write_pdf(document, ["Marmalade"])
+    with LateInteractionIndex.create(tmp_path / "other", encoder=late) as index:
+        sync_index(index, late, [document])
+    searcher = PageSearcher([late_folder, tmp_path / "other"], encoder=late)
+    with searcher, serving(build_app(late, searcher=searcher)) as address:
+        assert httpx.get(f"{address}/search").json()["pages"] == 5
+        body = {"question": "Marmalade", "k": 5}
+        hits = httpx.post(f"{address}/search", json=body, timeout=HANG_S).json()["hits"]
+        assert [len(hits), hits[0]["citation"]] == [5, "jam.pdf, page 1 of 1"]
+        for hit in hits:
+            picture = httpx.get(f"{address}/{hit['picture_url']}", timeout=HANG_S)
+            assert picture.status_code == 200

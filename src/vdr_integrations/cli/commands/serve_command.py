@@ -45,10 +45,12 @@ def serve_command(
         ),
     ] = None,
     index: Annotated[
-        Path | None,
+        list[Path] | None,
         typer.Option(
             "--index",
-            help="Folder of an index: the server can search it, and has a page to do so.",
+            metavar="PATH",
+            help="Folder of an index: the server can search it, and has a page to do so. Repeat it "
+            "for several, which are then one index.",
         ),
     ] = None,
     hybrid: HybridOption = False,
@@ -108,9 +110,9 @@ def serve_command(
         drawing = process_limits(
             render_workers=workers, page_timeout_s=page_timeout, page_memory_mb=page_memory
         )
-        if index is None and model is None:
+        if not index and model is None:
             raise OptionError("name what to serve: --model MODEL, or --index DIR with its model.")
-        if index is None and (hybrid or password is not None):
+        if not index and (hybrid or password is not None):
             raise OptionError("--hybrid and --password-env are for searches; add --index DIR.")
         with listening_at(host, port) as listening:
             encoder, searcher = _loaded(index, options, password, drawing)
@@ -124,10 +126,13 @@ def serve_command(
 
 
 def _loaded(
-    index: Path | None, options: EncoderOptions, password: str | None, limits: ProcessLimits | None
+    index: list[Path] | None,
+    options: EncoderOptions,
+    password: str | None,
+    limits: ProcessLimits | None,
 ) -> tuple[DenseEncoder | MultiVectorEncoder, PageSearcher | None]:
     """The encoder, and the searcher that has it, if there is an index."""
-    if index is None:
+    if not index:
         from vdr_integrations.encoders import load_encoder
 
         notice("Loading the model ...")
