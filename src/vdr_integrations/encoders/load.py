@@ -107,7 +107,7 @@ def load_encoder(
         device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
             ``"mps"``, ``"cpu"``; None selects the best available one. Several of one kind,
             ``"cuda:0,cuda:1"`` or ``["cuda:0", "cuda:1"]``, share the work, a process a device:
-            see docs/devices.md. ``"cpu,cpu"`` means two processes with half of the cores each.
+            see docs/encoder.md. ``"cpu,cpu"`` means two processes with half of the cores each.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
             later GPUs and on Metal from macOS 14 on, float32 on older ones (float16 overflows in
             Qwen2-VL). On a CPU it is bfloat16 if the weights are published in bfloat16 and the
