@@ -52,11 +52,12 @@ def main() -> None:
         parser.error("set OMP_NUM_THREADS=1: one process of one thread is what two are compared to")
     one, two = (load_encoder(options.model, device=device) for device in ("cpu", "cpu,cpu"))
     pages = _pages(one)
-    for name, work in (
-        ("encode_pages", lambda encoder: _seconds(lambda: encoder.encode_pages(pages))),
-        ("sync_index", lambda encoder: _seconds(lambda: _index(encoder))),
-    ):
-        _compare(name, work, one, two, runs=options.runs)
+
+    def encode(encoder: _Encoder) -> None:
+        encoder.encode_pages(pages)
+
+    _compare("encode_pages", encode, one, two, runs=options.runs)
+    _compare("sync_index", _index, one, two, runs=options.runs)
     print(
         f"a page of 768 visual tokens: {1e3 * _pipe_s():.2f} ms through a pipe, "
         f"{1e3 * _shared_s():.2f} ms through shared memory"
@@ -64,11 +65,11 @@ def main() -> None:
 
 
 def _compare(
-    name: str, timed: Callable[[_Encoder], float], one: _Encoder, two: _Encoder, *, runs: int
+    name: str, work: Callable[[_Encoder], None], one: _Encoder, two: _Encoder, *, runs: int
 ) -> None:
     for encoder in (one, two):
-        timed(encoder)
-    seconds = [(timed(one), timed(two)) for _ in range(runs)]
+        work(encoder)
+    seconds = [(_seconds(work, one), _seconds(work, two)) for _ in range(runs)]
     ratios = [alone / both for alone, both in seconds]
     alone, both = (statistics.median(column) for column in zip(*seconds, strict=True))
     print(
@@ -95,9 +96,9 @@ def _index(encoder: _Encoder) -> None:
         sync_index(index, encoder, [DOCUMENTS])
 
 
-def _seconds(work: Callable[[], object]) -> float:
+def _seconds(work: Callable[[_Encoder], None], encoder: _Encoder) -> float:
     began = time.perf_counter()
-    work()
+    work(encoder)
     return time.perf_counter() - began
 
 

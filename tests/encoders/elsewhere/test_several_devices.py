@@ -12,19 +12,27 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.machine import files_left
 from tests.patience import HANG_S
 from tests.tiny_checkpoint import write_tiny_checkpoint
 
 from vdr_integrations import DenseEncoder
+from vdr_integrations.encoders.elsewhere.device_process import DeviceProcess
 from vdr_integrations.encoders.elsewhere.several_devices import SeveralDevices
 from vdr_integrations.encoders.load_options import model_to_load
-from vdr_integrations.errors import CheckpointError, EncodingError, QueryTooLongError
+from vdr_integrations.errors import (
+    CheckpointError,
+    EncodingError,
+    QueryTooLongError,
+    ResourceError,
+)
 
 if TYPE_CHECKING:
     from tests.prepared.python import PreparedPython
@@ -109,7 +117,7 @@ async def test_callers_in_threads_and_tasks_get_their_own_results(
 ) -> None:
     expected, asked = alone.encode_pages(PAGES), alone.encode_queries(QUESTIONS)
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda page: pair.encode_pages([page]), PAGES))
+        found = list(pool.map(pair.encode_pages, [[page] for page in PAGES]))
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)
     tasks = [pair.aencode_queries([question]) for question in QUESTIONS]
     np.testing.assert_allclose(np.concatenate(await asyncio.gather(*tasks)), asked, atol=1e-5)
@@ -175,6 +183,37 @@ def test_a_device_that_cannot_load_the_model_is_an_error_that_names_it(
     (folder / "model.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"^cpu process 1: .*vdr-2b-multi-v1"):
         found.origin.opened(found.contents)
+
+
+class Broken:
+    """Cannot be unpickled."""
+
+    def __reduce__(self) -> tuple[type[int], tuple[str]]:
+        return int, ("CUDA error",)
+
+
+def test_a_process_that_ends_while_it_loads_says_why() -> None:
+    origin: Any = Broken()
+    process = DeviceProcess(origin, name="m", device="cuda:1", threads=1)
+    with pytest.raises(
+        EncodingError, match=r"m cannot be loaded on cuda:1: .*ValueError.*CUDA err"
+    ):
+        process.facts()
+    process.end()
+
+
+@pytest.mark.parametrize("limited", ["files", "program"])
+def test_a_machine_that_starts_no_process_is_a_resource_error(
+    monkeypatch: pytest.MonkeyPatch, limited: str
+) -> None:
+    origin: Any = Broken()
+    if limited == "program":
+        monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with (
+        files_left(3) if limited == "files" else nullcontext(),
+        pytest.raises(ResourceError, match="m: a process for cuda:1 cannot be started"),
+    ):
+        DeviceProcess(origin, name="m", device="cuda:1", threads=1)
 
 
 PARENT = """

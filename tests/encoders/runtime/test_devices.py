@@ -104,7 +104,10 @@ def test_a_cpu_that_is_named_twice_is_two_processes() -> None:
 def test_devices_with_different_formats_need_one_that_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7 + device.index, 0))
+    def capability(device: torch.device) -> tuple[int, int]:
+        return (7 + (device.index or 0), 0)
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
     devices = choose_devices("cuda:0,cuda:1")
     for asked in ("auto", "int8"):
         with pytest.raises(OptionError, match="float32 on cuda:0, bfloat16 on cuda:1"):

@@ -13,17 +13,28 @@ import numpy as np
 import pytest
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 
-from vdr_integrations import DenseEncoder
+from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder
 from vdr_integrations.encoders.elsewhere.several_devices import SeveralDevices
 from vdr_integrations.errors import EncodingError, InvalidVectorError, OptionError
-from vdr_integrations.index import DenseIndex, Manifest, SyncProgress, sync_index
+from vdr_integrations.index import (
+    DenseIndex,
+    LateInteractionIndex,
+    Manifest,
+    SyncProgress,
+    sync_index,
+)
 from vdr_integrations.types import PageImage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
+
+    from vdr_integrations.encoders.runtime.pages_under_way import PagesUnderWay
+    from vdr_integrations.index.stored_page import StoredPage
+    from vdr_integrations.types import PageInput
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL")
 
@@ -93,26 +104,74 @@ def test_the_index_is_that_of_one_device(
         assert sync_index(two, pair, [docs]).pages_encoded == 0
 
 
+@pytest.fixture
+def beside(alone: DenseEncoder, monkeypatch: pytest.MonkeyPatch) -> DenseEncoder:
+    """Used as if it was on a GPU: while it works, pages are drawn and written."""
+    monkeypatch.setattr(alone.core, "leaves_cores", True)
+    return alone
+
+
+def test_an_encoder_on_a_gpu_gets_a_batch_before_the_last_one_is_written(
+    beside: DenseEncoder, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin, begun, done = beside.begin_pages, [], []
+
+    def counted(pages: Sequence[PageInput]) -> PagesUnderWay[Any]:
+        begun.append(len(pages))
+        return begin(pages)
+
+    def look(at: SyncProgress) -> None:
+        done.append((sum(begun) - at.pages_encoded, len(begun)))
+
+    monkeypatch.setattr(beside, "begin_pages", counted)
+    with made(tmp_path / "index", beside) as index:
+        report = sync_index(index, beside, [docs], batch_pages=4, on_progress=look)
+        assert sum(begun) == report.pages_encoded == index.count_pages() == 18
+    assert max(begun) <= 2
+    assert max(under_way for under_way, _ in done) >= 1
+
+
+def test_both_vectors_of_a_page_are_computed_beside(
+    tmp_path: Path, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dense = DenseEncoder.load("nano", device="cpu", max_visual_tokens=16)
+    late = MultiVectorEncoder.load("nano-colqwen2", device="cpu", max_visual_tokens=16)
+    pair = PairedEncoder(dense=dense, multi_vector=late)
+    manifests = {"manifest": Manifest.of(late), "dense_manifest": Manifest.of(dense)}
+    found: list[list[StoredPage]] = []
+    for is_beside in (False, True):
+        for encoder in (dense, late):
+            monkeypatch.setattr(encoder.core, "leaves_cores", is_beside)
+        with LateInteractionIndex.create(tmp_path / f"{is_beside}", **manifests) as index:
+            sync_index(index, pair, [docs / "a.pdf", docs / "d.png"])
+            ids = [page.page_id for page in index.pages()]
+            found.append(index.get(ids, with_vectors=True))
+    assert len(found[0]) == len(found[1]) == 10
+    for here, there in zip(*found, strict=True):
+        np.testing.assert_array_equal(here.vectors, there.vectors)
+        np.testing.assert_array_equal(here.dense, there.dense)
+
+
 def test_no_more_page_images_are_held_than_asked_for(
-    pair: DenseEncoder, docs: Path, tmp_path: Path
+    beside: DenseEncoder, docs: Path, tmp_path: Path
 ) -> None:
     held: list[int] = []
 
     def count(at: SyncProgress) -> None:
         held.append(sum(type(one) is PageImage for one in gc.get_objects()))
 
-    with made(tmp_path / "index", pair) as index:
+    with made(tmp_path / "index", beside) as index:
         sync_index(
-            index, pair, [docs / "a.pdf"], batch_pages=4, render_workers=0, on_progress=count
+            index, beside, [docs / "a.pdf"], batch_pages=4, render_workers=0, on_progress=count
         )
         assert index.count_pages() == 9
     assert 2 <= max(held) <= 4
 
 
 def test_a_page_without_a_usable_vector_is_left_out_and_its_batch_goes_through(
-    pair: DenseEncoder, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    beside: DenseEncoder, docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    finish, alone = pair.finish, []
+    finish, alone = beside.finish, []
 
     def fragile(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
         if len(rows) > 1:
@@ -122,9 +181,9 @@ def test_a_page_without_a_usable_vector_is_left_out_and_its_batch_goes_through(
             raise InvalidVectorError("NaN, alone")
         return finish(rows)
 
-    monkeypatch.setattr(pair, "finish", fragile)
-    with made(tmp_path / "index", pair) as index:
-        report = sync_index(index, pair, [docs / "a.pdf"])
+    monkeypatch.setattr(beside, "finish", fragile)
+    with made(tmp_path / "index", beside) as index:
+        report = sync_index(index, beside, [docs / "a.pdf"])
         assert [(one.page_number, "NaN, alone" in str(one.error)) for one in report.failed] == [
             (3, True)
         ]

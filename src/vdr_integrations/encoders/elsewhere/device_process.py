@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pickle
-import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +47,7 @@ from vdr_integrations.encoders.elsewhere.device_program import main
 main(int(sys.argv[2]))
 """
 _END_S = 10.0
+_SIGKILL = 9
 _LAST_BYTES = 4096
 
 
@@ -72,27 +72,18 @@ class DeviceProcess:
         """
         self.device = device
         self._name = name
-        self._messages = tempfile.TemporaryFile()  # noqa: SIM115  # until the process has ended
-        ours: list[int] = []
-        theirs: list[int] = []
         try:
-            for end, other in ((theirs, ours), (ours, theirs)):
-                reads, writes = os.pipe()
-                end.append(reads)
-                other.append(writes)
-            self._process = self._started(theirs, threads)
+            with ExitStack() as ours, ExitStack() as theirs:
+                self._messages = ours.enter_context(tempfile.TemporaryFile())
+                requests, self._requests = _pipe(reader=theirs, writer=ours)
+                self._replies, replies = _pipe(reader=ours, writer=theirs)
+                self._process = self._started(requests, replies, threads)
+                ours.pop_all()
         except OSError as problem:
-            for descriptor in ours:
-                os.close(descriptor)
-            self._messages.close()
             raise ResourceError(
                 f"{name}: a process for {device} cannot be started ({problem}). Raise the limits "
                 f"of this machine (ulimit -n, ulimit -u), or use fewer devices."
             ) from problem
-        finally:
-            for descriptor in theirs:
-                os.close(descriptor)
-        self._requests, self._replies = ours
         self._reader = Reader(self._replies)
         with suppress(OSError):  # it has ended; that is seen later
             pickled = np.frombuffer(pickle.dumps(origin), np.uint8)
@@ -179,7 +170,7 @@ class DeviceProcess:
             said = self._last_line()
             if code and code > 0 and said:
                 return f"its process ended ({said})"
-        if code == -signal.SIGKILL:
+        if code == -_SIGKILL:
             return "its process was killed (signal 9), as systems do when memory is short"
         if code is not None and code < 0:
             return f"its process ended by signal {-code}"
@@ -191,13 +182,13 @@ class DeviceProcess:
             os.close(descriptor)
         self._process.returncode = 0
 
-    def _started(self, theirs: Sequence[int], threads: int) -> subprocess.Popen[bytes]:
+    def _started(self, requests: int, replies: int, threads: int) -> subprocess.Popen[bytes]:
         path = [str(Path(errors.__file__).absolute().parents[1])]
         path += [os.path.abspath(entry or os.curdir) for entry in sys.path]  # noqa: PTH100
         return subprocess.Popen(  # noqa: S603  # this interpreter
             [sys.executable, "-c", _CODE, json.dumps(path), str(threads)],
-            stdin=theirs[0],
-            stdout=theirs[1],
+            stdin=requests,
+            stdout=replies,
             stderr=self._messages,
             env=os.environ | {"OMP_NUM_THREADS": str(threads)},
         )
@@ -214,6 +205,14 @@ class DeviceProcess:
         self._messages.seek(max(size - _LAST_BYTES, 0))
         lines = self._messages.read().decode(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def _pipe(*, reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed by these two."""
+    reads, writes = os.pipe()
+    reader.callback(os.close, reads)
+    writer.callback(os.close, writes)
+    return reads, writes
 
 
 def _written(item: Prepared) -> dict[str, str]:

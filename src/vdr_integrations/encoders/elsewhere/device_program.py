@@ -89,13 +89,13 @@ def _read(requests: SimpleQueue[tuple[Message, _Arrays]]) -> None:
 
 
 def _loaded(origin: NDArray[np.uint8], threads: int) -> ModelHost:
+    found: ModelOrigin = pickle.loads(origin.tobytes())  # noqa: S301  # of the process that started this one
     import torch
 
     from vdr_integrations.encoders.elsewhere.model_host import ModelHost
     from vdr_integrations.encoders.page_encoder import PageEncoder
 
     torch.set_num_threads(threads)
-    found: ModelOrigin = pickle.loads(origin.tobytes())  # noqa: S301  # of the process that started this one
     opened = found.opened()
     least = opened.checkpoint.min_visual_tokens
     return ModelHost(

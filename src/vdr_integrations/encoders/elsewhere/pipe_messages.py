@@ -36,7 +36,7 @@ def write_message(descriptor: int, message: Message, arrays: Sequence[NDArray[An
     _write(descriptor, json.dumps(message | {_ARRAYS: facts}).encode() + b"\n")
     for array in arrays:
         if array.size:
-            _write(descriptor, memoryview(np.ascontiguousarray(array)).cast("B"))
+            _write(descriptor, np.ascontiguousarray(array).data.cast("B"))
 
 
 class Reader:
@@ -69,7 +69,7 @@ class Reader:
         """Whether all bytes of the array came."""
         if not array.size:
             return True
-        left = memoryview(array).cast("B")
+        left = array.data.cast("B")
         while left:
             count = self._file.readinto(left)  # pyright: ignore[reportAttributeAccessIssue]
             if not count:

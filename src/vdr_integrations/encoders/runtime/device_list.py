@@ -76,8 +76,8 @@ def check_formats(
             f"dtype={dtype!r} is {found}; vectors of one encoder have one number format. Name one "
             f"that all devices have, such as dtype='float32', or leave a device out."
         )
-    (packing, *_) = [choose_packing(dtype, device) for device in devices]
-    return chosen[str(devices[0])], packing
+    packing: list[Packing | None] = [choose_packing(dtype, device) for device in devices]
+    return chosen[str(devices[0])], packing[0]
 
 
 def _names(asked: DeviceChoice) -> list[str | torch.device] | None:
