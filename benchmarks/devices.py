@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from benchmarks.sample_pages import DOCUMENTS
-from benchmarks.timing import machine
+from benchmarks.timing import cpu_s_of_all, machine
 from vdr_integrations import DenseEncoder, load_encoder, open_pdf
 from vdr_integrations.encoders.elsewhere.pipe_messages import Reader, write_message
 from vdr_integrations.index import DenseIndex, LateInteractionIndex, Manifest, sync_index
@@ -69,12 +69,14 @@ def _compare(
 ) -> None:
     for encoder in (one, two):
         work(encoder)
-    seconds = [(_seconds(work, one), _seconds(work, two)) for _ in range(runs)]
-    ratios = [alone / both for alone, both in seconds]
-    alone, both = (statistics.median(column) for column in zip(*seconds, strict=True))
+    found = [(_seconds(work, one), _seconds(work, two)) for _ in range(runs)]
+    ratios = [alone[0] / both[0] for alone, both in found]
+    alone, both = (statistics.median(pair[n][0] for pair in found) for n in (0, 1))
+    cpu = statistics.median(both[1] / alone[1] for alone, both in found)
     print(
         f"{name}: one {alone:.2f} s, two {both:.2f} s; two are {statistics.median(ratios):.2f} "
-        f"times as fast ({', '.join(f'{ratio:.2f}' for ratio in ratios)})",
+        f"times as fast ({', '.join(f'{ratio:.2f}' for ratio in ratios)}), in {cpu:.2f} times the "
+        f"CPU time",
         flush=True,
     )
 
@@ -96,10 +98,11 @@ def _index(encoder: _Encoder) -> None:
         sync_index(index, encoder, [DOCUMENTS])
 
 
-def _seconds(work: Callable[[_Encoder], None], encoder: _Encoder) -> float:
-    began = time.perf_counter()
+def _seconds(work: Callable[[_Encoder], None], encoder: _Encoder) -> tuple[float, float]:
+    """Wall time, and CPU time of all processes, in seconds."""
+    cpu, wall = cpu_s_of_all(), time.perf_counter()
     work(encoder)
-    return time.perf_counter() - began
+    return time.perf_counter() - wall, cpu_s_of_all() - cpu
 
 
 def _pipe_s() -> float:

@@ -137,12 +137,15 @@ def test_both_vectors_of_a_page_are_computed_beside(
     dense = DenseEncoder.load("nano", device="cpu", max_visual_tokens=16)
     late = MultiVectorEncoder.load("nano-colqwen2", device="cpu", max_visual_tokens=16)
     pair = PairedEncoder(dense=dense, multi_vector=late)
-    manifests = {"manifest": Manifest.of(late), "dense_manifest": Manifest.of(dense)}
     found: list[list[StoredPage]] = []
     for is_beside in (False, True):
         for encoder in (dense, late):
             monkeypatch.setattr(encoder.core, "leaves_cores", is_beside)
-        with LateInteractionIndex.create(tmp_path / f"{is_beside}", **manifests) as index:
+        with LateInteractionIndex.create(
+            tmp_path / f"{is_beside}",
+            manifest=Manifest.of(late),
+            dense_manifest=Manifest.of(dense),
+        ) as index:
             sync_index(index, pair, [docs / "a.pdf", docs / "d.png"])
             ids = [page.page_id for page in index.pages()]
             found.append(index.get(ids, with_vectors=True))
