@@ -32,6 +32,7 @@ MODULES = (
     "vdr_integrations.llama_index",
     "vdr_integrations.langchain",
     "vdr_integrations.mteb",
+    "vdr_integrations.serve",
     "vdr_integrations.types",
 )
 

@@ -38,6 +38,7 @@ TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 RUN_ELSEWHERE = {
     "mteb.md": "tests/mteb/test_mteb_document.py",
     "recipes.md": "tests/test_recipes.py",
+    "serving.md": "tests/serve/test_serving_document.py",
     "stores.md": "tests/stores/test_stores_document.py",
 }
 READ_ONLY = {"", "json", "text", "yaml"}

@@ -23,6 +23,7 @@ PAGES = {
     "mteb": "mteb.md",
     "pages": "pages.md",
     "retrieval": "retrieval.md",
+    "serve": "serve.md",
     "types": "types.md",
 }
 SHOWN = re.compile(r"^::: (\S+)$", re.MULTILINE)

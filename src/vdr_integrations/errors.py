@@ -13,7 +13,7 @@
     │   ├── ImageDecodeError (ValueError)     bytes that are not an image we accept
     │   ├── ImageTooLargeError (ValueError)   more pixels than the limit (decompression bombs)
     │   ├── PageReferenceError (LookupError)  a ``vdr-page:`` reference without its image
-    │   └── PageStoreError (OSError)          the folder of page images cannot be used
+    │   └── PageStoreError (OSError)          the place of page images cannot be used
     ├── CheckpointError                       a checkpoint cannot be used
     │   ├── UnknownCheckpointError (ValueError)
     │   └── CheckpointWeightsError            missing, unexpected or misshapen weights
@@ -21,6 +21,7 @@
     │   ├── QueryTooLongError (ValueError)
     │   ├── InvalidVectorError                a vector with NaN, infinity or zero norm
     │   ├── ForkedProcessError (RuntimeError) a model that does not work after a fork
+    │   ├── ModelServerError (ConnectionError) the server that runs the model cannot be used
     │   └── DeviceMemoryError (MemoryError)   one page alone does not fit the device
     ├── ResourceError (OSError)               this machine is short of processes or open files
     └── IndexStoreError                       an index folder cannot be used
@@ -56,6 +57,7 @@ __all__ = [
     "IndexStoreError",
     "InvalidVectorError",
     "MissingExtraError",
+    "ModelServerError",
     "OptionError",
     "PageError",
     "PageGeometryError",
@@ -79,12 +81,15 @@ class OptionError(VdrError, ValueError):
 
 
 class MissingExtraError(VdrError, ImportError):
-    """An optional dependency is not installed; the message names the pip command."""
+    """An optional dependency is not installed; the message names the pip command.
+
+    ``extra`` is empty if no extra of this package brings it.
+    """
 
     def __init__(self, *, package: str, extra: str, purpose: str) -> None:
+        command = f'"vdr-integrations[{extra}]"' if extra else package
         super().__init__(
-            f"{purpose} needs {package}, which is not installed: "
-            f'pip install "vdr-integrations[{extra}]"',
+            f"{purpose} needs {package}, which is not installed: pip install {command}",
             name=package,
         )
         self.package = package
@@ -155,7 +160,7 @@ class PageReferenceError(PageError, LookupError):
 
 
 class PageStoreError(PageError, OSError):
-    """The folder of page images is full, read-only, or cannot be used for another reason."""
+    """The folder or bucket of page images is full, read-only, or does not answer."""
 
 
 class CheckpointError(VdrError):
@@ -184,6 +189,10 @@ class InvalidVectorError(EncodingError):
 
 class ForkedProcessError(EncodingError, RuntimeError):
     """The process was forked with a model in it that cannot be used after a fork."""
+
+
+class ModelServerError(EncodingError, ConnectionError):
+    """The server that runs the model cannot be reached or used, or serves another model."""
 
 
 class DeviceMemoryError(EncodingError, MemoryError):

@@ -19,6 +19,7 @@ from vdr_integrations.cli.commands.models_command import models_command
 from vdr_integrations.cli.commands.optimize_command import optimize_command
 from vdr_integrations.cli.commands.rm_command import rm_command
 from vdr_integrations.cli.commands.search_command import search_command
+from vdr_integrations.cli.commands.serve_command import serve_command
 from vdr_integrations.cli.commands.show_command import show_command
 from vdr_integrations.cli.commands.store_command import store_app
 from vdr_integrations.cli.commands.verify_command import verify_command
@@ -66,3 +67,4 @@ app.add_typer(store_app, name="store")
 app.command("models")(models_command)
 app.command("doctor")(doctor_command)
 app.command("mcp")(mcp_command)
+app.command("serve")(serve_command)

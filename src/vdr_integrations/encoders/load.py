@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Unpack, overload
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.encoders.dense_encoder import DenseEncoder
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
 from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ def load_encoder(
 
     Args:
         model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
-            ``"nano"`` (bundled, 24 MB, for trying things out), or a local folder.
+            ``"nano"`` (bundled, 24 MB, for trying things out), a local folder, or the address of
+            ``vdr serve``, such as ``"http://localhost:8080"``, which runs the model.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
             ``"mps"``, ``"cpu"``; None selects the best available one. Several of one kind,
@@ -126,7 +128,8 @@ def load_encoder(
             batches are in memory. None means 24,576 on CUDA (32 pages) and 3,072 on Metal; on a
             CPU it means one page at a time, which is as fast there.
         checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
-        token: Hugging Face token, for private repositories.
+        token: Hugging Face token, for private repositories; for a server, its key (None:
+            ``$VDR_SERVER_KEY``).
         cache_dir: Folder of downloaded checkpoints, instead of HF_HOME.
         local_files_only: Never connect to the hub.
 
@@ -138,21 +141,28 @@ def load_encoder(
         ForkedProcessError: A GPU was in use before this process was forked.
         EncodingError: The process of one of several devices ended while it loaded the model.
         ResourceError: This machine cannot start a process for each device.
+        ModelServerError: The server cannot be reached.
     """
+    given: LoadOptions = {
+        "revision": revision,
+        "device": device,
+        "dtype": dtype,
+        "attn_implementation": attn_implementation,
+        "dimension": dimension,
+        "truncate_dim": truncate_dim,
+        "max_visual_tokens": max_visual_tokens,
+        "batch_visual_tokens": batch_visual_tokens,
+        "checkpoint": checkpoint,
+        "token": token,
+        "cache_dir": cache_dir,
+        "local_files_only": local_files_only,
+    }
+    if is_server_address(model):
+        from vdr_integrations.encoders.elsewhere.served_model import served_origin
+
+        origin = served_origin(model, given)
+        opened = origin.opened()
+        kind = MultiVectorEncoder if opened.checkpoint.is_multi_vector else DenseEncoder
+        return kind.of_server(origin, opened, given)
     known = checkpoint_for(model, described=checkpoint)
-    kind = MultiVectorEncoder if known.is_multi_vector else DenseEncoder
-    return kind.load(
-        model,
-        revision=revision,
-        device=device,
-        dtype=dtype,
-        attn_implementation=attn_implementation,
-        dimension=dimension,
-        truncate_dim=truncate_dim,
-        max_visual_tokens=max_visual_tokens,
-        batch_visual_tokens=batch_visual_tokens,
-        checkpoint=checkpoint,
-        token=token,
-        cache_dir=cache_dir,
-        local_files_only=local_files_only,
-    )
+    return (MultiVectorEncoder if known.is_multi_vector else DenseEncoder).load(model, **given)

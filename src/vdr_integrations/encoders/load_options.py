@@ -28,7 +28,14 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
     from vdr_integrations.encoders.runtime.device_list import DeviceChoice
 
-__all__ = ["KnownModelOptions", "LoadOptions", "ModelToLoad", "check_kind", "model_to_load"]
+__all__ = [
+    "KnownModelOptions",
+    "LoadOptions",
+    "ModelToLoad",
+    "check_kind",
+    "chosen_dimension",
+    "model_to_load",
+]
 
 
 class KnownModelOptions(TypedDict, total=False):
@@ -91,7 +98,7 @@ def check_kind(checkpoint: Checkpoint, *, is_multi_vector: bool) -> None:
 
 def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
     """Check the options of ``load_encoder`` and find the files; see there for what is raised."""
-    dimension = _dimension(given.get("dimension"), given.get("truncate_dim"))
+    dimension = chosen_dimension(given.get("dimension"), given.get("truncate_dim"))
     dtype = given.get("dtype", "auto")
     devices = choose_devices(given.get("device"))
     chosen_dtype, packing = check_formats(dtype, devices)
@@ -134,8 +141,12 @@ def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
     )
 
 
-def _dimension(dimension: int | None, truncate_dim: int | None) -> int | None:
-    """The dimension, by either of its two names."""
+def chosen_dimension(dimension: int | None, truncate_dim: int | None) -> int | None:
+    """The dimension, by either of its two names.
+
+    Raises:
+        OptionError: They differ.
+    """
     if dimension is None:
         return truncate_dim
     if truncate_dim is not None and truncate_dim != dimension:

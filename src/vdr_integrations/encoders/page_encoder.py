@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 import torch
 
+from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
 from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
 from vdr_integrations.encoders.elsewhere.several_devices import on_devices
-from vdr_integrations.encoders.load_options import check_kind, model_to_load
+from vdr_integrations.encoders.load_options import check_kind, chosen_dimension, model_to_load
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
 from vdr_integrations.encoders.runtime.device_list import choose_devices
 from vdr_integrations.encoders.runtime.pages_under_way import PagesUnderWay
@@ -104,6 +106,13 @@ class PageEncoder:
 
     @classmethod
     def _load(cls, model: str, *, is_multi_vector: bool, given: LoadOptions) -> Self:
+        if is_server_address(model):
+            from vdr_integrations.encoders.elsewhere.served_model import served_origin
+
+            origin = served_origin(model, given)
+            opened = origin.opened()
+            check_kind(opened.checkpoint, is_multi_vector=is_multi_vector)
+            return cls.of_server(origin, opened, given)
         known = checkpoint_for(model, described=given.get("checkpoint"))
         check_kind(known, is_multi_vector=is_multi_vector)
         found = model_to_load(model, **given)
@@ -113,6 +122,17 @@ class PageEncoder:
             max_visual_tokens=found.max_visual_tokens,
             batch_visual_tokens=found.batch_visual_tokens,
             opened=found.origin.opened(found.contents),
+        )
+
+    @classmethod
+    def of_server(cls, origin: ModelOrigin, opened: OpenedModel, given: LoadOptions) -> Self:
+        """The encoder of a model that a server runs, for use inside this package."""
+        return cls(
+            origin,
+            dimension=chosen_dimension(given.get("dimension"), given.get("truncate_dim")),
+            max_visual_tokens=given.get("max_visual_tokens", DEFAULT_VISUAL_TOKENS),
+            batch_visual_tokens=given.get("batch_visual_tokens"),
+            opened=opened,
         )
 
     @property

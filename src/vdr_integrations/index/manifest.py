@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.encoders.checkpoints.known_checkpoints import KNOWN_CHECKPOINTS
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
 from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.types import PixelBudget
 
@@ -47,14 +48,15 @@ class Manifest:
 
         Args:
             encoder: The encoder that makes the vectors.
-            model: The model that was given to ``load_encoder``; None uses the encoder's own name.
+            model: The model that was given to ``load_encoder``; None, or the address of a server,
+                uses the encoder's own name, with which the index can be used without that server.
                 The path of a folder is stored as an absolute path, so that the index can be used
                 from any working directory.
             revision: The revision that was given to ``load_encoder``.
         """
         return cls(
             fingerprint=encoder.fingerprint,
-            model=whole_name(encoder.name if model is None else model),
+            model=whole_name(encoder.name if model is None or is_server_address(model) else model),
             revision=revision,
             dimension=encoder.dimension,
             max_visual_tokens=encoder.pixel_budget.max_visual_tokens,

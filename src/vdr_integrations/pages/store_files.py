@@ -1,38 +1,25 @@
-"""The files of a page store: where they lie, and how they are written, listed and removed.
+"""What a page store needs of its files, in a folder or at a URL.
 
-A page lies in ``ab/abcd....png``, named by its 64 hexadecimal digits. A file that is being written
-lies in ``unfinished/`` and is renamed when it is complete. So a writer that is killed leaves its
-file there, where the next writer finds it without a walk through the pages.
-
-An unfinished file is abandoned when nothing has been written to it for an hour. Its age decides,
-not a lock: locks do not reach across machines on every file system. A page is written in less than
-a second; should a writer still have been stopped for an hour, it writes its page once more. All
-ages are measured with the clock of the file system, because the clocks of two machines differ.
+A page lies in ``ab/abcd....png``, named by its 64 hexadecimal digits. A file that is being written,
+or removed, lies in ``unfinished/`` meanwhile.
 """
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
-import tempfile
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["StoreFile", "StoreFiles"]
+__all__ = ["ABANDONED_NS", "PAGE_NAME", "SHARD", "UNFINISHED", "StoreFile", "StoreFiles", "inside"]
 
-_ABANDONED_NS = 3600 * 10**9
-_TRIES = 3
-"""The folder, or an unfinished file in it, may be deleted while a page is written."""
-_UNFINISHED = "unfinished"
-_SHARD = re.compile(r"[0-9a-f]{2}")
-_PAGE_NAME = re.compile(r"([0-9a-f]{64})\.png")
-_UNFINISHED_NAME = re.compile(r"[0-9a-f]{64}\.\w+\.tmp", re.ASCII)
+ABANDONED_NS = 3600 * 10**9
+"""An unfinished file that nobody has written to for so long is abandoned."""
+UNFINISHED = "unfinished"
+SHARD = re.compile(r"[0-9a-f]{2}")
+PAGE_NAME = re.compile(r"([0-9a-f]{64})\.png")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +27,32 @@ class StoreFile:
     """A file of a store, as it was when it was listed.
 
     Attributes:
-        path: Its path.
+        path: Its path, as the file system of the store writes it.
         digits: SHA-256 of the page.
         size_bytes: Length of the file.
         modified_ns: When it was written or renewed, nanoseconds since the epoch.
     """
 
-    path: Path
+    path: str
     digits: str
     size_bytes: int
     modified_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class StoreFiles:
-    """The files below the folder of a store. Methods raise OSError as the file system does.
+class StoreFiles(Protocol):
+    """The files of one store. Methods raise OSError as file systems do."""
 
-    Attributes:
-        root: The folder; it may not exist yet.
-    """
+    def read(self, digits: str) -> bytes:
+        """The file of a page.
 
-    root: Path
+        Raises:
+            FileNotFoundError: There is none.
+        """
+        ...
 
-    def path(self, digits: str) -> Path:
-        """The path of a page; the file may not exist."""
-        return self.root / digits[:2] / f"{digits}.png"
+    def has(self, digits: str) -> bool:
+        """Whether there is a file of a page; it is not read."""
+        ...
 
     def write(self, digits: str, save: Callable[[IO[bytes]], object]) -> None:
         """Write a page, completely or not at all; an older file of it is replaced.
@@ -73,124 +61,48 @@ class StoreFiles:
             digits: SHA-256 of the page.
             save: Writes the page into an open file; it may be called again.
         """
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                self._write(digits, save)
-            except FileNotFoundError:
-                if not tries_left:
-                    raise
-            else:
-                return
+        ...
 
     def renew(self, digits: str) -> None:
         """Make a page count as written now, if it is there and may be changed."""
-        with suppress(OSError):
-            os.utime(self.path(digits))
+        ...
 
     def pages(self) -> Iterator[StoreFile]:
-        """The pages, in no order; nothing else that lies in the folder."""
-        with _listed(self.root) as folders:
-            for folder in folders:
-                if _SHARD.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False):
-                    yield from _files(Path(folder.path), _PAGE_NAME, of=folder.name)
+        """The pages, in no order; nothing else that lies there. None is read."""
+        ...
 
     def unfinished(self) -> Iterator[StoreFile]:
         """Files that writers have not finished, or never will."""
-        yield from _files(self.root / _UNFINISHED, _UNFINISHED_NAME)
+        ...
 
     def now_ns(self) -> int:
         """The time of the file system's clock, nanoseconds since the epoch.
 
-        It is asked without a new file: a full disk has room for none.
+        Raises:
+            FileNotFoundError: There is no such folder, so there are no pages.
+            PermissionError: Nothing can be changed there.
         """
-        os.utime(self.root)
-        return self.root.stat().st_mtime_ns
+        ...
 
     def remove_abandoned(self, *, now_ns: int) -> list[StoreFile]:
         """Remove the unfinished files that nobody has written to for an hour."""
-        removed: list[StoreFile] = []
-        for file in self.unfinished():
-            if file.modified_ns < now_ns - _ABANDONED_NS:
-                with suppress(FileNotFoundError):
-                    file.path.unlink()
-                    removed.append(file)
-        return removed
+        ...
 
-    def remove_if_older(self, digits: str, *, than_ns: int) -> int | None:
-        """Remove a page that was neither written nor renewed since a time.
+    def remove_if_older(self, pages: Iterable[str], *, than_ns: int) -> list[int]:
+        """Remove the pages that were neither written nor renewed since a time.
 
-        A writer may renew the page at any moment. So it is moved out of the way before its age is
-        read, and moved back if it has been renewed.
+        A writer may renew a page at any moment: then it stays.
+
+        Args:
+            pages: Their digits.
+            than_ns: The time.
 
         Returns:
-            Number of freed bytes; None if the page stays, or is gone already.
+            Number of freed bytes of each page that was removed.
         """
-        path = self.path(digits)
-        aside = self._unfinished_folder() / f"{digits}.{secrets.token_hex(4)}.tmp"
-        try:
-            before = path.stat()
-            if before.st_mtime_ns >= than_ns:
-                return None
-            path.replace(aside)
-        except FileNotFoundError:
-            return None
-        # Another process may remove the file now, as an abandoned one; it is as old as one.
-        with suppress(FileNotFoundError):
-            if aside.stat().st_mtime_ns >= than_ns:
-                aside.replace(path)
-                return None
-            aside.unlink()
-        return before.st_size
-
-    def _write(self, digits: str, save: Callable[[IO[bytes]], object]) -> None:
-        path = self.path(digits)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            dir=self._unfinished_folder(), prefix=f"{digits}.", suffix=".tmp", delete=False
-        ) as file:
-            try:
-                with suppress(OSError):  # another user's files, perhaps
-                    self.remove_abandoned(now_ns=os.fstat(file.fileno()).st_mtime_ns)
-                save(file)
-                file.flush()
-                os.fsync(file.fileno())
-                file.close()
-                Path(file.name).replace(path)
-            except BaseException:
-                with suppress(OSError):  # a full disk refuses the rest of the buffer once more
-                    file.close()
-                with suppress(OSError):
-                    Path(file.name).unlink()
-                raise
-
-    def _unfinished_folder(self) -> Path:
-        folder = self.root / _UNFINISHED
-        folder.mkdir(exist_ok=True)
-        return folder
+        ...
 
 
-@contextmanager
-def _listed(folder: Path) -> Generator[Iterable[os.DirEntry[str]]]:
-    """The entries of a folder; none if there is no such folder."""
-    try:
-        found = os.scandir(folder)
-    except FileNotFoundError:
-        yield ()
-        return
-    with found:
-        yield found
-
-
-def _files(folder: Path, name: re.Pattern[str], *, of: str = "") -> Iterator[StoreFile]:
-    """The regular files of a folder that have such a name and begin with ``of``."""
-    with _listed(folder) as entries:
-        for entry in entries:
-            found = name.fullmatch(entry.name)
-            if found and entry.name.startswith(of) and entry.is_file(follow_symlinks=False):
-                try:
-                    status = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # it was removed, or renamed
-                    continue
-                yield StoreFile(
-                    Path(entry.path), entry.name[:64], status.st_size, status.st_mtime_ns
-                )
+def inside(digits: str) -> str:
+    """Where the file of a page lies, below the root of its store."""
+    return f"{digits[:2]}/{digits}.png"

@@ -49,7 +49,7 @@ class EncoderFields(BaseModel):
     """Prompts and pooling, for a checkpoint whose name the package does not know."""
 
     page_store_path: str | None = None
-    """Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's data folder."""
+    """Folder or URL of the page store; None uses ``$VDR_PAGE_STORE``, or the user's data folder."""
 
     cache_dir: str | None = None
     """Folder of checkpoints from the hub; None uses that of transformers (``HF_HOME``)."""

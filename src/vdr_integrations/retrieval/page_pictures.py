@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -152,6 +152,21 @@ class PagePictures:
             if unreadable is not None:
                 raise unreadable from error
             raise
+
+    def restored(self, page: AnyPage) -> PageImage:
+        """The image that was indexed; if the store has lost it or cannot be read, it is put there.
+
+        Raises:
+            VdrError: See :meth:`indexed`. Or the store cannot be written to.
+        """
+        ref = _ref(FoundPage.of(page))
+        stored = self._stored(ref)
+        if stored is not None:
+            return stored
+        drawn = replace(self, store=None).indexed(page)
+        if self.store is not None:
+            self.store.put(drawn)
+        return drawn
 
     def zoomed(self, page: AnyPage, box: Box | None, *, max_side_px: int) -> Zoomed:
         """A page or a part of it; if it is drawn again, no side is longer than ``max_side_px``.

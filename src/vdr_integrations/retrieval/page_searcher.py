@@ -87,7 +87,7 @@ class PageSearcher:
                 open is taken from the index.
             recall: The encoder of the dense vectors in an index of late interaction, or options to
                 load it with: use these vectors to select candidates first.
-            page_store: Store or folder; None uses ``$VDR_PAGE_STORE``, or the user's data folder.
+            page_store: Store, folder or URL; None uses ``$VDR_PAGE_STORE``, or the user's folder.
             password: Password of encrypted PDFs.
             process_limits: Limits of the process that draws pages again; None draws in this one.
             late_only: Refuse an index of one vector a page.

@@ -19,8 +19,8 @@ from vdr_integrations.errors import OptionError
 from vdr_integrations.index.opening import open_index
 from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.pages.page_inputs import check_list
-from vdr_integrations.pages.page_store import PageStore, store_trouble
-from vdr_integrations.pages.store_files import StoreFiles
+from vdr_integrations.pages.page_store import PageStore, store_files
+from vdr_integrations.pages.store_trouble import store_trouble
 from vdr_integrations.retrieval.open_indexes import location_of
 from vdr_integrations.types import PageRef
 
@@ -82,13 +82,9 @@ class UnneededPages:
         Raises:
             PageStoreError: A file cannot be removed; files before it are gone.
         """
-        files = StoreFiles(self.store.root)
-        sizes: list[int] = []
-        with store_trouble(f"page store {self.store.root}", "a file cannot be removed"):
-            for ref in self.refs:
-                freed = files.remove_if_older(ref.sha256, than_ns=self.older_than_ns)
-                if freed is not None:
-                    sizes.append(freed)
+        files, old = store_files(self.store), (ref.sha256 for ref in self.refs)
+        with store_trouble(f"page store {self.store.location}", "a file cannot be removed"):
+            sizes = files.remove_if_older(old, than_ns=self.older_than_ns)
             # 0 is before all files: a store that does not exist has no clock.
             abandoned = files.remove_abandoned(now_ns=self.found_ns)
         left = [file.size_bytes for file in abandoned]
@@ -129,8 +125,8 @@ def unneeded_pages(
     check_list(indexes, argument="indexes")
     check_list(refs, argument="refs")
     store = PageStore() if store is None else store
-    files = StoreFiles(store.root)
-    with store_trouble(f"page store {store.root}", "it cannot be changed"):
+    files = store_files(store)
+    with store_trouble(f"page store {store.location}", "it cannot be changed"):
         try:
             now_ns = files.now_ns()
         except FileNotFoundError:
@@ -142,11 +138,12 @@ def unneeded_pages(
     needed = _listed(refs) | _of_indexes(indexes)
     if not needed:
         raise OptionError(
-            f"no index and no list of references names a page, so all pages of {store.root} would "
-            f"be removed. Name each index and give each reference that needs its pages."
+            f"no index and no list of references names a page, so all pages of "
+            f"{store.location} would be removed. Name each index and give each "
+            f"reference that needs its pages."
         )
     older_than_ns = now_ns - round(keep_hours * _NS_PER_HOUR)
-    with store_trouble(f"page store {store.root}", "it cannot be read"):
+    with store_trouble(f"page store {store.location}", "it cannot be read"):
         pages = list(files.pages())
     others = [file for file in pages if file.digits not in needed]
     old = [file for file in others if file.modified_ns < older_than_ns]

@@ -125,6 +125,11 @@ def test_it_says_where_models_and_pages_are_kept(
     assert found["page_store"]["exists"] is False
     assert found["page_store"]["free_bytes"] > 0
     assert {"hf_home", "hub"} <= found.keys()
+    bucket = "s3://AKIA:secret@bucket/pages"  # is not asked: that may cost time and money
+    for options in ([], ["--json"]):
+        done = vdr("doctor", "--model", "nano", *options, VDR_PAGE_STORE=bucket)
+        assert "secret" not in done.output
+        assert done.stdout.count("s3://***@bucket/pages") == 2
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from tests.index.documents import write_png
 
+from vdr_integrations import PageStore
 from vdr_integrations.index import DenseIndex
 from vdr_integrations.types import PageImage
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from typer.testing import Result
 
-    from vdr_integrations import PageStore
     from vdr_integrations.types import PageRef
 
 pytestmark = pytest.mark.usefixtures("seen_pages")
@@ -129,6 +129,24 @@ def test_prune_removes_what_no_index_and_no_list_needs(
     assert indexed in page_store
     found = shown(vdr(*wanted, "--json"))  # there is nothing to ask about
     assert (found["unneeded"], found["removed"], found["unfinished_removed"]) == (0, 0, 0)
+
+
+def test_a_store_at_a_url_is_shown_and_pruned(
+    vdr: Callable[..., Result], page_store: PageStore, refs: Path, needed: PageRef
+) -> None:
+    place = f"memory://ann:secret@{refs.parent.name}/pages"
+    shown_place = place.replace("ann:secret", "***")
+    store = PageStore(place)
+    gone = store.put(PageImage(Image.new("RGB", (28, 28), "red")))
+    found = shown(vdr("store", "--store", place, "--json"))
+    assert (found["page_store"], found["pages"]) == (shown_place, 1)
+    assert vdr("store", VDR_PAGE_STORE=place).stdout.startswith(f"page store  {shown_place}\n")
+    options = ("store", "prune", "--refs", refs, "--keep-hours", 0, "--store", place)
+    done = vdr(*options)
+    assert (done.exit_code, "add --yes" in done.stderr) == (1, True)
+    pruned = shown(vdr(*options, "--yes", "--json"))
+    assert (pruned["page_store"], pruned["removed"]) == (shown_place, 1)
+    assert gone not in store
 
 
 def test_references_come_from_files_and_from_stdin(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import secrets
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ from vdr_integrations.index import (
 )
 from vdr_integrations.langchain import (
     LateInteractionRetriever,
+    PDFPageLoader,
+    VDREmbeddings,
     page_blocks,
     page_image_block,
 )
@@ -179,3 +182,19 @@ def test_text_that_reads_like_a_reference_shows_no_other_page(
     assert theirs not in document.page_content
     with pytest.raises(PageReferenceError, match="b" * 64):
         page_image_block(document)
+
+
+def test_a_store_at_a_url_gives_pictures_to_models(docs: Path, page_store: PageStore) -> None:
+    place = f"memory://{secrets.token_hex(8)}/pages"
+    pages = PDFPageLoader(docs / "report.pdf", page_store_path=place, max_visual_tokens=64).load()
+    for page in pages:
+        picture = page_image_block(page, page_store_path=place).get("base64", "")
+        with Image.open(BytesIO(base64.b64decode(picture))) as image:
+            stored = PageStore(place).get(page.metadata["page_ref"])
+            assert image.tobytes() == stored.image.tobytes()
+    embeddings = VDREmbeddings(
+        model="nano", device="cpu", page_store_path=place, max_visual_tokens=64
+    )
+    vectors = embeddings.embed_documents([page.page_content for page in pages])
+    assert vectors == embeddings.embed_images([page.metadata["page_ref"] for page in pages])
+    assert not page_store.root.exists()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import secrets
 import shutil
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +17,8 @@ from llama_index.core.llms.mock import MockFunctionCallingLLM, MockLLM
 from llama_index.core.postprocessor import LLMRerank
 from llama_index.core.query_engine import RetrieverQueryEngine
 from llama_index.core.response_synthesizers import ResponseMode
-from llama_index.core.schema import ImageNode, MetadataMode, NodeWithScore, TextNode
+from llama_index.core.schema import Document, ImageNode, MetadataMode, NodeWithScore, TextNode
+from PIL import Image
 from pydantic import ValidationError
 from tests.llama_index.indexes import page_index
 from tests.pdfs import write_pdf
@@ -79,6 +83,34 @@ async def test_a_picture_is_found_where_the_store_is_now(
             for block in new.node.get_content_blocks(MetadataMode.LLM)  # pyright: ignore[reportAttributeAccessIssue]
         )
     assert not any(str(moved.root) in path for path in image_paths(hits))  # copies
+
+
+def test_a_store_at_a_url_gives_its_pictures_themselves(
+    embedding: VDREmbedding, reader: PDFPageReader, report: Path, page_store: PageStore
+) -> None:
+    """LlamaIndex cannot open what nodes hold of a URL."""
+    place = f"memory://{secrets.token_hex(8)}/pages"
+    store = PageStore(place)
+    reader = reader.model_copy(update={"page_store_path": place})
+    embedding = embedding.model_copy(update={"page_store_path": place})
+    documents = list(reader.load_data(report))
+    found = page_index(documents, embedding).as_retriever(similarity_top_k=3).retrieve("costs")
+    refs = [hit.metadata["page_ref"] for hit in found]
+    assert all(store.get(ref).ref for ref in refs)
+    assert len(set(image_paths(found))) == len(refs)
+    with_pictures = PagePicturePostprocessor(page_store_path=place).postprocess_nodes(found)
+    for hit, ref in zip(with_pictures, refs, strict=True):
+        assert isinstance(hit.node, ImageNode)
+        [picture] = [
+            block
+            for block in hit.node.get_content_blocks(MetadataMode.LLM)
+            if isinstance(block, ImageBlock)
+        ]
+        with Image.open(BytesIO(picture.resolve_image().read())) as image:
+            assert image.tobytes() == store.get(ref).image.tobytes()
+    restored = Document.from_dict(json.loads(json.dumps(documents[0].to_dict())))
+    assert restored.hash == documents[0].hash
+    assert not page_store.root.exists()
 
 
 def test_a_picture_that_no_store_has_is_drawn_again(

@@ -20,7 +20,11 @@ __all__ = ["doctor_command"]
 def doctor_command(
     *,
     model: Annotated[
-        str, typer.Option(envvar="VDR_MODEL", help="Model to check: Hub id, folder or 'nano'.")
+        str,
+        typer.Option(
+            envvar="VDR_MODEL",
+            help="Model to check: Hub id, folder, 'nano' or the address of vdr serve.",
+        ),
     ] = DEFAULT_DENSE_MODEL,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -94,4 +98,4 @@ def _memory(total: int | None, free: int | None) -> str:
 def _folder(folder: dict[str, Any]) -> str:
     free = folder["free_bytes"]
     left = "" if free is None else f", {bytes_in_words(free)} free"
-    return f"{folder['path']}{'' if folder['exists'] else ' (does not exist yet)'}{left}"
+    return f"{folder['path']}{' (does not exist yet)' if folder['exists'] is False else ''}{left}"

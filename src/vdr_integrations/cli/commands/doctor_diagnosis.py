@@ -14,7 +14,10 @@ from vdr_integrations.cli.terminal.fact_lines import bytes_in_words
 from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, checkpoint_for
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
 from vdr_integrations.encoders.checkpoints.published_models import PUBLISHED_MODELS
-from vdr_integrations.errors import UnknownCheckpointError
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
+from vdr_integrations.errors import EncodingError, OptionError, UnknownCheckpointError
+from vdr_integrations.pages.store_place import store_place
+from vdr_integrations.pages.store_trouble import STORE_VARIABLE
 
 __all__ = ["diagnose"]
 
@@ -30,7 +33,7 @@ _PACKAGES = (
     "mcp",
     "flash-attn",
 )
-_VARIABLES = ("VDR_INDEX", "VDR_MODEL", "VDR_PAGE_STORE", "VDR_DEBUG", "CUDA_VISIBLE_DEVICES")
+_VARIABLES = ("VDR_INDEX", "VDR_MODEL", STORE_VARIABLE, "VDR_DEBUG", "CUDA_VISIBLE_DEVICES")
 _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 _SMALL = 1_000_000_000
 """Models with fewer parameters are toys, which need no advice about speed."""
@@ -127,8 +130,23 @@ def _hardware(problems: list[str]) -> dict[str, Any]:
     }
 
 
+def _served(address: str, problems: list[str]) -> dict[str, Any]:
+    """What the server at an address runs."""
+    from vdr_integrations.encoders import load_encoder
+
+    try:
+        encoder = load_encoder(address)
+    except (OptionError, EncodingError) as error:
+        problems.append(str(error))
+        return {}
+    kind = "late-interaction" if encoder.checkpoint.is_multi_vector else "dense"
+    return {"name": encoder.name, "kind": kind, "where": f"{encoder.device} at {address}"}
+
+
 def _model(model: str, problems: list[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"name": model, "kind": None, "where": "not here", "parameters": None}
+    if is_server_address(model):
+        return found | _served(model, problems)
     try:
         is_late = checkpoint_for(model).is_multi_vector
     except UnknownCheckpointError as error:
@@ -209,13 +227,17 @@ def _caches(advice: list[str]) -> dict[str, Any]:
 
     from vdr_integrations.pages import PageStore
 
+    store = PageStore()
     folders = {
         "hf_home": constants.HF_HOME,
         "hub": constants.HF_HUB_CACHE,
-        "page_store": PageStore().root,
+        "page_store": store.location,
     }
     found: dict[str, Any] = {}
     for name, folder in folders.items():
+        if "://" in str(folder):  # it may be far away, and cost money
+            found[name] = {"path": folder, "exists": None, "free_bytes": None}
+            continue
         path = Path(folder).absolute()
         found[name] = {"path": str(path), "exists": False, "free_bytes": None}
         try:
@@ -235,6 +257,8 @@ def _environment() -> dict[str, Any]:
     offline = {name: _is_on(os.environ.get(name)) for name in _OFFLINE}
     has_token = any(os.environ.get(name) for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"))
     variables = {name: os.environ.get(name) for name in _VARIABLES}
+    if variables[STORE_VARIABLE]:  # a URL may hold a password
+        variables[STORE_VARIABLE] = str(store_place(variables[STORE_VARIABLE] or ""))
     return {**offline, "HF_TOKEN": "set" if has_token else None, **variables}
 
 

@@ -52,8 +52,9 @@ def index_command(
         str | None,
         typer.Option(
             envvar="VDR_MODEL",
-            help=f"Model: Hub id, folder or 'nano'. (default: the model of the index; for a new "
-            f"index {DEFAULT_DENSE_MODEL}, or {DEFAULT_LATE_MODEL} with --late-interaction)",
+            help=f"Model: Hub id, folder, 'nano', or the address of vdr serve, such as "
+            f"http://localhost:8080. (default: the model of the index; for a new index "
+            f"{DEFAULT_DENSE_MODEL}, or {DEFAULT_LATE_MODEL} with --late-interaction)",
         ),
     ] = None,
     late_interaction: Annotated[

@@ -72,7 +72,8 @@ def search_command(
     recall_model: Annotated[
         str | None,
         typer.Option(
-            help="Hub id or folder of the dense model, if it has moved. (default: as in the index)"
+            help="Hub id or folder of the dense model, if it has moved, or the address of vdr "
+            "serve. (default: as in the index)"
         ),
     ] = None,
     hybrid: HybridOption = False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # typer reads it
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,11 +24,13 @@ store_app = typer.Typer(rich_markup_mode=None, invoke_without_command=True)
 
 _STDIN = "-"
 
-FolderOption = Annotated[
-    Path | None,
+StoreOption = Annotated[
+    str | None,
     typer.Option(
         "--store",
-        help="Folder of the page store. (default: VDR_PAGE_STORE, or in the user's data folder)",
+        metavar="PLACE",
+        help="Page store: a folder, or a URL such as s3://bucket/pages. (default: VDR_PAGE_STORE, "
+        "or in the user's data folder)",
     ),
 ]
 
@@ -37,7 +39,7 @@ FolderOption = Annotated[
 def store_command(
     context: typer.Context,
     *,
-    store: FolderOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -48,7 +50,7 @@ def store_command(
     """
     if context.invoked_subcommand is not None:
         if store is not None or as_json:
-            raise typer.BadParameter("give options after prune: vdr store prune --store FOLDER.")
+            raise typer.BadParameter("give options after prune: vdr store prune --store PLACE.")
         return
     with reported(debug=debug):
         from vdr_integrations.pages import PageStore
@@ -58,7 +60,7 @@ def store_command(
         if as_json:
             say_json(
                 {
-                    "page_store": str(shown.root.absolute()),
+                    "page_store": shown.location,
                     "pages": found.pages,
                     "bytes": found.size_bytes,
                     "unfinished": found.unfinished,
@@ -68,7 +70,7 @@ def store_command(
             return
         say_facts(
             {
-                "page_store": shown.root.absolute(),
+                "page_store": shown.location,
                 "pages": found.pages,
                 "bytes": bytes_in_words(found.size_bytes),
                 "unfinished": f"{found.unfinished:,} ({bytes_in_words(found.unfinished_bytes)})",
@@ -105,7 +107,7 @@ def prune_command(
         bool, typer.Option("--dry-run", help="Only say what would be removed.")
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
-    store: FolderOption = None,
+    store: StoreOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
@@ -171,7 +173,7 @@ def _ask(found: UnneededPages) -> None:
             f"{what} would be removed, and stdin is not a terminal to ask for confirmation; add "
             f"--yes to remove them, or --dry-run."
         )
-    if not typer.confirm(f"Remove {what} from {found.store.root}?", err=True):
+    if not typer.confirm(f"Remove {what} from {found.store.location}?", err=True):
         sys.stderr.write("Nothing was removed.\n")
         raise typer.Exit(ExitCode.ERROR)
 
@@ -191,7 +193,7 @@ def _show(found: UnneededPages, removed: RemovedPages | None) -> None:
 
 def _show_as_json(found: UnneededPages, removed: RemovedPages | None) -> None:
     shown: dict[str, object] = {
-        "page_store": str(found.store.root.absolute()),
+        "page_store": found.store.location,
         "unneeded": len(found.refs),
         "unneeded_bytes": found.size_bytes,
         "needed": found.needed,

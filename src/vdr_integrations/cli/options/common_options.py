@@ -32,7 +32,8 @@ IndexOption = Annotated[
 ModelPlaceOption = Annotated[
     str | None,
     typer.Option(
-        help="Hub id or folder of the index's model, if it has moved. (default: as in the index)"
+        help="Hub id or folder of the index's model, if it has moved, or the address of vdr serve. "
+        "(default: as in the index)"
     ),
 ]
 HybridOption = Annotated[

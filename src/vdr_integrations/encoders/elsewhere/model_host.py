@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.page_encoder import PageEncoder
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
+    from vdr_integrations.types import Page
 
 __all__ = ["ModelHost"]
 
@@ -35,16 +36,22 @@ class ModelHost:
         """Use this encoder's model."""
         self.encoder = encoder
 
-    def prepared(self, item: PlainPage | PlainQuery) -> Prepared:
+    def prepared(self, item: PlainPage | PlainQuery | Page) -> Prepared:
         """The item as the model reads it; call it outside of an event loop.
+
+        Args:
+            item: What a client has prepared; or a page, which is fitted to the encoder's budget.
 
         Raises:
             OptionError: A page whose sides the model cannot take, or a text without tokens.
             QueryTooLongError: A text with more tokens than the model accepts.
+            PageError: The page cannot be rendered.
         """
         if isinstance(item, PlainQuery):
             (text,) = check_texts([item.text])
             return self.encoder.prepare_query(text)
+        if not isinstance(item, PlainPage):
+            return self.encoder.prepare_page(item)
         return self.encoder.core.prepare_image(Image.fromarray(self._checked(item.pixels)))
 
     def submit(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import weakref
 from collections import deque
 from concurrent.futures import Future
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ModelWorker"]
+__all__ = ["ModelWorker", "RanBatch"]
 
 Item = TypeVar("Item")
 
@@ -42,6 +43,23 @@ _MOST_SUCCESSES = 1024
 """Full batches after which a larger batch is tried: the first and the greatest number. It doubles
 after every failed attempt, so that larger batches are seldom tried on a device that is too small.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class RanBatch:
+    """A batch that the model has run.
+
+    Attributes:
+        group: What its items have in common.
+        items: Number of items.
+        requests: Number of requests that they belong to.
+        seconds: How long it took.
+    """
+
+    group: Hashable
+    items: int
+    requests: int
+    seconds: float
 
 
 @dataclass(slots=True)
@@ -156,6 +174,7 @@ class ModelWorker(Generic[Item]):
         self._caps: dict[Hashable, _Cap] = {}
         self._batch: list[_Ticket[Item]] = []
         self._is_lost = False
+        self._watchers: list[Callable[[RanBatch], None]] = []
         self._queue: _Queue[Item] = _Queue()
         self._end_of_thread = _closing(self, self._queue)
         forks.renew_after_fork(self)
@@ -206,6 +225,10 @@ class ModelWorker(Generic[Item]):
             else:
                 queue.changed.notify()
         return request.future
+
+    def watch(self, seen: Callable[[RanBatch], None]) -> None:
+        """Call ``seen`` after every batch, in the worker's thread; it must not raise."""
+        self._watchers.append(seen)
 
     def after_fork(self) -> None:
         """Leave the queue and the thread to the parent."""
@@ -292,13 +315,14 @@ class ModelWorker(Generic[Item]):
     def _encode(self, batch: list[_Ticket[Item]]) -> None:
         if not batch:
             return
-        group = batch[0].group
+        group, began = batch[0].group, time.perf_counter()
         results, problem = self._results_if_they_fit([ticket.item for ticket in batch])
         if results is not None:
             for ticket, result in zip(batch, results, strict=True):
                 ticket.request.deliver(ticket.position, result)
             if (cap := self._caps.get(group)) is not None:
                 cap.note_success(len(batch))
+            self._tell(batch, seconds=time.perf_counter() - began)
             return
         if len(batch) == 1:
             error = DeviceMemoryError(
@@ -311,6 +335,13 @@ class ModelWorker(Generic[Item]):
         self._caps.setdefault(group, _Cap(half)).lower(half)
         for start in range(0, len(batch), half):
             self._encode(batch[start : start + half])
+
+    def _tell(self, batch: list[_Ticket[Item]], *, seconds: float) -> None:
+        if self._watchers:
+            requests = len({id(ticket.request) for ticket in batch})
+            ran = RanBatch(batch[0].group, len(batch), requests, seconds)
+            for seen in self._watchers:
+                seen(ran)
 
     def _results_if_they_fit(
         self, items: list[Item]

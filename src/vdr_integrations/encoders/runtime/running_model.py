@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
 
-__all__ = ["ModelFacts", "ModelOrigin", "OpenedModel", "RunningModel"]
+__all__ = ["ModelFacts", "ModelOrigin", "OpenedModel", "PassOfModel", "RunningModel"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +56,23 @@ class ModelFacts:
     def token_side_px(self) -> int:
         """Side of the square of a visual token, in pixels."""
         return self.patch_size * self.merge_size
+
+
+@dataclass(frozen=True, slots=True)
+class PassOfModel:
+    """One pass of a model.
+
+    Attributes:
+        kind: What went through it.
+        items: Number of pages or queries.
+        requests: Number of requests that they belong to.
+        seconds: How long it took.
+    """
+
+    kind: Literal["pages", "queries"]
+    items: int
+    requests: int
+    seconds: float
 
 
 class RunningModel(ABC):
@@ -100,6 +117,9 @@ class RunningModel(ABC):
         Raises:
             EncodingError: The model takes no more work.
         """
+
+    def watch(self, seen: Callable[[PassOfModel], None]) -> None:  # noqa: B027  # not all can tell
+        """Call ``seen`` after every pass, in another thread; never if passes are made elsewhere."""
 
     @abstractmethod
     def query_tokens(self, text: str) -> list[str]:

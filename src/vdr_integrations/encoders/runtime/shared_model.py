@@ -28,17 +28,18 @@ from vdr_integrations.encoders.preprocessing.prompt_tokens import TokenizedPromp
 from vdr_integrations.encoders.runtime import forks
 from vdr_integrations.encoders.runtime.cpu_bfloat16 import bfloat16_on_this_cpu
 from vdr_integrations.encoders.runtime.device_memory import release_cached_memory
-from vdr_integrations.encoders.runtime.model_worker import ModelWorker
+from vdr_integrations.encoders.runtime.model_worker import ModelWorker, RanBatch
 from vdr_integrations.encoders.runtime.running_model import (
     ModelFacts,
     OpenedModel,
+    PassOfModel,
     RunningModel,
 )
 from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
@@ -193,6 +194,15 @@ class SharedModel(RunningModel):
         """See ``RunningModel``."""
         return self.worker.submit(items, budget=budget)
 
+    def watch(self, seen: Callable[[PassOfModel], None]) -> None:
+        """See ``RunningModel``."""
+
+        def tell(ran: RanBatch) -> None:
+            kind = "queries" if _is_of_queries(ran.group) else "pages"
+            seen(PassOfModel(kind, ran.items, ran.requests, ran.seconds))
+
+        self.worker.watch(tell)
+
     def _run(self, items: Sequence[Prepared]) -> Sequence[NDArray[np.float32]]:
         pages = [item for item in items if isinstance(item, PreparedPage)]
         with self._weights.in_use, _chosen(self._device):
@@ -210,8 +220,11 @@ class SharedModel(RunningModel):
         return PreparedQuery, max(len(after), _SHORT_QUERY_TOKENS).bit_length()
 
     def _budget(self, group: Hashable) -> int:
-        is_query = isinstance(group, tuple) and group[0] is PreparedQuery
-        return self.facts.queries_budget if is_query else self.facts.pages_budget
+        return self.facts.queries_budget if _is_of_queries(group) else self.facts.pages_budget
+
+
+def _is_of_queries(group: Hashable) -> bool:
+    return isinstance(group, tuple) and group[0] is PreparedQuery
 
 
 def _query(item: Prepared) -> PreparedQuery:

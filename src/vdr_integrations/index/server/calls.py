@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 import warnings
-from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexStoreError, MissingExtraError
 from vdr_integrations.index.server.troubles import Failure, failure_of, trouble
+from vdr_integrations.types.pauses import pauses
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,6 @@ TRYING_S = 30.0
 _FIRST_PAUSE_S = 0.25
 _LONGEST_PAUSE_S = 8.0
 _TIMEOUT_S = 30
-_chance = SystemRandom()
 
 
 class ServerCalls:
@@ -66,7 +65,8 @@ class ServerCalls:
             InDoubtError: The call failed, but the server may have done it nevertheless.
             IndexStoreError: The call failed.
         """
-        began, pause = self._clock(), _FIRST_PAUSE_S
+        began = self._clock()
+        until_next = pauses(first_s=_FIRST_PAUSE_S, longest_s=_LONGEST_PAUSE_S)
         tries, waited, is_in_doubt = 0, 0.0, False
         while True:
             tries += 1
@@ -74,8 +74,7 @@ class ServerCalls:
             if not isinstance(found, Failure):
                 return found
             is_in_doubt = is_in_doubt or found.is_in_doubt
-            # Half of it is random: callers that were refused together must not retry together.
-            wait = max(found.retry_after_s, pause * (0.5 + 0.5 * _chance.random()))
+            wait = max(found.retry_after_s, next(until_next))
             spent = max(waited, self._clock() - began)
             is_late = tries > 1 and spent + wait > TRYING_S
             if not found.is_passing or is_late or wait > TRYING_S:
@@ -83,7 +82,6 @@ class ServerCalls:
                 raise trouble(self.location, method, failure, tries=tries)
             self._sleep(wait)
             waited += wait
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
 
     def close(self) -> None:
         """Close the connection; a client that the caller gave stays open."""

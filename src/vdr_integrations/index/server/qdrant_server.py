@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from vdr_integrations.errors import OptionError
+from vdr_integrations.types.loopback import is_loopback
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -59,7 +59,7 @@ class QdrantServer:
             is_secret
             and not self.allow_insecure
             and parts.scheme == "http"
-            and not _is_loopback(parts.hostname or "")
+            and not is_loopback(parts.hostname or "")
         ):
             raise OptionError(
                 f"a key or password would be sent to {self.shown_url} over plain http, where "
@@ -111,12 +111,3 @@ def _split(url: str) -> SplitResult:
     if not is_usable:
         raise OptionError('the url of a QdrantServer must look like "http://localhost:6333".')
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

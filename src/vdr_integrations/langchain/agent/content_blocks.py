@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 from langchain_core.messages.content import create_image_block, create_text_block
 
 from vdr_integrations.langchain.retrieval.hit_documents import checked_page
 from vdr_integrations.pages import PageStore
+from vdr_integrations.pages.images.png_base64 import png_base64
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,18 +26,15 @@ def page_image_block(
 
     Args:
         document: A page that a vector store or retriever returned.
-        page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
-            data folder.
+        page_store_path: Folder or URL of the page store; None uses ``$VDR_PAGE_STORE``, or the
+            user's data folder.
 
     Raises:
         OptionError: The document is not a page.
         PageReferenceError: The page is not in the store, or was altered.
     """
-    png = BytesIO()
     page = PageStore(page_store_path).get(checked_page(document).page_ref or "")
-    page.image.save(png, format="PNG")
-    content = base64.b64encode(png.getvalue()).decode("ascii")
-    return create_image_block(base64=content, mime_type="image/png")
+    return create_image_block(base64=png_base64(page.image), mime_type="image/png")
 
 
 def page_blocks(

@@ -77,7 +77,7 @@ class VisualDocumentSearchTool(BaseTool):
     """Limits of one call."""
 
     page_store_path: str | None = None
-    """Folder of the page store; None uses that of a ``LateInteractionRetriever``,
+    """Folder or URL of the page store; None uses that of a ``LateInteractionRetriever``,
     ``$VDR_PAGE_STORE``, or the user's data folder."""
 
     name: str = TOOL_NAME

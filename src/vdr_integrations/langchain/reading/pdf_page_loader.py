@@ -56,8 +56,8 @@ class PDFPageLoader(BaseLoader):
         password: Password of encrypted PDFs; not in pickles.
         max_visual_tokens: Size that pages are drawn at; embeddings shrink, and never enlarge them.
         token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
-        page_store_path: Folder of the page store, the same as that of the embeddings; None uses
-            ``$VDR_PAGE_STORE``, or the user's data folder.
+        page_store_path: Folder or URL of the page store, the same as that of the embeddings; None
+            uses ``$VDR_PAGE_STORE``, or the user's data folder.
         include_text: Put the text layer into ``metadata["page_text"]``.
         on_error: What to do with files and pages that cannot be used. ``"raise"`` stops at the
             first; ``"warn"`` logs each and leaves it out; a function is called with each

@@ -69,7 +69,7 @@ class VisualDocumentSearchTool(AsyncBaseTool):
             name: Name of the tool for the model.
             description: Text that the model reads; say what the documents are about.
             limits: Limits of one call.
-            page_store_path: Folder of the page store; None uses that of a
+            page_store_path: Folder or URL of the page store; None uses that of a
                 ``LateInteractionRetriever``, ``$VDR_PAGE_STORE``, or the user's data folder.
         """
         if page_store_path is None and isinstance(retriever, LateInteractionRetriever):

@@ -59,8 +59,8 @@ class PDFPageNodeParser(NodeParser):
             old one.
         max_visual_tokens: Size at which pictures are stored.
         token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
-        page_store_path: Folder of the page store for pictures; None uses ``$VDR_PAGE_STORE``, or
-            the user's data folder.
+        page_store_path: Folder or URL of the page store for pictures; None uses
+            ``$VDR_PAGE_STORE``, or the user's data folder.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -132,7 +132,7 @@ class PDFPageNodeParser(NodeParser):
             on_error=raise_error,
         ):
             read = replace(page, text=page.text or text)
-            path = reading.store.path(page.page_ref).absolute()
+            path = Path(reading.store.place(page.page_ref))
             document = page_document(read, image_path=path, extra_info=facts)
             node_id = self.id_func(page.page_number - 1, document)
             found.append(image_node(document, node_id=node_id, made_from=node))

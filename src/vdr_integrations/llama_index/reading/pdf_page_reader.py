@@ -62,8 +62,8 @@ class PDFPageReader(BasePydanticReader):
         token_side_px: Side of a visual token's square: 28 pixels, 32 for Qwen3-VL.
         password: Password of encrypted PDFs. Never in ``to_dict`` and pickles, so the processes of
             ``SimpleDirectoryReader.load_data(num_workers=...)`` do not have it.
-        page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
-            data folder. The embedding must use the same folder.
+        page_store_path: Folder or URL of the page store; None uses ``$VDR_PAGE_STORE``, or the
+            user's data folder. The embedding must use the same store.
         on_error: ``"warn"`` (the default) leaves out what cannot be read, and logs it; ``"raise"``
             stops at the first such page or file; a function is called with each ``PageError``.
         render_workers: 0 opens files in this process, without limits: for files that you trust.
@@ -154,7 +154,7 @@ class PDFPageReader(BasePydanticReader):
                 on_error=leave_out,
             ):
                 found_pages = True
-                image_path = reading.store.path(page.page_ref).absolute()
+                image_path = Path(reading.store.place(page.page_ref))
                 yield page_document(page, image_path=image_path, extra_info=extra)
         if left_out and not found_pages and _is_sayable(file):
             raise left_out[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llama_index.core.schema import BaseNode, Document, ImageNode, NodeWithScore
@@ -39,7 +40,7 @@ def hit_node(hit: Hit, store: PageStore) -> NodeWithScore:
 
     LlamaIndex sees this node and the node of its own index as one page.
     """
-    page, image_path = ReadPage.of(hit), store.path(hit.page_ref).absolute()
+    page, image_path = ReadPage.of(hit), Path(store.place(hit.page_ref))
     document = page_document(page, image_path=image_path, extra_info=hit.metadata)
     return NodeWithScore(node=image_node(document, node_id=page.page_id), score=hit.score)
 

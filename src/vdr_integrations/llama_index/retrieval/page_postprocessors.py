@@ -14,6 +14,7 @@ from vdr_integrations.errors import MissingExtraError, PageError
 from vdr_integrations.llama_index.reading.page_nodes import readable_node
 from vdr_integrations.llama_index.retrieval.page_of_node import found_page
 from vdr_integrations.pages import PageStore
+from vdr_integrations.pages.images.png_base64 import png_base64
 from vdr_integrations.pages.on_error import OnError, error_handler
 from vdr_integrations.retrieval import PagePictures
 from vdr_integrations.types import PixelBudget
@@ -39,11 +40,12 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
             retriever, llm=llm, multimodal=True, node_postprocessors=[PagePicturePostprocessor()]
         )
 
-    ``LateInteractionRetriever`` does this itself. Nodes are copied; those of no page stay the same.
+    ``LateInteractionRetriever`` does this itself, but not if the store is at a URL: then this puts
+    the pictures themselves into nodes. Nodes are copied; those of no page stay the same.
 
     Attributes:
-        page_store_path: Folder of the page store; None uses ``$VDR_PAGE_STORE``, or the user's
-            data folder.
+        page_store_path: Folder or URL of the page store; None uses ``$VDR_PAGE_STORE``, or the
+            user's data folder.
         max_visual_tokens: That of the reader, to draw pages again.
         token_side_px: That of the reader.
         on_error: What to do with a page whose picture is not available. ``"warn"`` (the default)
@@ -69,7 +71,7 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         query_bundle: QueryBundle | None = None,  # noqa: ARG002  # LlamaIndex's signature
     ) -> list[NodeWithScore]:
         budget = PixelBudget(self.max_visual_tokens, factor=self.token_side_px)
-        pictures = PagePictures(None, budget)  # no store: it is looked at first, may be damaged
+        pictures = PagePictures(PageStore(self.page_store_path), budget)
         return [
             NodeWithScore(node=self._with_picture(hit.node, pictures), score=hit.score)
             for hit in nodes
@@ -85,15 +87,16 @@ class PagePicturePostprocessor(BaseNodePostprocessor):
         if page.page_ref is None:
             return node
         try:
-            if not store.is_intact(page.page_ref):
-                store.put(pictures.indexed(page))
+            picture = pictures.restored(page)
         except (PageError, MissingExtraError) as error:
             is_of_page = isinstance(error, PageError)
             found = error if is_of_page else PageError(str(error), source=page.source)
             error_handler(self.on_error)(found)
             return TextNode(**_shared_fields(node))
-        path = str(store.path(page.page_ref).absolute())
-        return ImageNode(**_shared_fields(node), image_path=path, image_mimetype="image/png")
+        place, fields = store.place(page.page_ref), _shared_fields(node)
+        if isinstance(place, str):  # LlamaIndex cannot open it
+            return ImageNode(**fields, image=png_base64(picture.image), image_mimetype="image/png")
+        return ImageNode(**fields, image_path=str(place), image_mimetype="image/png")
 
 
 class PageTextPostprocessor(BaseNodePostprocessor):
