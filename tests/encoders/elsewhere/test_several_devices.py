@@ -37,6 +37,8 @@ from vdr_integrations.errors import (
 if TYPE_CHECKING:
     from tests.prepared.python import PreparedPython
 
+    from vdr_integrations.encoders.runtime.running_model import PassOfModel
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="SIGSTOP and SIGKILL")
 
 PAGES = [
@@ -116,11 +118,16 @@ async def test_callers_in_threads_and_tasks_get_their_own_results(
     pair: DenseEncoder, alone: DenseEncoder
 ) -> None:
     expected, asked = alone.encode_pages(PAGES), alone.encode_queries(QUESTIONS)
+    passes: list[PassOfModel] = []
+    pair.core.watch(passes.append)
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(pair.encode_pages, [[page] for page in PAGES]))
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-5)
     tasks = [pair.aencode_queries([question]) for question in QUESTIONS]
     np.testing.assert_allclose(np.concatenate(await asyncio.gather(*tasks)), asked, atol=1e-5)
+    for kind, items in ("pages", PAGES), ("queries", QUESTIONS):
+        assert sum(one.items for one in passes if one.kind == kind) == len(items)
+    assert all(one.seconds > 0 and 1 <= one.requests <= one.items for one in passes)
 
 
 def test_an_error_keeps_its_type_and_its_words(pair: DenseEncoder, alone: DenseEncoder) -> None:

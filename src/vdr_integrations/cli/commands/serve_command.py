@@ -74,5 +74,7 @@ def serve_command(
             app = build_app(encoder, access=access, limits=limits)
             shown = f"[{host}]" if ":" in host else host
             where = f"http://{shown}:{listening.getsockname()[1]}"
-            typer.echo(f"Serving {encoder.name} on {encoder.device} at {where}", err=True)
+            typer.echo(
+                f"Serving {encoder.name} on {encoder.core.facts.device} at {where}", err=True
+            )
             run_server(app, listening)

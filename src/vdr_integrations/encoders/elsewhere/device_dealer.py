@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.elsewhere.plain_items import PlainPage
+from vdr_integrations.encoders.runtime.running_model import PassOfModel
 from vdr_integrations.errors import EncodingError, ForkedProcessError, ResourceError, VdrError
 
 if TYPE_CHECKING:
@@ -61,10 +63,14 @@ class _Device:
     """A process and the windows that it works on.
 
     It has up to two: the next one crosses the pipe while the model works.
+
+    Attributes:
+        began: When it began with the window that it works on.
     """
 
     process: DeviceProcess
     windows: dict[int, list[_Ticket]] = field(default_factory=dict[int, "list[_Ticket]"])
+    began: float = 0.0
     is_alive: bool = True
 
 
@@ -87,6 +93,7 @@ class DeviceDealer:
         self._waiting: deque[_Ticket] = deque()
         self._devices = [_Device(process) for process in processes]
         self._lost: dict[str, str] = {}
+        self._watchers: list[Callable[[PassOfModel], None]] = []
         self._is_closed = False
         self._count = 0
         try:
@@ -117,6 +124,10 @@ class DeviceDealer:
     def process_ids(self) -> list[int]:
         """The numbers of the processes that work."""
         return [one.process.process_id for one in self._devices if one.is_alive]
+
+    def watch(self, seen: Callable[[PassOfModel], None]) -> None:
+        """Call ``seen`` after every window, in another thread."""
+        self._watchers.append(seen)
 
     def submit(
         self, items: Sequence[tuple[Prepared, int]], *, budget: int, owner: object
@@ -177,8 +188,12 @@ class DeviceDealer:
         )
 
     def _send(self, device: _Device) -> None:
-        while self._send_one(device):
-            pass
+        try:
+            while self._send_one(device):
+                pass
+        except Exception:
+            _logger.exception("%s: nothing can be sent to %s.", self._name, device.process.device)
+            device.process.kill()  # half a message may be in the pipe
         device.process.close_requests()
 
     def _send_one(self, device: _Device) -> bool:
@@ -195,8 +210,12 @@ class DeviceDealer:
         return True
 
     def _receive(self, device: _Device) -> None:
-        while self._receive_one(device):
-            pass
+        try:
+            while self._receive_one(device):
+                pass
+        except Exception:  # nobody may wait for what is not read any more
+            _logger.exception("%s: %s gave a wrong answer.", self._name, device.process.device)
+            device.process.kill()
         self._lose(device, device.process.why_ended())
         device.process.close_replies()
 
@@ -206,11 +225,26 @@ class DeviceDealer:
         if found is None:
             return False
         number, results = found
+        now = time.monotonic()
         with self._changed:
-            tickets = device.windows.pop(number)
+            tickets = device.windows[number]
+            if len(results) != len(tickets):
+                raise ValueError(f"{len(results)} results for {len(tickets)} items")
+            del device.windows[number]
+            seconds, device.began = now - device.began, now
             self._changed.notify_all()
+        self._tell(tickets, seconds)
         self._deliver(tickets, results)
         return True
+
+    def _tell(self, tickets: Sequence[_Ticket], seconds: float) -> None:
+        kind = "pages" if isinstance(tickets[0].item, PlainPage) else "queries"
+        requests = len({id(ticket.request) for ticket in tickets})
+        for seen in self._watchers:
+            try:
+                seen(PassOfModel(kind, len(tickets), requests, seconds))
+            except Exception:
+                _logger.exception("%s: who watches its passes fails.", self._name)
 
     def _next_window(self, device: _Device) -> tuple[int, list[_Ticket]] | None:
         """Wait for work; None if this device does no more."""
@@ -219,6 +253,8 @@ class DeviceDealer:
                 window = self._taken(device)
                 if window:
                     self._count += 1
+                    if not device.windows:
+                        device.began = time.monotonic()
                     device.windows[self._count] = window
                     return self._count, window
                 self._changed.wait()

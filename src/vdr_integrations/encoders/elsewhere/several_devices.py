@@ -24,7 +24,7 @@ from vdr_integrations.encoders.runtime.torch_threads import core_count
 from vdr_integrations.errors import CheckpointError, ForkedProcessError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
     from concurrent.futures import Future
 
     import numpy as np
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
-    from vdr_integrations.encoders.runtime.running_model import ModelFacts, ModelOrigin
+    from vdr_integrations.encoders.runtime.running_model import (
+        ModelFacts,
+        ModelOrigin,
+        PassOfModel,
+    )
 
 __all__ = ["SeveralDevices", "SeveralOptions", "on_devices"]
 
@@ -125,6 +129,10 @@ class SeveralDevices(ModelElsewhere):
             f"{self._name}: {device} was lost ({reason}); the other devices did its work"
             for device, reason in self._dealer.lost.items()
         ]
+
+    def watch(self, seen: Callable[[PassOfModel], None]) -> None:
+        """See ``RunningModel``; what a device gets at once counts as one pass."""
+        self._dealer.watch(seen)
 
     def submit(
         self, items: Sequence[Prepared], *, budget: int | None = None
