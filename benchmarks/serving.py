@@ -153,11 +153,14 @@ def compare(options: argparse.Namespace) -> None:
             alone.append(Took(pages_s, queries_s, cpu))
             before = cpu_s(process)
             each = processes(options, address, count=_PROCESSES, callers=_CALLERS // _PROCESSES)
-            spent = cpu_s(process) - before + sum(one[2] for one in each)
-            print(
-                f"  {cpu:.1f} CPU s in one process; served {cpu_s(process) - before:.1f} + {spent - cpu_s(process) + before:.1f}"
+            of_server = cpu_s(process) - before
+            of_clients = sum(one[2] for one in each)
+            print(f"  CPU s: {cpu:.1f} in one process; served {of_server:.1f} + {of_clients:.1f}")
+            served.append(
+                Took(
+                    max(one[0] for one in each), max(one[1] for one in each), of_server + of_clients
+                )
             )
-            served.append(Took(max(one[0] for one in each), max(one[1] for one in each), spent))
         counted = httpx.get(f"{address}/metrics").text
     for what, total in (("pages", options.pages), ("queries", options.queries)):
         if not total:

@@ -113,6 +113,17 @@ def test_both_frameworks_use_one_folder_while_a_third_object_writes_to_it(
     assert [page.metadata["page_number"] for page in langchain.invoke(question)] == best
     reranked = rerank.postprocess_nodes(nodes, query_str=question)
     assert [node.metadata["page_number"] for node in reranked] == best
+    empty, url = tmp_path / "empty", "http://user:secret@localhost:6333/pages"
+    LlamaIndexRetriever.from_documents(
+        [], index=empty, model_name="nano-colqwen2", device="cpu"
+    ).close()
+    both = LlamaIndexRetriever(index=[place, empty], model_name="nano-colqwen2", device="cpu")
+    assert both.retrieve(question) == nodes
+    both_pages = LangChainRetriever(index=[str(empty), place], model="nano-colqwen2", k=2)
+    assert both_pages.invoke(question) == langchain.invoke(question)
+    assert "secret" not in repr(LangChainRetriever(index=[place, url]))
+    both.close()
+    both_pages.close()
     with LateInteractionIndex.open(place) as index:
         (page,) = index.pages({"page_number": best[0]})
         assert index.remove_pages([page.page_id]) == 1

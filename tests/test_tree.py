@@ -36,7 +36,8 @@ def place(file: Path) -> str:
 def test_no_name_of_a_file_stands_for_two_things() -> None:
     named = {place(file) for file in FILES if not file.name.startswith("__")}
     names = Counter(name.rpartition("/")[2] for name in named)
-    # An engine is asked, and there are two; a reranker and a retriever are the frameworks' words.
+    # An engine is asked, of a folder, a server, or several of both; a reranker and a retriever are
+    # the frameworks' words.
     assert {name for name, count in names.items() if count > 1} == {"engine.py"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -143,3 +144,27 @@ def test_it_says_what_is_wrong_before_it_loads_a_model(
                 assert ended.returncode == 1
                 assert told in said
                 assert "Traceback" not in said
+
+
+FORKING = """
+import os, sys
+from vdr_integrations import DenseEncoder
+
+encoder = DenseEncoder.load(sys.argv[1])
+before = encoder.encode_queries(["a", "b"])
+child = os.fork()
+same = (encoder.encode_queries(["a", "b"]) == before).all()
+if child == 0:
+    os._exit(0 if same else 1)
+_, status = os.waitpid(child, 0)
+sys.exit(0 if same and status == 0 else 1)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_makes_its_own_connections(quick_python: Python) -> None:
+    with (
+        serving_process(quick_python, *NANO, "--port", "0") as (_, address),
+        quick_python.start("-c", FORKING, address) as forking,
+    ):
+        assert forking.wait(HANG_S) == 0

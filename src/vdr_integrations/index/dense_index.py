@@ -21,6 +21,7 @@ from vdr_integrations.index.page_index import (
     created_engine,
     opened_engine,
 )
+from vdr_integrations.index.search_steps import DenseSearch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ class DenseIndex(PageIndex):
     Searching is exact: one matrix product over all vectors, which are mapped from their files.
     """
 
-    path: Path  # pyright: ignore[reportIncompatibleVariableOverride]  # always a folder
+    path: Path  # pyright: ignore[reportIncompatibleVariableOverride]  # text only if several are one
 
     @classmethod
     def create(
@@ -130,7 +131,7 @@ class DenseIndex(PageIndex):
         count = whole_number("k (the number of hits)", k, least=1)
         unit = self._unit_query(query)
         words = checked_hybrid(hybrid)
-        return self._engine.search_dense(unit, k=count, where=parse_filter(filter), hybrid=words)
+        return self._engine.search(DenseSearch(unit, count, parse_filter(filter), words))
 
     asearch = in_thread(search)
 

@@ -3,65 +3,36 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from vdr_integrations.index.search_steps import hits_by_text, hits_by_vectors, of_one_state
+from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedDocuments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.page_filter import Where
     from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.scoring.bm25 import PageTextScores
+    from vdr_integrations.index.search_steps import Asked, Searches, SearchState
     from vdr_integrations.index.staged_document import DocumentSink
     from vdr_integrations.index.stored_page import StoredPage
     from vdr_integrations.types import Hit
-    from vdr_integrations.types.hit import ScoreKind
 
-__all__ = ["LOCK_WAIT_S", "Engine", "MaxSimSearch", "Reads", "Searches", "Writes"]
+__all__ = ["LOCK_WAIT_S", "Engine", "Reads", "Writes"]
+
+T = TypeVar("T")
 
 LOCK_WAIT_S = 30.0
 """How long a write waits for another writer: a commit takes milliseconds, a synchronisation may
 take hours."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class MaxSimSearch:
-    """Arguments of a late-interaction search.
-
-    Attributes:
-        query: float32 (query tokens, dimension), rows of length 1.
-        k: Maximum number of hits.
-        where: Only pages that match these conditions.
-        candidates: Number of pages that the first stage selects; None lets the search decide.
-        exhaustive: Compare all pages one by one.
-        dense_query: float32 (dense dimension,) of length 1; selects the candidates.
-        bias_weight: How many times the bias of a page is subtracted from its MaxSim.
-        hybrid: The words of the question, if they count too.
-    """
-
-    query: NDArray[np.float32]
-    k: int
-    where: Where
-    candidates: int | None = None
-    exhaustive: bool = False
-    dense_query: NDArray[np.float32] | None = None
-    bias_weight: float = 0.0
-    hybrid: HybridQuery | None = None
-
-    @property
-    def score_kind(self) -> ScoreKind:
-        """What the scores of the hits are."""
-        if self.hybrid is not None:
-            return "hybrid"
-        return "corrected" if self.bias_weight else "maxsim"
 
 
 class Reads(Protocol):
@@ -97,39 +68,6 @@ class Reads(Protocol):
 
     def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
         """Pages with this image, sorted by source and page number."""
-        ...
-
-
-class Searches(Protocol):
-    """Finds and scores pages."""
-
-    def search(self, asked: MaxSimSearch) -> list[Hit]:
-        """The best pages by MaxSim, best first."""
-        ...
-
-    def search_dense(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        hybrid: HybridQuery | None = None,
-    ) -> list[Hit]:
-        """The best pages by dense vectors, best first; with ``hybrid`` by words too."""
-        ...
-
-    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
-        """The best pages by BM25, best first; only pages that have a word of the text."""
-        ...
-
-    def text_scores(self, text: str, where: Where) -> PageTextScores:
-        """BM25 of all pages with text that match."""
-        ...
-
-    def rerank(
-        self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
-    ) -> list[Hit]:
-        """These pages with their exact scores, best first; unknown ids are left out."""
         ...
 
 
@@ -196,6 +134,15 @@ class Engine(ABC):
     def writes(self) -> Writes:
         """Changes documents."""
 
+    @property
+    def parts(self) -> tuple[Engine, ...]:
+        """The indexes that this stands for: itself, if it is one."""
+        return (self,)
+
+    def unfinished(self) -> UnfinishedDocuments:
+        """Pages that are kept of unfinished documents."""
+        return UnfinishedDocuments(self)
+
     def question_bank(self) -> QuestionBank | None:
         """The question bank that scores are corrected by; None if there is none."""
         return self.reads.question_bank()
@@ -228,34 +175,33 @@ class Engine(ABC):
         """Pages with this image, sorted by source and page number."""
         return self.reads.pages_of_ref(page_ref)
 
-    def search(self, asked: MaxSimSearch) -> list[Hit]:
-        """The best pages by MaxSim, best first."""
-        return self.searches.search(asked)
-
-    def search_dense(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        hybrid: HybridQuery | None = None,
-    ) -> list[Hit]:
-        """The best pages by dense vectors, best first; with ``hybrid`` by words too."""
-        return self.searches.search_dense(query, k=k, where=where, hybrid=hybrid)
+    def search(self, asked: Asked) -> list[Hit]:
+        """The best pages by vectors, best first; by words too if the search says so."""
+        return self._of_one_state(lambda state: hits_by_vectors(state, asked))
 
     def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
         """The best pages by BM25, best first; only pages that have a word of the text."""
-        return self.searches.search_text(text, k=k, where=where)
+        return self._of_one_state(lambda state: hits_by_text(state, text, k=k, where=where))
 
     def text_scores(self, text: str, where: Where) -> PageTextScores:
         """BM25 of all pages with text that match."""
-        return self.searches.text_scores(text, where)
+
+        def scored(state: SearchState) -> PageTextScores:
+            search = state.by_words(text, where)
+            return search.scores(search.corpus)
+
+        return self._of_one_state(scored)
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
     ) -> list[Hit]:
         """These pages with their exact scores, best first; unknown ids are left out."""
-        return self.searches.rerank(query, page_ids, bias_weight=bias_weight)
+        return self._of_one_state(
+            lambda state: state.rerank(query, page_ids, bias_weight=bias_weight)
+        )
+
+    def _of_one_state(self, work: Callable[[SearchState], T]) -> T:
+        return of_one_state(self.searches, work, place=self.path)
 
     def begin(self, source: str) -> DocumentSink:
         """Begin to write a document."""

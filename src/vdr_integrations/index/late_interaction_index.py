@@ -11,7 +11,7 @@ from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.index.arguments import check_unit_rows, listed_ids, whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.compression import Compression
-from vdr_integrations.index.engine import LOCK_WAIT_S, MaxSimSearch
+from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.hybrid import checked_hybrid
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.manifest import Manifest
@@ -22,6 +22,7 @@ from vdr_integrations.index.page_index import (
     opened_engine,
 )
 from vdr_integrations.index.question_bank import check_strength
+from vdr_integrations.index.search_steps import MaxSimSearch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -86,6 +86,10 @@ class Manifest:
             factor=self.token_side_px,
         )
 
+    def __str__(self) -> str:
+        """The encoder in words, for messages."""
+        return _describe(self.model, self.dimension, self.max_visual_tokens, self.fingerprint)
+
     def check_name(self, model: str, *, index_path: Path | str) -> None:
         """Refuse a model that is known to be another one, before it is downloaded.
 
@@ -113,7 +117,6 @@ class Manifest:
         """
         if encoder.fingerprint == self.fingerprint:
             return
-        made_by = _describe(self.model, self.dimension, self.max_visual_tokens, self.fingerprint)
         found = _describe(
             encoder.name,
             encoder.dimension,
@@ -121,7 +124,7 @@ class Manifest:
             encoder.fingerprint,
         )
         raise IndexMismatchError(
-            f"index {index_path} was made by {made_by} and cannot be used with {found}: "
+            f"index {index_path} was made by {self} and cannot be used with {found}: "
             f"their vectors cannot be compared. Use the model and settings of the index, "
             f"or index into another folder."
         )

@@ -1,33 +1,74 @@
-"""Open an index of either kind."""
+"""Open an index of either kind, or several as one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, TypeAlias
 
+from vdr_integrations.errors import OptionError
 from vdr_integrations.index.dense_index import DenseIndex
 from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.late_interaction_index import LateInteractionIndex
-from vdr_integrations.index.page_index import opened_engine
+from vdr_integrations.index.page_index import Location, PageIndex, engine_of, opened_engine
 
 if TYPE_CHECKING:
-    from vdr_integrations.index.page_index import Location
+    from vdr_integrations.index.engine import Engine
 
-__all__ = ["open_index"]
+__all__ = ["Locations", "open_index"]
+
+Locations: TypeAlias = Location | Sequence[Location | PageIndex]
+"""A folder or collection, or several of them, and open indexes, that are searched as one."""
 
 
 def open_index(
-    location: Location, *, wait_s: float = LOCK_WAIT_S
+    location: Locations, *, wait_s: float = LOCK_WAIT_S
 ) -> DenseIndex | LateInteractionIndex:
-    """Open an index without knowing its kind.
+    """Open an index without knowing its kind, or several as one.
+
+    Several indexes are searched as one that holds all their pages, with the same scores. Their
+    documents can be removed and checked; to add some, open one of the indexes alone. Open indexes
+    among them stay open when it is closed.
 
     Args:
-        location: A folder, or a collection of a Qdrant server.
+        location: A folder, or a collection of a Qdrant server; or a list of several.
         wait_s: How long writes wait for another writer.
 
     Raises:
         IndexNotFoundError: There is no index.
         IndexFormatError: Not an index, damaged, or of another format.
+        IndexMismatchError: Several that were not made alike, or that hold the same document.
+        OptionError: An empty list.
         MissingExtraError: A server's client is not installed.
     """
-    engine = opened_engine(location, wait_s=wait_s)
+    if isinstance(location, Sequence) and not isinstance(location, str):
+        return _of_engine(_joined(location, wait_s=wait_s))
+    return _of_engine(opened_engine(location, wait_s=wait_s))
+
+
+def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
+    from vdr_integrations.index.shards.engine import ShardsEngine
+
+    if not given:
+        raise OptionError("a list of indexes is empty; name at least one.")
+    only = given[0]
+    if len(given) == 1 and not isinstance(only, PageIndex):
+        return opened_engine(only, wait_s=wait_s)
+    with ExitStack() as stack:
+        parts: list[Engine] = []
+        opened: list[Engine] = []
+        for one in given:
+            if isinstance(one, PageIndex):
+                parts.append(engine_of(one))
+                continue
+            engine = opened_engine(one, wait_s=wait_s)
+            stack.callback(engine.close)
+            parts.append(engine)
+            opened.append(engine)
+        joined = ShardsEngine(parts, closes=opened)
+        stack.pop_all()
+        return joined
+
+
+def _of_engine(engine: Engine) -> DenseIndex | LateInteractionIndex:
     return DenseIndex(engine) if engine.settings.tokens is None else LateInteractionIndex(engine)

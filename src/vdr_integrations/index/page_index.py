@@ -14,8 +14,8 @@ from vdr_integrations.index.document_copy import copy_document
 from vdr_integrations.index.folder.engine import FolderEngine
 from vdr_integrations.index.page_filter import parse_filter
 from vdr_integrations.index.server.qdrant_server import QdrantServer
+from vdr_integrations.index.shards.joined_writes import several_take_none
 from vdr_integrations.index.staged_document import StagedDocument
-from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedDocuments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -35,9 +35,10 @@ if TYPE_CHECKING:
     from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord, FileState, PageRecord
     from vdr_integrations.index.stored_page import StoredPage
+    from vdr_integrations.index.unfinished.unfinished_documents import UnfinishedDocuments
     from vdr_integrations.types import Hit
 
-__all__ = ["Location", "PageIndex", "created_engine", "opened_engine"]
+__all__ = ["Location", "PageIndex", "created_engine", "engine_of", "opened_engine"]
 
 Location = str | Path | QdrantServer
 """A folder, or a collection of a Qdrant server."""
@@ -77,7 +78,7 @@ class PageIndex(ABC):
         )
         self.compression: Compression = self._settings.compression
         self.prompts: dict[str, str] = self._settings.prompts
-        self.unfinished = UnfinishedDocuments(engine)
+        self.unfinished: UnfinishedDocuments = engine.unfinished()
         self._is_closed = False
 
     @property
@@ -89,6 +90,20 @@ class PageIndex(ABC):
     def late(self) -> LateInteractionIndex | None:
         """The index itself if it keeps a vector of each token; None if it keeps one a page."""
         return None
+
+    @property
+    def places(self) -> list[Path | str]:
+        """Where it is: one place, or those of several indexes that were opened as one."""
+        return [part.path for part in self._engine.parts]
+
+    def check_takes_documents(self) -> None:
+        """Refuse several indexes that were opened as one: each document belongs to one of them.
+
+        Raises:
+            OptionError: It stands for several; the message says what to do.
+        """
+        if len(self.places) > 1:
+            raise several_take_none(self.places, "documents")
 
     @abstractmethod
     def search(
@@ -234,6 +249,7 @@ class PageIndex(ABC):
             OptionError: A name that cannot be UTF-8, or metadata that JSON cannot hold.
         """
         name = utf8("the name of a document", source)
+        self.check_takes_documents()
         bank, sink = self._engine.question_bank(), self._engine.begin(name)
         return StagedDocument(sink, self._settings, name, bank=bank, metadata=metadata)
 
@@ -302,6 +318,7 @@ class PageIndex(ABC):
             IndexLockedError: Another writer was still at work after ``wait_s``.
         """
         utf8("the name of a document", document.source)
+        self.check_takes_documents()
         with self.writing():
             copy_document(self._engine, utf8("source", source), document)
 
@@ -428,3 +445,8 @@ def opened_engine(location: Location, *, wait_s: float) -> Engine:
 
         return ServerEngine.open(location, wait_s=wait_s)
     return FolderEngine(Path(location), wait_s=wait_s)
+
+
+def engine_of(index: PageIndex) -> Engine:
+    """The engine of an open index."""
+    return index._engine  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this file

@@ -18,8 +18,7 @@ from vdr_integrations.retrieval.searcher_on_demand import SearcherOnDemand
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
-    from vdr_integrations.index.page_index import PageIndex
-    from vdr_integrations.retrieval.open_indexes import IndexLocation
+    from vdr_integrations.retrieval.open_indexes import IndexChoice
     from vdr_integrations.retrieval.page_searcher import PageSearcher
 
 __all__ = ["DenseFields", "EncoderFields", "LateFields"]
@@ -123,7 +122,7 @@ class LateFields(EncoderFields):
 
     def _searcher_over(
         self,
-        index: PageIndex | IndexLocation | SharedIndex | None,
+        index: IndexChoice | SharedIndex | None,
         model: str | None,
         recall: DenseEncoder | EncoderOptions | None = None,
     ) -> PageSearcher:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index import Compression, LateInteractionIndex, Manifest
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
-    from vdr_integrations.retrieval.open_indexes import IndexLocation
+    from vdr_integrations.retrieval.open_indexes import IndexChoice
     from vdr_integrations.retrieval.question import Question
     from vdr_integrations.types import PixelBudget
 
@@ -52,7 +52,7 @@ class IndexAndEncoders:
 
     def __init__(
         self,
-        index: PageIndex | IndexLocation | SharedIndex | None,
+        index: IndexChoice | SharedIndex | None,
         encoder: AnyEncoder | EncoderOptions | None,
         recall: DenseEncoder | EncoderOptions | None,
         *,
@@ -193,6 +193,7 @@ class IndexAndEncoders:
 
         def make() -> PageIndex:
             place = shared.location
+            assert not isinstance(place, list)  # noqa: S101  # several are never made
             if not late_interaction:
                 manifest = self._dense_choice().manifest()
                 return new_index(place, dense=manifest, compression=compression, wait_s=wait_s)

@@ -6,22 +6,27 @@ import asyncio
 import os
 import threading
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexNotFoundError, OptionError
 from vdr_integrations.index.opening import open_index
 from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.index.server.qdrant_server import QdrantServer
+from vdr_integrations.index.shards.joined_writes import several_take_none
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["IndexLocation", "SharedIndex", "location_of"]
+__all__ = ["IndexChoice", "IndexLocation", "SharedIndex", "location_of", "without_secrets"]
 
 IndexLocation: TypeAlias = str | Path | QdrantServer
 """A folder, a collection of a server, or the latter as ``"http://host:6333/collection"``."""
+
+IndexChoice: TypeAlias = PageIndex | IndexLocation | Sequence[PageIndex | IndexLocation]
+"""An open index, or the place of one, or a list of several, which are searched as one."""
 
 _Place: TypeAlias = Path | QdrantServer
 
@@ -64,12 +69,12 @@ class SharedIndex:
     Copies share it. Pickles hold the place, and never a key or a client.
     """
 
-    def __init__(self, index: PageIndex | IndexLocation) -> None:
+    def __init__(self, index: IndexChoice) -> None:
         """Open nothing yet.
 
         Args:
             index: An open index, its folder, a ``QdrantServer``, or
-                ``"http://host:6333/collection"``.
+                ``"http://host:6333/collection"``; or a list of several, which are searched as one.
 
         Raises:
             OptionError: Something else.
@@ -77,6 +82,15 @@ class SharedIndex:
         self._given: PageIndex | None = None
         self._place: _Place | None = None
         self._held: tuple[int, _Slot] | None = None
+        self._parts: list[SharedIndex] = []
+        self._joined: tuple[list[PageIndex], PageIndex] | None = None
+        if isinstance(index, Sequence) and not isinstance(index, str):
+            if not index:
+                raise OptionError("a list of indexes is empty; name at least one.")
+            if len(index) > 1:
+                self._parts = [SharedIndex(one) for one in index]
+                return
+            index = index[0]
         if isinstance(index, PageIndex):
             self._given = index
         else:
@@ -96,9 +110,14 @@ class SharedIndex:
 
         Raises:
             IndexStoreError: It cannot be opened.
+            OptionError: ``create`` was given, and several indexes.
         """
         if self._given is not None:
             return self._given
+        if self._parts:
+            if create is not None:
+                raise several_take_none([part.shown for part in self._parts], "documents")
+            return self._get_joined()
         assert self._place is not None  # noqa: S101  # one of both is given
         slot = self._slot(self._place)
         with slot.opening:
@@ -118,13 +137,34 @@ class SharedIndex:
         """:meth:`get`, opening outside the event loop."""
         return self._given or await asyncio.to_thread(self.get)
 
+    def _get_joined(self) -> PageIndex:
+        """The parts as one index; the same object while they are the same."""
+        indexes = [part.get() for part in self._parts]
+        kept = self._joined
+        if (
+            kept is None
+            or kept[1].is_closed
+            or any(one is not now for one, now in zip(kept[0], indexes, strict=True))
+        ):
+            kept = self._joined = (indexes, open_index(indexes))
+        return kept[1]
+
     @property
-    def location(self) -> IndexLocation:
-        """Where the index is.
+    def shown(self) -> str:
+        """The place of the index, or those of several, for messages."""
+        if self._parts:
+            return ", ".join(part.shown for part in self._parts)
+        return str(self._place or (self._given and self._given.path))
+
+    @property
+    def location(self) -> IndexLocation | list[IndexLocation]:
+        """Where the index is, or several are.
 
         Raises:
             TypeError: It was given open, and is on a server.
         """
+        if self._parts:
+            return [one for part in self._parts for one in _listed(part.location)]
         if self._place is not None:
             return self._place
         if self._given is not None and isinstance(self._given.path, Path):
@@ -139,6 +179,10 @@ class SharedIndex:
 
         It may have been deleted and made again with other settings since it was opened.
         """
+        joined, self._joined = self._joined, None
+        if joined is not None:
+            for part, one in zip(self._parts, joined[0], strict=True):
+                part.forget(one)
         if self._held is not None:
             slot = self._held[1]
             with slot.opening:
@@ -151,6 +195,9 @@ class SharedIndex:
         The index stays open while another object of this process uses it. An index that was given
         open stays open.
         """
+        self._joined = None
+        for part in self._parts:
+            part.close()
         held, self._held = self._held, None
         if held is None or held[0] != os.getpid():
             return
@@ -168,20 +215,19 @@ class SharedIndex:
     def __reduce__(self) -> tuple[Any, ...]:
         """The place of the index."""
         location = self.location
-        if isinstance(location, QdrantServer) and (
-            location.client is not None
-            or location.api_key is not None
-            or location.login is not None
-        ):
-            raise TypeError(
-                "a server's key, password or client is never pickled; make the object where it is "
-                "used."
-            )
+        for one in _listed(location):
+            if isinstance(one, QdrantServer) and (
+                one.client is not None or one.api_key is not None or one.login is not None
+            ):
+                raise TypeError(
+                    "a server's key, password or client is never pickled; make the object where it "
+                    "is used."
+                )
         return type(self), (location,)
 
     def __repr__(self) -> str:
         """The place of the index."""
-        return f"SharedIndex({self._place or (self._given and self._given.path)})"
+        return f"SharedIndex({self.shown})"
 
     def _slot(self, place: _Place) -> _Slot:
         held = self._held
@@ -190,6 +236,17 @@ class SharedIndex:
             with held[1].opening:
                 held[1].users.add(self)
         return held[1]
+
+
+def without_secrets(given: object) -> object:
+    """What a caller gave, with servers in place of URLs, which may hold a password and be shown."""
+    if isinstance(given, list | tuple):
+        return [without_secrets(one) for one in cast("Sequence[object]", given)]
+    return location_of(given) if isinstance(given, str) and "://" in given else given
+
+
+def _listed(location: IndexLocation | list[IndexLocation]) -> list[IndexLocation]:
+    return location if isinstance(location, list) else [location]
 
 
 def location_of(given: object) -> _Place:
@@ -204,7 +261,7 @@ def location_of(given: object) -> _Place:
         return given.resolve()
     if not isinstance(given, str) or not given:
         raise OptionError(
-            f"index must be an open index, its folder, or a QdrantServer, found "
+            f"index must be an open index, its folder, a QdrantServer, or a list of them, found "
             f"{type(given).__name__}."
         )
     if not given.startswith(("http://", "https://")):

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
     from vdr_integrations.retrieval.found_page import AnyPage
-    from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
+    from vdr_integrations.retrieval.open_indexes import IndexChoice, SharedIndex
     from vdr_integrations.retrieval.regions import Region
     from vdr_integrations.retrieval.reranking import RankedPage
     from vdr_integrations.retrieval.searching import SearchOptions
@@ -69,7 +69,7 @@ class PageSearcher:
 
     def __init__(
         self,
-        index: PageIndex | IndexLocation | SharedIndex | None,
+        index: IndexChoice | SharedIndex | None,
         *,
         encoder: MultiVectorEncoder | DenseEncoder | EncoderOptions | None = None,
         recall: DenseEncoder | EncoderOptions | None = None,
@@ -82,7 +82,8 @@ class PageSearcher:
 
         Args:
             index: An open index, its folder, a ``QdrantServer``, or
-                ``"http://host:6333/collection"``; None to rerank without an index.
+                ``"http://host:6333/collection"``; a list of several, which are searched as one; or
+                None to rerank without an index.
             encoder: The encoder that made the index, or options to load it with. What they leave
                 open is taken from the index.
             recall: The encoder of the dense vectors in an index of late interaction, or options to

@@ -8,8 +8,7 @@ from vdr_integrations.retrieval.page_searcher import PageSearcher
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, EncoderOptions, MultiVectorEncoder
-    from vdr_integrations.index.page_index import PageIndex
-    from vdr_integrations.retrieval.open_indexes import IndexLocation, SharedIndex
+    from vdr_integrations.retrieval.open_indexes import IndexChoice, SharedIndex
 
 __all__ = ["SearcherOnDemand"]
 
@@ -26,7 +25,7 @@ class SearcherOnDemand:
 
     def get(
         self,
-        index: PageIndex | IndexLocation | SharedIndex | None,
+        index: IndexChoice | SharedIndex | None,
         encoder: MultiVectorEncoder | EncoderOptions,
         *,
         recall: DenseEncoder | EncoderOptions | None = None,

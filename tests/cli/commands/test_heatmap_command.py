@@ -128,7 +128,7 @@ def test_a_dense_index_has_no_places_on_pages(
 
 
 def test_a_folder_that_is_not_there_is_an_error(vdr: Callable[..., Result], menus: Path) -> None:
-    with opened_index(menus / "ix"):
+    with opened_index([menus / "ix"]):
         pass
     out = menus / "none" / "heat.png"
     done = vdr("heatmap", QUESTION, "--index", menus / "ix", "--out", out)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from pytest_socket import enable_socket
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 Location: TypeAlias = "Path | QdrantServer"
 
 
-ENGINES = ["folder", "client", *(["server"] if "QDRANT_URL" in os.environ else [])]
+HAS_SERVER = "QDRANT_URL" in os.environ
+ENGINES = ["folder", "client", *(["server", "cluster"] if HAS_SERVER else [])]
+CLUSTER: dict[str, Any] = {
+    "shard_number": 3,
+    "replication_factor": 3,
+    "write_consistency_factor": 2,
+    "on_disk": True,
+    "quantization": "int8",
+    "read_consistency": "quorum",
+}
+"""A single node takes these, too; it makes one copy of each shard."""
 
 
 @pytest.fixture(params=ENGINES)
@@ -28,7 +38,10 @@ def location(
     monkeypatch: pytest.MonkeyPatch,
     _no_network: None,
 ) -> Iterator[Location]:
-    """A folder, the in-process engine of the client, and the server of QDRANT_URL, if it is set."""
+    """A folder, the in-process engine of the client, and the server of QDRANT_URL, if it is set.
+
+    The server is used without options and with those of a cluster.
+    """
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     if request.param == "folder":
         yield tmp_path / "index"
@@ -42,7 +55,8 @@ def location(
             url=os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY")
         )
         collection = f"test-{uuid.uuid4().hex}"
-        yield QdrantServer(collection, client=client)
+        options = CLUSTER if request.param == "cluster" else {}
+        yield QdrantServer(collection, client=client, **options)
         client.delete_collection(collection)
         client.close()
 

@@ -32,7 +32,8 @@ class Pages:
             return (self._words[row] for row in rows[indices].tolist())
 
         pages = np.arange(len(rows))
-        found = search.scores(QUESTION, pages, index_id="one", rows=rows, read=read)
+        asked = search.asked(QUESTION, index_id="one", rows=rows, read=read)
+        found = asked.scores(pages, asked.corpus)
         assert len(found.pages) == len(found.scores) > 0.9 * len(rows)
         return found.scores
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 from qdrant_client import QdrantClient
-from tests.index.server.faulty_client import FaultyClient
+from tests.index.server.fake_server import FakeServer
+from tests.index.server.faulty_client import KEY, FaultyClient
 from tests.index.server.shelf import SETTINGS, Shelf
 
 from vdr_integrations.index.server.engine import ServerEngine
@@ -12,6 +14,25 @@ from vdr_integrations.index.server.qdrant_server import QdrantServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+@pytest.fixture
+def fake() -> FakeServer:
+    """What the client of :func:`over_http` speaks to."""
+    return FakeServer()
+
+
+@pytest.fixture
+def over_http(fake: FakeServer) -> Iterator[QdrantClient]:
+    """The real client, over a transport that replaces the network."""
+    client = QdrantClient(
+        url="https://qdrant.example",
+        api_key=KEY,
+        check_compatibility=False,
+        transport=httpx.MockTransport(fake),  # pyright: ignore[reportArgumentType]  # for httpx
+    )
+    yield client
+    client.close()
 
 
 @pytest.fixture

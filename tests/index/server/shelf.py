@@ -10,9 +10,9 @@ import pytest
 
 from vdr_integrations.index import DocumentRecord, FileState, Manifest, PageRecord, maxsim_score
 from vdr_integrations.index.compression import Compression
-from vdr_integrations.index.engine import MaxSimSearch
 from vdr_integrations.index.index_settings import Settings
 from vdr_integrations.index.page_filter import Where, parse_filter
+from vdr_integrations.index.search_steps import MaxSimSearch
 from vdr_integrations.index.server import writer
 from vdr_integrations.index.staged_document import StagedDocument
 

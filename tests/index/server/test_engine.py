@@ -34,6 +34,7 @@ from vdr_integrations.index import LateInteractionIndex, maxsim_score
 from vdr_integrations.index.compression import Compression
 from vdr_integrations.index.folder.vector_bytes import token_bytes, token_matrix
 from vdr_integrations.index.page_filter import parse_filter
+from vdr_integrations.index.search_steps import DenseSearch
 from vdr_integrations.index.server import collection
 from vdr_integrations.index.server.engine import ServerEngine
 from vdr_integrations.index.server.opened import FORMAT_VERSION, MANIFEST_ID
@@ -161,9 +162,9 @@ def test_dense_vectors_alone(server: QdrantServer) -> None:
     scored = sorted(
         (-round(float(rows[0] @ query), 6), *place) for place, rows in shelf.pages.items()
     )
-    hits = shelf.engine.search_dense(query, k=5, where=EVERYWHERE)
+    hits = shelf.engine.search(DenseSearch(query, k=5, where=EVERYWHERE))
     assert [(-hit.score, hit.source, hit.page_number) for hit in hits] == scored[:5]
-    few = shelf.engine.search_dense(query, k=50, where=parse_filter({"source": "a.pdf"}))
+    few = shelf.engine.search(DenseSearch(query, k=50, where=parse_filter({"source": "a.pdf"})))
     assert len(few) == 9
 
 

@@ -9,6 +9,8 @@ import httpx
 import numpy as np
 import pytest
 from qdrant_client import QdrantClient, models
+from tests.index.server.fake_server import FakeServer, collection_info
+from tests.index.server.faulty_client import KEY
 from tests.index.server.shelf import BOTH, EVERYWHERE, unit_rows
 
 from vdr_integrations.errors import IndexStoreError
@@ -19,57 +21,14 @@ from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from vdr_integrations.index.scoring.first_stage import Codebook
 
-KEY = "s3cret-key-0123456789"
 POINT = "5f0c4d43-0000-4000-8000-000000000000"
-COUNTED: dict[str, Any] = {"result": {"count": 7}, "status": "ok", "time": 0.0}
-
-
-class FakeServer:
-    """Answers requests in turn, and stores them."""
-
-    def __init__(self) -> None:
-        self.answers: list[httpx.Response | Exception] = []
-        self.requests: list[httpx.Request] = []
-        self.otherwise: Callable[[httpx.Request], Any] = lambda _: COUNTED
-
-    def __call__(self, request: httpx.Request) -> httpx.Response:
-        self.requests.append(request)
-        if not self.answers:
-            return httpx.Response(200, json=self.otherwise(request))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    def sent(self) -> Any:
-        """The body of the last request."""
-        return json.loads(self.requests[-1].content)
 
 
 @pytest.fixture
-def fake() -> FakeServer:
-    return FakeServer()
-
-
-@pytest.fixture
-def pauses() -> list[float]:
-    return []
-
-
-@pytest.fixture
-def collection(fake: FakeServer, pauses: list[float]) -> Iterator[Collection]:
-    client = QdrantClient(
-        url="https://qdrant.example",
-        api_key=KEY,
-        check_compatibility=False,
-        transport=httpx.MockTransport(fake),  # pyright: ignore[reportArgumentType]  # for httpx
-    )
-    yield Collection(ServerCalls(QdrantServer("pages", client=client), sleep=pauses.append))
-    client.close()
+def collection(over_http: QdrantClient, pauses: list[float]) -> Collection:
+    return Collection(ServerCalls(QdrantServer("pages", client=over_http), sleep=pauses.append))
 
 
 def test_what_passes_is_tried_again(
@@ -147,7 +106,7 @@ def test_requests_are_what_a_server_takes(
 
     fake.otherwise = lambda _: {"result": []}
     assert list(collection.retrieve([POINT], vectors=[TOKENS], everywhere=True)) == []
-    assert fake.requests[-1].url.params["consistency"] == "majority"
+    assert fake.requests[-1].url.params["consistency"] == "quorum"
 
 
 def test_a_collection_is_made_for_exact_searches(collection: Collection, fake: FakeServer) -> None:
@@ -156,7 +115,7 @@ def test_a_collection_is_made_for_exact_searches(collection: Collection, fake: F
             return {"result": {"exists": False}}
         if request.url.path.endswith("/index"):
             return {"result": {"operation_id": 1, "status": "completed"}}
-        return {"result": True}
+        return {"result": True} if request.method == "PUT" else {"result": collection_info()}
 
     fake.otherwise = answer
     collection.make(BOTH)

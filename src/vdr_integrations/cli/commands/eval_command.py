@@ -61,7 +61,11 @@ def eval_command(
     *,
     index: Annotated[
         list[Path] | None,
-        typer.Option("--index", help="Measure this index as it is. Repeat it for several."),
+        typer.Option(
+            "--index",
+            help="Measure this index as it is. Repeat it to compare several. Folders that are "
+            "joined as in PATH are one index.",
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
@@ -262,7 +266,9 @@ def _systems(
 
 def _index_names(indexes: Sequence[Path]) -> list[str]:
     """The names of their folders, or their paths if two folders have one name."""
-    short = [path.resolve().name for path in indexes]
+    from vdr_integrations.cli.options.indexes import folders_in
+
+    short = ["+".join(one.resolve().name for one in folders_in(path)) for path in indexes]
     return [
         path.as_posix() if short.count(name) > 1 else name
         for path, name in zip(indexes, short, strict=True)

@@ -42,8 +42,14 @@ def heatmap_command(
     ],
     *,
     index: Annotated[
-        Path,
-        typer.Option("--index", envvar="VDR_INDEX", help="Folder of a late-interaction index."),
+        list[Path],
+        typer.Option(
+            "--index",
+            envvar="VDR_INDEX",
+            metavar="PATH",
+            help="Folder of a late-interaction index. Repeat it for several, which are then one "
+            "index.",
+        ),
     ],
     out: Annotated[
         Path,

@@ -14,7 +14,7 @@ from vdr_integrations.cli.options.common_options import (
     DebugOption,
     DeviceOption,
     DtypeOption,
-    IndexOption,
+    IndexesOption,
     JsonOption,
     PageMemoryOption,
     PageTimeoutOption,
@@ -47,7 +47,7 @@ __all__ = ["index_command"]
 def index_command(
     paths: Annotated[list[Path], typer.Argument(help="PDFs, images, folders and globs.")],
     *,
-    index: IndexOption,
+    index: IndexesOption,
     model: Annotated[
         str | None,
         typer.Option(
@@ -142,7 +142,7 @@ def index_command(
         dtype=dtype,
     )
     with reported(debug=debug), _told_what_is_kept(index):
-        from vdr_integrations.cli.options.indexes import Kind
+        from vdr_integrations.cli.options.indexes import Kind, only_folder
 
         kind = Kind(
             late_interaction,
@@ -151,7 +151,7 @@ def index_command(
             parse_question_bank(question_bank),
         )
         report = _update(
-            index,
+            only_folder(index),
             paths,
             settings,
             kind,
@@ -222,7 +222,7 @@ def _update(
 
 
 @contextmanager
-def _told_what_is_kept(path: Path) -> Generator[None]:
+def _told_what_is_kept(paths: list[Path]) -> Generator[None]:
     """Say after an interrupt what is in the index, and what is kept for the next run."""
     try:
         yield
@@ -230,7 +230,7 @@ def _told_what_is_kept(path: Path) -> Generator[None]:
         from vdr_integrations.cli.options.indexes import opened_index
 
         kept, pages = 0, 0
-        with suppress(IndexStoreError), opened_index(path) as index:
+        with suppress(IndexStoreError), opened_index(paths) as index:
             kept = len(index.documents(skip_altered=True))
             pages = index.unfinished.kept().pages
         found = "1 document" if kept == 1 else f"{kept} documents"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.options.common_options import DebugOption, IndexesOption, JsonOption  # noqa: TC001  # typer reads them
 from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.cli.terminal.exits import reported
 from vdr_integrations.cli.terminal.fact_lines import bytes_in_words, say_facts
@@ -25,7 +25,7 @@ __all__ = ["info_command"]
 
 def info_command(
     *,
-    index: IndexOption,
+    index: IndexesOption,
     documents: Annotated[
         bool, typer.Option("--documents", help="Also list the documents and their page counts.")
     ] = False,
@@ -34,7 +34,7 @@ def info_command(
 ) -> None:
     """Show how an index was made and what it holds. The model is not loaded."""
     with reported(debug=debug):
-        from vdr_integrations.cli.options.indexes import opened_index
+        from vdr_integrations.cli.options.indexes import opened_index, shown_places
         from vdr_integrations.index import UnfinishedPages
 
         with opened_index(index) as opened:
@@ -44,6 +44,7 @@ def info_command(
         if as_json:
             say_json(found)
             return
+        found["index"] = shown_places(index)
         found["documents"] = len(listed)
         found["bytes"] = bytes_in_words(found["bytes"])
         kept = UnfinishedPages(**found["unfinished"])
@@ -54,14 +55,14 @@ def info_command(
             sys.stdout.write(f"{one_line(one['source'])}\t{one['total_pages']} pages{skipped}\n")
 
 
-def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
+def _facts(index: PageIndex, folders: list[Path]) -> dict[str, Any]:
     from vdr_integrations.cli.options.compression_option import compression_words
 
     manifest = index.manifest
     dense = index.late is None
     documents = index.documents()
     return {
-        "index": str(folder),
+        "index": str(folders[0]) if len(folders) == 1 else [str(folder) for folder in folders],
         "kind": "dense" if dense else "late-interaction",
         "model": manifest.model,
         "revision": manifest.revision,
@@ -74,7 +75,9 @@ def _facts(index: PageIndex, folder: Path) -> dict[str, Any]:
         "pages": index.count_pages(),
         "skipped_pages": sum(len(one.skipped) for one in documents),
         "unfinished": asdict(index.unfinished.kept()),
-        "bytes": sum(_disk_bytes(file) for file in folder.rglob("*") if file.is_file()),
+        "bytes": sum(
+            _disk_bytes(file) for folder in folders for file in folder.rglob("*") if file.is_file()
+        ),
         "documents": [
             {"source": one.source, "total_pages": one.total_pages, "skipped": len(one.skipped)}
             for one in documents

@@ -10,7 +10,7 @@ from vdr_integrations.cli.options.common_options import (  # typer reads them
     DeviceOption,
     DtypeOption,
     HybridOption,
-    IndexOption,
+    IndexesOption,
     ModelPlaceOption,
     PageMemoryOption,
     PageTimeoutOption,
@@ -31,7 +31,7 @@ __all__ = ["mcp_command"]
 
 def mcp_command(
     *,
-    index: IndexOption,
+    index: IndexesOption,
     model: ModelPlaceOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = "auto",

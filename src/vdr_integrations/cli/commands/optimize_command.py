@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, WaitOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.options.common_options import DebugOption, IndexesOption, WaitOption  # noqa: TC001  # typer reads them
 from vdr_integrations.cli.terminal.exits import reported
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = ["optimize_command"]
 
 
 def optimize_command(
-    *, index: IndexOption, wait: WaitOption = 0.0, debug: DebugOption = False
+    *, index: IndexesOption, wait: WaitOption = 0.0, debug: DebugOption = False
 ) -> None:
     """Free the space of removed pages. Also rebuilds what speeds up searches.
 
@@ -28,5 +32,6 @@ def optimize_command(
         sys.stdout.write(f"{before / 1e6:.1f} MB before, {_bytes(index) / 1e6:.1f} MB now\n")
 
 
-def _bytes(folder: IndexOption) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+def _bytes(folders: list[Path]) -> int:
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)

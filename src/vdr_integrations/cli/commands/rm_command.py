@@ -9,7 +9,7 @@ import typer
 
 from vdr_integrations.cli.options.common_options import (  # noqa: TC001  # typer reads them
     DebugOption,
-    IndexOption,
+    IndexesOption,
     JsonOption,
     WaitOption,
 )
@@ -34,7 +34,7 @@ def rm_command(
         ),
     ],
     *,
-    index: IndexOption,
+    index: IndexesOption,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")] = False,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,

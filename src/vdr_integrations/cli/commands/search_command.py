@@ -15,7 +15,7 @@ from vdr_integrations.cli.options.common_options import (
     DeviceOption,
     DtypeOption,
     HybridOption,
-    IndexOption,
+    IndexesOption,
     ModelPlaceOption,
     PageMemoryOption,
     PageTimeoutOption,
@@ -52,7 +52,7 @@ def search_command(
         ),
     ],
     *,
-    index: IndexOption,
+    index: IndexesOption,
     k: Annotated[int, typer.Option("-k", min=1, help="Maximum number of hits.")] = DEFAULT_HITS,
     exhaustive: Annotated[
         bool,
@@ -114,7 +114,7 @@ def search_command(
     settings = EncoderOptions(model=model, device=device, dtype=dtype)
     by_recall = recall or recall_model is not None
     with reported(debug=debug):
-        from vdr_integrations.cli.options.indexes import opened_index
+        from vdr_integrations.cli.options.indexes import opened_index, shown_places
         from vdr_integrations.cli.terminal.thumbnails import terminal_protocol, thumbnail_text
         from vdr_integrations.retrieval import PageSearcher
 
@@ -139,7 +139,10 @@ def search_command(
             )
             drawn = None if protocol is None else thumbnail_text(searcher.pictures, protocol)
             if opened.is_empty:
-                say_warning(f"index {index} has no pages. Add some: vdr index FOLDER --index ...")
+                say_warning(
+                    f"index {shown_places(index)} has no pages. Add some: vdr index FOLDER --index "
+                    f"..."
+                )
                 found = [[] for _ in questions]
             else:
                 found = searcher.search_many(

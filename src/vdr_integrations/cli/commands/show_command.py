@@ -12,7 +12,7 @@ import typer
 
 from vdr_integrations.cli.options.common_options import (
     DebugOption,
-    IndexOption,
+    IndexesOption,
     JsonOption,
     PageMemoryOption,
     PageTimeoutOption,
@@ -40,7 +40,7 @@ def show_command(
     source: Annotated[str | None, typer.Argument(help="Path or file name of the document.")] = None,
     page: Annotated[int | None, typer.Argument(min=1, help="Page number, from 1.")] = None,
     *,
-    index: IndexOption,
+    index: IndexesOption,
     ref: Annotated[
         str | None,
         typer.Option(

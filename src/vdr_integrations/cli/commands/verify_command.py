@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from vdr_integrations.cli.options.common_options import DebugOption, IndexOption, JsonOption  # noqa: TC001  # typer reads them
+from vdr_integrations.cli.options.common_options import DebugOption, IndexesOption, JsonOption  # noqa: TC001  # typer reads them
 from vdr_integrations.cli.terminal.clean_text import one_line
 from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
 from vdr_integrations.cli.terminal.json_output import say_json
@@ -24,7 +24,7 @@ __all__ = ["verify_command"]
 
 
 def verify_command(
-    *, index: IndexOption, as_json: JsonOption = False, debug: DebugOption = False
+    *, index: IndexesOption, as_json: JsonOption = False, debug: DebugOption = False
 ) -> None:
     """Check an index for damage, and its files for changes. Reads all of it; changes nothing.
 
@@ -53,13 +53,13 @@ def verify_command(
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _verified(path: Path) -> Verification:
+def _verified(paths: list[Path]) -> Verification:
     from vdr_integrations.cli.options.indexes import opened_index
     from vdr_integrations.index import UnfinishedPages
     from vdr_integrations.index.verify import Verification, verify_index
 
     try:
-        with opened_index(path) as opened, verifying_progress() as on_document:
+        with opened_index(paths) as opened, verifying_progress() as on_document:
             found = verify_index(opened, on_document=on_document)
             on_document(found.documents, found.documents)
             return found

@@ -11,11 +11,12 @@ import typer
 from vdr_integrations.errors import OptionError
 
 __all__ = [
+    "INDEX_HELP",
     "DebugOption",
     "DeviceOption",
     "DtypeOption",
     "HybridOption",
-    "IndexOption",
+    "IndexesOption",
     "JsonOption",
     "ModelPlaceOption",
     "PageMemoryOption",
@@ -26,8 +27,9 @@ __all__ = [
     "password_in",
 ]
 
-IndexOption = Annotated[
-    Path, typer.Option("--index", envvar="VDR_INDEX", help="Folder of the index.")
+INDEX_HELP = "Folder of the index. Repeat it for several, which are then one index."
+IndexesOption = Annotated[
+    list[Path], typer.Option("--index", envvar="VDR_INDEX", metavar="PATH", help=INDEX_HELP)
 ]
 ModelPlaceOption = Annotated[
     str | None,

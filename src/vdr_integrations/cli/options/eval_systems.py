@@ -7,7 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from vdr_integrations.cli.options.indexes import Kind, searcher_to_write
+from vdr_integrations.cli.options.indexes import (
+    Kind,
+    folders_in,
+    one_or_several,
+    searcher_to_write,
+)
 from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.errors import OptionError
 from vdr_integrations.evaluation import SearchSystem, derive_index
@@ -52,13 +57,13 @@ class SystemMaker:
     sync: Sync
 
     def of_index(self, path: Path, changes: Sequence[Change], *, name: str) -> list[SearchSystem]:
-        """An index that is there, and one for each change.
+        """An index that is there, or several as one, and one for each change.
 
         Raises:
             IndexStoreError: It cannot be opened.
             OptionError: A change needs its documents.
         """
-        index = self.stack.enter_context(open_index(path))
+        index = self.stack.enter_context(open_index(one_or_several(folders_in(path))))
         if index.is_empty:
             raise OptionError(f"index {path} has no pages; add some: vdr index FOLDER --index ...")
         for change in changes:

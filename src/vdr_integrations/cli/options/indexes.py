@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.cli.options.compression_option import compression_words
 from vdr_integrations.errors import IndexNotFoundError, OptionError
 from vdr_integrations.index import open_index
+from vdr_integrations.index.shards.joined_writes import several_take_none
 from vdr_integrations.retrieval import PageSearcher
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+    from collections.abc import Generator, Sequence
 
     from vdr_integrations.encoders import EncoderOptions
     from vdr_integrations.index import Compression
@@ -21,7 +23,16 @@ if TYPE_CHECKING:
     from vdr_integrations.index.records import DocumentRecord
     from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
 
-__all__ = ["Kind", "documents_before", "opened_index", "searcher_to_write"]
+__all__ = [
+    "Kind",
+    "documents_before",
+    "folders_in",
+    "one_or_several",
+    "only_folder",
+    "opened_index",
+    "searcher_to_write",
+    "shown_places",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +114,47 @@ class Kind:
 
 
 @contextmanager
-def opened_index(path: Path, *, wait_s: float = 0.0) -> Generator[PageIndex]:
-    """The index in a folder, closed at the end.
+def opened_index(paths: Sequence[Path], *, wait_s: float = 0.0) -> Generator[PageIndex]:
+    """The index in a folder, or those of several folders as one, closed at the end.
 
     Args:
-        path: The folder.
+        paths: The folders.
         wait_s: How long writes wait for another writer, in seconds.
 
     Raises:
-        IndexNotFoundError: There is no index.
+        IndexNotFoundError: There is no index in one of them.
         IndexFormatError: Not an index, damaged, or of another format.
+        IndexMismatchError: Several that cannot be searched as one.
     """
-    with open_index(path, wait_s=wait_s) as index:
+    with open_index(one_or_several(paths), wait_s=wait_s) as index:
         yield index
+
+
+def one_or_several(paths: Sequence[Path]) -> Path | Sequence[Path]:
+    """What to open: a folder if there is one."""
+    return paths[0] if len(paths) == 1 else paths
+
+
+def only_folder(paths: Sequence[Path]) -> Path:
+    """The only one of the given folders.
+
+    Raises:
+        OptionError: There are several.
+    """
+    if len(paths) > 1:
+        raise several_take_none(paths, "documents")
+    return paths[0]
+
+
+def folders_in(given: Path) -> list[Path]:
+    """The folders that one option names: several are joined as in ``PATH``, by ``os.pathsep``."""
+    parts = str(given).split(os.pathsep)
+    return [given] if given.exists() or len(parts) == 1 else [Path(part) for part in parts if part]
+
+
+def shown_places(paths: Sequence[Path]) -> str:
+    """The given folders, for messages."""
+    return ", ".join(map(str, paths))
 
 
 def documents_before(

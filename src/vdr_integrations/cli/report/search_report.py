@@ -49,11 +49,11 @@ def reporting(
     yield keep
     index = searcher.index
     when = datetime.now().astimezone()
-    name = index.path.name if isinstance(index.path, Path) else index.path
+    names = [one.name if isinstance(one, Path) else one for one in index.places]
     html = report_html(
         asked,
         is_late=index.late is not None,
-        index_name=name,
+        index_name=", ".join(names),
         model=index.manifest.model,
         when=when,
     )

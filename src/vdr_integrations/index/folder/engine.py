@@ -15,6 +15,7 @@ from vdr_integrations.index.folder.database import (
     reading,
 )
 from vdr_integrations.index.folder.file_format import DATABASE_NAME, UNFINISHED_NAME
+from vdr_integrations.index.folder.folder_searches import FolderSearches
 from vdr_integrations.index.folder.manifest_row import ManifestRow
 from vdr_integrations.index.folder.reader import FolderReader
 from vdr_integrations.index.folder.tidying import optimize
@@ -48,6 +49,7 @@ class FolderEngine(Engine):
         self._open_reader: FolderReader | None = FolderReader(folder)
         self.settings: Settings = self._open_reader.settings
         self.path = self._folder = folder
+        self._searches = FolderSearches(self._open_reader)
         self._writer = FolderWriter(self._open_reader, wait_s=wait_s)
 
     @classmethod
@@ -94,9 +96,10 @@ class FolderEngine(Engine):
         return self._open_reader
 
     @property
-    def searches(self) -> FolderReader:
+    def searches(self) -> FolderSearches:
         """See ``Engine``."""
-        return self.reads
+        _ = self.reads  # refuses a closed index
+        return self._searches
 
     @property
     def writes(self) -> FolderWriter:

@@ -1,22 +1,19 @@
-"""Searches in a folder, and reads documents and pages. It writes nothing."""
+"""Reads documents and pages of a folder. It writes nothing."""
 
 from __future__ import annotations
 
 import threading
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from vdr_integrations.errors import IndexFormatError
 from vdr_integrations.index.folder.database import reading
-from vdr_integrations.index.folder.dense_scores import DenseScores, stored_dense
+from vdr_integrations.index.folder.dense_scores import stored_dense
 from vdr_integrations.index.folder.field_table import FieldTable, in_range
-from vdr_integrations.index.folder.first_stage_files import FirstStage
 from vdr_integrations.index.folder.manifest_row import ManifestRow, refuse_other_settings
-from vdr_integrations.index.folder.maxsim_search import ScoredPages, scored_pages
 from vdr_integrations.index.folder.page_scores import stored_tokens
 from vdr_integrations.index.folder.page_words import read_words, unsound_words
 from vdr_integrations.index.folder.records_json import (
@@ -30,17 +27,12 @@ from vdr_integrations.index.folder.troubles import altered, damaged
 from vdr_integrations.index.folder.vector_places import (
     content_digest,
     id_key,
-    ids_of_keys,
     ref_key,
 )
 from vdr_integrations.index.page_filter import filterable
 from vdr_integrations.index.question_bank import QuestionBank
-from vdr_integrations.index.scoring.bm25 import TEXT_DECIMALS, PageTextScores
-from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
-from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS, best_pages
-from vdr_integrations.index.scoring.stop_words import main_words
-from vdr_integrations.index.scoring.text_search import TextSearch
 from vdr_integrations.index.scoring.words import count_words
+from vdr_integrations.index.search_steps import ChangedMeanwhileError
 
 if TYPE_CHECKING:
     import sqlite3
@@ -50,23 +42,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.engine import MaxSimSearch
     from vdr_integrations.index.folder.manifest_row import Layout
     from vdr_integrations.index.folder.snapshot import KnownDocument, Snapshot
-    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.index_settings import Settings
     from vdr_integrations.index.page_filter import Condition, Where
     from vdr_integrations.index.records import DocumentRecord
-    from vdr_integrations.index.scoring.bm25 import TextScores
     from vdr_integrations.index.scoring.words import WordCounts
     from vdr_integrations.index.stored_page import StoredPage
-    from vdr_integrations.types import Hit
-    from vdr_integrations.types.hit import ScoreKind
 
-    _Choose: TypeAlias = Callable[[Snapshot], list[tuple[int, float]]]
     _Pick: TypeAlias = Callable[[Snapshot], list[int]]
 
-__all__ = ["FolderReader"]
+__all__ = ["FolderReader", "namer", "of_ids"]
 
 T = TypeVar("T")
 
@@ -93,9 +79,6 @@ class FolderReader:
         self.folder = folder
         self._snapshot = load_snapshot(folder)
         self.settings: Settings = self._snapshot.manifest.settings
-        self._dense = DenseScores()
-        self._first_stage = FirstStage()
-        self._texts = TextSearch()
         self._fields: tuple[Snapshot, FieldTable] | None = None
         self._held = threading.local()
 
@@ -159,19 +142,19 @@ class FolderReader:
 
     def count_pages(self, where: Where) -> int:
         """Number of pages that match."""
-        return self._of_one_state(lambda snapshot: len(self._fitting(snapshot, where)))
+        return self._of_one_state(lambda snapshot: len(self.fitting(snapshot, where)))
 
     def pages_where(self, where: Where) -> list[StoredPage]:
         """Pages that match, sorted by source and page number, without vectors."""
 
         def choose(snapshot: Snapshot) -> list[int]:
-            return _named(snapshot, self._fitting(snapshot, where).tolist())
+            return _named(snapshot, self.fitting(snapshot, where).tolist())
 
         return self._read(choose, vectors=False)
 
     def pages(self, page_ids: Sequence[str], *, vectors: bool) -> list[StoredPage]:
         """Pages with these ids, in this order; unknown ids are left out."""
-        return self._read(lambda snapshot: _of_ids(snapshot, page_ids), vectors=vectors)
+        return self._read(lambda snapshot: of_ids(snapshot, page_ids), vectors=vectors)
 
     def pages_of_ref(self, page_ref: str) -> list[StoredPage]:
         """Pages with this image, sorted by source and page number."""
@@ -183,92 +166,7 @@ class FolderReader:
 
         return [page for page in self._read(choose, vectors=False) if page.page_ref == page_ref]
 
-    def search_dense(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        hybrid: HybridQuery | None = None,
-    ) -> list[Hit]:
-        """The best pages by dense vectors, best first; with ``hybrid`` by words too."""
-
-        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
-            pages = self._fitting(snapshot, where)
-            scores = self._dense.scores(snapshot, query, pages)
-            fusion = self._fusion(snapshot, pages, hybrid)
-            if fusion is not None:
-                rounded = np.round(scores.astype(np.float64), COSINE_DECIMALS)
-                scores = fusion.scores(pages, rounded, PictureScale.of(rounded))
-            return best_pages(pages, scores, k=k, decimals=COSINE_DECIMALS, name=_namer(snapshot))
-
-        return self._hits(choose, kind="cosine" if hybrid is None else "hybrid")
-
-    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
-        """The best pages by BM25, best first."""
-
-        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
-            found = self._scored_texts(snapshot, text, self._fitting(snapshot, where))
-            matching = found.scores > 0
-            return best_pages(
-                found.pages[matching],
-                found.scores[matching],
-                k=k,
-                decimals=TEXT_DECIMALS,
-                name=_namer(snapshot),
-            )
-
-        return self._hits(choose, kind="bm25")
-
-    def text_scores(self, text: str, where: Where) -> PageTextScores:
-        """BM25 of all pages with text that match."""
-
-        def scored(snapshot: Snapshot) -> PageTextScores:
-            found = self._scored_texts(snapshot, text, self._fitting(snapshot, where))
-            keys = snapshot.places["page_id"][found.pages].tobytes()
-            return PageTextScores(ids_of_keys(keys), found.scores)
-
-        return self._of_one_state(scored)
-
-    def search(self, asked: MaxSimSearch) -> list[Hit]:
-        """The best pages by MaxSim, best first."""
-
-        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
-            pages = self._fitting(snapshot, asked.where)
-            found = scored_pages(
-                snapshot,
-                asked,
-                pages,
-                first_stage=self._first_stage,
-                dense=self._dense,
-                fusion=self._fusion(snapshot, pages, asked.hybrid),
-            )
-            return _best(snapshot, found, k=asked.k)
-
-        return self._hits(choose, kind=asked.score_kind)
-
-    def rerank(
-        self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
-    ) -> list[Hit]:
-        """These pages with their exact scores, best first; unknown ids are left out."""
-
-        def choose(snapshot: Snapshot) -> list[tuple[int, float]]:
-            pages = np.array(_of_ids(snapshot, page_ids), np.intp)
-            found = ScoredPages(snapshot, query, bias_weight=bias_weight)
-            found.add(pages)
-            return _best(snapshot, found, k=max(len(pages), 1))
-
-        return self._hits(choose, kind="corrected" if bias_weight else "maxsim")
-
-    def _fusion(
-        self, snapshot: Snapshot, pages: NDArray[np.intp], hybrid: HybridQuery | None
-    ) -> Fusion | None:
-        if hybrid is None:
-            return None
-        words = self._scored_texts(snapshot, main_words(hybrid.text), pages)
-        return Fusion(pages, words, hybrid.weights)
-
-    def _fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
+    def fitting(self, snapshot: Snapshot, where: Where) -> NDArray[np.intp]:
         """Pages that match, as indices of the snapshot."""
         fits = np.ones(len(snapshot), np.bool_)
         for group in where.groups:
@@ -305,33 +203,26 @@ class FolderReader:
         self._fields = (snapshot, table)
         return table
 
-    def _hits(self, choose: _Choose, *, kind: ScoreKind) -> list[Hit]:
-        """The pages that ``choose`` finds in one state, as hits."""
-
-        def hits(snapshot: Snapshot) -> list[Hit]:
-            chosen = choose(snapshot)
-            pages = self._stored(snapshot, [index for index, _ in chosen], vectors=False)
-            return [page.hit(score, kind) for page, (_, score) in zip(pages, chosen, strict=True)]
-
-        return self._of_one_state(hits)
-
     def _read(self, choose: _Pick, *, vectors: bool) -> list[StoredPage]:
         return self._of_one_state(
-            lambda snapshot: self._stored(snapshot, choose(snapshot), vectors=vectors)
+            lambda snapshot: self.stored(snapshot, choose(snapshot), vectors=vectors)
         )
 
     def _of_one_state(self, work: Callable[[Snapshot], T]) -> T:
-        """The result of ``work`` on one committed state.
-
-        If writers removed pages of the state twice, writers wait during the third attempt.
-        """
+        """The result of ``work`` on one committed state."""
         for _ in range(_FREE_TRIES):
-            with suppress(_ChangedMeanwhileError):
+            with suppress(ChangedMeanwhileError):
                 return work(self.snapshot())
+        with self.holding():
+            return work(self.snapshot())
+
+    @contextmanager
+    def holding(self) -> Generator[None]:
+        """Writers wait meanwhile: what this thread reads stays what it is."""
         with reading(self.folder) as connection:
             self._held.connection = connection
             try:
-                return work(self.snapshot())
+                yield
             finally:
                 self._held.connection = None
 
@@ -345,7 +236,7 @@ class FolderReader:
         with reading(self.folder) as connection:
             yield connection
 
-    def _stored(
+    def stored(
         self, snapshot: Snapshot, indices: Sequence[int], *, vectors: bool
     ) -> list[StoredPage]:
         """Read pages of a state."""
@@ -368,29 +259,12 @@ class FolderReader:
             pages.append(self._with_vectors(snapshot, index, page) if vectors else page)
         return pages
 
-    def _scored_texts(self, snapshot: Snapshot, text: str, pages: NDArray[np.intp]) -> TextScores:
-        """BM25 of pages of a state.
-
-        Raises:
-            IndexFormatError: A document, or the text of a page whose words were altered too, is not
-                what was written. Every page of the index has a part in every score.
-            _ChangedMeanwhileError: Some pages were removed since.
-        """
-        snapshot.refuse_altered(None)
-        return self._texts.scores(
-            text,
-            pages,
-            index_id=snapshot.manifest.index_id,
-            rows=snapshot.rows,
-            read=partial(self._words, snapshot),
-        )
-
-    def _words(self, snapshot: Snapshot, indices: NDArray[np.intp]) -> Iterator[WordCounts]:
+    def words(self, snapshot: Snapshot, indices: NDArray[np.intp]) -> Iterator[WordCounts]:
         """The words of pages of a state, given as ascending indices; each is held once.
 
         Raises:
             IndexFormatError: Words and text of a page are not what was written.
-            _ChangedMeanwhileError: Some pages were removed since.
+            ChangedMeanwhileError: Some pages were removed since.
         """
         with self._reading() as connection:
             found = dict(read_words(connection, snapshot, indices))
@@ -424,7 +298,7 @@ class FolderReader:
         """Stored JSON of pages of a state, by index.
 
         Raises:
-            _ChangedMeanwhileError: Some pages were removed since.
+            ChangedMeanwhileError: Some pages were removed since.
         """
         listed = list(indices)
         rows = snapshot.rows
@@ -449,28 +323,18 @@ class FolderReader:
             ):
                 if self.snapshot() is not snapshot:
                     # The page was removed meanwhile, or the index was made again.
-                    raise _ChangedMeanwhileError
+                    raise ChangedMeanwhileError
                 finding = "its record is gone" if content is None else "its record was altered"
                 raise altered(self.folder, snapshot.where(index), finding)
             contents[index] = content
         return contents
 
 
-class _ChangedMeanwhileError(Exception):
-    """A page of a state was removed: the state is not the newest any more."""
-
-
 def _record(document: KnownDocument) -> DocumentRecord:
     return document_of(document.source, document.record)
 
 
-def _best(snapshot: Snapshot, found: ScoredPages, *, k: int) -> list[tuple[int, float]]:
-    return best_pages(
-        found.pages, found.scores, k=k, decimals=MAXSIM_DECIMALS, name=_namer(snapshot)
-    )
-
-
-def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
+def of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
     """Indices of the pages with these ids, in this order."""
     keys = [key for key in map(id_key, page_ids) if key is not None]
     found = snapshot.by_id
@@ -481,10 +345,11 @@ def _of_ids(snapshot: Snapshot, page_ids: Sequence[str]) -> list[int]:
 
 def _named(snapshot: Snapshot, indices: list[int]) -> list[int]:
     """The same pages, sorted by source and page number."""
-    return sorted(indices, key=_namer(snapshot))
+    return sorted(indices, key=namer(snapshot))
 
 
-def _namer(snapshot: Snapshot) -> Callable[[int], tuple[str, int]]:
+def namer(snapshot: Snapshot) -> Callable[[int], tuple[str, int]]:
+    """Returns source and page number of a page."""
     numbers = snapshot.places["page_number"]
     return lambda index: (snapshot.source_of(index), int(numbers[index]))
 

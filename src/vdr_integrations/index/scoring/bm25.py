@@ -30,6 +30,7 @@ __all__ = [
     "K1",
     "TEXT_DECIMALS",
     "B",
+    "Corpus",
     "PageTextScores",
     "TextScores",
     "WordLists",
@@ -69,6 +70,35 @@ class PageTextScores:
 
     page_ids: list[str]
     scores: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Corpus:
+    """What BM25 must know of all pages with text, wherever they are.
+
+    Corpora of several indexes are added up, so the pages of each have the scores that they would
+    have in one index of all.
+
+    Attributes:
+        pages: Number of pages with text.
+        words: Number of their words.
+        having: How many pages have each word of the question, int64 (words,).
+    """
+
+    pages: int
+    words: int
+    having: NDArray[np.int64]
+
+    def __add__(self, other: Corpus) -> Corpus:
+        """The corpus of the pages of both; the question must be the same."""
+        return Corpus(
+            self.pages + other.pages, self.words + other.words, self.having + other.having
+        )
+
+    @property
+    def mean(self) -> float:
+        """Mean number of words of a page with text; 1 if there is none."""
+        return self.words / max(self.pages, 1) or 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

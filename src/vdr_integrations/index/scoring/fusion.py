@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import TypeAlias
 
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     Scores: TypeAlias = NDArray[np.float32] | NDArray[np.float64]
 
-__all__ = ["FUSED_DECIMALS", "Fusion", "PictureScale"]
+__all__ = ["FUSED_DECIMALS", "Fusion", "Scale"]
 
 FUSED_DECIMALS = 5
 _LEAST_SPREAD = 1e-5
@@ -29,11 +30,39 @@ _LEAST_WORDS_SPREAD = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class PictureScale:
-    """Mean and standard deviation of the scores of pictures over all pages that are searched."""
+class Scale:
+    """Mean and standard deviation of the scores of pages that are searched.
 
-    mean: float
-    spread: float
+    Scales of several indexes are joined to that of all their pages.
+
+    Attributes:
+        mean: Their mean; 0 if there are none.
+        spread: Their standard deviation.
+        count: Number of pages.
+    """
+
+    mean: float = 0.0
+    spread: float = 1.0
+    count: float = 0.0
+
+    @classmethod
+    def joined(cls, scales: Iterable[Self]) -> Self:
+        """The scale of the pages of all of these."""
+        known = [scale for scale in scales if scale.count]
+        if len(known) < 2:
+            return known[0] if known else cls()
+        count = sum(scale.count for scale in known)
+        mean = sum(scale.count * scale.mean for scale in known) / count
+        squares = (scale.count * (scale.spread**2 + (scale.mean - mean) ** 2) for scale in known)
+        return cls(mean, math.sqrt(sum(squares) / count), count)
+
+    @classmethod
+    def of_words(cls, texts: TextScores) -> Self:
+        """The scale of BM25 scores."""
+        words = texts.scores
+        if not len(words):
+            return cls()
+        return cls(float(words.mean()), float(words.std()), len(words))
 
     @classmethod
     def of(cls, scores: Scores, *, error: float = 0.0) -> Self:
@@ -64,12 +93,12 @@ class PictureScale:
         """
         scores = np.concatenate([chosen, others]).astype(np.float64)
         if not len(scores):
-            return cls(0.0, 1.0)
+            return cls()
         shares = np.ones(len(scores))
         shares[len(chosen) :] = stand_for / max(len(others), 1)
         mean = float(np.average(scores, weights=shares))
         variance = float(np.average((scores - mean) ** 2, weights=shares))
-        return cls(mean, math.hypot(math.sqrt(variance), error))
+        return cls(mean, math.hypot(math.sqrt(variance), error), float(len(chosen) + stand_for))
 
 
 class Fusion:
@@ -80,28 +109,30 @@ class Fusion:
         pages: NDArray[np.intp],
         texts: TextScores,
         weights: Hybrid,
+        *,
+        scale: Scale,
     ) -> None:
         """Prepare the part of the words.
 
         Args:
-            pages: All pages that are searched, ascending.
+            pages: All pages of an index that are searched, ascending.
             texts: BM25 of those of them that have text.
             weights: Weights of the sum.
+            scale: Scale of the BM25 scores of all pages that are searched, also in other indexes.
         """
-        words = texts.scores
-        spread = float(words.std()) if len(words) else 0.0
         # Without a word of the question on any page, only pictures count.
-        has_words = spread > _LEAST_WORDS_SPREAD
+        has_words = scale.count > 0 and scale.spread > _LEAST_WORDS_SPREAD
         size = int(pages.max(initial=-1)) + 1
         self._words = np.zeros(size, np.float64)
         self._weight = np.ones(size, np.float64)
         if has_words:
             self._weight[:] = weights.picture_weight
             self._weight[texts.pages] = 1.0
-            self._words[texts.pages] = weights.text_weight * (words - words.mean()) / spread
+            distances = weights.text_weight * (texts.scores - scale.mean) / scale.spread
+            self._words[texts.pages] = distances
 
     def scores(
-        self, pages: NDArray[np.intp], pictures: Scores, scale: PictureScale
+        self, pages: NDArray[np.intp], pictures: Scores, scale: Scale
     ) -> NDArray[np.float32]:
         """Fused scores, float32 (pages,).
 

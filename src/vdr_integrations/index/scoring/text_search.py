@@ -9,6 +9,7 @@ import numpy as np
 
 from vdr_integrations.index.scoring.bm25 import (
     K1,
+    Corpus,
     TextScores,
     WordLists,
     inverse_frequency,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     ReadWords: TypeAlias = Callable[[NDArray[np.intp]], Iterable[WordCounts]]
     """Returns the words of pages of a state, given as ascending indices."""
 
-__all__ = ["TextSearch"]
+__all__ = ["AskedWords", "TextSearch"]
 
 _TAIL_PAGES = 1024
 _TAIL_SHARE = 0.25
@@ -54,7 +55,7 @@ class _State:
         indices: For each part, the index of each of its pages in the state; -1 if it is gone.
         lengths: Number of words of each page of the state, int64 (pages,).
         with_text: Number of pages with at least one word.
-        damping: The saturation term of each page, float64 (pages,).
+        words: Number of their words.
     """
 
     index_id: str
@@ -63,11 +64,11 @@ class _State:
     indices: tuple[NDArray[np.intp], ...]
     lengths: NDArray[np.int64]
     with_text: int
-    damping: NDArray[np.float64]
+    words: int
 
 
 class TextSearch:
-    """Scores pages by the words of a question, and keeps the lists in memory.
+    """Finds the words of a question on the pages of an index, and keeps the lists in memory.
 
     Safe to call from any thread: two threads may make the same lists, and one of them is kept.
     """
@@ -75,21 +76,20 @@ class TextSearch:
     def __init__(self) -> None:
         """Nothing is read yet."""
         self._state: _State | None = None
+        self._damping: tuple[_State, float, NDArray[np.float64]] | None = None
 
-    def scores(
+    def asked(
         self,
         text: str,
-        pages: NDArray[np.intp],
         *,
         index_id: str,
         rows: NDArray[np.int64],
         read: ReadWords,
-    ) -> TextScores:
-        """BM25 of a question with pages; see ``scoring/bm25.py`` for the definition.
+    ) -> AskedWords:
+        """The words of a question on all pages of the index.
 
         Args:
             text: The question.
-            pages: Pages to score, as indices of ``rows``.
             index_id: Id of the index.
             rows: A number of each page of the index, int64 (pages,), ascending. The number of a
                 page never changes, is never used again, and is larger than those of older pages.
@@ -104,14 +104,55 @@ class TextSearch:
             before = None if state is None or state.index_id != index_id else state
             state = _state_of(index_id, rows, _parts(rows, before, read))
             self._state = state
-        scores = np.zeros(len(rows), np.float64)
         asked = count_words(text)
         found = [part.lists.find(asked.keys) for part in state.parts]
-        for word, times in enumerate(asked.counts.tolist()):
-            indices, counts = _having(state, [places[word] for places in found])
+        having = [
+            _having(state, [places[word] for places in found]) for word in range(len(asked.keys))
+        ]
+        return AskedWords(self, state, asked.counts.tolist(), having)
+
+    def damping(self, state: _State, mean: float) -> NDArray[np.float64]:
+        """The saturation term of each page, float64 (pages,), kept while the mean is the same."""
+        kept = self._damping
+        if kept is None or kept[0] is not state or kept[1] != mean:
+            kept = self._damping = (state, mean, saturation(state.lengths, mean=mean))
+        return kept[2]
+
+
+class AskedWords:
+    """The words of one question on the pages of one state of an index.
+
+    Attributes:
+        corpus: What the state adds to the numbers that the scores of all pages depend on.
+    """
+
+    def __init__(
+        self,
+        search: TextSearch,
+        state: _State,
+        times: list[int],
+        having: list[tuple[NDArray[np.intp], NDArray[np.float64]]],
+    ) -> None:
+        """Use :meth:`TextSearch.asked`."""
+        self._search, self._state, self._times, self._having = search, state, times, having
+        counts = np.array([len(indices) for indices, _ in having], np.int64)
+        self.corpus = Corpus(state.with_text, state.words, counts)
+
+    def scores(self, pages: NDArray[np.intp], corpus: Corpus) -> TextScores:
+        """BM25 of the question with pages; see ``scoring/bm25.py`` for the definition.
+
+        Args:
+            pages: Pages to score, as indices of the state.
+            corpus: The numbers of all pages that are searched, also of other indexes.
+        """
+        state = self._state
+        damping = self._search.damping(state, corpus.mean)
+        scores = np.zeros(len(state.rows), np.float64)
+        words = zip(self._times, self._having, corpus.having.tolist(), strict=True)
+        for times, (indices, counts), having in words:
             if len(indices):
-                weight = times * inverse_frequency(state.with_text, having=len(indices))
-                scores[indices] += weight * (K1 + 1) * (counts / (counts + state.damping[indices]))
+                weight = times * inverse_frequency(corpus.pages, having=having)
+                scores[indices] += weight * (K1 + 1) * (counts / (counts + damping[indices]))
         pages = pages[state.lengths[pages] > 0]
         return TextScores(pages, scores[pages])
 
@@ -149,9 +190,7 @@ def _state_of(index_id: str, rows: NDArray[np.int64], parts: tuple[_Part, ...]) 
         lengths[places[there]] = part.lists.lengths[there]
         indices.append(places)
     with_text = int((lengths > 0).sum())
-    mean = float(lengths.sum()) / max(with_text, 1)
-    damping = saturation(lengths, mean=mean or 1.0)
-    return _State(index_id, rows, parts, tuple(indices), lengths, with_text, damping)
+    return _State(index_id, rows, parts, tuple(indices), lengths, with_text, int(lengths.sum()))
 
 
 def _having(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
@@ -29,6 +30,10 @@ class ServerCalls:
     """Calls methods of a client for one collection. Safe to call from any thread.
 
     Every call may be made twice without harm, because ids are computed from the stored data.
+
+    Attributes:
+        location: Name of the collection in messages.
+        server: Server and collection.
     """
 
     def __init__(
@@ -50,7 +55,7 @@ class ServerCalls:
         """
         client_models()
         self.location = str(server)
-        self._server = server
+        self.server = server
         self._sleep = sleep
         self._clock = clock
         # A connection belongs to one process: a forked child makes its own.
@@ -78,7 +83,7 @@ class ServerCalls:
             spent = max(waited, self._clock() - began)
             is_late = tries > 1 and spent + wait > TRYING_S
             if not found.is_passing or is_late or wait > TRYING_S:
-                failure = Failure(found.kind, found.status, is_in_doubt=is_in_doubt)
+                failure = replace(found, is_in_doubt=is_in_doubt)
                 raise trouble(self.location, method, failure, tries=tries)
             self._sleep(wait)
             waited += wait
@@ -93,7 +98,7 @@ class ServerCalls:
     def _tried(self, method: str, options: dict[str, object]) -> Any:  # noqa: ANN401  # what the method gives, or a Failure
         call: Callable[..., Any] = getattr(self._client(), method)
         try:
-            return call(collection_name=self._server.collection, **options)
+            return call(collection_name=self.server.collection, **options)
         except Exception as error:
             failure = failure_of(error)
             if failure is None:
@@ -104,11 +109,11 @@ class ServerCalls:
     def _client(self) -> Any:  # noqa: ANN401  # callers wrap clients
         if self._is_closed:
             raise IndexStoreError(f"index {self.location} was closed; open it again.")
-        if self._server.client is not None:
-            return self._server.client
+        if self.server.client is not None:
+            return self.server.client
         held = self._made.value
         if not held:
-            held.append(_connected(self._server))
+            held.append(_connected(self.server))
         return held[0]
 
 

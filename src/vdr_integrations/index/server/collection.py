@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,20 @@ import numpy as np
 
 from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index.server.calls import client_models
+from vdr_integrations.index.server.collection_options import (
+    CODES,
+    DENSE,
+    TOKENS,
+    new_collection,
+    quantization_of,
+    refuse_existing,
+    refuse_made,
+)
+from vdr_integrations.index.server.small_copy import (
+    by_small_copy,
+    by_vectors_themselves,
+    less_bias,
+)
 from vdr_integrations.index.server.troubles import InDoubtError
 
 if TYPE_CHECKING:
@@ -21,11 +36,6 @@ if TYPE_CHECKING:
     from vdr_integrations.index.server.calls import ServerCalls
 
 __all__ = ["BATCH_BYTES", "CHUNK_BYTES", "CODES", "DENSE", "TOKENS", "Collection", "Point"]
-
-TOKENS = "tokens"
-DENSE = "dense"
-CODES = "codes"
-"""The sparse vector of a page: 1 for each centroid to which a token is assigned."""
 
 _INDEXED_FIELDS = {
     "kind": "keyword",
@@ -80,7 +90,16 @@ class Collection:
     def __init__(self, calls: ServerCalls) -> None:
         """No call is made yet."""
         self._call = calls.call
+        self._server = calls.server
+        self._quantization: str | None = None
         self.location = calls.location
+        models = client_models()
+        # One copy of a shard takes all its writes, so that all copies do them in the same order.
+        self._ordered = models.WriteOrdering.MEDIUM
+        agreed = calls.server.read_consistency
+        self._reads: dict[str, Any] = (
+            {} if agreed is None else {"consistency": models.ReadConsistencyType(agreed)}
+        )
 
     def exists(self) -> bool:
         """Whether the collection exists."""
@@ -92,40 +111,36 @@ class Collection:
         Raises:
             IndexStoreError: The collection exists already, or the server refuses.
         """
-        models = client_models()
-        flat = models.HnswConfigDiff(m=0)  # no graph: all searches are exact
-        vectors: dict[str, Any] = {}
-        sparse: dict[str, Any] | None = None
-        if settings.tokens is not None:
-            half = settings.compression.vectors == "float16"
-            vectors[TOKENS] = models.VectorParams(
-                size=settings.tokens.dimension,
-                distance=models.Distance.DOT,
-                datatype=models.Datatype.FLOAT16 if half else models.Datatype.FLOAT32,
-                multivector_config=models.MultiVectorConfig(
-                    comparator=models.MultiVectorComparator.MAX_SIM
-                ),
-                hnsw_config=flat,
-                on_disk=True,
-            )
-            sparse = {CODES: models.SparseVectorParams(modifier=models.Modifier.IDF)}
-        if settings.dense is not None:
-            vectors[DENSE] = models.VectorParams(
-                size=settings.dense.dimension, distance=models.Distance.DOT, hnsw_config=flat
-            )
         if self.exists():
             raise self._is_there()
+        is_sure = True
         try:
-            self._call("create_collection", vectors_config=vectors, sparse_vectors_config=sparse)
+            self._call("create_collection", **new_collection(self._server, settings))
         except InDoubtError:
             # An attempt whose answer was lost may have made it, or another writer with an index.
             if not self.exists() or self.count(None):
                 raise
+            is_sure = False
+        try:
+            refuse_made(self._server, self._look())
+        except IndexStoreError:
+            if is_sure:
+                with suppress(IndexStoreError):
+                    self.remove()
+            raise
         with warnings.catch_warnings():
             # The client's in-process mode has no payload indexes and says so each time.
             warnings.filterwarnings("ignore", message="Payload indexes have no effect")
             for name, kind in _INDEXED_FIELDS.items():
                 self._call("create_payload_index", field_name=name, field_schema=kind, wait=True)
+
+    def find(self) -> None:
+        """Look how the collection was made.
+
+        Raises:
+            IndexMismatchError: In another way than the options of the server ask for.
+        """
+        refuse_existing(self._server, self._look())
 
     def remove(self) -> None:
         """Delete the collection."""
@@ -135,22 +150,22 @@ class Collection:
         """Write points; they replace points with the same ids."""
         for batch in _batches(points):
             made = [_struct(point) for point in batch]
-            self._call("upsert", points=made, wait=True)
+            self._call("upsert", points=made, wait=True, ordering=self._ordered)
 
     def delete(self, ids: Sequence[str]) -> None:
         """Delete points; unknown ids are ignored."""
         for start in range(0, len(ids), _IDS_AT_ONCE):
             found = list(ids[start : start + _IDS_AT_ONCE])
-            self._call("delete", points_selector=found, wait=True)
+            self._call("delete", points_selector=found, wait=True, ordering=self._ordered)
 
     def delete_where(self, found: Any) -> None:  # noqa: ANN401  # the client's filter
         """Delete the points that match a filter."""
         selector = client_models().FilterSelector(filter=found)
-        self._call("delete", points_selector=selector, wait=True)
+        self._call("delete", points_selector=selector, wait=True, ordering=self._ordered)
 
     def set_payload(self, payload: dict[str, Any], found: Any) -> None:  # noqa: ANN401  # the client's filter
         """Write some fields of the points that match a filter, atomically for each point."""
-        self._call("set_payload", payload=payload, points=found, wait=True)
+        self._call("set_payload", payload=payload, points=found, wait=True, ordering=self._ordered)
 
     def set_codes(self, points: Sequence[Point]) -> None:
         """Write the sparse vectors of existing points, and then the payload that says so."""
@@ -172,7 +187,9 @@ class Collection:
             )
             for point in points
         ]
-        self._call("batch_update_points", update_operations=operations, wait=True)
+        self._call(
+            "batch_update_points", update_operations=operations, wait=True, ordering=self._ordered
+        )
 
     def retrieve(
         self,
@@ -188,14 +205,17 @@ class Collection:
             ids: Ids of points.
             vectors: Names of the vectors to read.
             fields: Names of payload fields to read; None reads all.
-            everywhere: Ask the majority of the replicas of a cluster instead of one.
+            everywhere: Return what more than half of the copies of a cluster agree on. One node of
+                three may be gone.
         """
         options: dict[str, Any] = {
+            **self._reads,
             "with_payload": True if fields is None else list(fields),
             "with_vectors": list(vectors) or False,
         }
         if everywhere:
-            options["consistency"] = client_models().ReadConsistencyType.MAJORITY
+            # "majority" asks all copies, and fails if one is gone: then this is asked.
+            options.setdefault("consistency", client_models().ReadConsistencyType.QUORUM)
         step = _RETRIEVED_AT_ONCE if vectors else _IDS_AT_ONCE
         for start in range(0, len(ids), step):
             for record in self._call("retrieve", ids=list(ids[start : start + step]), **options):
@@ -216,6 +236,7 @@ class Collection:
                 limit=_SCROLLED_AT_ONCE,
                 offset=after,
                 with_payload=True if fields is None else list(fields),
+                **self._reads,
             )
             yield from map(_point, records)
             if after is None:
@@ -227,7 +248,9 @@ class Collection:
 
     def counts_by(self, key: str, found: Any) -> dict[str, int]:  # noqa: ANN401  # the client's filter
         """Number of points that match a filter, for each value of a payload field."""
-        answer = self._call("facet", key=key, facet_filter=found, limit=_MOST_VERSIONS, exact=True)
+        answer = self._call(
+            "facet", key=key, facet_filter=found, limit=_MOST_VERSIONS, exact=True, **self._reads
+        )
         return {str(hit.value): int(hit.count) for hit in answer.hits}
 
     def query(
@@ -253,21 +276,39 @@ class Collection:
             bias_weight: How many times the bias of a page is subtracted from its score.
             most_scored: Number of points that are compared at most, if a bias is subtracted.
         """
+        most = max(most_scored, limit)
+        in_full = None
+        if using == TOKENS and self._quantization is not None:
+            in_full = by_vectors_themselves()
+            if prefetch and self._quantization == "int8":
+                prefetch = by_small_copy(
+                    query, prefetch, found=found, limit=limit, bias_weight=bias_weight, most=most
+                )
+                most = prefetch[0].limit
         asked: dict[str, Any] = {
             "query": query.tolist(),
             "using": using,
             "prefetch": list(prefetch) or None,
         }
         if bias_weight:
-            models = client_models()
-            scored = models.Prefetch(**asked, filter=found, limit=max(most_scored, limit))
-            cost = models.MultExpression(mult=[-bias_weight, "bias"])
-            formula = models.SumExpression(sum=["$score", cost])
-            asked = {"query": models.FormulaQuery(formula=formula), "prefetch": [scored]}
+            scored = client_models().Prefetch(**asked, filter=found, limit=most, params=in_full)
+            asked = {"query": less_bias(bias_weight), "prefetch": [scored]}
+        elif in_full is not None:
+            asked["search_params"] = in_full
         answer = self._call(
-            "query_points", **asked, query_filter=found, limit=limit, with_payload=False
+            "query_points",
+            **asked,
+            query_filter=found,
+            limit=limit,
+            with_payload=False,
+            **self._reads,
         )
         return [(str(hit.id), float(hit.score)) for hit in answer.points]
+
+    def _look(self) -> Any:  # noqa: ANN401  # the client's type
+        config = self._call("get_collection").config
+        self._quantization = quantization_of(config)
+        return config
 
     def _is_there(self) -> IndexStoreError:
         return IndexStoreError(

@@ -15,6 +15,7 @@ from vdr_integrations.index.server.codebook_points import FirstStage
 from vdr_integrations.index.server.opened import OpenIndex
 from vdr_integrations.index.server.reader import ServerReader
 from vdr_integrations.index.server.search import ServerSearch
+from vdr_integrations.index.server.server_searches import ServerSearches
 from vdr_integrations.index.server.writer import ServerWriter
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class ServerEngine(Engine):
         self._index = index
         self._first_stage = FirstStage(index)
         self._reader = ServerReader(index)
-        self._search = ServerSearch(index, self._reader, self._first_stage)
+        search = ServerSearch(index, self._reader, self._first_stage)
+        self._search = ServerSearches(index, search)
         self._writer = ServerWriter(index, self._reader, self._first_stage)
 
     @classmethod
@@ -126,7 +128,7 @@ class ServerEngine(Engine):
         return self._reader
 
     @property
-    def searches(self) -> ServerSearch:
+    def searches(self) -> ServerSearches:
         """See ``Engine``."""
         return self._search
 

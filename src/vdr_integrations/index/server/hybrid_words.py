@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from vdr_integrations.index.scoring.candidates import spread_over
-from vdr_integrations.index.scoring.fusion import Fusion, PictureScale
+from vdr_integrations.index.scoring.fusion import Fusion, Scale
 from vdr_integrations.index.scoring.ranking import MAXSIM_DECIMALS, best_first
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ class HybridWords:
         pages: NDArray[np.intp],
         texts: TextScores,
         weights: Hybrid,
+        *,
+        scale: Scale,
     ) -> None:
         """Prepare the sum.
 
@@ -42,11 +44,12 @@ class HybridWords:
             pages: The pages that are searched, as positions in ``points``.
             texts: BM25 of those of them that have text.
             weights: Weights of the sum.
+            scale: Scale of the BM25 scores of all pages, also of those in other indexes.
         """
         self._points: list[str] = list(points)
         self._pages = pages
         self._texts = texts
-        self._fusion = Fusion(pages, texts, weights)
+        self._fusion = Fusion(pages, texts, weights, scale=scale)
         self._places = {points[page]: page for page in pages.tolist()}
         self.count = len(pages)
 
@@ -67,7 +70,7 @@ class HybridWords:
         rest = np.setdiff1d(self._pages, np.array(chosen, np.intp))
         return [self._points[page] for page in spread_over(rest, count=count).tolist()]
 
-    def scale(self, pictures: Mapping[str, float], others: Mapping[str, float]) -> PictureScale:
+    def scale(self, pictures: Mapping[str, float], others: Mapping[str, float]) -> Scale:
         """The scale of all pages.
 
         Args:
@@ -76,11 +79,9 @@ class HybridWords:
         """
         known = [score for point, score in pictures.items() if point in self._places]
         rest = [score for point, score in others.items() if point in self._places]
-        return PictureScale.of_parts(
-            _rounded(known), _rounded(rest), stand_for=self.count - len(known)
-        )
+        return Scale.of_parts(_rounded(known), _rounded(rest), stand_for=self.count - len(known))
 
-    def fused(self, pictures: Mapping[str, float], scale: PictureScale) -> list[tuple[str, float]]:
+    def fused(self, pictures: Mapping[str, float], scale: Scale) -> list[tuple[str, float]]:
         """Points with fused scores, best first; points that are not searched are left out.
 
         Args:

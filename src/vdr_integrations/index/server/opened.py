@@ -116,6 +116,7 @@ class OpenIndex:
         Raises:
             IndexNotFoundError: There is no such collection.
             IndexFormatError: It holds something else, or an index of another format.
+            IndexMismatchError: It was made with other options than the server has.
             IndexStoreError: The server cannot be used.
         """
         collection = Collection(calls)
@@ -124,6 +125,7 @@ class OpenIndex:
                 f"there is no collection {collection.location}; make it first."
             )
         index_id, settings = _manifest(collection)
+        collection.find()
         return cls(collection, settings, index_id, wait_s=wait_s)
 
     def question_bank(self) -> QuestionBank | None:

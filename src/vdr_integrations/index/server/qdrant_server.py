@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 from vdr_integrations.errors import OptionError
@@ -14,12 +14,21 @@ if TYPE_CHECKING:
 
     from qdrant_client import QdrantClient
 
-__all__ = ["QdrantServer"]
+__all__ = ["Agreement", "QdrantServer"]
+
+Agreement = Literal["majority", "quorum", "all"]
+"""How many copies of a shard must agree on what is read; the words are Qdrant's."""
+_COUNTS = ("shard_number", "replication_factor", "write_consistency_factor")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class QdrantServer:
     """A collection of a Qdrant server.
+
+    ``shard_number``, ``replication_factor``, ``write_consistency_factor``, ``on_disk`` and
+    ``quantization`` are used when the collection is made; then leave them out. If they are given
+    for an existing collection that has others, this is an ``IndexMismatchError``. None leaves the
+    choice to the server.
 
     Attributes:
         collection: Name of the collection; it holds one index.
@@ -30,6 +39,16 @@ class QdrantServer:
             closed. A forked process needs a client of its own.
         allow_insecure: Allow a key or password to be sent over plain http to another machine.
             Everyone on the network path can read it.
+        shard_number: Number of parts into which a cluster divides the collection.
+        replication_factor: Number of nodes that hold a copy of each part.
+        write_consistency_factor: Number of copies that must have a write before it counts.
+        on_disk: True keeps all vectors and the index of the first stage on disk, False keeps all in
+            memory. None keeps token vectors on disk and the others in memory.
+        quantization: "int8" keeps a copy of the token vectors with one byte a number in memory. It
+            ranks the candidates of the first stage, so that fewer pages are read from disk; scores
+            are computed from the vectors themselves, as always.
+        read_consistency: How many copies must agree on what is read. None reads one copy. It
+            can differ from client to client.
     """
 
     collection: str
@@ -37,14 +56,21 @@ class QdrantServer:
     api_key: str | None = None
     client: QdrantClient | None = None
     allow_insecure: bool = False
+    shard_number: int | None = None
+    replication_factor: int | None = None
+    write_consistency_factor: int | None = None
+    on_disk: bool | None = None
+    quantization: Literal["int8"] | None = None
+    read_consistency: Agreement | None = None
 
     def __post_init__(self) -> None:
         """Check the options.
 
         Raises:
-            OptionError: The options contradict each other, the url is not valid, or a key would be
-                sent over plain http.
+            OptionError: The options contradict each other, one has no such value, the url is not
+                valid, or a key would be sent over plain http.
         """
+        self._check_cluster_options()
         if (self.url is None) == (self.client is None):
             raise OptionError("QdrantServer needs either a url or a client, not both.")
         if self.url is None:
@@ -85,6 +111,27 @@ class QdrantServer:
         if parts.username is None:
             return None
         return unquote(parts.username), unquote(parts.password or "")
+
+    def _check_cluster_options(self) -> None:
+        for name in _COUNTS:
+            count = getattr(self, name)
+            if count is not None and (type(count) is not int or count < 1):
+                raise OptionError(f"{name} must be a whole number from 1, not {count!r}.")
+        copies, needed = self.replication_factor, self.write_consistency_factor
+        if copies is not None and needed is not None and needed > copies:
+            raise OptionError(
+                f"write_consistency_factor={needed} asks for more copies than "
+                f"replication_factor={copies} makes; give {copies} or less."
+            )
+        if self.on_disk not in (None, True, False):
+            raise OptionError(f"on_disk must be True, False or None, not {self.on_disk!r}.")
+        if self.quantization not in (None, "int8"):
+            raise OptionError(f'quantization must be "int8" or None, not {self.quantization!r}.')
+        if self.read_consistency not in (None, *get_args(Agreement)):
+            raise OptionError(
+                f"read_consistency must be None or one of {', '.join(get_args(Agreement))}, not "
+                f"{self.read_consistency!r}."
+            )
 
     def __str__(self) -> str:
         """The address of the collection, without secrets."""

@@ -9,18 +9,16 @@ import numpy as np
 
 from vdr_integrations.index.scoring.candidates import (
     SMALL_INDEX_PAGES,
-    first_count,
     most_candidates,
 )
-from vdr_integrations.index.scoring.fusion import FUSED_DECIMALS
 from vdr_integrations.index.scoring.maxsim import maxsim_scores
 from vdr_integrations.index.scoring.page_bias import corrected
 from vdr_integrations.index.scoring.ranking import COSINE_DECIMALS, MAXSIM_DECIMALS
+from vdr_integrations.index.search_steps import ChangedMeanwhileError
 from vdr_integrations.index.server.calls import client_models
 from vdr_integrations.index.server.collection import DENSE, TOKENS
 from vdr_integrations.index.server.reader import TRIES, Counted, too_fast
 from vdr_integrations.index.server.server_filter import PAGES, server_filter
-from vdr_integrations.index.server.text_ranking import TextRanking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,25 +26,22 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from vdr_integrations.index.engine import MaxSimSearch
-    from vdr_integrations.index.hybrid import HybridQuery
     from vdr_integrations.index.page_filter import Where
-    from vdr_integrations.index.scoring.bm25 import PageTextScores
+    from vdr_integrations.index.search_steps import DenseSearch, MaxSimSearch
     from vdr_integrations.index.server.codebook_points import FirstStage, NamedCodebook
-    from vdr_integrations.index.server.hybrid_words import HybridWords
     from vdr_integrations.index.server.opened import OpenIndex
     from vdr_integrations.index.server.points import KeptPage
     from vdr_integrations.index.server.reader import ServerReader
     from vdr_integrations.types import Hit
     from vdr_integrations.types.hit import ScoreKind
 
-    _Ask: TypeAlias = Callable[[int, int], tuple[list[tuple[str, float]], bool]]
+    Ask: TypeAlias = Callable[[int, int], tuple[list[tuple[str, float]], bool]]
     """Arguments: number of wanted pages, and how often there were too few candidates.
 
     Result: pages with the server's scores, best first, and whether more candidates could find more
     pages.
     """
-    _Worth: TypeAlias = Callable[[dict[str, float]], dict[str, float]]
+    Worth: TypeAlias = Callable[[dict[str, float]], dict[str, float]]
     """From exact scores by vectors to those of the hits."""
 
 __all__ = ["ServerSearch"]
@@ -70,109 +65,52 @@ class ServerSearch:
         self._collection = index.collection
         self._reader = reader
         self._first_stage = first_stage
-        self._texts = TextRanking(index)
         self._unlisted = 0
 
-    def search_text(self, text: str, *, k: int, where: Where) -> list[Hit]:
-        """See ``Engine``."""
-        return self._texts.search(text, k=k, where=where)
+    def search(self, asked: MaxSimSearch, *, recalled: int | None = None) -> list[Hit]:
+        """The best pages by MaxSim, best first.
 
-    def text_scores(self, text: str, where: Where) -> PageTextScores:
-        """See ``Engine``."""
-        return self._texts.scores(text, where)
-
-    def search(self, asked: MaxSimSearch) -> list[Hit]:
-        """See ``Engine``."""
-        if asked.hybrid is not None:
-            return self._hybrid(asked, asked.hybrid)
-        ask = self._candidates(asked)
+        Args:
+            asked: The search; its words do not count.
+            recalled: Number of candidates that dense vectors select.
+        """
+        ask = self.candidates(asked, recalled=recalled)
         weight, kind = asked.bias_weight, asked.score_kind
-        return self._best(asked.query, _same(ask), k=asked.k, weight=weight, kind=kind)
+        return self._best(asked.query, ask, k=asked.k, weight=weight, kind=kind)
 
-    def _candidates(self, asked: MaxSimSearch) -> _Ask:
+    def candidates(self, asked: MaxSimSearch, *, recalled: int | None = None) -> Ask:
+        """How to ask for the pages that may be the best.
+
+        Args:
+            asked: The search.
+            recalled: Number of candidates that dense vectors select, if they do.
+        """
         query, where, k = asked.query, asked.where, asked.k
         weight = asked.bias_weight
         ask = self._exhaustive(query, where, weight=weight)
-        if not asked.exhaustive:
-            pages = fitting = self._collection.count(server_filter(PAGES))
-            if where.groups:
-                fitting = self._collection.count(server_filter(PAGES & where))
-            most, count = most_candidates(pages, k=k), asked.candidates
-            if asked.dense_query is not None:
-                brought = most if count is None else count
-                ask = self._by_dense(
-                    query, asked.dense_query, where=where, count=brought, weight=weight
-                )
-            elif fitting > (SMALL_INDEX_PAGES if count is None else 2 * count):
-                named = self._codebook()
-                share = 1 if weight else _SHARE
-                brought = max(most // share, k) if count is None else count
-                if named is not None:
-                    ask = self._by_codes(query, named, where=where, count=brought, weight=weight)
+        if asked.exhaustive:
+            return ask
+        if asked.dense_query is not None:
+            assert recalled is not None  # noqa: S101  # chosen before
+            return self._by_dense(
+                query, asked.dense_query, where=where, count=recalled, weight=weight
+            )
+        pages = fitting = self._collection.count(server_filter(PAGES))
+        if where.groups:
+            fitting = self._collection.count(server_filter(PAGES & where))
+        most, count = most_candidates(pages, k=k), asked.candidates
+        if fitting > (SMALL_INDEX_PAGES if count is None else 2 * count):
+            named = self._codebook()
+            share = 1 if weight else _SHARE
+            brought = max(most // share, k) if count is None else count
+            if named is not None:
+                ask = self._by_codes(query, named, where=where, count=brought, weight=weight)
         return ask
 
-    def _hybrid(self, asked: MaxSimSearch, hybrid: HybridQuery) -> list[Hit]:
-        """The best pages by pictures and words together.
-
-        In a large index, the best pages by pictures and the best by words are compared. The scale
-        of the pictures then comes from pages that stand for all.
-        """
-
-        def prepare() -> tuple[_Ask, _Worth]:
-            for _ in range(TRIES):
-                words = self._texts.words(hybrid, asked.where)
-                pictures, others = self._pictures(asked, words)
-                if words.count == sum(point in words for point in pictures) or others:
-                    break  # else a document was replaced between the two
-            else:
-                raise too_fast(self._index)
-            scale = words.scale(pictures, others)
-            fused = words.fused({**others, **pictures}, scale)
-
-            def ask(limit: int, _: int) -> tuple[list[tuple[str, float]], bool]:
-                return fused[:limit], False
-
-            return ask, lambda exact: {
-                one: round(score, FUSED_DECIMALS) + 0.0 for one, score in words.fused(exact, scale)
-            }
-
-        return self._best(asked.query, prepare, k=asked.k, weight=asked.bias_weight, kind="hybrid")
-
-    def _pictures(
-        self, asked: MaxSimSearch, words: HybridWords
-    ) -> tuple[dict[str, float], dict[str, float]]:
-        """Scores by vectors of the pages that may be found, and of some that stand for the others.
-
-        The second are empty if all pages may be found.
-        """
-        query, weight, k = asked.query, asked.bias_weight, asked.k
-        few = first_count(k) if asked.candidates is None else asked.candidates
-        most = SMALL_INDEX_PAGES if asked.candidates is None else 2 * few
-        if asked.exhaustive or words.count <= max(most, 2 * few):
-            # Pages that are not committed are among them.
-            every = self._collection.count(server_filter(PAGES & asked.where))
-            ask = self._exhaustive(query, asked.where, weight=weight)
-            return (dict(ask(every, 0)[0]) if every else {}), {}
-        named = self._scores_of(query, words.best(few), weight=weight)
-        pictures = {**named, **self._best_pictures(self._candidates(asked), words, count=few)}
-        some = words.some(first_count(k), without=pictures)
-        return pictures, self._scores_of(query, some, weight=weight)
-
-    @staticmethod
-    def _best_pictures(ask: _Ask, words: HybridWords, *, count: int) -> dict[str, float]:
-        """The best committed pages by pictures; others that the server finds do not count."""
-        widened = 0
-        while True:
-            limit = count << widened
-            answered, _ = ask(limit, widened)
-            known = {point: score for point, score in answered if point in words}
-            if len(known) >= count or len(answered) < limit:
-                return known
-            widened += 1
-
-    def _scores_of(
+    def scores_of(
         self, query: NDArray[np.float32], points: Sequence[str], *, weight: float
     ) -> dict[str, float]:
+        """The server's scores by vectors of these pages, by the ids of their points."""
         if not points:
             return {}
         models = client_models()
@@ -180,18 +118,29 @@ class ServerSearch:
         count = len(points)
         return dict(self._query(query, found, [], limit=count, weight=weight, most=count))
 
-    def search_dense(
-        self,
-        query: NDArray[np.float32],
-        *,
-        k: int,
-        where: Where,
-        hybrid: HybridQuery | None = None,
-    ) -> list[Hit]:
-        """See ``Engine``. A server holds no index of one vector a page, so there is no hybrid."""
-        assert hybrid is None, "an index of one vector a page is in a folder"  # noqa: S101
-        ask = self._exhaustive(query, where, weight=0.0)
-        return self._best(query, _same(ask), k=k, weight=0.0, kind="cosine")
+    def all_scores(
+        self, query: NDArray[np.float32], where: Where, *, weight: float
+    ) -> dict[str, float]:
+        """The server's scores by vectors of all pages, also of those that are not committed."""
+        every = self._collection.count(server_filter(PAGES & where))
+        return dict(self._exhaustive(query, where, weight=weight)(every, 0)[0]) if every else {}
+
+    def search_dense(self, asked: DenseSearch) -> list[Hit]:
+        """The best pages by dense vectors, best first.
+
+        A server holds no index of one vector a page, so there is no hybrid.
+        """
+        assert asked.hybrid is None, "an index of one vector a page is in a folder"  # noqa: S101
+        ask = self._exhaustive(asked.query, asked.where, weight=0.0)
+        return self._best(asked.query, ask, k=asked.k, weight=0.0, kind="cosine")
+
+    def dense_scores(
+        self, query: NDArray[np.float32], where: Where, *, most: int
+    ) -> NDArray[np.float32]:
+        """The ``most`` best scores of dense vectors beside token vectors."""
+        found = server_filter(PAGES & where)
+        answered = self._query(query, found, [], limit=most, weight=0.0, most=most)
+        return np.round(np.array([score for _, score in answered], np.float32), COSINE_DECIMALS)
 
     def rerank(
         self, query: NDArray[np.float32], page_ids: Sequence[str], *, bias_weight: float
@@ -206,11 +155,10 @@ class ServerSearch:
         # Pages of several versions of a document may have the same id, so ask for more pages.
         most = _MOST_VERSIONS * len(page_ids)
         kind = "corrected" if bias_weight else "maxsim"
-        return self._best(
-            query, _same(ask), k=len(page_ids), limit=most, weight=bias_weight, kind=kind
-        )
+        return self._best(query, ask, k=len(page_ids), limit=most, weight=bias_weight, kind=kind)
 
-    def _exhaustive(self, query: NDArray[np.float32], where: Where, *, weight: float) -> _Ask:
+    def _exhaustive(self, query: NDArray[np.float32], where: Where, *, weight: float) -> Ask:
+        """How to ask for the best of all pages."""
         found = server_filter(PAGES & where)
 
         def ask(limit: int, _: int) -> tuple[list[tuple[str, float]], bool]:
@@ -227,7 +175,7 @@ class ServerSearch:
         where: Where,
         count: int,
         weight: float,
-    ) -> _Ask:
+    ) -> Ask:
         found = server_filter(PAGES & where)
 
         def ask(limit: int, widened: int) -> tuple[list[tuple[str, float]], bool]:
@@ -248,7 +196,7 @@ class ServerSearch:
         where: Where,
         count: int,
         weight: float,
-    ) -> _Ask:
+    ) -> Ask:
         found = server_filter(PAGES & where)
         everything = self._exhaustive(query, where, weight=weight)
         room = max(UNLISTED_AT_LEAST, 2 * self._unlisted)
@@ -304,14 +252,14 @@ class ServerSearch:
     def _best(
         self,
         query: NDArray[np.float32],
-        prepare: Callable[[], tuple[_Ask, _Worth]],
+        ask: Ask,
         *,
         k: int,
         limit: int | None = None,
         weight: float,
         kind: ScoreKind,
     ) -> list[Hit]:
-        """The best ``k`` committed pages of those that ``prepare`` says how to find, each time.
+        """The best ``k`` committed pages of those that ``ask`` finds.
 
         Servers round queries to the format of the stored vectors. So a few more pages than ``k``
         are scored again, and then more pages as long as the observed error allows that the next
@@ -320,14 +268,11 @@ class ServerSearch:
         Raises:
             IndexLockedError: Pages were replaced during each attempt.
         """
-        seen: _Seen | None = None
-        first = k + max(4, k // 4) if limit is None else limit
+        seen = _Seen(self._index, self._reader, query, weight, kind, lambda exact: exact)
+        first = _first_limit(k) if limit is None else limit
         lost: frozenset[str] = frozenset()
         for _ in range(TRIES):
             counted = Counted(self._index)
-            ask, worth = prepare()
-            if seen is None or seen.worth is not worth:
-                seen = _Seen(self._index, self._reader, query, weight, kind, worth)
             hits = _counted_best(seen, counted, ask, k=k, limit=first)
             # Lost pages of a document that was replaced meanwhile: the next attempt finds the
             # new ones. Pages that a killed writer left are lost in the next attempt too.
@@ -335,6 +280,24 @@ class ServerSearch:
                 return hits
             lost |= counted.lost
         raise too_fast(self._index)
+
+    def best_of(self, asked: MaxSimSearch, ask: Ask, worth: Worth) -> list[Hit]:
+        """The best committed pages of those that ``ask`` finds, by what their scores are worth.
+
+        Raises:
+            ChangedMeanwhileError: One of them was replaced or removed meanwhile.
+        """
+        weight, kind = asked.bias_weight, asked.score_kind
+        seen = _Seen(self._index, self._reader, asked.query, weight, kind, worth)
+        counted = Counted(self._index)
+        hits = _counted_best(seen, counted, ask, k=asked.k, limit=_first_limit(asked.k))
+        if counted.lost:
+            raise ChangedMeanwhileError
+        return hits
+
+
+def _first_limit(k: int) -> int:
+    return k + max(4, k // 4)
 
 
 @dataclass(slots=True)
@@ -350,7 +313,7 @@ class _Seen:
     query: NDArray[np.float32]
     bias_weight: float
     kind: ScoreKind
-    worth: _Worth
+    worth: Worth
     scored: dict[str, tuple[KeptPage, float]] = field(
         default_factory=dict[str, "tuple[KeptPage, float]"]
     )
@@ -394,7 +357,7 @@ class _Seen:
             self.error = max(self.error, abs(score - server_scores[point_id]))
 
 
-def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: int) -> list[Hit]:
+def _counted_best(seen: _Seen, counted: Counted, ask: Ask, *, k: int, limit: int) -> list[Hit]:
     widened = 0
     while True:
         answered, is_more = ask(limit, widened)
@@ -409,12 +372,6 @@ def _counted_best(seen: _Seen, counted: Counted, ask: _Ask, *, k: int, limit: in
             if next_best < best[k - 1].score or limit >= max(_MOST_RESCORED, 2 * k):
                 return best[:k]
         limit *= 2
-
-
-def _same(ask: _Ask) -> Callable[[], tuple[_Ask, _Worth]]:
-    """Ask the same in each attempt, and show scores by vectors."""
-    answer: tuple[_Ask, _Worth] = (ask, lambda exact: exact)
-    return lambda: answer
 
 
 def _score(

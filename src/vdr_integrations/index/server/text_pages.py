@@ -9,6 +9,7 @@ import numpy as np
 
 from vdr_integrations.index.page_filter import Where
 from vdr_integrations.index.scoring.words import count_words
+from vdr_integrations.index.search_steps import ChangedMeanwhileError
 from vdr_integrations.index.server.server_filter import DOCUMENTS, server_filter
 from vdr_integrations.index.server.troubles import altered
 from vdr_integrations.index.server.words_payload import stored_words
@@ -20,13 +21,9 @@ if TYPE_CHECKING:
     from vdr_integrations.index.server.opened import OpenIndex
     from vdr_integrations.index.server.points import CommittedDocument
 
-__all__ = ["ChangedMeanwhileError", "TextPages", "TextState"]
+__all__ = ["TextPages", "TextState"]
 
 _STATES_AT_ONCE = 500
-
-
-class ChangedMeanwhileError(Exception):
-    """A document was replaced or removed while its pages were read."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +38,7 @@ class TextState:
         points: Ids of the points of these pages.
         names: Source and page number of these pages.
         next_row: Row of the next new page.
+        sources: Names of the documents.
     """
 
     index_id: str = ""
@@ -50,6 +48,7 @@ class TextState:
     points: list[str] = field(default_factory=list[str])
     names: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     next_row: int = 0
+    sources: frozenset[str] = frozenset()
 
 
 class TextPages:
@@ -151,4 +150,5 @@ def _followed(
         [point_id for _, point_id, _ in listed],
         [name for _, _, name in listed],
         next_row,
+        frozenset(one.record.source for one in documents.values()),
     )

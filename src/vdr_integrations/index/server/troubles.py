@@ -1,6 +1,7 @@
 """Errors of a server and of the data that it holds.
 
-Messages never repeat the text of a server or of a library, because that text may contain a key.
+Messages never repeat the text of a server or of a library, because that text may contain a key; of
+the text of a server, it only counts whether it has words that are known to be of a cluster.
 They have the method, the kind of failure and the HTTP status. The errors have no cause, because it
 would reveal more.
 """
@@ -19,7 +20,21 @@ from vdr_integrations.errors import (
 
 __all__ = ["Failure", "InDoubtError", "altered", "damaged", "failure_of", "made_again", "trouble"]
 
-_TRIED_AGAIN = frozenset({429, 502, 503, 504})
+_TRIED_AGAIN = frozenset({408, 429, 502, 503, 504})
+_OF_CLUSTER = (
+    "active replica",
+    "replica of shard",
+    "replica set",
+    "via leader peer",
+    "no leader",
+    "consensus",
+    "please retry",
+    "attempts were rejected",
+    "shard transfer",
+    "transport error",
+    "read operations failed",
+)
+"""What a server says with status 500 if other nodes do not answer, or shards are being moved."""
 _GRPC_STATUS = {
     "UNAVAILABLE": 503,
     "DEADLINE_EXCEEDED": 504,
@@ -35,12 +50,17 @@ _BEFORE_SENDING = _LASTING | {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 _ADVICE = {
     400: "the server does not accept the request; is it as new as qdrant-client?",
     401: "check the api key.",
-    403: "check the api key and its permissions.",
+    403: "check the api key and its permissions, and whether the server accepts writes.",
+    408: "the server, or another node of its cluster, took too long; try again later.",
     409: "the collection exists already, or another writer is at work.",
     413: "a page is larger than the server accepts; raise its max_request_size_mb.",
     429: "the server has too many requests; try again later.",
     507: "the server's disk is full; make room, then try again.",
 }
+_CLUSTER_ADVICE = (
+    "too few copies of a shard can be used. Look at the nodes of the cluster and at the states of "
+    "its shards (GET /collections/NAME/cluster); try again when they are active."
+)
 _LONGEST_RETRY_AFTER_S = 3600.0
 
 
@@ -58,6 +78,7 @@ class Failure:
         is_passing: Whether another attempt may help.
         is_in_doubt: Whether the server may have done the call nevertheless.
         retry_after_s: Seconds that the server asks to wait; 0 if it does not say.
+        is_of_cluster: Whether nodes of a cluster could not do it together.
     """
 
     kind: str
@@ -65,6 +86,7 @@ class Failure:
     is_passing: bool = False
     is_in_doubt: bool = False
     retry_after_s: float = 0.0
+    is_of_cluster: bool = False
 
 
 def failure_of(error: Exception) -> Failure | None:
@@ -82,12 +104,14 @@ def failure_of(error: Exception) -> Failure | None:
     if cause is not error:  # an answer that cannot be read: the server may have done the call
         return Failure(kind, is_in_doubt=True)
     if isinstance(error, UnexpectedResponse):
-        return _by_status(error.status_code, error.headers.get("retry-after"))
+        said = error.content.decode(errors="replace")
+        return _by_status(error.status_code, error.headers.get("retry-after"), said=said)
     if isinstance(error, QdrantException):  # 429 with Retry-After
         return _by_status(429, getattr(error, "retry_after_s", None))
     if isinstance(error, grpc.RpcError):
         name = _grpc_code(error)
-        return _by_status(_GRPC_STATUS.get(name, 500), None, kind=f"gRPC {name}")
+        said = str(getattr(error, "details", str)())
+        return _by_status(_GRPC_STATUS.get(name, 500), None, kind=f"gRPC {name}", said=said)
     return _own_refusal(error) if isinstance(error, ValueError | RuntimeError) else None
 
 
@@ -99,6 +123,7 @@ def trouble(location: str, method: str, failure: Failure, *, tries: int) -> Inde
         )
     times = "" if tries == 1 else f" after {tries} attempts"
     advice = _ADVICE.get(failure.status or 0, "check the server, then try again.")
+    advice = _CLUSTER_ADVICE if failure.is_of_cluster else advice
     kind = InDoubtError if failure.is_in_doubt else IndexStoreError
     return kind(f"collection {location}: {method} failed{times} ({failure.kind}); {advice}")
 
@@ -133,13 +158,17 @@ def _own_refusal(error: ValueError | RuntimeError) -> Failure:
     return Failure(type(error).__name__, status=404 if is_gone else None)
 
 
-def _by_status(status: int | None, retry_after: object, *, kind: str | None = None) -> Failure:
+def _by_status(
+    status: int | None, retry_after: object, *, kind: str | None = None, said: str = ""
+) -> Failure:
+    is_of_cluster = status == 500 and any(part in said.lower() for part in _OF_CLUSTER)
     return Failure(
         kind or f"HTTP {status}",
         status=status,
-        is_passing=status in _TRIED_AGAIN,
-        is_in_doubt=status is None or status >= 500,
+        is_passing=status in _TRIED_AGAIN or is_of_cluster,
+        is_in_doubt=status is None or status >= 500 or status == 408,
         retry_after_s=_seconds(retry_after),
+        is_of_cluster=is_of_cluster,
     )
 
 

@@ -208,6 +208,7 @@ class ServerSink:
         self._pages: set[int] = set()
         self._waiting: list[Point] = []
         self._state = _State.STAGED
+        self._before: CommittedDocument | None = None
 
     def write(self, page: PreparedPage) -> None:
         """See ``DocumentSink``; pages are sent to the server a few at a time."""
@@ -237,7 +238,8 @@ class ServerSink:
             committed = CommittedDocument(
                 document, self._index_id, self._version, frozenset(self._pages)
             )
-            before, is_altered = self._before()
+            before, is_altered = self._there()
+            self._before = before
             self._state = _State.COMMITTING
             try:
                 self._collection.upsert([document_point(committed)])
@@ -295,7 +297,7 @@ class ServerSink:
                 f"again."
             )
 
-    def _before(self) -> tuple[CommittedDocument | None, bool]:
+    def _there(self) -> tuple[CommittedDocument | None, bool]:
         """The stored document, and whether there is one that cannot be read."""
         try:
             return self._index.documents([self._source]).get(self._source), False
@@ -321,6 +323,9 @@ class ServerSink:
             fence = server_filter(Where.equal(kind="fence", version=self._version))
             self._collection.delete_where(fence)
             found = self._index.documents([self._source], everywhere=True).get(self._source)
+            is_there = found is not None and found.version == self._version
+            if not is_there:
+                self._take_back()
         except (IndexFormatError, IndexMismatchError, IndexNotFoundError):
             return False  # another writer wrote what is there
         except IndexStoreError as error:
@@ -331,7 +336,17 @@ class ServerSink:
                 f"asked now. When it can be used again, look for the document, and index it again "
                 f"if it is missing."
             ) from error
-        return found is not None and found.version == self._version
+        return is_there
+
+    def _take_back(self) -> None:
+        """Undo the commit on copies of a cluster that did it while the others did not."""
+        own = server_filter(
+            DOCUMENTS & Where.equal(owns=self._version), ids=[document_id(self._source)]
+        )
+        if self._before is None:
+            self._collection.delete_where(own)
+        else:
+            self._collection.set_payload(document_point(self._before).payload, own)
 
 
 def _pages_of(source: str, version: str | None = None) -> Where:

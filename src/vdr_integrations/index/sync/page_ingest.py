@@ -87,6 +87,7 @@ class PageIngest:
             PageStoreError: The store cannot be read.
             EncodingError: The encoder failed; finished documents are in the index.
         """
+        self.index.check_takes_documents()
         documents: dict[str, dict[int, GivenPage]] = {}
         for page in given:
             pages, number = documents.setdefault(page.source, {}), page.record.page_number

@@ -142,6 +142,7 @@ def sync_index(
         render_workers=render_workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
     )
     encoding.check(index)
+    index.check_takes_documents()
     with index.writing(), index.unfinished.used():
         if devices is not None:
             encoding = encoding.on_devices(devices)

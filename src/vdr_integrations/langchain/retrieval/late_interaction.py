@@ -12,15 +12,16 @@ from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.langchain.encoder_model import STRICT_CONFIG, EncoderModel
 from vdr_integrations.retrieval.encoder_choice import one_choice
 from vdr_integrations.retrieval.encoder_fields import LateFields
-from vdr_integrations.retrieval.open_indexes import location_of
+from vdr_integrations.retrieval.open_indexes import without_secrets
 
 if TYPE_CHECKING:
     from vdr_integrations.retrieval import PageSearcher
 
 __all__ = ["IndexPlace", "LateInteraction"]
 
-IndexPlace: TypeAlias = InstanceOf[PageIndex] | InstanceOf[QdrantServer] | Path | str
-"""An open index, its folder, a ``QdrantServer``, or ``"http://host:6333/collection"``."""
+_Place: TypeAlias = InstanceOf[PageIndex] | InstanceOf[QdrantServer] | Path | str
+IndexPlace: TypeAlias = _Place | list[_Place]
+"""An open index, its folder, a server, ``"http://host:6333/collection"``, or a list of several."""
 
 
 class LateInteraction(EncoderModel, LateFields):
@@ -38,7 +39,7 @@ class LateInteraction(EncoderModel, LateFields):
     @classmethod
     def _without_secrets(cls, given: object) -> object:
         """A URL may hold a password, which a QdrantServer never shows."""
-        return location_of(given) if isinstance(given, str) and "://" in given else given
+        return without_secrets(given)
 
     @model_validator(mode="after")
     def _one_encoder(self) -> Self:

@@ -33,11 +33,10 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
     from vdr_integrations.index import Compression, Hybrid
-    from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.pages.page_inputs import ImageInput
     from vdr_integrations.retrieval import HeatMap, SimilarityGrids
     from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
-    from vdr_integrations.retrieval.open_indexes import IndexLocation
+    from vdr_integrations.retrieval.open_indexes import IndexChoice
     from vdr_integrations.types import Hit
 
 __all__ = ["ColQwen2Retriever", "LateInteractionRetriever", "RetrieverOptions"]
@@ -89,7 +88,7 @@ class LateInteractionRetriever(BaseRetriever):
 
     def __init__(
         self,
-        index: PageIndex | IndexLocation,
+        index: IndexChoice,
         *,
         similarity_top_k: int = DEFAULT_HITS,
         filters: MetadataFilters | None = None,
@@ -107,8 +106,8 @@ class LateInteractionRetriever(BaseRetriever):
         """Open and load nothing yet.
 
         Args:
-            index: An open index, its folder, a ``QdrantServer``, or
-                ``"http://host:6333/collection"``.
+            index: An open index, its folder, a ``QdrantServer``,
+                ``"http://host:6333/collection"``, or a list of several.
             similarity_top_k: Maximum number of pages, at least 1.
             filters: Only pages that fit, see ``page_filter``.
             exhaustive: Compare all pages one by one.
@@ -165,7 +164,7 @@ class LateInteractionRetriever(BaseRetriever):
         cls,
         documents: Sequence[BaseNode],
         *,
-        index: PageIndex | IndexLocation,
+        index: IndexChoice,
         compression: Compression | None = None,
         question_bank: QuestionBankChoice = "model",
         batch_pages: int | None = None,

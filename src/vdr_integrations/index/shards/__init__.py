@@ -1,0 +1,1 @@
+"""Several indexes as one: what each says of its pages is added up."""
