@@ -30,6 +30,7 @@ from vdr_integrations.encoders import (
 )
 from vdr_integrations.encoders.encoder_on_demand import EncoderOnDemand
 from vdr_integrations.encoders.load_options import model_to_load
+from vdr_integrations.encoders.runtime.shared_model import ModelOptions
 from vdr_integrations.errors import CheckpointError, CheckpointWeightsError, OptionError
 
 if TYPE_CHECKING:
@@ -186,7 +187,8 @@ def test_the_hub_token_is_in_no_pickle_and_no_repr(tiny_checkpoint: Path) -> Non
     assert "hf_secret" not in repr(encoder)
     found = model_to_load(str(tiny_checkpoint), token="hf_secret")
     assert "hf_secret" not in repr(found)
-    assert found.options.files.token == "hf_secret"
+    assert isinstance(found.origin, ModelOptions)
+    assert found.origin.files.token == "hf_secret"
 
 
 def test_a_pixel_budget_limits_the_visual_tokens(layouts: Layouts) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
 
 __all__ = ["EncoderArguments", "EncoderOnDemand", "EncoderOptions"]
 
@@ -23,7 +24,7 @@ class EncoderArguments(TypedDict, total=False):
     """The options of an encoder beside its model, for those who hand them on."""
 
     revision: str | None
-    device: str | None
+    device: DeviceChoice
     dtype: str
     attn_implementation: str | None
     max_visual_tokens: int | None
@@ -43,7 +44,8 @@ class EncoderOptions:
     Attributes:
         model: Hub id, local folder or ``"nano"``.
         revision: Branch, tag or commit on the hub.
-        device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None selects the best one.
+        device: ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``; None selects the best one. Several
+            share the work: ``"cuda:0,cuda:1"`` or ``("cuda:0", "cuda:1")``.
         dtype: See ``load_encoder``.
         attn_implementation: See ``load_encoder``.
         dimension: Numbers in a vector (Matryoshka).
@@ -57,7 +59,7 @@ class EncoderOptions:
 
     model: str | None = None
     revision: str | None = None
-    device: str | None = None
+    device: DeviceChoice = None
     dtype: str = "auto"
     attn_implementation: str | None = None
     dimension: int | None = None
@@ -67,6 +69,11 @@ class EncoderOptions:
     token: str | None = None
     cache_dir: str | None = None
     local_files_only: bool = False
+
+    def __post_init__(self) -> None:
+        """Keep several devices as a tuple, so that options can be compared."""
+        if isinstance(self.device, list):
+            object.__setattr__(self, "device", tuple(self.device))
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

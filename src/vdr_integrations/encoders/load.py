@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
     from vdr_integrations.encoders.load_options import KnownModelOptions, LoadOptions
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
 
 __all__ = ["DenseModel", "MultiVectorModel", "load_encoder"]
 
@@ -72,7 +73,7 @@ def load_encoder(
     model: str,
     *,
     revision: str | None = None,
-    device: str | torch.device | None = None,
+    device: DeviceChoice = None,
     dtype: str | torch.dtype = "auto",
     attn_implementation: str | None = None,
     dimension: int | None = None,
@@ -106,7 +107,9 @@ def load_encoder(
             ``vdr serve``, such as ``"http://localhost:8080"``, which runs the model.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
-            ``"mps"``, ``"cpu"``; None selects the best available one.
+            ``"mps"``, ``"cpu"``; None selects the best available one. Several of one kind,
+            ``"cuda:0,cuda:1"`` or ``["cuda:0", "cuda:1"]``, share the work, a process a device:
+            see docs/encoder.md. ``"cpu,cpu"`` means two processes with half of the cores each.
         dtype: ``"bfloat16"``, ``"float16"``, ``"float32"``; ``"auto"`` is bfloat16 on Ampere and
             later GPUs and on Metal from macOS 14 on, float32 on older ones (float16 overflows in
             Qwen2-VL). On a CPU it is bfloat16 if the weights are published in bfloat16 and the
@@ -136,6 +139,8 @@ def load_encoder(
         CheckpointError: Files are missing or of another architecture.
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
         ForkedProcessError: A GPU was in use before this process was forked.
+        EncodingError: The process of one of several devices ended while it loaded the model.
+        ResourceError: This machine cannot start a process for each device.
         ModelServerError: The server cannot be reached.
     """
     given: LoadOptions = {

@@ -15,12 +15,9 @@ from vdr_integrations.encoders.checkpoints.known_checkpoints import (
     checkpoint_for,
 )
 from vdr_integrations.encoders.checkpoints.load_weights import stored_dtype
-from vdr_integrations.encoders.runtime.device_and_dtype import (
-    choose_attention,
-    choose_device,
-    choose_dtype,
-    choose_packing,
-)
+from vdr_integrations.encoders.elsewhere.several_devices import SeveralOptions
+from vdr_integrations.encoders.runtime.device_and_dtype import choose_attention
+from vdr_integrations.encoders.runtime.device_list import check_formats, choose_devices
 from vdr_integrations.encoders.runtime.shared_model import ModelOptions, files_of
 from vdr_integrations.errors import OptionError
 
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
 
 __all__ = [
     "KnownModelOptions",
@@ -44,7 +42,7 @@ class KnownModelOptions(TypedDict, total=False):
     """Options of ``load_encoder`` that do not change which kind of encoder a known name gives."""
 
     revision: str | None
-    device: str | torch.device | None
+    device: DeviceChoice
     dtype: str | torch.dtype
     attn_implementation: str | None
     dimension: int | None
@@ -65,7 +63,7 @@ class LoadOptions(KnownModelOptions, total=False):
 class ModelToLoad(NamedTuple):
     """Checked options and the files that they select; no weights are in memory yet."""
 
-    options: ModelOptions
+    origin: ModelOptions | SeveralOptions
     contents: CheckpointContents
     dimension: int | None
     max_visual_tokens: int
@@ -102,10 +100,9 @@ def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
     """Check the options of ``load_encoder`` and find the files; see there for what is raised."""
     dimension = chosen_dimension(given.get("dimension"), given.get("truncate_dim"))
     dtype = given.get("dtype", "auto")
-    device = choose_device(given.get("device"))
-    chosen_dtype = choose_dtype(dtype, device)
+    devices = choose_devices(given.get("device"))
+    chosen_dtype, packing = check_formats(dtype, devices)
     known = checkpoint_for(model, described=given.get("checkpoint"))
-    packing = choose_packing(dtype, device)
     if packing is not None and _is_bundled(known):
         # It cancels its prompt to the last digit, so rounding lowers cosines of queries to 0.5.
         raise OptionError(
@@ -120,21 +117,23 @@ def model_to_load(model: str, **given: Unpack[LoadOptions]) -> ModelToLoad:
         local_files_only=given.get("local_files_only", False),
     )
     contents = read_contents(files)
-    is_chosen_here = device.type == "cpu" and (dtype == "auto" or packing is not None)
+    is_chosen_here = devices[0].type == "cpu" and (dtype == "auto" or packing is not None)
     if is_chosen_here and chosen_dtype is torch.bfloat16:
         chosen_dtype = stored_dtype(contents)
-    attention = choose_attention(
-        given.get("attn_implementation"), device=device, dtype=chosen_dtype
+    (attention, *_) = [
+        choose_attention(given.get("attn_implementation"), device=device, dtype=chosen_dtype)
+        for device in devices
+    ]
+    one = ModelOptions(
+        checkpoint=known,
+        files=files,
+        device=devices[0],
+        dtype=chosen_dtype,
+        packing=packing,
+        attn_implementation=attention,
     )
     return ModelToLoad(
-        options=ModelOptions(
-            checkpoint=known,
-            files=files,
-            device=device,
-            dtype=chosen_dtype,
-            packing=packing,
-            attn_implementation=attention,
-        ),
+        origin=one if len(devices) == 1 else SeveralOptions(one=one, devices=devices),
         contents=contents,
         dimension=dimension,
         max_visual_tokens=given.get("max_visual_tokens", DEFAULT_VISUAL_TOKENS),

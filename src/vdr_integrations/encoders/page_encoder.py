@@ -12,8 +12,11 @@ from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders.checkpoints.fingerprint import encoder_fingerprint
 from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
 from vdr_integrations.encoders.elsewhere.server_address import is_server_address
+from vdr_integrations.encoders.elsewhere.several_devices import on_devices
 from vdr_integrations.encoders.load_options import check_kind, chosen_dimension, model_to_load
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
+from vdr_integrations.encoders.runtime.device_list import choose_devices
+from vdr_integrations.encoders.runtime.pages_under_way import PagesUnderWay
 from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.runtime.shared_model import SharedModel
 from vdr_integrations.errors import OptionError, QueryTooLongError
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from vdr_integrations.encoders.load_options import LoadOptions
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
     from vdr_integrations.encoders.runtime.running_model import (
         ModelOrigin,
         OpenedModel,
@@ -113,11 +117,11 @@ class PageEncoder:
         check_kind(known, is_multi_vector=is_multi_vector)
         found = model_to_load(model, **given)
         return cls(
-            found.options,
+            found.origin,
             dimension=found.dimension,
             max_visual_tokens=found.max_visual_tokens,
             batch_visual_tokens=found.batch_visual_tokens,
-            opened=found.options.opened(found.contents),
+            opened=found.origin.opened(found.contents),
         )
 
     @classmethod
@@ -149,8 +153,8 @@ class PageEncoder:
 
     @property
     def device(self) -> torch.device:
-        """The device that holds the weights."""
-        return torch.device(self._model.facts.device)
+        """The device that holds the weights; the first of several."""
+        return torch.device(self._model.facts.device.partition(",")[0])
 
     @property
     def dtype(self) -> torch.dtype:
@@ -228,12 +232,44 @@ class PageEncoder:
         """Send pages to the model, for use inside this package."""
         return self._model.submit(pages, budget=self.batch_visual_tokens)
 
+    def begin_pages(self, pages: Sequence[PageInput]) -> PagesUnderWay[Any]:
+        """Do ``encode_pages`` while the caller does something else, for use inside this package.
+
+        All pages are in memory until the model has read them.
+
+        Raises:
+            OptionError: Something that is not a page.
+            PageError: A page cannot be rendered.
+            EncodingError: The model takes no more work.
+        """
+        prepared = [*map(self.prepare_page, pages)]
+        return PagesUnderWay(self.submit_pages(prepared), finish=self.finish)
+
+    def on_devices(self, devices: DeviceChoice) -> Self:
+        """The same encoder on these devices, for use inside this package.
+
+        Raises:
+            OptionError: A device is not on this machine, or the model does not run on this machine.
+            EncodingError: It cannot be loaded on a device.
+        """
+        return type(self)(
+            on_devices(self._origin, choose_devices(devices)),
+            dimension=self.dimension,
+            max_visual_tokens=self.pixel_budget.max_visual_tokens,
+            batch_visual_tokens=self._asked_batch,
+        )
+
+    def finish(self, done: list[NDArray[np.float32]]) -> Any:  # noqa: ANN401  # kinds differ
+        """Check and normalise what the model returned, for use inside this package."""
+        raise NotImplementedError
+
     def _page_steps(self, *, show_progress: bool) -> _PageSteps:
         return Steps(
             prepare=self.prepare_page,
             submit=self.submit_pages,
             cost=self._model.cost,
             budget=self.batch_visual_tokens,
+            at_once=self._model.windows_at_once,
             what="pages",
             show_progress=show_progress,
         )
@@ -244,6 +280,7 @@ class PageEncoder:
             submit=self._model.submit,
             cost=self._model.cost,
             budget=self._model.facts.queries_budget,
+            at_once=self._model.windows_at_once,
             what="queries",
             show_progress=show_progress,
         )
@@ -272,7 +309,7 @@ class PageEncoder:
         """Model, dimension, device and dtype."""
         return (
             f"{type(self).__name__}({self.name!r}, dimension={self.dimension}, "
-            f"device={self.device}, dtype={self.dtype})"
+            f"device={self._model.facts.device}, dtype={self.dtype})"
         )
 
 

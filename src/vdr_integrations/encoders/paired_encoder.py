@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary
 
 from vdr_integrations.encoders.preprocessing.prepared import KeptVisualTokens, PreparedPage
 from vdr_integrations.encoders.runtime import forks
+from vdr_integrations.encoders.runtime.pages_under_way import PagesUnderWay
 from vdr_integrations.encoders.runtime.prepare_ahead import Steps, arun_in_windows, run_in_windows
 from vdr_integrations.encoders.runtime.shared_model import SharedModel
 from vdr_integrations.encoders.runtime.torch_threads import call_with_torch
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.dense_encoder import DenseEncoder
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
     from vdr_integrations.types import PageInput
 
     _Rows = Future[list[NDArray[np.float32]]]
@@ -124,6 +126,22 @@ class PairedEncoder:
         with self._steps(show_progress=show_progress) as steps:
             return self._finish(await arun_in_windows(pages, steps))
 
+    def begin_pages(self, pages: Sequence[PageInput]) -> PagesUnderWay[PairedVectors]:
+        """Do :meth:`encode_pages` while the caller does something else, inside this package."""
+        turns = _Turns(first=self.multi_vector.submit_pages, then=self.dense.submit_pages)
+        rows = turns.submit([*map(self._prepare_page, pages)])
+        return PagesUnderWay(rows, finish=self._finish, stop=turns.stop)
+
+    def on_devices(self, devices: DeviceChoice) -> PairedEncoder:
+        """Both encoders on these devices, for use inside this package; see ``PageEncoder``.
+
+        Each page then goes through both towers.
+        """
+        return PairedEncoder(
+            dense=self.dense.on_devices(devices),
+            multi_vector=self.multi_vector.on_devices(devices),
+        )
+
     @contextmanager
     def _steps(self, *, show_progress: bool) -> Generator[_PairedSteps]:
         turns = _Turns(first=self.multi_vector.submit_pages, then=self.dense.submit_pages)
@@ -133,6 +151,7 @@ class PairedEncoder:
                 submit=turns.submit,
                 cost=lambda page: self.dense.core.cost(page.dense),
                 budget=max(self.dense.batch_visual_tokens, self.multi_vector.batch_visual_tokens),
+                at_once=1,  # _Turns does one window after the other
                 what="pages",
                 show_progress=show_progress,
             )

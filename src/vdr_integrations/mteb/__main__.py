@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
     add("--batch-visual-tokens", type=int, help="visual tokens that go through the model together")
     add("--languages", nargs="+", help="only subsets of these languages: eng ita ...")
     add("--revision", help="branch, tag or commit on the hub")
-    add("--device", help="cuda, cuda:1, mps or cpu; the best that there is")
+    add("--device", help="cuda, cuda:1, mps or cpu; cuda:0,cuda:1 for several; the best there is")
     add("--dtype", default="auto", help="bfloat16, float16, float32, int8, float8 (%(default)s)")
     add("--results", default="mteb-results", help="folder of results (%(default)s)")
     return found

@@ -31,7 +31,8 @@ class EncoderFields(BaseModel):
     """Branch, tag or commit on the hub; None uses that of the index if the model is the same."""
 
     device: str | None = None
-    """``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``; None selects the best one."""
+    """``"cuda"``, ``"cuda:1"``, ``"mps"``, ``"cpu"``, or several: ``"cuda:0,cuda:1"``; None selects
+    the best one."""
 
     dtype: str = "auto"
     """``"auto"``, ``"float32"``, ``"bfloat16"`` or ``"float16"``; ``"int8"`` and ``"float8"`` keep

@@ -67,6 +67,18 @@ def test_what_can_be_known_without_a_model_is_said_first(  # noqa: PLR0917
 
 
 @pytest.mark.parametrize(
+    ("devices", "said"),
+    [("cpu,", "without empty parts"), ("cpu,tpu", "'tpu'"), ("cpu,meta", "found cpu and meta")],
+)
+def test_devices_that_cannot_share_work_are_refused(
+    vdr: Callable[..., Result], document: Path, tmp_path: Path, devices: str, said: str
+) -> None:
+    done = vdr("index", document, "--index", tmp_path / "ix", *SMALL, "--device", devices)
+    assert done.exit_code == 1
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
     "command", [("index", "docs"), ("search", "apples")], ids=["index", "search"]
 )
 def test_another_model_is_refused_before_it_is_downloaded(

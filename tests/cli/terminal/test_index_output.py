@@ -16,7 +16,7 @@ from tests.cli.pseudo_terminal import in_terminal
 from tests.index.documents import write_pdf, write_pdf_with_a_bad_page, write_png
 from tests.page_warnings import WARNING, spoil_a_picture
 
-from vdr_integrations.cli.terminal.sync_report_display import show_troubles
+from vdr_integrations.cli.terminal.sync_report_display import show_report_as_json, show_troubles
 from vdr_integrations.encoders.forward.eight_bit_weights import PACKINGS
 from vdr_integrations.encoders.runtime.device_and_dtype import DTYPES
 from vdr_integrations.index import SyncReport, SyncWarning
@@ -86,6 +86,7 @@ def test_json_names_what_was_done_and_what_failed(
         "removed": [],
         "missing": [],
         "warnings": [],
+        "troubles": [],
         "pages_encoded": 2,
         "pages_kept": 0,
     }
@@ -109,6 +110,18 @@ def test_warnings_of_pages_are_lines_and_do_not_fail(
     hits = json.loads(vdr("search", "pears", "--index", tmp_path / "ix", "--json").stdout)
     assert [hit.get("warnings") for hit in hits if hit["page_number"] == 2] == [[WARNING]]
     assert all("warnings" not in hit for hit in hits if hit["page_number"] == 1)
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_what_went_wrong_with_a_run_is_a_line_and_is_in_its_json(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *, is_terminal: bool
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: is_terminal)
+    report = SyncReport(troubles=["nano: cuda:1 was lost"])
+    show_troubles(report)
+    assert capsys.readouterr().err == "warning: nano: cuda:1 was lost.\n"
+    show_report_as_json(report)
+    assert json.loads(capsys.readouterr().out)["troubles"] == report.troubles
 
 
 def test_warnings_are_a_table_of_their_own_on_a_terminal(

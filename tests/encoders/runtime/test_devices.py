@@ -14,10 +14,13 @@ from vdr_integrations.encoders.runtime.device_and_dtype import (
     choose_dtype,
     choose_packing,
 )
+from vdr_integrations.encoders.runtime.device_list import check_formats, choose_devices
 from vdr_integrations.errors import OptionError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
 
 CUDA, MPS = torch.device("cuda", 0), torch.device("mps")
 
@@ -52,6 +55,65 @@ def test_cuda_without_a_number_is_the_gpu_that_is_current(
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     with pytest.raises(OptionError, match="4 CUDA devices"):
         choose_device("cuda:4")
+
+
+@pytest.mark.usefixtures("four_gpus")
+@pytest.mark.parametrize(
+    ("asked", "numbers"),
+    [
+        ("cuda:0,cuda:1", (0, 1)),
+        (" cuda:3 , cuda ", (3, 2)),
+        (["cuda:1", torch.device("cuda", 0)], (1, 0)),
+        (("cuda:1",), (1,)),
+        ("cuda:1", (1,)),
+        (None, (2,)),
+    ],
+)
+def test_several_devices_are_a_list_or_names_with_commas(
+    asked: DeviceChoice, numbers: tuple[int, ...]
+) -> None:
+    assert choose_devices(asked) == tuple(torch.device("cuda", number) for number in numbers)
+
+
+@pytest.mark.usefixtures("four_gpus")
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("cuda:0,", "empty parts"),
+        (",", "empty parts"),
+        ([], "empty parts"),
+        (["cuda:0", ""], "empty parts"),
+        ("auto,cuda:0", "has a name"),
+        ("cuda:0,cuda:1,cuda:0", "cuda:0 is given twice"),
+        ("cuda,cuda:2", "cuda:2 is given twice"),
+        ("cuda:0,cpu", "found cpu and cuda"),
+        ("cuda:0,cuda:7", "4 CUDA devices"),
+        ("cuda:0,gpu", "does not know device='gpu'"),
+    ],
+)
+def test_devices_that_cannot_share_work_are_refused(asked: DeviceChoice, found: str) -> None:
+    with pytest.raises(OptionError, match=found):
+        choose_devices(asked)
+
+
+def test_a_cpu_that_is_named_twice_is_two_processes() -> None:
+    assert choose_devices("cpu,cpu:0") == (torch.device("cpu"), torch.device("cpu"))
+
+
+@pytest.mark.usefixtures("four_gpus")
+def test_devices_with_different_formats_need_one_that_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def capability(device: torch.device) -> tuple[int, int]:
+        return (7 + (device.index or 0), 0)
+
+    monkeypatch.setattr(torch.cuda, "get_device_capability", capability)
+    devices = choose_devices("cuda:0,cuda:1")
+    for asked in ("auto", "int8"):
+        with pytest.raises(OptionError, match="float32 on cuda:0, bfloat16 on cuda:1"):
+            check_formats(asked, devices)
+    assert check_formats("float16", devices) == (torch.float16, None)
+    assert check_formats("int8", devices[1:]) == (torch.bfloat16, "int8")
 
 
 def has_capability(monkeypatch: pytest.MonkeyPatch, found: tuple[int, int]) -> None:

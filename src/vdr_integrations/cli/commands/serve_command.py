@@ -119,7 +119,9 @@ def serve_command(
             app = build_app(encoder, searcher=searcher, hybrid=hybrid, access=access, limits=limits)
             shown = f"[{host}]" if ":" in host else host
             where = f"http://{shown}:{listening.getsockname()[1]}"
-            typer.echo(f"Serving {encoder.name} on {encoder.device} at {where}", err=True)
+            typer.echo(
+                f"Serving {encoder.name} on {encoder.core.facts.device} at {where}", err=True
+            )
             if searcher is not None:
                 _say_where_to_search(searcher, where)
             run_server(app, listening)

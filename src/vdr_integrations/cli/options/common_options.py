@@ -76,7 +76,11 @@ PageMemoryOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(help="cuda, cuda:1, mps or cpu. (default: the best available)")
+    str | None,
+    typer.Option(
+        help="cuda, cuda:1, mps or cpu; cuda:0,cuda:1 for several that share the work. (default: "
+        "the best available)"
+    ),
 ]
 DtypeOption = Annotated[
     str, typer.Option(help="auto, float32, bfloat16 or float16; int8 or float8 for 8-bit weights.")

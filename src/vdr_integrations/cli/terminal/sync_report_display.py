@@ -20,7 +20,12 @@ _SHOWN = 10
 
 
 def show_troubles(report: SyncReport) -> None:
-    """What could not be indexed, and warnings of pages: tables on a terminal, else lines."""
+    """What could not be indexed, and warnings of pages: tables on a terminal, else lines.
+
+    What went wrong with the run itself is a line in both cases.
+    """
+    for trouble in report.troubles:
+        say_warning(f"{trouble}.")
     if not sys.stderr.isatty():
         for failure in report.failed:
             say_error(str(failure.error))
@@ -94,6 +99,7 @@ def show_report_as_json(report: SyncReport) -> None:
             for one in report.failed
         ],
         "warnings": [asdict(one) for one in report.warnings],
+        "troubles": report.troubles,
         "pages_encoded": report.pages_encoded,
         "pages_kept": report.pages_kept,
     }

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL import Image
 
-__all__ = ["ModelElsewhere", "PlainPage", "PlainQuery"]
+__all__ = ["ModelElsewhere", "PlainPage", "PlainQuery", "TokensOf"]
 
 _LETTERS_PER_TOKEN = 3
 _PROMPT_TOKENS = 16
@@ -35,6 +35,13 @@ class PlainPage(Prepared):
 @dataclass(frozen=True, slots=True)
 class PlainQuery(Prepared):
     """A query without its prompt."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TokensOf(Prepared):
+    """A query whose tokens are asked for, not its vectors."""
 
     text: str
 

@@ -39,6 +39,7 @@ class Steps(Generic[Raw, Prepared, Result]):
         cost: Size of an item, in the unit of ``budget``.
         budget: Size of one batch of the model. A window has the same size, so that equal items
             become one batch, and little more than that is in memory.
+        at_once: How many windows the model works on at the same time; as many wait for it.
         what: Plural noun for the progress bar.
         show_progress: Show a progress bar on stderr.
     """
@@ -47,6 +48,7 @@ class Steps(Generic[Raw, Prepared, Result]):
     submit: Callable[[Sequence[Prepared]], Future[list[Result]]]
     cost: Callable[[Prepared], int]
     budget: int
+    at_once: int
     what: str
     show_progress: bool
 
@@ -64,7 +66,7 @@ def run_in_windows(items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]) ->
     with _progress(items, steps) as count:
         while window := windows.next():
             running.append(steps.submit(window))
-            if len(running) > 1:
+            if len(running) >= 2 * steps.at_once:
                 done += count(running.popleft().result())
         for results in running:
             done += count(results.result())
@@ -82,7 +84,7 @@ async def arun_in_windows(
     with _progress(items, steps) as count:
         while window := await loop.run_in_executor(_preparing.value, windows.next):
             running.append(asyncio.wrap_future(steps.submit(window)))
-            if len(running) > 1:
+            if len(running) >= 2 * steps.at_once:
                 done += count(await running.popleft())
         while running:
             done += count(await running.popleft())

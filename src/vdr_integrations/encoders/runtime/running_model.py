@@ -35,7 +35,8 @@ class ModelFacts:
         pages_budget: Visual tokens of pages in one pass, if the caller does not give a number; 0
             means one page at a time.
         queries_budget: Tokens of queries in one pass.
-        device: The device that holds the weights, such as ``"cuda:0"``.
+        device: The device that holds the weights, such as ``"cuda:0"``; several with commas between
+            them.
         dtype: Number format of the weights, such as ``"bfloat16"``.
     """
 
@@ -123,6 +124,10 @@ class RunningModel(ABC):
     @abstractmethod
     def query_tokens(self, text: str) -> list[str]:
         """The text of every token of a query that ``prepare_query`` takes, prompt included."""
+
+    def troubles(self) -> list[str]:
+        """What is wrong although it works, such as a lost device: sentences without a full stop."""
+        return []
 
 
 class OpenedModel(NamedTuple):

@@ -135,6 +135,7 @@ class SharedModel(RunningModel):
         )
         self._weights = weights
         self._device = options.device
+        self.leaves_cores = options.device.type == "cuda"
         projection = weights.projection
         # On a CPU one page uses the whole machine. Alone, its vector is the same to the last bit,
         # no matter what else is encoded.

@@ -61,6 +61,8 @@ class SyncReport:
             is tried again when the limits are higher.
         warnings: Of pages that are in the index. They are listed again as long as the document does
             not change.
+        troubles: What went wrong with this run although no page is missing for it: a device that
+            was lost, whose pages went to the others.
         pages_encoded: Number of pages that were encoded; copied pages do not count.
         pages_kept: Number of pages of added and changed documents that an earlier run had encoded
             before it was interrupted. They were not encoded again.
@@ -73,6 +75,7 @@ class SyncReport:
     missing: list[str] = field(default_factory=list[str])
     failed: list[SyncFailure] = field(default_factory=list[SyncFailure])
     warnings: list[SyncWarning] = field(default_factory=list[SyncWarning])
+    troubles: list[str] = field(default_factory=list[str])
     pages_encoded: int = 0
     pages_kept: int = 0
 

@@ -42,6 +42,7 @@ from vdr_integrations.pages.read_file import refuse_shortage
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
 
+    from vdr_integrations.encoders.runtime.device_list import DeviceChoice
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.sync.page_encoding import SyncEncoder
@@ -52,8 +53,8 @@ if TYPE_CHECKING:
 __all__ = ["sync_index"]
 
 _MOST_WORKERS = 8
-"""One process on one core draws about 200 light pages a second (benchmarks/render_ahead.py); charts
-and scans take longer."""
+"""For each device. One process on one core draws about 200 light pages a second
+(benchmarks/render_ahead.py); charts and scans take longer."""
 
 
 def sync_index(
@@ -63,6 +64,7 @@ def sync_index(
     *,
     password: str | None = None,
     batch_pages: int | None = None,
+    devices: DeviceChoice = None,
     render_workers: int | None = None,
     page_timeout_s: float | None = None,
     page_memory_mb: int | None = None,
@@ -98,8 +100,13 @@ def sync_index(
         paths: PDFs, images, folders and patterns, see ``find_documents``; folders are searched
             recursively.
         password: Password of encrypted PDFs.
-        batch_pages: Number of pages that the encoder gets at once, at least 1; fewer if these take
-            seconds. None uses what it accepts in one batch, and at least 32.
+        batch_pages: Number of page images in memory, at least 1. The encoder gets as many at once,
+            fewer if these take seconds; one that does not use this process's cores gets half of
+            them while the other half is drawn and written. None uses what it accepts in one batch,
+            or in two, and at least 32.
+        devices: Devices that encode together, such as ``["cuda:0", "cuda:1"]``: a process a device,
+            for this run. Batches go to whichever is free; the index is that of one device. None
+            uses those of the encoder.
         render_workers: Number of processes that open and draw files, with limits, while the encoder
             works. 0 does that in this process, without limits: for files that you trust. None uses
             one process, and more if the model is on a GPU, which would wait otherwise.
@@ -112,14 +119,16 @@ def sync_index(
 
     Returns:
         What was done. Bad files and pages are in ``failed``, and what is missing in the images of
-        other pages in ``warnings``. If a changed file cannot be read as a
+        other pages in ``warnings``. A device that is lost is in ``troubles``; the others do its
+        work. If a changed file cannot be read as a
         document any more, its document is removed, because the old pages do not exist any more. If
         a file cannot be read at all (no permission, a failing disk), its document stays, because
         nobody knows whether it changed.
 
     Raises:
-        OptionError: An option is out of range, a limit is given although files are opened in this
-            process, or the index was made by a pair of encoders with two pixel budgets.
+        OptionError: An option is out of range, a device is not there, a limit is given although
+            files are opened in this process, or the index was made by a pair of encoders with two
+            pixel budgets.
         IndexMismatchError: The index was made by another encoder, or with other settings.
         IndexLockedError: Another process is writing to the index.
         EncodingError: The encoder cannot go on; finished documents are in the index, and the next
@@ -128,18 +137,20 @@ def sync_index(
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
     encoding = PageEncoding(encoder)
-    held_pages = encoding.batch_pages(batch_pages)
+    encoding.batch_pages(batch_pages)
     limits = process_limits(
         render_workers=render_workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
     )
     encoding.check(index)
     index.check_takes_documents()
     with index.writing(), index.unfinished.used():
+        if devices is not None:
+            encoding = encoding.on_devices(devices)
         run = _Run(
             index,
             encoding,
             password=password,
-            batch_pages=held_pages,
+            batch_pages=encoding.batch_pages(batch_pages),
             workers=_workers(encoding) if render_workers is None else render_workers,
             process_limits=limits,
             on_progress=on_progress,
@@ -162,6 +173,7 @@ class _Run:
         on_progress: Callable[[SyncProgress], None] | None,
     ) -> None:
         self._index = index
+        self._encoding = encoding
         self._budget = encoding.pixel_budget
         self._password = password
         self._on_progress = on_progress
@@ -199,6 +211,7 @@ class _Run:
         self._drop(survey)
         self._index.unfinished.tidy(lambda: self._sha256)
         self._report.pages_encoded = self._batches.pages_encoded
+        self._report.troubles = self._encoding.troubles()
         self._notify("")
         return self._report
 
@@ -403,9 +416,9 @@ class _Run:
 
 
 def _workers(encoding: PageEncoding) -> int:
-    if encoding.device.type != "cuda":
+    if not encoding.leaves_cores:
         return 1  # the model needs the other cores
-    return min(_MOST_WORKERS, core_count() - 1)
+    return max(min(_MOST_WORKERS * encoding.windows_at_once, core_count() - 1), 1)
 
 
 @contextmanager
