@@ -153,9 +153,9 @@ def load_encoder(
         "local_files_only": local_files_only,
     }
     if is_server_address(model):
-        from vdr_integrations.encoders.elsewhere.served_model import served_origin
+        from vdr_integrations.encoders.elsewhere.server_origin import server_origin
 
-        origin = served_origin(model, given)
+        origin = server_origin(model, given)
         opened = origin.opened()
         kind = MultiVectorEncoder if opened.checkpoint.is_multi_vector else DenseEncoder
         return kind.of_server(origin, opened, given)

@@ -403,7 +403,7 @@ class _Run:
 
 
 def _workers(encoding: PageEncoding) -> int:
-    if encoding.device.type != "cuda":
+    if encoding.device.type not in {"cuda", "meta"}:  # meta: a vLLM server does not say
         return 1  # the model needs the other cores
     return min(_MOST_WORKERS, core_count() - 1)
 
