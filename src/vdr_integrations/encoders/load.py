@@ -103,7 +103,8 @@ def load_encoder(
     Args:
         model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
             ``"nano"`` (bundled, 24 MB, for trying things out), a local folder, or the address of
-            ``vdr serve``, such as ``"http://localhost:8080"``, which runs the model.
+            a server that runs the model, such as ``"http://localhost:8080"``: ``vdr serve``, or
+            vLLM with a checkpoint that gives one vector a token.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
             ``"mps"``, ``"cpu"``; None selects the best available one.
@@ -124,9 +125,10 @@ def load_encoder(
         batch_visual_tokens: Visual tokens in one pass of the model; pages of two or three such
             batches are in memory. None means 24,576 on CUDA (32 pages) and 3,072 on Metal; on a
             CPU it means one page at a time, which is as fast there.
-        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
+        checkpoint: Prompts and pooling of a checkpoint that is not known by its name. For vLLM, its
+            ``model`` is where the tokenizer and the configuration are: a hub id or a folder.
         token: Hugging Face token, for private repositories; for a server, its key (None:
-            ``$VDR_SERVER_KEY``).
+            ``$VDR_SERVER_KEY``). For the tokenizer of what vLLM serves, ``HF_TOKEN`` counts.
         cache_dir: Folder of downloaded checkpoints, instead of HF_HOME.
         local_files_only: Never connect to the hub.
 
@@ -136,7 +138,7 @@ def load_encoder(
         CheckpointError: Files are missing or of another architecture.
         CheckpointWeightsError: Weights are missing, unexpected or of another shape.
         ForkedProcessError: A GPU was in use before this process was forked.
-        ModelServerError: The server cannot be reached.
+        ModelServerError: The server cannot be reached, or is not what it says that it is.
     """
     given: LoadOptions = {
         "revision": revision,

@@ -104,8 +104,8 @@ class Manifest:
         message of their own: they are let pass here.
 
         Raises:
-            IndexMismatchError: Both are known checkpoints of this kind, and not the same one; or one
-                of them runs on a vLLM server, and the other does not.
+            IndexMismatchError: Both are known checkpoints of this kind, and not the same one; or
+                vLLM made the index, and the other model is loaded here.
         """
         if is_on_vllm(self.model) and not (is_on_vllm(model) or is_server_address(model)):
             raise IndexMismatchError(
