@@ -78,7 +78,7 @@ def address(vllm: VllmStandIn) -> Iterator[str]:
 @pytest.fixture
 def load(address: str, hub: str) -> Callable[..., MultiVectorEncoder]:
     def loaded(**options: Any) -> MultiVectorEncoder:
-        given = {"cache_dir": hub, "max_visual_tokens": 24, **options}
+        given: dict[str, Any] = {"cache_dir": hub, "max_visual_tokens": 24, **options}
         return MultiVectorEncoder.load(address, **given)
 
     return loaded
@@ -177,23 +177,19 @@ async def test_many_callers_get_their_own_vectors(
     assert sum(path == "/pooling" for path, _ in vllm.asked[before:]) < len(texts)
 
 
-def wrong_rows(rows: NDArray[np.float32]) -> Any:
-    return np.concatenate([rows, rows[:1]])
+WRONG: list[tuple[Callable[[NDArray[np.float32]], object], str]] = [
+    (lambda rows: rows[-1], r"shape \(320,\) for \d+ tokens"),
+    (lambda rows: np.concatenate([rows, rows[:1]]), r"shape \(\d+, 320\) for \d+ tokens"),
+    (lambda rows: rows[:, :128], "vectors of 128 components, and 320 are expected"),
+    (lambda rows: np.hstack([rows, rows]), "vectors of 640 components, and 320"),
+    (lambda rows: 2 * rows, "not of length 1"),
+    (lambda rows: 0 * rows, "not of length 1, or not finite"),
+    (lambda rows: [[None] * 320 for _ in rows], "not of length 1, or not finite"),
+    (lambda _: "text", r"shape \(0,\)"),
+]
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda rows: rows[-1], r"shape \(320,\) for \d+ tokens"),
-        (wrong_rows, r"shape \(\d+, 320\) for \d+ tokens"),
-        (lambda rows: rows[:, :128], "vectors of 128 components, and 320 are expected"),
-        (lambda rows: np.hstack([rows, rows]), "vectors of 640 components, and 320"),
-        (lambda rows: 2 * rows, "not of length 1"),
-        (lambda rows: 0 * rows, "not of length 1, or not finite"),
-        (lambda rows: [[None] * 320 for _ in rows], "not of length 1, or not finite"),
-        (lambda rows: "text", r"shape \(0,\)"),
-    ],
-)
+@pytest.mark.parametrize(("change", "told"), WRONG)
 def test_vectors_of_another_kind_are_refused_at_the_first_contact(
     vllm: VllmStandIn,
     load: Callable[..., MultiVectorEncoder],

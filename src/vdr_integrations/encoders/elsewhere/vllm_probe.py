@@ -101,6 +101,8 @@ async def _page_prompt(
     server: VllmServer, found: VllmCheckpoint, prompts: TokenizedPrompts, sample: PngPage
 ) -> PagePromptThere:
     image = found.tokenizer.token_to_id(IMAGE_PLACEHOLDER)
+    if image is None:
+        raise _not_as_said(server, found, f"the tokenizer has no {IMAGE_PLACEHOLDER}")
     ids = await server.page_tokens(sample.png)
     try:
         return PagePromptThere.of_tokens(ids, image=image, own=prompts.page)
