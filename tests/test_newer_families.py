@@ -10,12 +10,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from llama_index.core import VectorStoreIndex
 from tests.encoders.checkpoints.test_family_layouts import write_adapter, write_base
 from tests.hub_cache import cached_repository
-from tests.tiny_families import (
-    change_tensors,
-    random_projection,
-    write_tiny_qwen2_5_vl,
-    write_tiny_qwen3_vl,
-)
+from tests.tiny_families import write_tiny_qwen2_5_vl, write_tiny_qwen3_vl, write_tiny_tomoro
 from typer.testing import CliRunner
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageSearcher, open_pdf
@@ -103,7 +98,7 @@ def test_an_index_of_qwen3_draws_its_pages_in_tokens_of_32_pixels(
     cache: str, page_store: PageStore, tmp_path: Path
 ) -> None:
     folder = tmp_path / "tomoro-colqwen3-embed-4b"
-    write_tomoro(folder)
+    write_tiny_tomoro(folder)
     place = tmp_path / "ix"
     arguments = ["--model", str(folder), "--late-interaction"]
     ran = CliRunner().invoke(app, ["index", str(REPORT), "--index", str(place), *arguments])
@@ -129,20 +124,10 @@ def test_an_index_of_qwen3_draws_its_pages_in_tokens_of_32_pixels(
 
 def test_two_models_with_other_visual_tokens_are_refused_with_both_sides(tmp_path: Path) -> None:
     folder = tmp_path / "tomoro-colqwen3-embed-4b"
-    write_tomoro(folder)
+    write_tiny_tomoro(folder)
     place = ["--index", str(tmp_path / "ix")]
     arguments = ["--model", str(folder), "--late-interaction", "--recall", "nano"]
     ran = CliRunner().invoke(app, ["index", str(REPORT), *place, *arguments])
     assert ran.exit_code == 1
     said = "768 visual tokens of 32 px per page, and 768 of 28 px for dense vectors"
     assert said in " ".join(ran.output.split())
-
-
-def write_tomoro(folder: Path) -> None:
-    write_tiny_qwen3_vl(folder)
-    weight, _ = random_projection(320)
-    head = {"embedding_proj_layer.weight": weight}
-    change_tensors(folder, lambda found: {f"vlm.{k}": v for k, v in found.items()} | head)
-    config = folder / "config.json"
-    text = config.read_text(encoding="utf-8").replace('"qwen3_vl"', '"colqwen3"', 1)
-    config.write_text(text, encoding="utf-8")

@@ -33,6 +33,7 @@ THOROUGH = frozenset(
         "encoders/checkpoints/test_tokenizer_files.py",
         "encoders/checkpoints/test_weight_layouts.py",
         "encoders/elsewhere/test_several_devices.py",
+        "encoders/elsewhere/test_vllm.py",
         "encoders/forward/test_families.py",
         "encoders/forward/test_matrix_products.py",
         "encoders/forward/test_parity_with_the_card.py",
@@ -101,5 +102,6 @@ THOROUGH = frozenset(
         "test_readme.py",
         "test_recipes.py",
         "test_transcripts.py",
+        "test_vllm_everywhere.py",
     }
 )

@@ -27,6 +27,7 @@ __all__ = [
     "random_projection",
     "write_tiny_qwen2_5_vl",
     "write_tiny_qwen3_vl",
+    "write_tiny_tomoro",
 ]
 
 HIDDEN_SIZE = 64
@@ -93,6 +94,18 @@ def write_tiny_qwen3_vl(folder: Path, *, seed: int = 0) -> Path:
     )
     model = Qwen3VLForConditionalGeneration(config)
     return _written(folder, model, seed=seed, patch_size=16, normalisation=HALF)
+
+
+def write_tiny_tomoro(folder: Path, *, seed: int = 0) -> Path:
+    """As TomoroAI/tomoro-colqwen3-embed-4b: Qwen3-VL with a projection to 320 components."""
+    write_tiny_qwen3_vl(folder, seed=seed)
+    weight, _ = random_projection(320)
+    head = {"embedding_proj_layer.weight": weight}
+    change_tensors(folder, lambda found: {f"vlm.{k}": v for k, v in found.items()} | head)
+    config = folder / "config.json"
+    text = config.read_text(encoding="utf-8").replace('"qwen3_vl"', '"colqwen3"', 1)
+    config.write_text(text, encoding="utf-8")
+    return folder
 
 
 def random_projection(rows: int) -> tuple[torch.Tensor, torch.Tensor]:

@@ -104,7 +104,8 @@ def load_encoder(
     Args:
         model: ``"llamaindex/vdr-2b-multi-v1"``, ``"vidore/colqwen2-v1.0"``, another known hub id,
             ``"nano"`` (bundled, 24 MB, for trying things out), a local folder, or the address of
-            ``vdr serve``, such as ``"http://localhost:8080"``, which runs the model.
+            a server that runs the model, such as ``"http://localhost:8080"``: ``vdr serve``, or
+            vLLM with a checkpoint that gives one vector a token.
         revision: Branch, tag or commit on the hub.
         device: ``"cuda"`` (the current GPU, see ``torch.cuda.set_device``), ``"cuda:1"``,
             ``"mps"``, ``"cpu"``; None selects the best available one. Several of one kind,
@@ -127,9 +128,10 @@ def load_encoder(
         batch_visual_tokens: Visual tokens in one pass of the model; pages of two or three such
             batches are in memory. None means 24,576 on CUDA (32 pages) and 3,072 on Metal; on a
             CPU it means one page at a time, which is as fast there.
-        checkpoint: Prompts and pooling of a checkpoint that is not known by its name.
+        checkpoint: Prompts and pooling of a checkpoint that is not known by its name. For vLLM, its
+            ``model`` is where the tokenizer and the configuration are: a hub id or a folder.
         token: Hugging Face token, for private repositories; for a server, its key (None:
-            ``$VDR_SERVER_KEY``).
+            ``$VDR_SERVER_KEY``). For the tokenizer of what vLLM serves, ``HF_TOKEN`` counts.
         cache_dir: Folder of downloaded checkpoints, instead of HF_HOME.
         local_files_only: Never connect to the hub.
 
@@ -141,7 +143,7 @@ def load_encoder(
         ForkedProcessError: A GPU was in use before this process was forked.
         EncodingError: The process of one of several devices ended while it loaded the model.
         ResourceError: This machine cannot start a process for each device.
-        ModelServerError: The server cannot be reached.
+        ModelServerError: The server cannot be reached, or is not what it says that it is.
     """
     given: LoadOptions = {
         "revision": revision,
@@ -158,9 +160,9 @@ def load_encoder(
         "local_files_only": local_files_only,
     }
     if is_server_address(model):
-        from vdr_integrations.encoders.elsewhere.served_model import served_origin
+        from vdr_integrations.encoders.elsewhere.server_origin import server_origin
 
-        origin = served_origin(model, given)
+        origin = server_origin(model, given)
         opened = origin.opened()
         kind = MultiVectorEncoder if opened.checkpoint.is_multi_vector else DenseEncoder
         return kind.of_server(origin, opened, given)

@@ -48,8 +48,8 @@ class MultiVectorEncoder(PageEncoder):
         """Load a checkpoint that gives one vector a token.
 
         Args:
-            model: ``"vidore/colqwen2-v1.0"``, ``"nano-colqwen2"``, another known hub id, or
-                a local folder.
+            model: ``"vidore/colqwen2-v1.0"``, ``"nano-colqwen2"``, another known hub id, a local
+                folder, or the address of ``vdr serve`` or vLLM.
             **options: Those of :func:`vdr_integrations.load_encoder`: ``revision``, ``device``,
                 ``dtype``, ``attn_implementation``, ``dimension`` (or ``truncate_dim``),
                 ``max_visual_tokens``, ``batch_visual_tokens``, ``checkpoint``, ``token``,

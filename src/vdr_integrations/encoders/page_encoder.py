@@ -107,9 +107,9 @@ class PageEncoder:
     @classmethod
     def _load(cls, model: str, *, is_multi_vector: bool, given: LoadOptions) -> Self:
         if is_server_address(model):
-            from vdr_integrations.encoders.elsewhere.served_model import served_origin
+            from vdr_integrations.encoders.elsewhere.server_origin import server_origin
 
-            origin = served_origin(model, given)
+            origin = server_origin(model, given)
             opened = origin.opened()
             check_kind(opened.checkpoint, is_multi_vector=is_multi_vector)
             return cls.of_server(origin, opened, given)

@@ -167,6 +167,8 @@ class PairedEncoder:
 
     def _shows_both(self, page: Prepared) -> bool:
         """Whether the other encoder would prepare the page in the same way."""
+        if type(self.dense.core) is not type(self.multi_vector.core):
+            return False  # one of them runs elsewhere, and is sent something else
         own, other = self.dense.pixel_budget, self.multi_vector.pixel_budget
         least = other.min_visual_tokens
         if replace(own, min_visual_tokens=least) != other or own.min_visual_tokens > least:
@@ -239,15 +241,14 @@ class _Turns:
         def done(rows: _Rows) -> None:
             if rows.cancelled():
                 return
-            error = rows.exception()
-            if error is not None:
-                result.set_exception(error)
-            else:
+            try:
                 then(rows.result())
+            except Exception as error:  # noqa: BLE001  # an error in a callback would be lost
+                result.set_exception(error)
 
         try:
             self._running = submit(pages)
-        except Exception as error:  # noqa: BLE001  # an error in a callback would be lost
+        except Exception as error:  # noqa: BLE001  # as above
             result.set_exception(error)
         else:
             self._running.add_done_callback(done)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from vdr_integrations.encoders.checkpoints.known_checkpoints import KNOWN_CHECKPOINTS
 from vdr_integrations.encoders.elsewhere.server_address import is_server_address
+from vdr_integrations.encoders.elsewhere.vllm_name import ON_VLLM, is_on_vllm
 from vdr_integrations.errors import IndexMismatchError, OptionError
 from vdr_integrations.types import PixelBudget
 
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.page_encoder import PageEncoder
 
 __all__ = ["Manifest", "whole_name"]
+
+_WHY_NOT = (
+    "Vectors of vLLM are compared only with those of vLLM: nobody can see from outside which "
+    "weights and which arithmetic a server uses."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,8 @@ class Manifest:
     Attributes:
         fingerprint: Fingerprint of the encoder; vectors with different fingerprints are never
             compared.
-        model: Name or folder with which ``load_encoder`` loads the encoder again.
+        model: Name or folder with which ``load_encoder`` loads the encoder again; of a model on a
+            vLLM server ``"vllm:"`` and its name, for which ``load_encoder`` needs an address.
         revision: Requested revision on the Hub; None for the default one.
         dimension: Length of a vector.
         max_visual_tokens: Pixel budget of a page.
@@ -97,8 +104,15 @@ class Manifest:
         message of their own: they are let pass here.
 
         Raises:
-            IndexMismatchError: Both are known checkpoints of this kind, and not the same one.
+            IndexMismatchError: Both are known checkpoints of this kind, and not the same one; or
+                vLLM made the index, and the other model is loaded here.
         """
+        if is_on_vllm(self.model) and not (is_on_vllm(model) or is_server_address(model)):
+            raise IndexMismatchError(
+                f"index {index_path} was made by a vLLM server of {self.model[len(ON_VLLM) :]}, "
+                f"and cannot be used with {model}, which is loaded here. {_WHY_NOT} Name the "
+                f"address of such a server as the model, or index into another folder."
+            )
         made_by, asked = (KNOWN_CHECKPOINTS.get(name) for name in (self.model, model))
         if made_by is None or asked is None or made_by is asked:
             return
@@ -123,9 +137,10 @@ class Manifest:
             encoder.pixel_budget.max_visual_tokens,
             encoder.fingerprint,
         )
+        why = f" {_WHY_NOT}" if is_on_vllm(self.model) != is_on_vllm(encoder.name) else ""
         raise IndexMismatchError(
             f"index {index_path} was made by {self} and cannot be used with {found}: "
-            f"their vectors cannot be compared. Use the model and settings of the index, "
+            f"their vectors cannot be compared.{why} Use the model and settings of the index, "
             f"or index into another folder."
         )
 

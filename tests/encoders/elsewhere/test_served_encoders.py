@@ -212,6 +212,12 @@ def test_a_pair_of_served_encoders_gives_the_vectors_of_both(addresses: dict[str
         dense=DenseEncoder.load(addresses["nano"]),
         multi_vector=MultiVectorEncoder.load(addresses["nano-colqwen2"]),
     )
-    expected, found = own.encode_pages(images()), served.encode_pages(images())
-    assert same(found.dense, expected.dense)
-    assert same(found.tokens, expected.tokens)
+    expected = own.encode_pages(images())
+    for pair in (
+        served,
+        PairedEncoder(dense=own.dense, multi_vector=served.multi_vector),
+        PairedEncoder(dense=served.dense, multi_vector=own.multi_vector),
+    ):
+        found = pair.encode_pages(images())
+        assert same(found.dense, expected.dense)
+        assert same(found.tokens, expected.tokens)

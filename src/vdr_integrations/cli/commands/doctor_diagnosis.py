@@ -15,7 +15,13 @@ from vdr_integrations.encoders.checkpoints.known_checkpoints import BUNDLED, che
 from vdr_integrations.encoders.checkpoints.parameter_count import count_parameters
 from vdr_integrations.encoders.checkpoints.published_models import PUBLISHED_MODELS
 from vdr_integrations.encoders.elsewhere.server_address import is_server_address
-from vdr_integrations.errors import EncodingError, OptionError, UnknownCheckpointError
+from vdr_integrations.encoders.elsewhere.vllm_name import is_on_vllm
+from vdr_integrations.errors import (
+    CheckpointError,
+    EncodingError,
+    OptionError,
+    UnknownCheckpointError,
+)
 from vdr_integrations.pages.store_place import store_place
 from vdr_integrations.pages.store_trouble import STORE_VARIABLE
 
@@ -136,11 +142,12 @@ def _served(address: str, problems: list[str]) -> dict[str, Any]:
 
     try:
         encoder = load_encoder(address)
-    except (OptionError, EncodingError) as error:
+    except (OptionError, EncodingError, CheckpointError) as error:
         problems.append(str(error))
         return {}
     kind = "late-interaction" if encoder.checkpoint.is_multi_vector else "dense"
-    return {"name": encoder.name, "kind": kind, "where": f"{encoder.device} at {address}"}
+    where = "vLLM" if is_on_vllm(encoder.name) else encoder.device
+    return {"name": encoder.name, "kind": kind, "where": f"{where} at {address}"}
 
 
 def _model(model: str, problems: list[str]) -> dict[str, Any]:

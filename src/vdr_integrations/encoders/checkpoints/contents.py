@@ -30,7 +30,14 @@ if TYPE_CHECKING:
         CheckpointFolder,
     )
 
-__all__ = ["NOT_NEEDED", "CheckpointContents", "explained", "read_contents"]
+__all__ = [
+    "NOT_NEEDED",
+    "CheckpointContents",
+    "SmallFiles",
+    "explained",
+    "read_contents",
+    "read_small_files",
+]
 
 NOT_NEEDED = frozenset({"lm_head.weight", "vlm.lm_head.weight"})
 """Weights of the language-model head, which makes words, not vectors."""
@@ -90,12 +97,54 @@ class CheckpointContents:
         return self.own.files.model
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallFiles:
+    """A checkpoint without its weights: a few MB.
+
+    Attributes:
+        own: See ``CheckpointContents``.
+        base: See ``CheckpointContents``.
+        is_adapter: See ``CheckpointContents``.
+        tokenizer: See ``CheckpointContents``.
+        facts: What decides vectors beside weights and adapter, as JSON types.
+    """
+
+    own: CheckpointFolder
+    base: CheckpointFolder
+    is_adapter: bool
+    tokenizer: CheckpointFolder
+    facts: dict[str, Any]
+
+
 def read_contents(files: CheckpointFiles) -> CheckpointContents:
     """Find, fetch and digest the files of a checkpoint; no weights are loaded.
 
     Raises:
         CheckpointError: Files are missing, damaged or cannot be fetched.
         CheckpointWeightsError: A weights file is not a complete safetensors file.
+    """
+    small = read_small_files(files)
+    with explained(files):
+        return CheckpointContents(
+            own=small.own,
+            base=small.base,
+            is_adapter=small.is_adapter,
+            tokenizer=small.tokenizer,
+            digest=digest_of(
+                {
+                    "weights": tensors_digest(small.base.weights(), leave_out=NOT_NEEDED),
+                    **small.facts,
+                    "adapter": _adapter_facts(small.own) if small.is_adapter else None,
+                }
+            ),
+        )
+
+
+def read_small_files(files: CheckpointFiles) -> SmallFiles:
+    """Find and fetch the files of a checkpoint beside its weights.
+
+    Raises:
+        CheckpointError: Files are missing, damaged or cannot be fetched.
     """
     with explained(files):
         files = files.for_now()
@@ -107,20 +156,16 @@ def read_contents(files: CheckpointFiles) -> CheckpointContents:
             base = _folder_of_model(_files_of_base(own))
         # Some adapters are published with the processor's files, as ColQwen2's are, some without.
         whose = own if own.optional(TOKENIZER_CONFIG) else base
-        return CheckpointContents(
+        return SmallFiles(
             own=own,
             base=base,
             is_adapter=is_adapter,
             tokenizer=whose,
-            digest=digest_of(
-                {
-                    "weights": tensors_digest(base.weights(), leave_out=NOT_NEEDED),
-                    "config": _without(base.facts(CONFIG), _NO_MATTER_IN_CONFIG),
-                    "tokenizer": _tokenizer_facts(whose),
-                    "normalisation": read_normalisation(whose),
-                    "adapter": _adapter_facts(own) if is_adapter else None,
-                }
-            ),
+            facts={
+                "config": _without(base.facts(CONFIG), _NO_MATTER_IN_CONFIG),
+                "tokenizer": _tokenizer_facts(whose),
+                "normalisation": read_normalisation(whose),
+            },
         )
 
 

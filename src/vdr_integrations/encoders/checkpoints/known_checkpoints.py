@@ -8,6 +8,7 @@ from pathlib import Path
 from vdr_integrations.encoders.checkpoints import prompts
 from vdr_integrations.encoders.checkpoints.bank_questions import BANK_QUESTIONS
 from vdr_integrations.encoders.checkpoints.description import Checkpoint
+from vdr_integrations.encoders.elsewhere.vllm_name import is_on_vllm
 from vdr_integrations.errors import UnknownCheckpointError
 
 __all__ = ["BUNDLED", "KNOWN_CHECKPOINTS", "checkpoint_for"]
@@ -137,8 +138,15 @@ def checkpoint_for(model: str, *, described: Checkpoint | None = None) -> Checkp
         described: The caller's description; used unchanged, for this model.
 
     Raises:
-        UnknownCheckpointError: The checkpoint is neither known nor described.
+        UnknownCheckpointError: The checkpoint is neither known nor described, or it is the name of
+            a model on a vLLM server whose address is not known.
     """
+    if is_on_vllm(model):
+        raise UnknownCheckpointError(
+            f"{model} runs on a vLLM server, and its address is not named. Name the address of any "
+            f"vLLM server that serves this checkpoint as the model: --model http://HOST:8000, "
+            f"load_encoder('http://HOST:8000')."
+        )
     if described is not None:
         return replace(described, model=model)
     if model in KNOWN_CHECKPOINTS:

@@ -23,7 +23,7 @@ from vdr_integrations.types.pauses import pauses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BUSY_S", "FIRST_CONTACT_S", "UNREACHABLE_S", "HttpCalls", "calls_to"]
+__all__ = ["BUSY_S", "FIRST_CONTACT_S", "UNREACHABLE_S", "HttpCalls", "RefusedError", "calls_to"]
 
 FIRST_CONTACT_S = 10.0
 """How long a server that was never reached is tried: more likely, its address is wrong."""
@@ -45,10 +45,14 @@ _PACKING_LEVEL = 1
 _ADVICE = {
     401: f"it needs a key; give it as token, or in the environment variable {KEY_VARIABLE}.",
     403: "it refuses the key, or the name under which it was called (its --allow-host).",
-    404: "this path is not there; is it vdr serve, of the same version?",
+    404: "what was asked for is not there; is it vdr serve of the same version, or vLLM?",
     409: "it serves another model than before; load the encoder again.",
     413: "the request is larger than it accepts.",
 }
+
+
+class RefusedError(ModelServerError):
+    """The server answered, and refused in a way that asking again does not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,7 @@ class HttpCalls:
             if now + wait - alive > away_s or now + wait - began > BUSY_S:
                 raise ModelServerError(
                     f"{self.address.url} gave no answer for {now - began:.0f} s ({found.why}). "
-                    f"Check that vdr serve runs there, then try again."
+                    f"Check that vdr serve or vLLM runs there, then try again."
                 )
             await asyncio.sleep(wait)
 
@@ -199,21 +203,24 @@ def _json(answer: httpx.Response, url: str) -> Any:  # noqa: ANN401
     try:
         return answer.json()
     except ValueError:
-        raise ModelServerError(f"{url} does not answer in JSON; is it vdr serve?") from None
+        raise ModelServerError(f"{url} does not answer in JSON; is it vdr serve or vLLM?") from None
 
 
 def _raised(answer: httpx.Response, url: str) -> VdrError:
-    """What the server raised; its text is taken only if it is one of this package."""
+    """What the server raised: an error of this package, or what another kind of server says."""
     status = answer.status_code
     try:
-        found = answer.json()["error"]
+        found = answer.json()
+        found = found.get("error", found)  # vLLM's error was the whole answer once
         kind, message = getattr(errors, str(found["type"]), None), str(found["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         kind, message = None, ""
+    message = message[:_LONGEST_MESSAGE]
     if isinstance(kind, type) and kind in _RAISED:
-        return kind(message[:_LONGEST_MESSAGE])
+        return kind(message)
     advice = _ADVICE.get(status, "look at what it writes about that.")
-    return ModelServerError(f"{url} answered with HTTP {status}; {advice}")
+    said = f" It says: {message!r}" if message else ""
+    return RefusedError(f"{url} answered with HTTP {status}; {advice}{said}")
 
 
 _RAISED: tuple[type[VdrError], ...] = (

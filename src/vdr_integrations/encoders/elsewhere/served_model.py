@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from vdr_integrations.encoders.elsewhere.http_calls import calls_to
 from vdr_integrations.encoders.elsewhere.io_loop import in_io_loop
 from vdr_integrations.encoders.elsewhere.plain_items import ModelElsewhere, PlainPage, PlainQuery
-from vdr_integrations.encoders.elsewhere.server_address import ServerAddress
 from vdr_integrations.encoders.elsewhere.shared_requests import SharedRequests
 from vdr_integrations.encoders.elsewhere.wire import (
     BUDGET_HEADER,
     MODEL_HEADER,
-    MODELS_PATH,
     PAGES_PATH,
     QUERIES_PATH,
     QUERY_TOKENS_PATH,
@@ -24,7 +20,6 @@ from vdr_integrations.encoders.elsewhere.wire import (
     vectors_of,
 )
 from vdr_integrations.encoders.runtime.forks import PerProcess
-from vdr_integrations.encoders.runtime.running_model import OpenedModel
 from vdr_integrations.errors import ModelServerError, OptionError
 
 if TYPE_CHECKING:
@@ -34,20 +29,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from vdr_integrations.encoders.elsewhere.http_calls import HttpCalls
-    from vdr_integrations.encoders.load_options import LoadOptions
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
 
-__all__ = ["ServedModel", "ServedOrigin", "served_origin"]
-
-_OF_THE_SERVER: LoadOptions = {
-    "revision": None,
-    "device": None,
-    "dtype": "auto",
-    "attn_implementation": None,
-    "checkpoint": None,
-    "cache_dir": None,
-    "local_files_only": False,
-}
+__all__ = ["ServedModel"]
 
 
 class ServedModel(ModelElsewhere):
@@ -161,62 +145,6 @@ class ServedModel(ModelElsewhere):
             f"{self._calls.address.url} answers with something else than vectors of its model; is "
             f"it vdr serve, of the same version?"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class ServedOrigin:
-    """The server of a model."""
-
-    address: ServerAddress
-
-    def opened(self) -> OpenedModel:
-        """The model, after the server has said which one it is.
-
-        Raises:
-            ModelServerError: It cannot be reached, or is another kind of server.
-        """
-        calls = calls_to(ServerAddress.of(self.address.url, key=self.address.key))
-        served = in_io_loop(_facts(calls)).result()
-        return OpenedModel(ServedModel(calls, served), served.checkpoint, served.revision)
-
-    def for_pickles(self) -> ServedOrigin:
-        """The same without the key."""
-        return ServedOrigin(self.address.without_key())
-
-
-def served_origin(url: str, given: LoadOptions) -> ServedOrigin:
-    """The server at an address.
-
-    Args:
-        url: Its address.
-        given: Options of ``load_encoder``; ``token`` is the key of the server.
-
-    Raises:
-        OptionError: Not an address, or options that the server has chosen already.
-    """
-    chosen = [
-        name for name, left_out in _OF_THE_SERVER.items() if given.get(name) not in (None, left_out)
-    ]
-    if chosen:
-        raise OptionError(
-            f"found {', '.join(chosen)} together with the address of a server; the server has "
-            f"loaded its model already. Leave that out, or give it to vdr serve."
-        )
-    return ServedOrigin(ServerAddress.of(url, key=given.get("token")))
-
-
-async def _facts(calls: HttpCalls) -> ServedFacts:
-    found = await calls.get(MODELS_PATH)
-    try:
-        return ServedFacts.of_json(found["data"][0]["vdr"])
-    except (KeyError, IndexError, TypeError):
-        why = "its models have no vdr"
-    except ValueError as error:
-        why = str(error)
-    raise ModelServerError(
-        f"{calls.address.url} is not vdr serve of this version ({why}). Start vdr serve there, "
-        f"with the version of vdr-integrations that is installed here."
-    )
 
 
 def _size(item: Prepared) -> int:
