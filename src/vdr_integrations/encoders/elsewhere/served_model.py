@@ -40,7 +40,8 @@ class ServedModel(ModelElsewhere):
     def __init__(self, calls: HttpCalls, served: ServedFacts) -> None:
         """Use the model that the server has said that it serves."""
         self.facts = served.model
-        self.leaves_cores = not calls.address.is_here
+        self.windows_at_once = served.windows_at_once
+        self.leaves_cores = not calls.address.is_here or served.model.device.startswith("cuda")
         self._calls = calls
         self._served = served
         self._headers = {MODEL_HEADER: served.identity}

@@ -70,6 +70,7 @@ class ServedFacts:
         model: Facts of the running model.
         checkpoint: Prompts and pooling.
         revision: Commit of the hub repository; None for a local folder.
+        windows_at_once: How many windows of pages the model works on at the same time.
         most_items: Most pages or texts of a request.
         most_bytes: Greatest length of a request's body.
     """
@@ -77,6 +78,7 @@ class ServedFacts:
     model: ModelFacts
     checkpoint: Checkpoint
     revision: str | None
+    windows_at_once: int
     most_items: int
     most_bytes: int
 
@@ -87,6 +89,7 @@ class ServedFacts:
             model=encoder.core.facts,
             checkpoint=encoder.checkpoint,
             revision=encoder.revision,
+            windows_at_once=encoder.core.windows_at_once,
             most_items=most_items,
             most_bytes=most_bytes,
         )
