@@ -25,8 +25,8 @@ from tests.tiny_checkpoint import write_tiny_checkpoint
 
 from vdr_integrations import DenseEncoder
 from vdr_integrations.encoders.elsewhere.device_process import DeviceProcess
-from vdr_integrations.encoders.elsewhere.served_model import ServedOrigin
 from vdr_integrations.encoders.elsewhere.server_address import ServerAddress
+from vdr_integrations.encoders.elsewhere.server_origin import ServerOrigin
 from vdr_integrations.encoders.elsewhere.several_devices import SeveralDevices, on_devices
 from vdr_integrations.encoders.load_options import model_to_load
 from vdr_integrations.encoders.runtime.device_list import choose_devices
@@ -271,6 +271,6 @@ def test_processes_end_with_a_parent_that_is_killed_also_if_it_was_forked(
 
 
 def test_devices_of_a_server_are_not_chosen_here() -> None:
-    origin = ServedOrigin(ServerAddress("http://localhost:1"))
+    origin = ServerOrigin(ServerAddress("http://localhost:1"))
     with pytest.raises(OptionError, match="the model runs on a server"):
         on_devices(origin, choose_devices("cpu,cpu"))
