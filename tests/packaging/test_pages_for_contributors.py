@@ -114,7 +114,7 @@ def test_the_table_of_packages_says_where_each_name_is() -> None:
 
 def test_the_changelog_is_short_and_its_newest_release_is_the_version() -> None:
     lines = PAGES["CHANGELOG.md"].read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 120
+    assert len(lines) <= 140
     releases = re.findall(r"^## \[(.+?)\]", "\n".join(lines), re.MULTILINE)
     assert releases[0] == "Unreleased"
     assert releases[1:2] in ([], [MAIN.version])
