@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
-from vdr_integrations.encoders.elsewhere.server_address import KEY_VARIABLE
+from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import OptionError
 from vdr_integrations.serve.http_replies import error_reply
 from vdr_integrations.types.loopback import is_loopback

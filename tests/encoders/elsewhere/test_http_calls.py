@@ -15,10 +15,10 @@ from tests.serving import free_port, serving
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder
 from vdr_integrations.encoders.elsewhere import http_calls
-from vdr_integrations.encoders.elsewhere.server_address import (
+from vdr_integrations.encoders.elsewhere.server_address import ServerAddress
+from vdr_integrations.encoders.elsewhere.server_variables import (
     ALLOW_INSECURE_VARIABLE,
     KEY_VARIABLE,
-    ServerAddress,
 )
 from vdr_integrations.errors import EncodingError, ModelServerError, OptionError
 from vdr_integrations.serve import build_app

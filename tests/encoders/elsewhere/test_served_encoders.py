@@ -13,7 +13,7 @@ from PIL import Image
 from tests.serving import serving
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PairedEncoder, load_encoder
-from vdr_integrations.encoders.elsewhere.server_address import KEY_VARIABLE
+from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import OptionError, QueryTooLongError
 from vdr_integrations.serve import Access, ServeLimits, build_app
 

@@ -19,7 +19,7 @@ from tests.vllm_stand_in import IMAGE, QWEN3_CHAT, VllmStandIn
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, load_encoder
 from vdr_integrations.encoders import KNOWN_CHECKPOINTS, Checkpoint
-from vdr_integrations.encoders.elsewhere.server_address import KEY_VARIABLE
+from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import (
     CheckpointError,
     ModelServerError,

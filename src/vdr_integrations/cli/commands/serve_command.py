@@ -23,7 +23,7 @@ from vdr_integrations.cli.terminal.exits import reported, say_warning
 from vdr_integrations.cli.terminal.progress_bars import notice
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders import EncoderOptions
-from vdr_integrations.encoders.elsewhere.server_address import KEY_VARIABLE
+from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
 

@@ -15,7 +15,8 @@ import httpx
 
 from vdr_integrations import errors
 from vdr_integrations.encoders.elsewhere.io_loop import in_io_loop
-from vdr_integrations.encoders.elsewhere.server_address import KEY_VARIABLE, ServerAddress
+from vdr_integrations.encoders.elsewhere.server_address import ServerAddress
+from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import ModelServerError, VdrError
 from vdr_integrations.types.pauses import pauses

@@ -7,15 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import SplitResult, urlsplit
 
+from vdr_integrations.encoders.elsewhere.server_variables import (
+    ALLOW_INSECURE_VARIABLE,
+    KEY_VARIABLE,
+)
 from vdr_integrations.errors import OptionError
 from vdr_integrations.types.loopback import is_loopback
 
-__all__ = ["ALLOW_INSECURE_VARIABLE", "KEY_VARIABLE", "ServerAddress", "is_server_address"]
-
-KEY_VARIABLE = "VDR_SERVER_KEY"
-"""Environment variable with the key of a server, for servers and clients."""
-ALLOW_INSECURE_VARIABLE = "VDR_ALLOW_INSECURE_KEY"
-"""Environment variable that allows to send a key over plain http to another machine, if it is 1."""
+__all__ = ["ServerAddress", "is_server_address"]
 
 
 def is_server_address(model: str) -> bool:
