@@ -79,6 +79,7 @@ class PageIndex(ABC):
         self.compression: Compression = self._settings.compression
         self.prompts: dict[str, str] = self._settings.prompts
         self.unfinished: UnfinishedDocuments = engine.unfinished()
+        self._places = [part.path for part in engine.parts]
         self._is_closed = False
 
     @property
@@ -94,7 +95,7 @@ class PageIndex(ABC):
     @property
     def places(self) -> list[Path | str]:
         """Where it is: one place, or those of several indexes that were opened as one."""
-        return [part.path for part in self._engine.parts]
+        return list(self._places)
 
     def check_takes_documents(self) -> None:
         """Refuse several indexes that were opened as one: each document belongs to one of them.

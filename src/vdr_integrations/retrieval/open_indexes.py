@@ -167,8 +167,10 @@ class SharedIndex:
             return [one for part in self._parts for one in _listed(part.location)]
         if self._place is not None:
             return self._place
-        if self._given is not None and isinstance(self._given.path, Path):
-            return self._given.path
+        places = [] if self._given is None else self._given.places
+        folders: list[IndexLocation] = [place for place in places if isinstance(place, Path)]
+        if folders and len(folders) == len(places):
+            return folders[0] if len(folders) == 1 else folders
         raise TypeError(
             "an open index of a server cannot be pickled; give QdrantServer(url=..., "
             "collection=...) instead."
