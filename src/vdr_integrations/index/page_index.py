@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.arguments import listed_ids, utf8, whole_number
+from vdr_integrations.index.arguments import index_folder, listed_ids, utf8, whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.document_copy import copy_document
 from vdr_integrations.index.folder.engine import FolderEngine
@@ -424,13 +424,14 @@ def created_engine(
     Raises:
         IndexFormatError: The folder holds other files.
         IndexStoreError: The place holds an index already.
+        OptionError: A URL instead of a folder.
         MissingExtraError: A server's client is not installed.
     """
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
         return ServerEngine.create(location, settings, bank=bank, wait_s=wait_s)
-    return FolderEngine.create(Path(location), settings, bank=bank, wait_s=wait_s)
+    return FolderEngine.create(index_folder(location), settings, bank=bank, wait_s=wait_s)
 
 
 def opened_engine(location: Location, *, wait_s: float) -> Engine:
@@ -439,13 +440,14 @@ def opened_engine(location: Location, *, wait_s: float) -> Engine:
     Raises:
         IndexNotFoundError: There is no index.
         IndexFormatError: Not an index, damaged, or of another format.
+        OptionError: A URL instead of a folder.
         MissingExtraError: A server's client is not installed.
     """
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
         return ServerEngine.open(location, wait_s=wait_s)
-    return FolderEngine(Path(location), wait_s=wait_s)
+    return FolderEngine(index_folder(location), wait_s=wait_s)
 
 
 def engine_of(index: PageIndex) -> Engine:

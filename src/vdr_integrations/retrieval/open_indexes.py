@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.index.arguments import index_folder
 from vdr_integrations.index.opening import open_index
 from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.index.server.qdrant_server import QdrantServer
@@ -255,19 +256,19 @@ def location_of(given: object) -> _Place:
     """The folder or collection that a caller names.
 
     Raises:
-        OptionError: Something else, or a URL without a collection.
+        OptionError: Something else, a URL without a collection, or one that is no server's.
     """
     if isinstance(given, QdrantServer):
         return given
     if isinstance(given, Path):
-        return given.resolve()
+        return index_folder(given).resolve()
     if not isinstance(given, str) or not given:
         raise OptionError(
             f"index must be an open index, its folder, a QdrantServer, or a list of them, found "
             f"{type(given).__name__}."
         )
     if not given.startswith(("http://", "https://")):
-        return Path(given).resolve()
+        return index_folder(given).resolve()
     url, _, collection = given.rstrip("/").rpartition("/")
     if not collection or url in {"http:", "https:", "http:/", "https:/"}:
         raise OptionError(
