@@ -52,6 +52,29 @@ def test_a_search_finds_pages_of_all(vdr: Vdr, named: list[object], folders: lis
     assert sources(alone) == {"a.pdf"}
 
 
+@pytest.mark.skipif(os.pathsep != ":", reason="no folder can have its name")
+def test_a_folder_whose_name_has_a_separator_can_be_in_the_environment(
+    vdr: Vdr, folders: list[Path], tmp_path: Path
+) -> None:
+    whole = folders[0].rename(tmp_path / f"a{os.pathsep}b")
+    facts = json.loads(vdr("info", "--json", VDR_INDEX=str(whole)).stdout)
+    assert facts["index"] == str(whole)
+    drawn = vdr("heatmap", "plums", "--out", tmp_path / "x.png", VDR_INDEX=str(whole))
+    assert "keeps one vector a page" in drawn.stderr  # it was opened
+
+
+def test_empty_names_in_the_environment_are_no_folders(
+    vdr: Vdr, folders: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folders[0])  # "" would be this one
+    for joined in (f"{folders[1]}{os.pathsep}", f"{os.pathsep}{folders[1]}"):
+        found = vdr("search", "plums", "--json", VDR_INDEX=joined)
+        assert sources(found) == {"b.pdf"}
+    nothing = vdr("info", VDR_INDEX=os.pathsep)
+    assert nothing.exit_code == 2
+    assert "names no folder" in nothing.stderr
+
+
 def test_what_they_hold_is_shown_and_checked(
     vdr: Vdr, named: list[object], folders: list[Path], tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ import json
 import sqlite3
 import threading
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from tests.index.other_writer import writing_elsewhere
 from tests.patience import HANG_S
 
-from vdr_integrations import load_encoder
+from vdr_integrations import PageSearcher, load_encoder
 from vdr_integrations.errors import (
     IndexFormatError,
     IndexLockedError,
@@ -20,12 +21,19 @@ from vdr_integrations.errors import (
     InvalidVectorError,
     OptionError,
 )
-from vdr_integrations.index import DenseIndex, DocumentRecord, FileState, Manifest, PageRecord
+from vdr_integrations.index import (
+    DenseIndex,
+    DocumentRecord,
+    FileState,
+    Manifest,
+    PageRecord,
+    open_index,
+)
 from vdr_integrations.index.folder.file_format import DATABASE_NAME
 from vdr_integrations.index.stored_page import page_id
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -187,6 +195,27 @@ def test_a_missing_index_is_not_found(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError):
         DenseIndex.open(tmp_path)
     assert DenseIndex.create(tmp_path, manifest=MANIFEST).documents() == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["s3://key:secret@bucket/index", Path("s3://key:secret@b/i"), "http://u:secret@localhost/c"],
+)
+def test_a_url_is_no_folder_and_none_is_made_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str | Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uses: list[Callable[[], object]] = [
+        lambda: DenseIndex.create(url, manifest=MANIFEST),
+        lambda: DenseIndex.open(url),
+        lambda: open_index([url, tmp_path]),
+        lambda: PageSearcher(Path(url)),
+    ]
+    for use in uses:
+        with pytest.raises(OptionError, match="an index is a folder") as refused:
+            use()
+        assert "secret" not in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_index_is_not_made_among_other_files_or_over_another_index(

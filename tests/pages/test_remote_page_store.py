@@ -233,6 +233,20 @@ def test_a_url_of_files_is_a_folder(tmp_path: Path) -> None:
     assert store.path(store.put(page())).is_file()
 
 
+def test_a_url_of_files_names_the_whole_folder(tmp_path: Path) -> None:
+    assert PageStore(f"file://{tmp_path}/pages #1;x").root == tmp_path / "pages #1;x"
+
+
+def test_a_slash_too_many_is_no_other_place(url: str) -> None:
+    store = PageStore(f"{url}//deeper///still//")
+    assert store == PageStore(f"{url}/deeper/still")
+    store.put(page())
+    assert store.contents().pages == 1
+    keys = PageStore("s3://AKIA:se//cret@bucket//pages")
+    assert keys == PageStore("s3://AKIA:se//cret@bucket/pages")
+    assert keys != PageStore("s3://AKIA:se/cret@bucket/pages")
+
+
 def test_a_store_at_a_url_has_no_path(store: PageStore) -> None:
     uses: list[Callable[[], object]] = [lambda: store.root, lambda: store.path(page().ref)]
     for use in uses:
@@ -250,6 +264,8 @@ def test_a_store_at_a_url_has_no_path(store: PageStore) -> None:
         ("s3:/bucket/pages", "neither a folder nor a URL"),
         (Path("s3://bucket/pages"), "neither a folder nor a URL"),
         ("simplecache::s3://bucket/pages", "neither a folder nor a URL"),
+        (" s3://bucket/pages", "neither a folder nor a URL"),
+        ("arrow_hdfs:/pages", "neither a folder nor a URL"),
         ("s3://AKIA:secret@bucket/pages?X-Amz-Signature=secret", "has a query"),
         ("file://host/pages", "no folder of this machine"),
         ("file:///", "no folder of this machine"),

@@ -159,6 +159,25 @@ def test_two_who_remove_the_same_pages_do_not_disturb_each_other(
     assert objects(store) == {}
 
 
+@pytest.mark.parametrize("method", ["cp_file", "info", "rm_file"])
+def test_a_page_that_is_put_while_two_remove_it_stays(
+    store: PageStore, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """The other has just looked for the last time, and deletes what the writer has renewed."""
+    [ref] = put_long_ago(store, 1)
+    found, others = [unneeded_pages(store, refs=[NEEDED]) for _ in range(2)]
+
+    def the_other_removes_and_a_writer_puts() -> None:
+        with monkeypatch.context() as patch:
+            before(patch, "rm_file", "renewed/", lambda: store.put(page(1)))
+            others.remove()
+
+    before(monkeypatch, method, f"/{ref.sha256}.png", the_other_removes_and_a_writer_puts)
+    found.remove()
+    assert store.get(ref).ref == ref
+    assert store.contents().unfinished == 0
+
+
 def test_no_page_is_lost_that_others_put_at_the_time(store: PageStore) -> None:
     """Writers put pages again and again while another thread removes all that are old."""
     refs = put_long_ago(store, *range(8))

@@ -95,6 +95,15 @@ def test_copies_and_pickles_name_the_same_places(folders: list[Path]) -> None:
     assert "'k'" not in repr(secret)
 
 
+def test_several_that_were_given_open_are_opened_again_from_a_pickle(folders: list[Path]) -> None:
+    with open_index(folders) as joined:
+        pickles = [pickle.dumps(PageSearcher(given)) for given in (joined, [joined])]
+    pickles.append(pickle.dumps(PageSearcher(joined)))  # it is closed here, not there
+    for kept in pickles:
+        with pickle.loads(kept) as again:
+            assert again.index.places == folders
+
+
 def test_what_is_no_list_of_indexes_is_refused(folders: list[Path], tmp_path: Path) -> None:
     with pytest.raises(OptionError, match="name at least one"):
         PageSearcher([])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import operator
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "check_unit_rows",
     "clean_text",
+    "index_folder",
     "json_metadata",
     "listed_ids",
     "utf8",
@@ -29,6 +32,24 @@ __all__ = [
 _MOST = 2**31 - 1
 """Largest number that callers may give: more than any index has, and every store can hold it."""
 _NORM_TOLERANCE = 1e-3
+_URL = re.compile(r"\s*([a-z][a-z0-9+._-]+):[/\\]", re.ASCII | re.IGNORECASE)
+"""A Path has joined the slashes; a drive of Windows has one letter."""
+
+
+def index_folder(given: str | Path) -> Path:
+    """The folder that a caller names.
+
+    Raises:
+        OptionError: A URL. Most of it is not shown, because it may hold a password.
+    """
+    found = _URL.match(str(given))
+    if found is None:
+        return Path(given)
+    raise OptionError(
+        f"an index is a folder, or a collection of a Qdrant server, found {found[1]}://... Name a "
+        f"folder; give QdrantServer(collection=..., url=...) for a collection. (For a folder of "
+        f"that name, write ./ before it.)"
+    )
 
 
 def whole_number(name: str, found: object, *, least: int) -> int:

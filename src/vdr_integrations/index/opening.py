@@ -38,7 +38,7 @@ def open_index(
         IndexNotFoundError: There is no index.
         IndexFormatError: Not an index, damaged, or of another format.
         IndexMismatchError: Several that were not made alike, or that hold the same document.
-        OptionError: An empty list.
+        OptionError: An empty list, or a URL instead of a folder or a ``QdrantServer``.
         MissingExtraError: A server's client is not installed.
     """
     if isinstance(location, Sequence) and not isinstance(location, str):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from vdr_integrations.defaults import DEFAULT_HITS
 from vdr_integrations.errors import OptionError
-from vdr_integrations.index.arguments import listed_ids, utf8, whole_number
+from vdr_integrations.index.arguments import index_folder, listed_ids, utf8, whole_number
 from vdr_integrations.index.async_twins import in_thread
 from vdr_integrations.index.document_copy import copy_document
 from vdr_integrations.index.folder.engine import FolderEngine
@@ -79,6 +79,7 @@ class PageIndex(ABC):
         self.compression: Compression = self._settings.compression
         self.prompts: dict[str, str] = self._settings.prompts
         self.unfinished: UnfinishedDocuments = engine.unfinished()
+        self._places = [part.path for part in engine.parts]
         self._is_closed = False
 
     @property
@@ -94,7 +95,7 @@ class PageIndex(ABC):
     @property
     def places(self) -> list[Path | str]:
         """Where it is: one place, or those of several indexes that were opened as one."""
-        return [part.path for part in self._engine.parts]
+        return list(self._places)
 
     def check_takes_documents(self) -> None:
         """Refuse several indexes that were opened as one: each document belongs to one of them.
@@ -423,13 +424,14 @@ def created_engine(
     Raises:
         IndexFormatError: The folder holds other files.
         IndexStoreError: The place holds an index already.
+        OptionError: A URL instead of a folder.
         MissingExtraError: A server's client is not installed.
     """
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
         return ServerEngine.create(location, settings, bank=bank, wait_s=wait_s)
-    return FolderEngine.create(Path(location), settings, bank=bank, wait_s=wait_s)
+    return FolderEngine.create(index_folder(location), settings, bank=bank, wait_s=wait_s)
 
 
 def opened_engine(location: Location, *, wait_s: float) -> Engine:
@@ -438,13 +440,14 @@ def opened_engine(location: Location, *, wait_s: float) -> Engine:
     Raises:
         IndexNotFoundError: There is no index.
         IndexFormatError: Not an index, damaged, or of another format.
+        OptionError: A URL instead of a folder.
         MissingExtraError: A server's client is not installed.
     """
     if isinstance(location, QdrantServer):
         from vdr_integrations.index.server.engine import ServerEngine
 
         return ServerEngine.open(location, wait_s=wait_s)
-    return FolderEngine(Path(location), wait_s=wait_s)
+    return FolderEngine(index_folder(location), wait_s=wait_s)
 
 
 def engine_of(index: PageIndex) -> Engine:

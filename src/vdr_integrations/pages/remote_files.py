@@ -6,7 +6,8 @@ cannot rename, lock, or set the time of an object. So whoever needs a page write
 of the younger of both. Whoever removes a page copies it aside, deletes it, and **then** reads the
 age of this object once more: it puts the page back if somebody has renewed it. One of both always
 sees the other, in whatever order they run: a page that was renewed before that last look is put
-back, and who renews it later finds no page and writes it again.
+back, and who renews it later finds no page and writes it again. Two may remove at a time: who
+finds at the last look that the other has deleted the empty object puts the page back too.
 
 A page that lies aside is put back by the next prune, should the first be killed: nothing is lost.
 Kinds of file systems that are no object stores write into ``unfinished/`` and rename.
@@ -163,17 +164,23 @@ class RemoteFiles:
         """Number of freed bytes; None if the page stays, or is gone already."""
         page, marker = inside(digits), _marker(digits)
         aside = f"{UNFINISHED}/{digits}.{_ASIDE}{secrets.token_hex(4)}.tmp"
-        facts = self._facts(page)
-        if facts is None or self._file(page, digits, facts).modified_ns >= than_ns:
+        first = self._facts(marker)
+        if self._is_young(first, than_ns) or not self._copy(page, aside):
             return None
-        if self._is_renewed(digits, than_ns) or not self._copy(page, aside):
+        facts = self._facts(page)
+        if facts is None or self._is_young(facts, than_ns):
+            self._remove_object(aside)
             return None
         self._remove_object(page)
-        if self._is_renewed(digits, than_ns):
+        last = self._facts(marker)
+        # Gone since: another removal deleted it, and perhaps that of a writer who came in between.
+        is_taken = first is not None and last is None
+        if is_taken or self._is_young(last, than_ns):
             self._copy(aside, page)
             self._remove_object(aside)
             return None
-        self._remove_object(marker)
+        if last is not None:
+            self._remove_object(marker)
         self._remove_object(aside)
         return int(facts["size"])
 
@@ -191,9 +198,8 @@ class RemoteFiles:
                 found.append(StoreFile(file.path, file.digits, file.size_bytes, modified_ns))
         return found
 
-    def _is_renewed(self, digits: str, than_ns: int) -> bool:
-        facts = self._facts(_marker(digits))
-        return facts is not None and self._time_ns(facts, digits) >= than_ns
+    def _is_young(self, facts: Mapping[str, Any] | None, than_ns: int) -> bool:
+        return facts is not None and self._time_ns(facts, str(facts["name"])) >= than_ns
 
     def _copy(self, name: str, to: str) -> bool:
         """Copy an object on the server; False if there is none."""

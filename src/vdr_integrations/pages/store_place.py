@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from urllib.request import url2pathname
 
 from vdr_integrations.errors import OptionError
@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 __all__ = ["S3", "StorePlace", "StoreUrl", "store_place"]
 
-_URL = re.compile(r"([a-z][a-z0-9+.-]+)://(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
-_BEGINS_AS_URL = re.compile(r"[a-z][a-z0-9+.-]+:(?=[:/\\]|$)", re.ASCII | re.IGNORECASE)
-"""``s3:`` and a slash, or chained URLs; a drive of Windows has one letter."""
+_URL = re.compile(r"([a-z][a-z0-9+._-]+)://(.*)", re.ASCII | re.IGNORECASE | re.DOTALL)
+_BEGINS_AS_URL = re.compile(r"\s*[a-z][a-z0-9+._-]+:(?=[:/\\]|$)", re.ASCII | re.IGNORECASE)
+"""``s3:`` and a slash, a space before a URL, or chained URLs; a drive of Windows has one letter."""
+_SLASHES = re.compile(r"(?<=[^/])/{2,}")
 _FOLDERS = ("file", "local")
 S3 = ("s3", "s3a")
 _CONTAINERS = ("abfs", "abfss", "az", "adl")
@@ -69,6 +70,12 @@ class StoreUrl:
         """The class and the URL that may be shown."""
         return f"StoreUrl({str(self)!r})"
 
+    def with_single_slashes(self) -> StoreUrl:
+        """The same place; s3fs writes below an empty name, as in ``b//pages``, but lists none."""
+        place = self._parts[1]
+        before = self.url.removesuffix(place)
+        return StoreUrl(before + _SLASHES.sub("/", place))
+
     def hides(self, text: str) -> str:
         """A text of another library without what this URL keeps secret, and without queries."""
         if str(self) != self.url:
@@ -97,7 +104,8 @@ def store_place(root: str | Path) -> StorePlace:
     """The folder, or the URL, that a text or path names; ``file://`` names a folder.
 
     Raises:
-        OptionError: A URL that names no place, has a query, or is a chain of URLs or a Path.
+        OptionError: A URL that names no place, has a query or a space before it, or is a chain of
+            URLs or a Path.
     """
     text = str(root)
     found = None if isinstance(root, Path) else _URL.fullmatch(text)
@@ -106,7 +114,8 @@ def store_place(root: str | Path) -> StorePlace:
             raise OptionError(
                 f"page store {_first(text)}... is neither a folder nor a URL: a URL is a text (no "
                 f"Path, which joins its slashes) such as s3://bucket/pages, and one alone (no "
-                f"chain with ::). For a folder of that name, write ./ before it."
+                f"chain with ::, no space before it). For a folder of that name, write ./ before "
+                f"it."
             )
         return Path(root)
     protocol, rest = found.group(1).lower(), found.group(2).rstrip("/")
@@ -121,7 +130,7 @@ def store_place(root: str | Path) -> StorePlace:
         return _folder(rest, shown)
     if not rest or rest.endswith("@"):
         raise OptionError(f"page store {shown} names no place, such as {protocol}://bucket/pages.")
-    return StoreUrl(f"{protocol}://{rest}")
+    return StoreUrl(f"{protocol}://{rest}").with_single_slashes()
 
 
 def _folder(rest: str, shown: StoreUrl) -> Path:
@@ -130,7 +139,7 @@ def _folder(rest: str, shown: StoreUrl) -> Path:
             f"page store {shown} names no folder of this machine; a URL of a folder has three "
             f"slashes, such as file:///srv/pages."
         )
-    return Path(url2pathname(urlsplit(f"file://{rest}").path))
+    return Path(url2pathname(rest))
 
 
 def _first(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
 from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.index.arguments import index_folder
 from vdr_integrations.index.opening import open_index
 from vdr_integrations.index.page_index import PageIndex
 from vdr_integrations.index.server.qdrant_server import QdrantServer
@@ -167,8 +168,10 @@ class SharedIndex:
             return [one for part in self._parts for one in _listed(part.location)]
         if self._place is not None:
             return self._place
-        if self._given is not None and isinstance(self._given.path, Path):
-            return self._given.path
+        places = [] if self._given is None else self._given.places
+        folders: list[IndexLocation] = [place for place in places if isinstance(place, Path)]
+        if folders and len(folders) == len(places):
+            return folders[0] if len(folders) == 1 else folders
         raise TypeError(
             "an open index of a server cannot be pickled; give QdrantServer(url=..., "
             "collection=...) instead."
@@ -253,19 +256,19 @@ def location_of(given: object) -> _Place:
     """The folder or collection that a caller names.
 
     Raises:
-        OptionError: Something else, or a URL without a collection.
+        OptionError: Something else, a URL without a collection, or one that is no server's.
     """
     if isinstance(given, QdrantServer):
         return given
     if isinstance(given, Path):
-        return given.resolve()
+        return index_folder(given).resolve()
     if not isinstance(given, str) or not given:
         raise OptionError(
             f"index must be an open index, its folder, a QdrantServer, or a list of them, found "
             f"{type(given).__name__}."
         )
     if not given.startswith(("http://", "https://")):
-        return Path(given).resolve()
+        return index_folder(given).resolve()
     url, _, collection = given.rstrip("/").rpartition("/")
     if not collection or url in {"http:", "https:", "http:/", "https:/"}:
         raise OptionError(

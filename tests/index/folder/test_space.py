@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 from tests.index.folder.shelf import KINDS, add, answers, hit_keys, queries, vectors_of
 from tests.index.quarters import search_quarters_in_two_stages
 from tests.patience import HANG_S
 
+from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index import LateInteractionIndex, open_index
 from vdr_integrations.index.verify import verify_index
 
@@ -55,6 +58,22 @@ def test_removing_half_of_the_pages_and_optimising_gives_half_of_the_space_back(
         half = bytes_of(path)
         index.optimize()
         assert bytes_of(path) <= half
+
+
+@pytest.mark.parametrize("name", ["both", "dense"])
+def test_a_closed_index_keeps_no_file_open(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "index"
+    with fill(path, KINDS[name], documents=2, pages=2, tokens=4) as index:
+        answers(index)
+        assert files_open_in(path)
+    gc.collect()
+    assert files_open_in(path) == []
+    with pytest.raises(IndexStoreError, match="is closed"):
+        answers(index)  # it is still there
+
+
+def files_open_in(folder: Path) -> list[str]:
+    return [file.path for file in psutil.Process().open_files() if str(folder) in file.path]
 
 
 def test_pages_removed_from_within_documents_give_their_space_back_too(tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_an_index_is_opened_only_with_options_that_it_has(client: QdrantClient) 
         ({"write_consistency_factor": 1.5}, r"not 1\.5"),
         ({"replication_factor": 2, "write_consistency_factor": 3}, "give 2 or less"),
         ({"on_disk": "yes"}, "on_disk must be True, False or None"),
+        ({"on_disk": 0}, "on_disk must be True, False or None, not 0"),
         ({"quantization": "binary"}, "\"int8\" or None, not 'binary'"),
         ({"read_consistency": "most"}, "one of majority, quorum, all, not 'most'"),
     ],

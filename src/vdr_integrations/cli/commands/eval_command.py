@@ -19,6 +19,7 @@ from vdr_integrations.cli.options.common_options import (
     PageTimeoutOption,
     PasswordOption,
     WorkersOption,
+    folders_in,
     password_in,
 )
 from vdr_integrations.cli.options.eval_settings import COMPARE_HELP, parse_change
@@ -266,8 +267,6 @@ def _systems(
 
 def _index_names(indexes: Sequence[Path]) -> list[str]:
     """The names of their folders, or their paths if two folders have one name."""
-    from vdr_integrations.cli.options.indexes import folders_in
-
     short = ["+".join(one.resolve().name for one in folders_in(path)) for path in indexes]
     return [
         path.as_posix() if short.count(name) > 1 else name

@@ -17,6 +17,7 @@ from vdr_integrations.cli.options.common_options import (
     PageTimeoutOption,
     PasswordOption,
     WorkersOption,
+    named_folders,
     password_in,
 )
 from vdr_integrations.cli.options.questions import asked_questions
@@ -49,6 +50,7 @@ def heatmap_command(
             metavar="PATH",
             help="Folder of a late-interaction index. Repeat it for several, which are then one "
             "index.",
+            callback=named_folders,
         ),
     ],
     out: Annotated[

@@ -24,12 +24,50 @@ __all__ = [
     "PasswordOption",
     "WaitOption",
     "WorkersOption",
+    "folders_in",
+    "named_folders",
     "password_in",
 ]
 
+_INDEX_VARIABLE = "VDR_INDEX"
+
+
+def folders_in(given: str | Path) -> list[Path]:
+    """The folders that one text names: several are joined as in ``PATH``, by ``os.pathsep``.
+
+    The folder that has this very name comes first: a name may hold a ``:``.
+    """
+    parts = str(given).split(os.pathsep)
+    if len(parts) == 1 or Path(given).exists():
+        return [Path(given)]
+    return [Path(part) for part in parts if part]
+
+
+def named_folders(context: typer.Context, given: list[Path]) -> list[Path]:
+    """The folders of ``--index``, or those of the environment variable.
+
+    Raises:
+        BadParameter: The variable has separators only.
+    """
+    source = context.get_parameter_source("index")
+    if source is None or source.name != "ENVIRONMENT":
+        return given
+    folders = folders_in(os.environ[_INDEX_VARIABLE])
+    if not folders:
+        raise typer.BadParameter(f"{_INDEX_VARIABLE} names no folder; name one, or give --index.")
+    return folders
+
+
 INDEX_HELP = "Folder of the index. Repeat it for several, which are then one index."
 IndexesOption = Annotated[
-    list[Path], typer.Option("--index", envvar="VDR_INDEX", metavar="PATH", help=INDEX_HELP)
+    list[Path],
+    typer.Option(
+        "--index",
+        envvar=_INDEX_VARIABLE,
+        metavar="PATH",
+        help=INDEX_HELP,
+        callback=named_folders,
+    ),
 ]
 ModelPlaceOption = Annotated[
     str | None,

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from vdr_integrations.cli.options.common_options import folders_in
 from vdr_integrations.cli.options.indexes import (
     Kind,
-    folders_in,
     one_or_several,
     searcher_to_write,
 )

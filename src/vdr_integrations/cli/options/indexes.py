@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vdr_integrations.cli.options.compression_option import compression_words
@@ -16,6 +14,7 @@ from vdr_integrations.retrieval import PageSearcher
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from pathlib import Path
 
     from vdr_integrations.encoders import EncoderOptions
     from vdr_integrations.index import Compression
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Kind",
     "documents_before",
-    "folders_in",
     "one_or_several",
     "only_folder",
     "opened_index",
@@ -144,12 +142,6 @@ def only_folder(paths: Sequence[Path]) -> Path:
     if len(paths) > 1:
         raise several_take_none(paths, "documents")
     return paths[0]
-
-
-def folders_in(given: Path) -> list[Path]:
-    """The folders that one option names: several are joined as in ``PATH``, by ``os.pathsep``."""
-    parts = str(given).split(os.pathsep)
-    return [given] if given.exists() or len(parts) == 1 else [Path(part) for part in parts if part]
 
 
 def shown_places(paths: Sequence[Path]) -> str:

@@ -46,11 +46,15 @@ class FolderEngine(Engine):
             IndexFormatError: Not an index, a damaged index, or one of another format.
             IndexStoreError: The file system refuses.
         """
-        self._open_reader: FolderReader | None = FolderReader(folder)
-        self.settings: Settings = self._open_reader.settings
+        reader = FolderReader(folder)
+        self.settings: Settings = reader.settings
         self.path = self._folder = folder
-        self._searches = FolderSearches(self._open_reader)
-        self._writer = FolderWriter(self._open_reader, wait_s=wait_s)
+        # All that holds files open: none is left when this is.
+        self._open: tuple[FolderReader, FolderSearches, FolderWriter] | None = (
+            reader,
+            FolderSearches(reader),
+            FolderWriter(reader, wait_s=wait_s),
+        )
 
     @classmethod
     def create(
@@ -91,21 +95,17 @@ class FolderEngine(Engine):
     @property
     def reads(self) -> FolderReader:
         """See ``Engine``."""
-        if self._open_reader is None:
-            raise IndexStoreError(f"index {self.path} is closed; open it again.")
-        return self._open_reader
+        return self._opened[0]
 
     @property
     def searches(self) -> FolderSearches:
         """See ``Engine``."""
-        _ = self.reads  # refuses a closed index
-        return self._searches
+        return self._opened[1]
 
     @property
     def writes(self) -> FolderWriter:
         """See ``Engine``."""
-        _ = self.reads  # refuses a closed index
-        return self._writer
+        return self._opened[2]
 
     def writing(self) -> AbstractContextManager[None]:
         """See ``Engine``."""
@@ -131,7 +131,13 @@ class FolderEngine(Engine):
 
     def close(self) -> None:
         """See ``Engine``."""
-        self._open_reader = None
+        self._open = None
+
+    @property
+    def _opened(self) -> tuple[FolderReader, FolderSearches, FolderWriter]:
+        if self._open is None:
+            raise IndexStoreError(f"index {self.path} is closed; open it again.")
+        return self._open
 
 
 def _differs_without_documents(folder: Path, settings: Settings) -> bool:

@@ -123,7 +123,7 @@ class QdrantServer:
                 f"write_consistency_factor={needed} asks for more copies than "
                 f"replication_factor={copies} makes; give {copies} or less."
             )
-        if self.on_disk not in (None, True, False):
+        if self.on_disk is not None and type(self.on_disk) is not bool:  # 0 is no False here
             raise OptionError(f"on_disk must be True, False or None, not {self.on_disk!r}.")
         if self.quantization not in (None, "int8"):
             raise OptionError(f'quantization must be "int8" or None, not {self.quantization!r}.')
