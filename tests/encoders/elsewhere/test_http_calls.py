@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import zlib
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from tests.patience import HANG_S
 from tests.serving import free_port, serving
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder
@@ -261,3 +263,50 @@ async def test_what_nobody_waits_for_is_not_sent(between: Between, address: str)
     done = await asyncio.gather(*first, last, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in done)
     assert (await encoder.aencode_queries(["next"])).shape == (1, 512)
+
+
+class HeldUntilGone(Response):
+    """Answers nothing, and notes when it is asked and when the client is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Semaphore(0)
+        self.gone = threading.Semaphore(0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.release()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone.release()
+
+
+async def test_all_windows_of_a_caller_that_leaves_are_given_up(
+    between: Between, address: str
+) -> None:
+    encoder = DenseEncoder.load(address)
+    held = HeldUntilGone()
+    between.answers = [held, held]
+    task = asyncio.ensure_future(encoder.aencode_pages([Image.new("RGB", (56, 56))] * 40))
+    for _ in range(2):
+        assert await asyncio.to_thread(held.asked.acquire, timeout=HANG_S)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(2):
+        assert await asyncio.to_thread(held.gone.acquire, timeout=HANG_S)
+
+
+def test_pages_before_one_that_cannot_be_read_are_given_up(between: Between, address: str) -> None:
+    encoder = DenseEncoder.load(address)
+    held = HeldUntilGone()
+    between.answers = [held]
+
+    def pages() -> Iterator[Image.Image]:
+        for _ in range(8):  # a window
+            yield Image.new("RGB", (280, 280))
+        assert held.asked.acquire(timeout=HANG_S)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        encoder.encode_pages(pages())
+    assert held.gone.acquire(timeout=HANG_S)
