@@ -385,6 +385,38 @@ def test_a_server_without_a_key_stays_on_this_machine(dense: DenseEncoder, addre
         assert answer.status_code == 200
 
 
+@pytest.mark.parametrize("key", ["", " \n"])
+def test_an_empty_key_is_no_key(key: str, dense: DenseEncoder) -> None:
+    with pytest.raises(OptionError, match="there is no key"):
+        Access(host="0.0.0.0", key=key)
+    with serving(build_app(dense, access=Access(key=key))) as address:
+        headers = {"authorization": "Bearer", "host": "stranger.example"}
+        assert httpx.get(f"{address}/v1/models", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("allowed", "called"),
+    [
+        ("Gpu.Example", "gpu.example"),
+        ("gpu.example:8080", "gpu.example:8080"),
+        ("::2", "[::2]:80"),
+        ("[::2]:80", "[::2]"),
+        ("münchen.example", "xn--mnchen-3ya.example"),
+    ],
+)
+def test_an_allowed_host_may_be_written_as_people_do(
+    allowed: str, called: str, dense: DenseEncoder
+) -> None:
+    with serving(build_app(dense, access=Access(allowed_hosts=(allowed,)))) as address:
+        assert httpx.get(f"{address}/healthz", headers={"host": called}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["http://gpu.example", "", "gpu.example/vdr"])
+def test_an_allowed_host_that_is_no_name_is_refused(host: str) -> None:
+    with pytest.raises(OptionError, match="no name"):
+        Access(allowed_hosts=(host,))
+
+
 def test_limits_with_which_nothing_can_be_done_are_refused() -> None:
     for limits in (
         {"queue_items": 0},

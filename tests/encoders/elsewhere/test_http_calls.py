@@ -23,7 +23,7 @@ from vdr_integrations.encoders.elsewhere.server_address import (
     ServerAddress,
 )
 from vdr_integrations.errors import EncodingError, ModelServerError, OptionError
-from vdr_integrations.serve import build_app
+from vdr_integrations.serve import Access, build_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -218,6 +218,26 @@ def test_a_key_is_not_sent_in_plain_text_to_others(monkeypatch: pytest.MonkeyPat
     assert ServerAddress.of("http://localhost:8080", key=None).key == "s3cret"
     monkeypatch.setenv(ALLOW_INSECURE_VARIABLE, "1")
     assert ServerAddress.of("http://gpu.example:8080", key=None).key == "s3cret"
+
+
+def test_a_key_may_end_with_a_line_end_and_one_that_cannot_be_sent_is_refused(
+    own: DenseEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(build_app(own, access=Access(key="s3cret\n"))) as address:
+        for key in ("s3cret", "s3cret\r\n"):
+            assert len(DenseEncoder.load(address, token=key).encode_queries(["a"])) == 1
+        monkeypatch.setenv(KEY_VARIABLE, "s3cret\n")
+        assert len(DenseEncoder.load(address).encode_queries(["a"])) == 1
+    for key in ("schlüssel", "two words", "a\0b"):
+        for use in (lambda: DenseEncoder.load(address, token=key), lambda: Access(key=key)):  # noqa: B023
+            with pytest.raises(OptionError, match="cannot be sent") as error:
+                use()
+            assert key not in str(error.value)
+
+
+def test_an_address_that_cannot_be_called_is_an_error_of_ours() -> None:
+    with pytest.raises(ModelServerError, match="cannot be called"):
+        DenseEncoder.load("http://127.0.0.1\0:1")
 
 
 def test_pages_are_packed_on_their_way_to_another_machine(
