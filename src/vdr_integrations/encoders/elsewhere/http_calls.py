@@ -185,7 +185,7 @@ class HttpCalls:
 def _close(clients: PerProcess[list[httpx.AsyncClient]]) -> None:
     held, clients.value = clients.value, []
     for client in held:
-        with suppress(RuntimeError, errors.ResourceError):
+        with suppress(RuntimeError, VdrError, SystemExit):
             in_io_loop(client.aclose())
 
 
