@@ -97,6 +97,25 @@ def test_an_index_of_another_model_is_refused(dense: str, document: Path, tmp_pa
         other.search(QUESTION)
 
 
+def test_served_models_are_measured_as_those_of_this_process(
+    dense: str, late: str, document: Path, tmp_path: Path
+) -> None:
+    questions = tmp_path / "questions.jsonl"
+    asked = {"question": QUESTION, "document": document.name, "pages": [2]}
+    questions.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    measured = ("eval", questions, document, "--json", "-")
+    names = ("nano", "nano-colqwen2")
+    own = json.loads(vdr(*measured, "--dtype", "float32", *_models(*names)))
+    served = json.loads(vdr(*measured, *_models(dense, late)))
+    for name, address in zip(names, (dense, late), strict=True):
+        assert served["systems"][address] == own["systems"][name]
+        assert f"{address} hybrid" in served["systems"]
+
+
+def _models(*names: str) -> list[str]:
+    return [word for name in names for word in ("--model", name)]
+
+
 async def test_both_frameworks_take_an_address(
     dense: str, late: str, document: Path, tmp_path: Path
 ) -> None:

@@ -92,6 +92,17 @@ def test_embeddings_are_openais_and_the_encoders(address: str, dense: DenseEncod
     assert found["usage"]["prompt_tokens"] == found["usage"]["total_tokens"] > 20
 
 
+def test_a_data_url_may_be_in_capitals_and_a_text_about_data_is_a_text(
+    address: str, dense: DenseEncoder
+) -> None:
+    url, text = data_url(picture()), "data: the new oil; base64, too"
+    url = url.replace("data:image/png;base64", "DATA:Image/PNG;BASE64")
+    found = post(f"{address}/v1/embeddings", {"input": [url, text]}).json()["data"]
+    vectors = np.array([one["embedding"] for one in found], np.float32)
+    np.testing.assert_allclose(vectors[:1], dense.encode_pages([picture()]), atol=1e-5)
+    np.testing.assert_allclose(vectors[1:], dense.encode_queries([text]), atol=1e-5)
+
+
 def test_embeddings_may_be_base64_and_shorter(address: str, dense: DenseEncoder) -> None:
     body = {"input": TEXTS[0], "dimensions": 64, "encoding_format": "base64"}
     (one,) = post(f"{address}/v1/embeddings", body).json()["data"]
@@ -135,6 +146,8 @@ def test_pooling_is_vllms_for_multi_vectors(late_address: str, late: MultiVector
         ("/v1/embeddings", {"input": "a", "model": "gpt"}, 404, "this server runs nano"),
         ("/v1/embeddings", {"input": "word " * 9000}, 400, "4096"),
         ("/v1/embeddings", {"input": "data:image/png;base64,AAAA"}, 400, "image"),
+        ("/v1/embeddings", {"input": "data:application/pdf;base64,AAAA"}, 400, "data:image/"),
+        ("/v1/embeddings", {"input": "DATA:;charset=x;base64,AAAA"}, 400, "data:image/"),
         ("/v1/embeddings", {"input": ["a"] * 129}, 413, "at most 128"),
         ("/v1/embeddings", {"input": "a", "unknown": 1}, 400, "unknown"),
         ("/pooling", {"input": "a", "task": "token_embed"}, 400, "embed"),
@@ -383,6 +396,38 @@ def test_a_server_without_a_key_stays_on_this_machine(dense: DenseEncoder, addre
     with serving(build_app(dense, access=named)) as other:
         answer = httpx.get(f"{other}/v1/models", headers={"host": "gpu.example:80"})
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("key", ["", " \n"])
+def test_an_empty_key_is_no_key(key: str, dense: DenseEncoder) -> None:
+    with pytest.raises(OptionError, match="there is no key"):
+        Access(host="0.0.0.0", key=key)
+    with serving(build_app(dense, access=Access(key=key))) as address:
+        headers = {"authorization": "Bearer", "host": "stranger.example"}
+        assert httpx.get(f"{address}/v1/models", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("allowed", "called"),
+    [
+        ("Gpu.Example", "gpu.example"),
+        ("gpu.example:8080", "gpu.example:8080"),
+        ("::2", "[::2]:80"),
+        ("[::2]:80", "[::2]"),
+        ("münchen.example", "xn--mnchen-3ya.example"),
+    ],
+)
+def test_an_allowed_host_may_be_written_as_people_do(
+    allowed: str, called: str, dense: DenseEncoder
+) -> None:
+    with serving(build_app(dense, access=Access(allowed_hosts=(allowed,)))) as address:
+        assert httpx.get(f"{address}/healthz", headers={"host": called}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["http://gpu.example", "", "gpu.example/vdr"])
+def test_an_allowed_host_that_is_no_name_is_refused(host: str) -> None:
+    with pytest.raises(OptionError, match="no name"):
+        Access(allowed_hosts=(host,))
 
 
 def test_limits_with_which_nothing_can_be_done_are_refused() -> None:

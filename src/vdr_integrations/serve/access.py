@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
 
+from vdr_integrations.encoders.elsewhere.server_address import checked_key
 from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import OptionError
 from vdr_integrations.serve.http_replies import error_reply
@@ -42,8 +44,11 @@ class Access:
         """Refuse a server that anyone on the network could use.
 
         Raises:
-            OptionError: No key, and an address that other machines reach.
+            OptionError: No key, and an address that other machines reach; or a key that clients
+                cannot send, or a host that is no name.
         """
+        object.__setattr__(self, "key", checked_key(self.key))
+        object.__setattr__(self, "allowed_hosts", tuple(map(_allowed, self.allowed_hosts)))
         if self.key is None and not is_loopback(self.host):
             raise OptionError(
                 f"at {self.host} other machines can reach the server, and there is no key; set one "
@@ -100,6 +105,24 @@ def _own_path(scope: Scope) -> str:
     path, mounted_at = scope["path"], scope.get("root_path", "")
     inside = path.removeprefix(mounted_at)
     return inside if inside.startswith("/") else path
+
+
+def _allowed(host: str) -> str:
+    """A host as :func:`_host_name` returns it; it may be given with a port.
+
+    Raises:
+        OptionError: It is no name and no address.
+    """
+    bare = f"[{host}]" if host.count(":") > 1 and not host.startswith("[") else host
+    with suppress(UnicodeError):  # browsers send the ASCII form of other letters
+        bare = bare if bare.isascii() else bare.encode("idna").decode()
+    name = _host_name(bare)
+    if not name or "/" in host:
+        raise OptionError(
+            f"{host!r} is no name under which a server is called; give it as in an address, "
+            f"without http:// and a path, such as gpu.example."
+        )
+    return name
 
 
 def _host_name(host: str) -> str:

@@ -67,7 +67,7 @@ def build_app(
     routes = [
         *ModelRoutes(encoder, gate, limits, bodies).routes(),
         *_search_routes(encoder, searcher, limits, bodies, hybrid=hybrid),
-        Route("/healthz", _health, methods=["GET"]),
+        Route("/healthz", _health_of(encoder), methods=["GET"]),
         Route("/metrics", _replying(metrics), methods=["GET"]),
     ]
     return Starlette(
@@ -103,8 +103,13 @@ def _search_routes(
     return [*SearchRoutes(index, limits, bodies).routes(), *page_routes()]
 
 
-async def _health(_: Request) -> Response:
-    return JSONResponse({"status": "ok"})
+def _health_of(encoder: DenseEncoder | MultiVectorEncoder) -> Callable[..., Awaitable[Response]]:
+    async def reply(_: Request) -> Response:
+        if encoder.core.is_usable:
+            return JSONResponse({"status": "ok"})
+        return JSONResponse({"status": "the model has no device any more"}, status_code=503)
+
+    return reply
 
 
 def _replying(metrics: ServerMetrics) -> Callable[[Request], Awaitable[Response]]:

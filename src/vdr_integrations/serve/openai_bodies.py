@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import time
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddingsBody", "PoolingBody", "embeddings_json", "items_of", "pooling_json"]
 
-_PAGE = "data:image/"
+_PAGE = re.compile(r"data:(?:image/|[^\s,]*;base64,)", re.IGNORECASE)
+"""How a page begins; or another file, which is refused: the vector of its letters means nothing."""
 
 
 class _Body(BaseModel):
@@ -80,7 +82,7 @@ def items_of(body: EmbeddingsBody | PoolingBody) -> list[PlainQuery | Page]:
     given = [body.input] if isinstance(body.input, str) else body.input
     if not given:
         raise RequestError("found no texts and no pages; send at least one as input.", status=400)
-    return [_page(one) if one.startswith(_PAGE) else PlainQuery(one) for one in given]
+    return [_page(one) if _PAGE.match(one) else PlainQuery(one) for one in given]
 
 
 def _of_messages(messages: list[_Message]) -> PlainQuery | Page:
@@ -96,7 +98,7 @@ def _of_messages(messages: list[_Message]) -> PlainQuery | Page:
             f"found {len(urls)} images in one chat; send a chat for each page.", status=400
         )
     if urls:
-        if not urls[0].startswith(_PAGE):
+        if not _PAGE.match(urls[0]):
             raise RequestError(
                 "found the address of an image; nothing is fetched here. Send the image itself, as "
                 "a data URL (data:image/png;base64,...).",

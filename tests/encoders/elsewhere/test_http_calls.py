@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import zlib
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from starlette.responses import JSONResponse, PlainTextResponse, Response
+from tests.patience import HANG_S
 from tests.serving import free_port, serving
 
 from vdr_integrations import DenseEncoder, MultiVectorEncoder
@@ -21,7 +23,7 @@ from vdr_integrations.encoders.elsewhere.server_variables import (
     KEY_VARIABLE,
 )
 from vdr_integrations.errors import EncodingError, ModelServerError, OptionError
-from vdr_integrations.serve import build_app
+from vdr_integrations.serve import Access, build_app
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -218,6 +220,26 @@ def test_a_key_is_not_sent_in_plain_text_to_others(monkeypatch: pytest.MonkeyPat
     assert ServerAddress.of("http://gpu.example:8080", key=None).key == "s3cret"
 
 
+def test_a_key_may_end_with_a_line_end_and_one_that_cannot_be_sent_is_refused(
+    own: DenseEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serving(build_app(own, access=Access(key="s3cret\n"))) as address:
+        for key in ("s3cret", "s3cret\r\n"):
+            assert len(DenseEncoder.load(address, token=key).encode_queries(["a"])) == 1
+        monkeypatch.setenv(KEY_VARIABLE, "s3cret\n")
+        assert len(DenseEncoder.load(address).encode_queries(["a"])) == 1
+    for key in ("schlüssel", "two words", "a\0b"):
+        for use in (lambda: DenseEncoder.load(address, token=key), lambda: Access(key=key)):  # noqa: B023
+            with pytest.raises(OptionError, match="cannot be sent") as error:
+                use()
+            assert key not in str(error.value)
+
+
+def test_an_address_that_cannot_be_called_is_an_error_of_ours() -> None:
+    with pytest.raises(ModelServerError, match="cannot be called"):
+        DenseEncoder.load("http://127.0.0.1\0:1")
+
+
 def test_pages_are_packed_on_their_way_to_another_machine(
     between: Between, address: str, own: DenseEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -261,3 +283,50 @@ async def test_what_nobody_waits_for_is_not_sent(between: Between, address: str)
     done = await asyncio.gather(*first, last, return_exceptions=True)
     assert all(isinstance(one, asyncio.CancelledError) for one in done)
     assert (await encoder.aencode_queries(["next"])).shape == (1, 512)
+
+
+class HeldUntilGone(Response):
+    """Answers nothing, and notes when it is asked and when the client is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = threading.Semaphore(0)
+        self.gone = threading.Semaphore(0)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.release()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.gone.release()
+
+
+async def test_all_windows_of_a_caller_that_leaves_are_given_up(
+    between: Between, address: str
+) -> None:
+    encoder = DenseEncoder.load(address)
+    held = HeldUntilGone()
+    between.answers = [held, held]
+    task = asyncio.ensure_future(encoder.aencode_pages([Image.new("RGB", (56, 56))] * 40))
+    for _ in range(2):
+        assert await asyncio.to_thread(held.asked.acquire, timeout=HANG_S)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    for _ in range(2):
+        assert await asyncio.to_thread(held.gone.acquire, timeout=HANG_S)
+
+
+def test_pages_before_one_that_cannot_be_read_are_given_up(between: Between, address: str) -> None:
+    encoder = DenseEncoder.load(address)
+    held = HeldUntilGone()
+    between.answers = [held]
+
+    def pages() -> Iterator[Image.Image]:
+        for _ in range(8):  # a window
+            yield Image.new("RGB", (280, 280))
+        assert held.asked.acquire(timeout=HANG_S)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        encoder.encode_pages(pages())
+    assert held.gone.acquire(timeout=HANG_S)

@@ -16,6 +16,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -37,8 +38,12 @@ from vdr_integrations.errors import (
     QueryTooLongError,
     ResourceError,
 )
+from vdr_integrations.serve import build_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from starlette.applications import Starlette
     from tests.prepared.python import PreparedPython
 
     from vdr_integrations.encoders.runtime.running_model import PassOfModel
@@ -176,6 +181,8 @@ def test_what_a_killed_device_had_goes_to_the_other_until_none_is_left(
     assert "cpu process 1 was lost" in trouble
     assert "signal 9" in trouble
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+    health = health_of(build_app(encoder))
+    assert health().status_code == 200
 
     tell(signal.SIGSTOP, [second])
     rows = encoder.submit_pages(prepared)
@@ -184,6 +191,16 @@ def test_what_a_killed_device_had_goes_to_the_other_until_none_is_left(
         rows.result(HANG_S)
     with pytest.raises(EncodingError, match="all of its devices were lost"):
         encoder.encode_queries(["a"])
+    assert health().status_code == 503  # so that whoever runs the server starts it again
+
+
+def health_of(app: Starlette) -> Callable[[], httpx.Response]:
+    async def asked() -> httpx.Response:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/healthz")
+
+    return lambda: asyncio.run(asked())
 
 
 def test_a_device_that_cannot_load_the_model_is_an_error_that_names_it(

@@ -14,6 +14,7 @@ from vdr_integrations.cli.options.indexes import (
     searcher_to_write,
 )
 from vdr_integrations.encoders.checkpoints.known_checkpoints import checkpoint_for
+from vdr_integrations.encoders.elsewhere.server_address import is_server_address
 from vdr_integrations.errors import OptionError
 from vdr_integrations.evaluation import SearchSystem, derive_index
 from vdr_integrations.index import open_index
@@ -87,9 +88,10 @@ class SystemMaker:
 
         Raises:
             CheckpointError: The model cannot be loaded.
+            ModelServerError: The server whose address it is cannot be used.
         """
         systems: list[SearchSystem] = []
-        is_late = checkpoint_for(model).is_multi_vector
+        is_late = _is_late(model)
         budgets = dict.fromkeys(change.max_visual_tokens for change in changes)
         for budget in {None: None, **budgets}:
             here = [change for change in changes if change.max_visual_tokens == budget]
@@ -161,6 +163,15 @@ class SystemMaker:
 def model_name(model: str) -> str:
     """What a model is called in tables: its Hub id, or the name of its folder."""
     return Path(model).name if Path(model).is_dir() else model
+
+
+def _is_late(model: str) -> bool:
+    """Whether a model gives one vector a token; a server is asked."""
+    if not is_server_address(model):
+        return checkpoint_for(model).is_multi_vector
+    from vdr_integrations.encoders import load_encoder
+
+    return load_encoder(model).checkpoint.is_multi_vector
 
 
 def _other_words(change: Change) -> str:

@@ -39,7 +39,7 @@ _TIMEOUT = httpx.Timeout(connect=10.0, write=60.0, read=900.0, pool=None)
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=30.0)
 _BUSY = frozenset({429, 503})
 _AWAY = frozenset({502, 504})  # of a proxy
-_LASTING = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+_LASTING = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 _LONGEST_MESSAGE = 600
 _PACKED_FROM_BYTES = 4096
 _PACKING_LEVEL = 1
@@ -186,7 +186,7 @@ class HttpCalls:
 def _close(clients: PerProcess[list[httpx.AsyncClient]]) -> None:
     held, clients.value = clients.value, []
     for client in held:
-        with suppress(RuntimeError, errors.ResourceError):
+        with suppress(RuntimeError, VdrError, SystemExit):
             in_io_loop(client.aclose())
 
 

@@ -14,12 +14,29 @@ from vdr_integrations.encoders.elsewhere.server_variables import (
 from vdr_integrations.errors import OptionError
 from vdr_integrations.types.loopback import is_loopback
 
-__all__ = ["ServerAddress", "is_server_address"]
+__all__ = ["ServerAddress", "checked_key", "is_server_address"]
 
 
 def is_server_address(model: str) -> bool:
     """Whether a model is named by the address of a server."""
     return model.lower().startswith(("http://", "https://"))
+
+
+def checked_key(key: str | None) -> str | None:
+    """A key as it is sent and compared; None if there is none.
+
+    Space and line ends around it do not count: files of secrets often end with a line end.
+
+    Raises:
+        OptionError: It has characters that no HTTP header has. The message does not show it.
+    """
+    found = (key or "").strip()
+    if not all("!" <= character <= "~" for character in found):
+        raise OptionError(
+            f"the key of the server ({KEY_VARIABLE}, or token) has a space or a character that is "
+            f"not ASCII, which cannot be sent; choose a key of letters, digits and signs."
+        )
+    return found or None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +60,11 @@ class ServerAddress:
             key: Key of the server; None uses ``$VDR_SERVER_KEY``, if it is set.
 
         Raises:
-            OptionError: Not an address, or the key would be sent in plain text to another machine.
+            OptionError: Not an address; or the key cannot be sent, or would be sent in plain text
+                to another machine.
         """
         parts = _split(url)
-        key = key or os.environ.get(KEY_VARIABLE) or None
+        key = checked_key(key) or checked_key(os.environ.get(KEY_VARIABLE))
         found = cls(url=f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", key=key)
         is_safe = parts.scheme == "https" or is_loopback(parts.hostname or "")
         if key is not None and not is_safe and os.environ.get(ALLOW_INSECURE_VARIABLE) != "1":

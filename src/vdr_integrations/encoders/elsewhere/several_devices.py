@@ -120,7 +120,7 @@ class SeveralDevices(ModelElsewhere):
 
     @property
     def is_usable(self) -> bool:
-        """Whether it takes work."""
+        """Whether a device is left."""
         return self._dealer.is_usable
 
     def troubles(self) -> list[str]:

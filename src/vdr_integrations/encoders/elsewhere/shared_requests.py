@@ -7,7 +7,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from vdr_integrations.errors import VdrError
+from vdr_integrations.encoders.elsewhere.http_calls import RefusedError
+from vdr_integrations.errors import ModelServerError, VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -101,6 +102,8 @@ class SharedRequests(Generic[Item, Result]):
             sent = _Sent(self._next())
             self._sent.add(sent)
             sent.task = asyncio.ensure_future(self._answer(sent))
+            # Also called for a task that is cancelled before it begins.
+            sent.task.add_done_callback(lambda _, sent=sent: self._end(sent))
 
     def _gather(self, callers: int) -> None:
         """Wait a moment until so many ask again."""
@@ -138,16 +141,19 @@ class SharedRequests(Generic[Item, Result]):
             for caller in sent.callers:
                 if not caller.future.done():
                     caller.future.set_exception(error)
-        finally:
-            self._sent.discard(sent)
-            self._gather(len(sent.callers))
-            self._send_waiting()
+
+    def _end(self, sent: _Sent[Item, Result]) -> None:
+        self._sent.discard(sent)
+        self._gather(len(sent.callers))
+        self._send_waiting()
 
     async def _answered(self, callers: Sequence[_Caller[Item, Result]]) -> None:
         items = [item for caller in callers for item in caller.items]
         try:
             results = await self._send(items)
         except VdrError as error:
+            if not _may_be_of_one(error):
+                raise
             if len(callers) == 1:
                 if not callers[0].future.done():
                     callers[0].future.set_exception(error)
@@ -162,3 +168,8 @@ class SharedRequests(Generic[Item, Result]):
             if not caller.future.done():
                 caller.future.set_result(results[begin:end])
             begin = end
+
+
+def _may_be_of_one(error: VdrError) -> bool:
+    """Whether what one caller sent may be the reason; a server that is gone is gone for all."""
+    return isinstance(error, RefusedError) or not isinstance(error, ModelServerError)

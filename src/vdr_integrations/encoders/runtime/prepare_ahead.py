@@ -63,13 +63,15 @@ def run_in_windows(items: Iterable[Raw], steps: Steps[Raw, Prepared, Result]) ->
     done: list[Result] = []
     running: deque[Future[list[Result]]] = deque()
     windows = _Windows(iter(items), steps)
-    with _progress(items, steps) as count:
+    with _given_up(running), _progress(items, steps) as count:
         while window := windows.next():
             running.append(steps.submit(window))
             if len(running) >= 2 * steps.at_once:
-                done += count(running.popleft().result())
-        for results in running:
-            done += count(results.result())
+                done += count(running[0].result())
+                running.popleft()
+        while running:
+            done += count(running[0].result())
+            running.popleft()
     return done
 
 
@@ -81,13 +83,15 @@ async def arun_in_windows(
     running: deque[asyncio.Future[list[Result]]] = deque()
     windows = _Windows(iter(items), steps)
     loop = asyncio.get_running_loop()
-    with _progress(items, steps) as count:
+    with _given_up(running), _progress(items, steps) as count:
         while window := await loop.run_in_executor(_preparing.value, windows.next):
             running.append(asyncio.wrap_future(steps.submit(window)))
             if len(running) >= 2 * steps.at_once:
-                done += count(await running.popleft())
+                done += count(await running[0])
+                running.popleft()
         while running:
-            done += count(await running.popleft())
+            done += count(await running[0])
+            running.popleft()
     return done
 
 
@@ -113,6 +117,17 @@ class _Windows(Generic[Raw, Prepared]):
             if spent >= self._steps.budget and len(window) >= _FEWEST:
                 break
         return window
+
+
+@contextmanager
+def _given_up(running: Iterable[Future[Any] | asyncio.Future[Any]]) -> Generator[None]:
+    """Take what still runs after an error away from the model: nobody waits for it."""
+    try:
+        yield
+    finally:
+        for results in running:
+            if not results.cancel() and not results.cancelled() and results.done():
+                results.exception()  # asyncio warns of errors that nobody has looked at
 
 
 @contextmanager

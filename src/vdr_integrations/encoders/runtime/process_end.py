@@ -26,6 +26,7 @@ __all__ = [
     "do_orders",
     "idle",
     "leave_at_the_end",
+    "refuse",
     "refuse_at_the_end",
     "start_thread",
     "stop_at_the_end",
@@ -77,8 +78,17 @@ def refuse_at_the_end() -> None:
         EncodingError: In the main thread.
         SystemExit: In other threads, which end with the process. Python prints nothing.
     """
-    if not _state.is_ending:
-        return
+    if _state.is_ending:
+        refuse()
+
+
+def refuse() -> NoReturn:
+    """Refuse a caller's work because the process ends; see :func:`refuse_at_the_end`.
+
+    Raises:
+        EncodingError: In the main thread.
+        SystemExit: In other threads.
+    """
     if threading.current_thread() is not threading.main_thread():
         raise SystemExit
     raise EncodingError(

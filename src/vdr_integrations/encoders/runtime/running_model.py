@@ -125,6 +125,11 @@ class RunningModel(ABC):
     def query_tokens(self, text: str) -> list[str]:
         """The text of every token of a query that ``prepare_query`` takes, prompt included."""
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it takes work; if not, it never does again: load the model again."""
+        return True
+
     def troubles(self) -> list[str]:
         """What is wrong although it works, such as a lost device: sentences without a full stop."""
         return []
