@@ -1,0 +1,36 @@
+"""Indexing and encoding on several machines, with Ray.
+
+    from vdr_integrations import PageSearcher
+    from vdr_integrations.encoders import EncoderOptions
+    from vdr_integrations.ray_jobs import index_with_ray, shard_folders
+
+    index_with_ray("reports-index", ["/shared/reports"], encoder=EncoderOptions(model="nano"))
+    searcher = PageSearcher(shard_folders("reports-index"))
+
+The same as a command: ``vdr index /shared/reports --index reports-index --ray auto``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vdr_integrations.index.shards.shard_folders import shard_folders
+    from vdr_integrations.ray_jobs.encode_rows import EncodeRows
+    from vdr_integrations.ray_jobs.index_on_cluster import index_with_ray
+
+__all__ = ["EncodeRows", "index_with_ray", "shard_folders"]
+
+_HOMES = {
+    "EncodeRows": "vdr_integrations.ray_jobs.encode_rows",
+    "index_with_ray": "vdr_integrations.ray_jobs.index_on_cluster",
+    "shard_folders": "vdr_integrations.index.shards.shard_folders",
+}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  # PEP 562; the first use imports torch
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)
