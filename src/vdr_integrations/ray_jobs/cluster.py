@@ -13,7 +13,7 @@ from vdr_integrations.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["connected", "node_name", "ray_module", "total_of"]
+__all__ = ["connected", "node_name", "quiet_data", "ray_module", "total_of"]
 
 
 def ray_module() -> Any:  # noqa: ANN401  # Ray is installed for few, and types need it
@@ -67,6 +67,20 @@ def connected(address: str | None) -> Generator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def quiet_data(ray: Any) -> Generator[None]:  # noqa: ANN401  # the module
+    """Let Ray Data show no bars and tell no news; its own log files keep them."""
+    context, logger = ray.data.DataContext.get_current(), logging.getLogger("ray.data")
+    bars, level = context.enable_progress_bars, logger.level
+    context.enable_progress_bars = False
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        context.enable_progress_bars = bars
+        logger.setLevel(level)
 
 
 def node_name() -> str:

@@ -51,17 +51,21 @@ class ShardFolders:
         return [self.root / f"shard-{number:0{digits}}" for number in range(self.count)]
 
 
-def shard_folders(root: str | Path) -> list[Path]:
+def shard_folders(root: str | Path, *, set_id: str | None = None) -> list[Path]:
     """The folders of a set that ``index_with_ray`` has made: ``PageSearcher`` takes the list.
 
     Args:
         root: The folder that was given to ``index_with_ray``.
+        set_id: What the set must be, see ``ShardFolders``; None for any.
 
     Raises:
         IndexNotFoundError: There is no such set.
         IndexFormatError: Its description is damaged, or of another format.
     """
-    return _read(Path(root)).folders
+    found = _read(Path(root))
+    if set_id not in {None, found.set_id}:
+        raise IndexNotFoundError(f"{root} is another set of shards than it was.")
+    return found.folders
 
 
 def open_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolders:
