@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -18,7 +18,7 @@ from vdr_integrations.index import open_index
 from vdr_integrations.ray_jobs import shard_folders
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
     from pathlib import Path
 
     from vdr_integrations.index.page_index import PageIndex
@@ -49,25 +49,26 @@ def assert_same(found: PageIndex, wanted: PageIndex) -> None:
     pairs = zip(found.get(ids, with_vectors=True), wanted.get(ids, with_vectors=True), strict=True)
     for mine, theirs in pairs:
         assert (mine.page_ref, mine.text) == (theirs.page_ref, theirs.text)
-        np.testing.assert_allclose(mine.vectors, theirs.vectors, atol=1e-5)
-        if theirs.dense is not None:
-            np.testing.assert_allclose(mine.dense, theirs.dense, atol=1e-5)
+        for one, other in ((mine.vectors, theirs.vectors), (mine.dense, theirs.dense)):
+            assert (one is None) == (other is None)
+            if one is not None and other is not None:
+                np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-def committed(root: Path) -> int:
-    """Number of documents that the shards have now."""
+def committed(root: Path) -> list[int]:
+    """Number of documents that each shard has now; one 0 if there are no shards."""
     try:
         folders = shard_folders(root)
     except IndexStoreError:
-        return 0
-    count = 0
+        return [0]
+    counts: list[int] = []
     for folder in folders:
         try:
             with open_index(folder) as index:
-                count += len(index.documents())
+                counts.append(len(index.documents()))
         except IndexStoreError:
-            continue
-    return count
+            counts.append(0)
+    return counts
 
 
 def wait_until(is_so: Callable[[], bool], *, what: str) -> None:
@@ -96,8 +97,3 @@ def kill_one(kind: str) -> int:
     process = actors(kind)[0]
     os.kill(process.pid, signal.SIGKILL)
     return process.pid
-
-
-def titles() -> Sequence[Any]:
-    """What Ray calls its processes, to see what there is."""
-    return [one.cmdline()[:1] for one in psutil.Process().children(recursive=True)]

@@ -71,7 +71,10 @@ def index_with_ray(
     Args:
         index: Folder for the shards, new or made by this function; or a collection of a server, for
             late interaction.
-        paths: See ``sync_index``.
+        paths: See ``sync_index``; and URLs that fsspec opens, such as ``"s3://bucket/reports"``:
+            all PDFs and images below. Each is copied to the machine that draws it, while it does.
+            A document is named by its URL. Keys and passwords stand in the environment of all
+            machines, not in the URL.
         encoder: Model and options of the encoder; what is None is taken from the index, or is the
             default. ``device`` is that of each encoding actor.
         late_interaction: For a new index: keep one vector a token.
@@ -133,7 +136,7 @@ def index_with_ray(
             made_of = PoolEncoders(pool, options)
             shard_indexes.check_or_make(made_of)
             found = dealt(
-                [Path(path) for path in paths],
+                list(paths),
                 shard_indexes.known(),
                 count=count,
                 drop_missing=drop_missing,

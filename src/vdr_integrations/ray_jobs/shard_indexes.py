@@ -152,8 +152,10 @@ class ShardIndexes:
                 index = self._stack.enter_context(new.make(place, wait_s=self._wait_s))
                 self._indexes[number] = index
             encoding.check(index)
-            if self._wanted.has_bank and index.late is not None and index.late.correction != (
-                None if new.bank is None else new.bank.correction
+            if (
+                self._wanted.has_bank
+                and index.late is not None
+                and index.late.correction != (None if new.bank is None else new.bank.correction)
             ):
                 raise OptionError(
                     f"index {index.path} was made with another question bank, or without one; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from vdr_integrations.errors import EncodingError, IndexNotFoundError, VdrError
 from vdr_integrations.index import open_index
 from vdr_integrations.index.shards.shard_folders import shard_folders
+from vdr_integrations.index.sync.fetched_file import FetchedFile
 from vdr_integrations.index.sync.source_files import FoundFiles, LocalFile
 from vdr_integrations.index.sync.synchronise import sync_found
 from vdr_integrations.ray_jobs.cluster import node_name, ray_module
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
     from vdr_integrations.index.records import DocumentRecord
     from vdr_integrations.index.server.qdrant_server import QdrantServer
     from vdr_integrations.index.sync.page_encoding import SyncEncoder
+    from vdr_integrations.index.sync.source_files import SourceFile
     from vdr_integrations.index.sync.survey import Survey
     from vdr_integrations.index.sync.sync_report import SyncReport
+    from vdr_integrations.pages.remote_documents import RemoteDocument
     from vdr_integrations.ray_jobs.pool_encoders import PoolEncoders
 
 __all__ = ["ShardOutcome", "ShardPlan", "ShardTask", "ShardWorker"]
@@ -63,11 +67,13 @@ class ShardTask:
     Attributes:
         number: Its number.
         survey: The part of what was found that belongs to it.
+        remote: Documents of URLs that belong to it.
         known: SHA-256 of the file of each document that it has, before this run.
     """
 
     number: int
     survey: Survey
+    remote: Sequence[RemoteDocument] = ()
     known: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -139,16 +145,21 @@ class ShardWorker:
             ) from error
         return open_index(folders[number], wait_s=plan.wait_s)
 
-    def _synchronised(
-        self, index: PageIndex, encoder: SyncEncoder, task: ShardTask
-    ) -> SyncReport:
+    def _synchronised(self, index: PageIndex, encoder: SyncEncoder, task: ShardTask) -> SyncReport:
         own = {path.as_posix() for path in task.survey.found} | set(task.known)
+        own |= {document.source for document in task.remote}
 
-        def found(_: Mapping[str, DocumentRecord]) -> FoundFiles:
-            files = [LocalFile(path) for path in task.survey.found]
-            return FoundFiles(task.survey, files, own.__contains__)
+        with tempfile.TemporaryDirectory(prefix="vdr-documents-") as copies:
+            files: list[SourceFile] = [LocalFile(path) for path in task.survey.found]
+            files += [
+                FetchedFile(document, Path(copies, str(number)))
+                for number, document in enumerate(task.remote)
+            ]
 
-        report = sync_found(index, encoder, found, **self._plan.options)
+            def found(_: Mapping[str, DocumentRecord]) -> FoundFiles:
+                return FoundFiles(task.survey, files, own.__contains__)
+
+            report = sync_found(index, encoder, found, **self._plan.options)
         if self._plan.server is None and (report.changed or report.removed):
             index.optimize()
         _tell_from_the_beginning(report, index, task.known)
@@ -186,18 +197,18 @@ def _wait_for_one(plan: ShardPlan) -> None:
     """
     ray = ray_module()
     deadline = time.monotonic() + _BACK_S
-    pool = plan.encoders.pool
-    calls = {actor.introduce.remote(): name for actor, name in zip(pool.actors, pool.names)}
+    actors = plan.encoders.pool.actors
+    calls = [actor.introduce.remote() for actor in actors]
     while calls and time.monotonic() < deadline:
-        ready, _ = ray.wait(list(calls), num_returns=1, timeout=deadline - time.monotonic())
+        ready, _ = ray.wait(calls, num_returns=1, timeout=max(deadline - time.monotonic(), 0))
         for call in ready:
-            del calls[call]
+            calls.remove(call)
             try:
                 if not isinstance(ray.get(call), VdrError):
                     return
             except ray.exceptions.RayError:
                 continue
     raise EncodingError(
-        f"none of the {len(pool.actors)} encoding actors came back. What was encoded is kept: run "
+        f"none of the {len(actors)} encoding actors came back. What was encoded is kept: run "
         f"this again when the machines are there."
     )
