@@ -15,7 +15,7 @@ from tests.pdfs import write_pdf
 from vdr_integrations.encoders import EncoderOptions
 from vdr_integrations.errors import IndexStoreError
 from vdr_integrations.index import open_index
-from vdr_integrations.ray_jobs import shard_folders
+from vdr_integrations.index.shards.shard_folders import shard_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -90,6 +90,6 @@ def _page(found: Any, row: int) -> Page:  # noqa: ANN401  # whatever the column 
     if isinstance(found, bytes) or (isinstance(found, np.ndarray) and found.dtype == np.uint8):
         return open_image(found, name=f"row {row}")
     raise OptionError(
-        f"row {row} has {type(found).__name__} in the place of an image; give bytes of image files, "
-        f"or uint8 (height, width, 3)."
+        f"row {row} has {type(found).__name__} in the place of an image; give bytes of image "
+        f"files, or uint8 (height, width, 3)."
     )

@@ -1,4 +1,4 @@
-"""What ``vdr index`` does after its options are read: on this machine, or with those of a cluster."""
+"""What ``vdr index`` does after its options are read: here, or with the machines of a cluster."""
 
 from __future__ import annotations
 
@@ -6,14 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vdr_integrations.cli.options.indexes import (
-    documents_before,
-    is_shard_set,
-    searcher_to_write,
-)
+from vdr_integrations.cli.options.indexes import documents_before, searcher_to_write
 from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import sync_index
+from vdr_integrations.index.shards.shard_folders import is_shard_set
 from vdr_integrations.index.sync.unusable_files import unusable_files
 from vdr_integrations.pages.process_limits import process_limits
 

@@ -12,7 +12,6 @@ from vdr_integrations.cli.options.compression_option import compression_words
 from vdr_integrations.errors import IndexNotFoundError, OptionError
 from vdr_integrations.index import open_index
 from vdr_integrations.index.shards.joined_writes import several_take_none
-from vdr_integrations.index.shards.shard_folders import SET_FILE, shard_folders
 from vdr_integrations.retrieval import PageSearcher
 
 if TYPE_CHECKING:
@@ -28,7 +27,6 @@ __all__ = [
     "Kind",
     "documents_before",
     "folders_in",
-    "is_shard_set",
     "one_or_several",
     "only_folder",
     "opened_index",
@@ -133,18 +131,8 @@ def opened_index(paths: Sequence[Path], *, wait_s: float = 0.0) -> Generator[Pag
 
 
 def one_or_several(paths: Sequence[Path]) -> Path | Sequence[Path]:
-    """What to open: a folder if there is one; of a set of shards, the folders in it."""
-    folders = [one for path in paths for one in _parts(path)]
-    return folders[0] if len(folders) == 1 else folders
-
-
-def is_shard_set(path: Path) -> bool:
-    """Whether a folder is a set that ``vdr index --ray`` has made."""
-    return (path / SET_FILE).is_file()
-
-
-def _parts(path: Path) -> list[Path]:
-    return shard_folders(path) if is_shard_set(path) else [path]
+    """What to open: a folder if there is one."""
+    return paths[0] if len(paths) == 1 else paths
 
 
 def only_folder(paths: Sequence[Path]) -> Path:

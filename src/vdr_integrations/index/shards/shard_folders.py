@@ -12,10 +12,17 @@ from typing import Any
 
 from vdr_integrations.errors import IndexFormatError, IndexNotFoundError, OptionError
 
-__all__ = ["MOST_SHARDS", "SET_FILE", "ShardFolders", "open_shard_set", "shard_folders", "shard_of"]
+__all__ = [
+    "MOST_SHARDS",
+    "ShardFolders",
+    "is_shard_set",
+    "open_shard_set",
+    "shard_folders",
+    "shard_of",
+]
 
 MOST_SHARDS = 1000
-SET_FILE = "shards.json"
+_SET_FILE = "shards.json"
 _FORMAT = 1
 
 
@@ -51,8 +58,13 @@ class ShardFolders:
         return [self.root / f"shard-{number:0{digits}}" for number in range(self.count)]
 
 
+def is_shard_set(root: Path) -> bool:
+    """Whether a folder holds a set of shards."""
+    return (root / _SET_FILE).is_file()
+
+
 def shard_folders(root: str | Path, *, set_id: str | None = None) -> list[Path]:
-    """The folders of a set that ``index_with_ray`` has made: ``PageSearcher`` takes the list.
+    """The folders of a set that ``index_with_ray`` has made.
 
     Args:
         root: The folder that was given to ``index_with_ray``.
@@ -97,14 +109,14 @@ def open_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolde
 
 
 def _read(root: Path) -> ShardFolders:
-    path = root / SET_FILE
+    path = root / _SET_FILE
     try:
         facts: Any = json.loads(path.read_text(encoding="utf-8"))
         found = ShardFolders(root.absolute(), facts["shards"], facts["id"])
         is_known = facts["format"] == _FORMAT and type(found.count) is int and bool(found.set_id)
     except (FileNotFoundError, NotADirectoryError):
         raise IndexNotFoundError(
-            f"{root} is no set of shards: it has no {SET_FILE}. Name the folder that was given to "
+            f"{root} is no set of shards: it has no {_SET_FILE}. Name the folder that was given to "
             f"index_with_ray or vdr index --ray."
         ) from None
     except (ValueError, KeyError, TypeError):
@@ -121,10 +133,11 @@ def _made(root: Path, count: int) -> ShardFolders:
     root.mkdir(parents=True, exist_ok=True)
     if any(not entry.name.startswith(".") for entry in root.iterdir()):
         raise IndexFormatError(
-            f"{root} holds other files, and no {SET_FILE}; shards are made in a new or empty folder."
+            f"{root} holds other files, and no {_SET_FILE}; shards are made in a new or empty "
+            f"folder."
         )
     facts = {"format": _FORMAT, "shards": count, "id": secrets.token_hex(16)}
-    unfinished = root / f".{SET_FILE}.{facts['id']}"
+    unfinished = root / f".{_SET_FILE}.{facts['id']}"
     unfinished.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(unfinished, root / SET_FILE)  # noqa: PTH105  # another may have made it meanwhile
+    os.replace(unfinished, root / _SET_FILE)  # noqa: PTH105  # another may have made it meanwhile
     return _read(root)
