@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import ray
 from pytest_socket import enable_socket, socket_allow_hosts
+from tests.ray_jobs.ray_runs import SMALL_RAY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,13 +33,6 @@ def _no_network() -> None:
 def cluster() -> Iterator[Any]:
     """Ray on this machine."""
     enable_socket()
-    ray.init(
-        num_cpus=4,
-        include_dashboard=False,
-        object_store_memory=200 * 2**20,
-        logging_level="ERROR",
-        log_to_driver=False,
-        _node_ip_address="127.0.0.1",
-    )
+    ray.init(**SMALL_RAY)
     yield ray
     ray.shutdown()

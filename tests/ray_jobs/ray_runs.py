@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import psutil
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_index import PageIndex
 
 VISUAL_TOKENS = 128
+SMALL_RAY: dict[str, Any] = {
+    "num_cpus": 4,
+    "include_dashboard": False,
+    "object_store_memory": 200 * 2**20,
+    "logging_level": "ERROR",
+    "log_to_driver": False,
+    "_node_ip_address": "127.0.0.1",
+}
 DENSE = EncoderOptions(model="nano", device="cpu", max_visual_tokens=VISUAL_TOKENS)
 LATE = EncoderOptions(model="nano-colqwen2", device="cpu", max_visual_tokens=VISUAL_TOKENS)
 

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.prepared.fresh_python import FreshPython
-from tests.ray_jobs.ray_runs import DENSE, LATE, assert_same, committed, write_documents
+from tests.ray_jobs.ray_runs import (
+    DENSE,
+    LATE,
+    VISUAL_TOKENS,
+    assert_same,
+    committed,
+    write_documents,
+)
 from tests.serving import serving_process
 from typer.testing import CliRunner
 
@@ -40,7 +47,7 @@ def hits(index: Path | list[Path]) -> list[tuple[str, int]]:
 def test_the_index_is_that_of_one_process_of_two_devices_and_of_a_server(
     documents: Path, tmp_path: Path
 ) -> None:
-    encoder = DenseEncoder.load("nano", device="cpu", max_visual_tokens=DENSE.max_visual_tokens)
+    encoder = DenseEncoder.load("nano", device="cpu", max_visual_tokens=VISUAL_TOKENS)
     with DenseIndex.create(tmp_path / "one", encoder=encoder) as index:
         sync_index(index, encoder, [documents])
     with DenseIndex.create(tmp_path / "two-devices", encoder=encoder) as index:
@@ -49,7 +56,7 @@ def test_the_index_is_that_of_one_process_of_two_devices_and_of_a_server(
         _,
         address,
     ):
-        served = load_encoder(address, max_visual_tokens=DENSE.max_visual_tokens or 0)
+        served = load_encoder(address, max_visual_tokens=VISUAL_TOKENS)
         assert isinstance(served, DenseEncoder)
         with DenseIndex.create(tmp_path / "served", encoder=served) as index:
             sync_index(index, served, [documents])

@@ -11,6 +11,7 @@ import pytest
 import ray
 from tests.ray_jobs.ray_runs import (
     DENSE,
+    VISUAL_TOKENS,
     actors,
     assert_same,
     committed,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def index_of_one_process(folder: Path, documents: Path) -> DenseIndex:
-    encoder = DenseEncoder.load("nano", device="cpu", max_visual_tokens=DENSE.max_visual_tokens)
+    encoder = DenseEncoder.load("nano", device="cpu", max_visual_tokens=VISUAL_TOKENS)
     index = DenseIndex.create(folder, encoder=encoder)
     sync_index(index, encoder, [documents])
     return index

@@ -11,7 +11,7 @@ import ray
 from moto.server import ThreadedMotoServer
 from pytest_socket import enable_socket
 from tests.pdfs import write_pdf
-from tests.ray_jobs.ray_runs import DENSE, committed, write_documents
+from tests.ray_jobs.ray_runs import DENSE, SMALL_RAY, committed, write_documents
 
 from vdr_integrations import PageSearcher
 from vdr_integrations.errors import OptionError
@@ -44,15 +44,11 @@ def cluster(cluster: Any) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {**KEYS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}.items():
             patch.setenv(name, value)
-        options = {"object_store_memory": 200 * 2**20, "include_dashboard": False}
-        ray.init(
-            num_cpus=4, logging_level="ERROR", log_to_driver=False,
-            _node_ip_address="127.0.0.1", **options,
-        )  # fmt: skip
+        ray.init(**SMALL_RAY)
         yield
         ray.shutdown()
     server.stop()
-    ray.init(num_cpus=4, logging_level="ERROR", log_to_driver=False, **options)
+    ray.init(**SMALL_RAY)
 
 
 @pytest.fixture

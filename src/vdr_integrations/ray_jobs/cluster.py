@@ -24,7 +24,7 @@ def ray_module() -> Any:  # noqa: ANN401  # Ray is installed for few, and types 
     """
     try:
         import ray
-        import ray.data
+        import ray.data  # an attribute of ray from here on
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"ray", "pyarrow", "pandas"}:
             raise

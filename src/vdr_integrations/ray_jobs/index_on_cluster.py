@@ -11,6 +11,7 @@ from vdr_integrations.errors import OptionError
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.shards.shard_folders import open_shard_set
 from vdr_integrations.pages.process_limits import process_limits
+from vdr_integrations.pages.remote_documents import remote_folder
 from vdr_integrations.ray_jobs.cluster import connected, quiet_data, total_of
 from vdr_integrations.ray_jobs.encoder_pool import ActorNeeds, check_room, start_pool
 from vdr_integrations.ray_jobs.joined_report import joined_report
@@ -112,15 +113,21 @@ def index_with_ray(
         CheckpointError: A machine cannot load the model, or has other files under its name.
         EncodingError: All encoding actors were lost, and none came back.
     """
+    given = list(paths)
+    for path in given:
+        remote_folder(path)  # what is refused, is so before a model is loaded
+    if isinstance(index, QdrantServer) and index.client is not None:
+        raise OptionError(f"{index}: a client cannot be sent to other machines; give a url.")
     process_limits(
         render_workers=render_workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
     )
     wanted = WantedIndex(encoder, late_interaction, compression, question_bank, recall)
     with connected(address) as ray:
         chosen = _chosen(ray, encoders, cpus_per_encoder, gpus_per_encoder)
-        folders = None
+        folders, places = None, [index]
         if not isinstance(index, QdrantServer):
             folders = open_shard_set(Path(index), count=shards, default=chosen.encoders)
+            places = folders.folders
         count = (shards or chosen.encoders) if folders is None else folders.count
         workers = _workers(ray, chosen, count) if render_workers is None else render_workers
         check_room(
@@ -129,14 +136,13 @@ def index_with_ray(
             needs=chosen.needs,
             drawing_cpus=max(workers, 1),
         )
-        places = [index] if isinstance(index, QdrantServer) else folders.folders
         with ShardIndexes(places, wanted, wait_s=wait_s) as shard_indexes:
             options = shard_indexes.encoder_options()
             pool = start_pool(options, count=chosen.encoders, needs=chosen.needs)
             made_of = PoolEncoders(pool, options)
             shard_indexes.check_or_make(made_of)
             found = dealt(
-                list(paths),
+                given,
                 shard_indexes.known(),
                 count=count,
                 drop_missing=drop_missing,
