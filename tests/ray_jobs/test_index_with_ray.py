@@ -135,6 +135,8 @@ def test_what_would_be_another_set_is_refused(documents: Path, tmp_path: Path) -
         index_with_ray(root, [documents], encoder=LATE, late_interaction=True, encoders=1)
     with pytest.raises(OptionError, match="needed: 40 encoders"):
         index_with_ray(root, [documents], encoder=DENSE, encoders=40)
+    with pytest.raises(OptionError, match="no machine of the Ray cluster has more than 4"):
+        index_with_ray(root, [documents], encoder=DENSE, encoders=1, render_workers=5)
     with pytest.raises(IndexFormatError, match="new or empty folder"):
         index_with_ray(documents, [documents], encoder=DENSE, encoders=1)
     assert sum(committed(root)) == 1

@@ -67,11 +67,6 @@ class ActorModel(ModelElsewhere):
         self.leaves_cores = True  # the actors have reserved their own
         self._closing = weakref.finalize(self, self._dealer.close)
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether an actor takes work now."""
-        return self._dealer.is_usable
-
     def troubles(self) -> list[str]:
         """See ``RunningModel``: the actors that were lost."""
         return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import socket
@@ -13,7 +14,7 @@ from vdr_integrations.errors import MissingExtraError, OptionError
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["connected", "node_name", "quiet_data", "ray_module", "total_of"]
+__all__ = ["connected", "most_of_one_machine", "node_name", "quiet_data", "ray_module", "total_of"]
 
 
 def ray_module() -> Any:  # noqa: ANN401  # Ray is installed for few, and types need it
@@ -24,7 +25,8 @@ def ray_module() -> Any:  # noqa: ANN401  # Ray is installed for few, and types 
     """
     try:
         import ray
-        import ray.data  # an attribute of ray from here on
+
+        importlib.import_module("ray.data")  # an attribute of ray from here on
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in {"ray", "pyarrow", "pandas"}:
             raise
@@ -92,3 +94,9 @@ def node_name() -> str:
 def total_of(ray: Any, resource: str) -> float:  # noqa: ANN401  # the module
     """How much the whole cluster has of a resource, used or not: ``"CPU"`` or ``"GPU"``."""
     return float(ray.cluster_resources().get(resource, 0.0))
+
+
+def most_of_one_machine(ray: Any, resource: str) -> float:  # noqa: ANN401  # the module
+    """How much the machine with the most of a resource has: no actor can have more."""
+    machines = (node["Resources"] for node in ray.nodes() if node["Alive"])
+    return max((float(one.get(resource, 0.0)) for one in machines), default=0.0)

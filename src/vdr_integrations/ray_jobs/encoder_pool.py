@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,16 @@ from vdr_integrations.errors import (
     ResourceError,
     VdrError,
 )
-from vdr_integrations.ray_jobs.cluster import ray_module, total_of
+from vdr_integrations.ray_jobs.cluster import most_of_one_machine, ray_module, total_of
 from vdr_integrations.ray_jobs.encoding_actor import EncodingActor, Introduction, other_files
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Generator, Sequence
 
     from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
     from vdr_integrations.ray_jobs.encoding_actor import HostedModel
 
-__all__ = ["ActorNeeds", "EncodingPool", "check_room", "start_pool"]
+__all__ = ["ActorNeeds", "EncodingPool", "check_room", "started_pool"]
 
 _START_S = 1800.0
 """A 7B model is 15 GB; an autoscaler starts machines within minutes."""
@@ -61,10 +62,13 @@ class EncodingPool:
     is_gpu: bool
 
 
-def start_pool(options: Sequence[EncoderOptions], *, count: int, needs: ActorNeeds) -> EncodingPool:
-    """Start actors and wait until all have loaded the models.
+@contextmanager
+def started_pool(
+    options: Sequence[EncoderOptions], *, count: int, needs: ActorNeeds
+) -> Generator[EncodingPool]:
+    """Actors that have loaded the models; they end with the block.
 
-    They end when no handle is left, and with the process that has started them.
+    They also end with the process that has started them.
 
     Args:
         options: A model each.
@@ -85,6 +89,16 @@ def start_pool(options: Sequence[EncoderOptions], *, count: int, needs: ActorNee
         scheduling_strategy="SPREAD",
     )
     actors = [kind.remote(list(options)) for _ in range(count)]
+    try:
+        yield _ready(ray, actors, needs)
+    finally:
+        for actor in actors:
+            ray.kill(actor)
+
+
+def _ready(ray: Any, actors: list[Any], needs: ActorNeeds) -> EncodingPool:  # noqa: ANN401  # the module
+    """Wait until all have loaded the same models."""
+    count = len(actors)
     calls = [actor.introduce.remote() for actor in actors]
     ready, waiting = ray.wait(calls, num_returns=count, timeout=_START_S)
     if waiting:
@@ -115,6 +129,14 @@ def check_room(ray: Any, *, encoders: int, needs: ActorNeeds, drawing_cpus: floa
     Raises:
         OptionError: There is not that much.
     """
+    for name, wanted in (("CPU", max(needs.cpus, drawing_cpus)), ("GPU", needs.gpus)):
+        there = most_of_one_machine(ray, name)
+        if wanted > there:
+            raise OptionError(
+                f"an actor needs {wanted:g} {name}s, and no machine of the Ray cluster has more "
+                f"than {there:g}. Ask for less: --workers (render_workers), cpus_per_encoder or "
+                f"gpus_per_encoder."
+            )
     cpus = encoders * needs.cpus + drawing_cpus
     for name, wanted in (("CPU", cpus), ("GPU", encoders * needs.gpus)):
         there = total_of(ray, name)

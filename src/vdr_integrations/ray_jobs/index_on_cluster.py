@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import pickle
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.errors import OptionError
+from vdr_integrations.errors import OptionError, ResourceError
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.shards.shard_folders import open_shard_set
 from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.pages.remote_documents import remote_folder
-from vdr_integrations.ray_jobs.cluster import connected, quiet_data, total_of
-from vdr_integrations.ray_jobs.encoder_pool import ActorNeeds, check_room, start_pool
+from vdr_integrations.ray_jobs.cluster import connected, most_of_one_machine, quiet_data, total_of
+from vdr_integrations.ray_jobs.encoder_pool import ActorNeeds, check_room, started_pool
 from vdr_integrations.ray_jobs.joined_report import joined_report
 from vdr_integrations.ray_jobs.pool_encoders import PoolEncoders
 from vdr_integrations.ray_jobs.shard_indexes import ShardIndexes, WantedIndex
 from vdr_integrations.ray_jobs.shard_tasks import dealt
+from vdr_integrations.ray_jobs.shard_tries import ShardTries
 from vdr_integrations.ray_jobs.shard_work import ShardOutcome, ShardPlan, ShardWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Generator, Iterable, Sequence
 
     from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
     from vdr_integrations.index import Compression, SyncReport
@@ -112,6 +114,8 @@ def index_with_ray(
         IndexLockedError: Another process is writing to a shard.
         CheckpointError: A machine cannot load the model, or has other files under its name.
         EncodingError: All encoding actors were lost, and none came back.
+        ResourceError: The cluster did not start the encoders in 30 minutes, or an actor that draws
+            ended again and again.
     """
     given = list(paths)
     for path in given:
@@ -122,7 +126,7 @@ def index_with_ray(
         render_workers=render_workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
     )
     wanted = WantedIndex(encoder, late_interaction, compression, question_bank, recall)
-    with connected(address) as ray:
+    with connected(address) as ray, ExitStack() as stack:
         chosen = _chosen(ray, encoders, cpus_per_encoder, gpus_per_encoder)
         folders, places = None, [index]
         if not isinstance(index, QdrantServer):
@@ -138,15 +142,14 @@ def index_with_ray(
         )
         with ShardIndexes(places, wanted, wait_s=wait_s) as shard_indexes:
             options = shard_indexes.encoder_options()
-            pool = start_pool(options, count=chosen.encoders, needs=chosen.needs)
+            found = dealt(given, shard_indexes.known(), count=count, drop_missing=drop_missing)
+            if not found.tasks:
+                return found.report
+            pool = stack.enter_context(
+                started_pool(options, count=chosen.encoders, needs=chosen.needs)
+            )
             made_of = PoolEncoders(pool, options)
             shard_indexes.check_or_make(made_of)
-            found = dealt(
-                given,
-                shard_indexes.known(),
-                count=count,
-                drop_missing=drop_missing,
-            )
         plan = ShardPlan(
             encoders=made_of,
             root=None if folders is None else folders.root,
@@ -159,6 +162,7 @@ def index_with_ray(
                 "page_memory_mb": page_memory_mb,
             },
             wait_s=wait_s,
+            tries=ray.remote(ShardTries).options(num_cpus=0, max_restarts=-1).remote(),
         )
         outcomes = _run(ray, plan, found.tasks, cpus=max(workers, 1), free=_free(ray, chosen))
     for outcome in outcomes:
@@ -166,6 +170,20 @@ def index_with_ray(
             raise outcome.error
     reports = [outcome.report for outcome in outcomes if outcome.report is not None]
     return joined_report([found.report, *reports])
+
+
+@contextmanager
+def _told_why(ray: Any) -> Generator[None]:  # noqa: ANN401  # the module
+    """Say what to do if Ray gives up."""
+    try:
+        yield
+    except (ray.exceptions.RaySystemError, ray.exceptions.ActorDiedError) as error:
+        said = [line for line in str(error).splitlines() if line.strip()]
+        raise ResourceError(
+            f"the actors that draw cannot be started, or ended "
+            f"({said[0] if said else type(error).__name__}). Look at the memory of the machines; "
+            f"what was committed is in the index, and the next run goes on."
+        ) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +213,8 @@ def _free(ray: Any, chosen: _Chosen) -> int:  # noqa: ANN401  # the module
 def _workers(ray: Any, chosen: _Chosen, shards: int) -> int:  # noqa: ANN401  # the module
     if not chosen.needs.gpus:
         return 1
-    return max(min(_MOST_DRAWING, _free(ray, chosen) // shards), 1)
+    of_one = int(most_of_one_machine(ray, "CPU") - chosen.needs.cpus)
+    return max(min(_MOST_DRAWING, _free(ray, chosen) // shards, of_one), 1)
 
 
 def _run(
@@ -211,7 +230,7 @@ def _run(
         return []
     rows = [{"task": pickle.dumps(task)} for task in tasks]
     actors = max(min(len(tasks), free // cpus), 1)
-    with quiet_data(ray):
+    with quiet_data(ray), _told_why(ray):
         outcomes = (
             ray.data.from_items(rows, override_num_blocks=len(rows))
             .map_batches(

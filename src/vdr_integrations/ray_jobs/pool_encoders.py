@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
-from vdr_integrations.ray_jobs.actor_model import ActorModel, ActorOrigin
+from vdr_integrations.ray_jobs.actor_model import ActorOrigin
 
 if TYPE_CHECKING:
     from vdr_integrations.encoders import DenseEncoder, MultiVectorEncoder
@@ -50,15 +50,3 @@ class PoolEncoders:
             max_visual_tokens=options.max_visual_tokens or DEFAULT_VISUAL_TOKENS,
             batch_visual_tokens=options.batch_visual_tokens,
         )
-
-    @staticmethod
-    def are_usable(encoder: SyncEncoder) -> bool:
-        """Whether each model of an encoder has an actor."""
-        from vdr_integrations.encoders import PairedEncoder
-
-        both = (
-            [encoder.multi_vector, encoder.dense]
-            if isinstance(encoder, PairedEncoder)
-            else [encoder]
-        )
-        return all(one.core.is_usable for one in both if isinstance(one.core, ActorModel))

@@ -132,10 +132,15 @@ class ShardIndexes:
         default = DEFAULT_LATE_MODEL if is_late else DEFAULT_DENSE_MODEL
         manifest = None if first is None else first.manifest
         own = options_over(wanted.encoder or EncoderOptions(), manifest, default_model=default)
-        if wanted.recall is None:
-            return (own,)
-        beside = None if first is None else first.dense_manifest
-        recall = replace(wanted.recall, max_visual_tokens=own.max_visual_tokens)
+        beside = None if first is None or not is_late else first.dense_manifest
+        recall = wanted.recall
+        if recall is None:
+            if beside is None:
+                return (own,)
+            # The index says which model; device and number format are those of the other one.
+            recall = replace(own, model=None, revision=None, dimension=None, checkpoint=None)
+        budget = recall.max_visual_tokens or own.max_visual_tokens
+        recall = replace(recall, max_visual_tokens=budget)
         return own, options_over(recall, beside, default_model=DEFAULT_DENSE_MODEL)
 
     def check_or_make(self, made_of: PoolEncoders) -> None:

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.errors import EncodingError, IndexNotFoundError, VdrError
+from vdr_integrations.errors import EncodingError, IndexNotFoundError, ResourceError, VdrError
 from vdr_integrations.index import open_index
 from vdr_integrations.index.shards.shard_folders import shard_folders
 from vdr_integrations.index.sync.fetched_file import FetchedFile
+from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.source_files import FoundFiles, LocalFile
 from vdr_integrations.index.sync.synchronise import sync_found
 from vdr_integrations.ray_jobs.cluster import node_name, ray_module
+from vdr_integrations.ray_jobs.shard_tries import MOST_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -50,6 +52,7 @@ class ShardPlan:
         server: The collection; None for folders.
         options: Options of ``sync_index``.
         wait_s: How long a write waits for another writer; a killed one may take seconds to end.
+        tries: The actor of ``ShardTries``.
     """
 
     encoders: PoolEncoders
@@ -58,6 +61,7 @@ class ShardPlan:
     server: QdrantServer | None
     options: Mapping[str, Any]
     wait_s: float
+    tries: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,14 +123,21 @@ class ShardWorker:
             return ShardOutcome(task.number, None, error)
 
     def _done(self, task: ShardTask) -> SyncReport:
+        _count_try(self._plan.tries, task.number)
+        lost: list[str] = []
         for left in reversed(range(_TRIES)):
             encoder = self._plan.encoders.encoder()
             try:
                 with self._opened(task.number) as index:
-                    return self._synchronised(index, encoder, task)
+                    report = self._synchronised(index, encoder, task)
             except EncodingError:
-                if not left or self._plan.encoders.are_usable(encoder):
+                now = PageEncoding(encoder).troubles()
+                if not left or not now:  # it is no matter of actors that ended
                     raise
+                lost += now
+            else:
+                report.troubles = [*lost, *report.troubles]
+                return report
             _wait_for_one(self._plan)
         raise AssertionError  # pragma: no cover
 
@@ -187,6 +198,25 @@ def _tell_from_the_beginning(
     report.removed += [
         source for source in known if source not in told and index.document(source) is None
     ]
+
+
+def _count_try(tries: Any, number: int) -> None:  # noqa: ANN401  # a handle of Ray
+    """Refuse a shard whose actors end again and again.
+
+    Raises:
+        ResourceError: They did.
+    """
+    ray = ray_module()
+    try:
+        count = ray.get(tries.begin.remote(number))
+    except ray.exceptions.RayError:
+        return  # it is on a machine that has ended, and counts anew
+    if count > MOST_TRIES:
+        raise ResourceError(
+            f"shard {number}: the actor that draws and writes it has ended {MOST_TRIES} times, the "
+            f"last time before {node_name()}. Look at the memory of the machines; what was "
+            f"committed is in the index."
+        )
 
 
 def _wait_for_one(plan: ShardPlan) -> None:
