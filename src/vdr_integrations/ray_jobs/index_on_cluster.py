@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.errors import OptionError, ResourceError
 from vdr_integrations.index.server.qdrant_server import QdrantServer
-from vdr_integrations.index.shards.shard_folders import open_shard_set
+from vdr_integrations.index.shards.shard_folders import planned_shard_set
 from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.pages.remote_documents import remote_folder
 from vdr_integrations.ray_jobs.cluster import connected, most_of_one_machine, quiet_data, total_of
@@ -130,7 +130,7 @@ def index_with_ray(
         chosen = _chosen(ray, encoders, cpus_per_encoder, gpus_per_encoder)
         folders, places = None, [index]
         if not isinstance(index, QdrantServer):
-            folders = open_shard_set(Path(index), count=shards, default=chosen.encoders)
+            folders = planned_shard_set(Path(index), count=shards, default=chosen.encoders)
             places = folders.folders
         count = (shards or chosen.encoders) if folders is None else folders.count
         workers = _workers(ray, chosen, count) if render_workers is None else render_workers
@@ -149,6 +149,8 @@ def index_with_ray(
                 started_pool(options, count=chosen.encoders, needs=chosen.needs)
             )
             made_of = PoolEncoders(pool, options)
+            if folders is not None:
+                folders.make()
             shard_indexes.check_or_make(made_of)
         plan = ShardPlan(
             encoders=made_of,

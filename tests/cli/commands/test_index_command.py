@@ -13,7 +13,7 @@ from tests.pdfs import encrypt_pdf, write_pdf
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageSearcher
 from vdr_integrations.errors import IndexMismatchError
 from vdr_integrations.index import DenseIndex, LateInteractionIndex, open_index, sync_index
-from vdr_integrations.index.shards.shard_folders import open_shard_set
+from vdr_integrations.index.shards.shard_folders import planned_shard_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ def test_what_is_for_several_machines_asks_for_ray(
         ended = vdr("index", *arguments, "--index", tmp_path / "new")
         assert ended.exit_code == 1
         assert said in ended.stderr
-    open_shard_set(tmp_path / "set", count=2, default=1)
+    planned_shard_set(tmp_path / "set", count=2, default=1).make()
     ended = vdr("index", "reports", "--index", tmp_path / "set")
     assert "is a set of shards, which several machines fill; add --ray" in ended.stderr
 

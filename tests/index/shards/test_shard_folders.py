@@ -12,7 +12,7 @@ from vdr_integrations.errors import IndexFormatError, IndexNotFoundError, Option
 from vdr_integrations.index import DenseIndex, open_index, sync_index
 from vdr_integrations.index.shards.shard_folders import (
     is_shard_set,
-    open_shard_set,
+    planned_shard_set,
     shard_folders,
     shard_of,
 )
@@ -32,14 +32,20 @@ def test_a_name_chooses_one_shard_the_same_for_ever() -> None:
 
 
 def test_a_set_keeps_its_number_of_shards(tmp_path: Path) -> None:
-    made = open_shard_set(tmp_path / "set", count=None, default=3)
+    made = planned_shard_set(tmp_path / "set", count=None, default=3)
+    assert not (tmp_path / "set").exists()
+    other = planned_shard_set(tmp_path / "set", count=2, default=3)
+    made.make()
+    made.make()
+    with pytest.raises(OptionError, match="another run has just made"):
+        other.make()
     assert [folder.name for folder in made.folders] == ["shard-00", "shard-01", "shard-02"]
-    assert open_shard_set(tmp_path / "set", count=3, default=9) == made
+    assert planned_shard_set(tmp_path / "set", count=3, default=9) == made
     assert shard_folders(tmp_path / "set", set_id=made.set_id) == made.folders
     with pytest.raises(OptionError, match="has 3 shards, found shards=4"):
-        open_shard_set(tmp_path / "set", count=4, default=1)
+        planned_shard_set(tmp_path / "set", count=4, default=1)
     with pytest.raises(OptionError, match="between 1 and 1000"):
-        open_shard_set(tmp_path / "other", count=1001, default=1)
+        planned_shard_set(tmp_path / "other", count=1001, default=1)
     with pytest.raises(IndexNotFoundError, match="another set"):
         shard_folders(tmp_path / "set", set_id="of another machine")
 
@@ -50,12 +56,12 @@ def test_a_folder_of_other_things_is_no_set(tmp_path: Path) -> None:
     with pytest.raises(IndexNotFoundError, match="is no set of shards"):
         shard_folders(tmp_path)
     with pytest.raises(IndexFormatError, match="new or empty folder"):
-        open_shard_set(tmp_path, count=2, default=1)
+        planned_shard_set(tmp_path, count=2, default=1)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "shards": 2, "id": "x"}'])
 def test_a_damaged_description_is_refused(text: str, tmp_path: Path) -> None:
-    open_shard_set(tmp_path / "set", count=2, default=1)
+    planned_shard_set(tmp_path / "set", count=2, default=1).make()
     (tmp_path / "set" / "shards.json").write_text(text)
     with pytest.raises(IndexFormatError, match="damaged"):
         open_index(tmp_path / "set")
@@ -63,7 +69,8 @@ def test_a_damaged_description_is_refused(text: str, tmp_path: Path) -> None:
 
 def test_the_folder_of_a_set_stands_for_its_shards(tmp_path: Path) -> None:
     encoder = DenseEncoder.load("nano", device="cpu")
-    made = open_shard_set(tmp_path / "set", count=2, default=1)
+    made = planned_shard_set(tmp_path / "set", count=2, default=1)
+    made.make()
     for folder in (*made.folders, tmp_path / "alone"):
         DenseIndex.create(folder, encoder=encoder).close()
     with open_index(tmp_path / "set") as index:

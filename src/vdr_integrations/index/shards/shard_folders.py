@@ -16,7 +16,7 @@ __all__ = [
     "MOST_SHARDS",
     "ShardFolders",
     "is_shard_set",
-    "open_shard_set",
+    "planned_shard_set",
     "shard_folders",
     "shard_of",
 ]
@@ -57,6 +57,24 @@ class ShardFolders:
         digits = max(len(str(self.count - 1)), 2)
         return [self.root / f"shard-{number:0{digits}}" for number in range(self.count)]
 
+    def make(self) -> None:
+        """Write the description, if it is not there.
+
+        Raises:
+            OptionError: Somebody else has made another set there meanwhile.
+            OSError: It cannot be written.
+        """
+        if not is_shard_set(self.root):
+            self.root.mkdir(parents=True, exist_ok=True)
+            unfinished = self.root / f".{_SET_FILE}.{self.set_id}"
+            facts = {"format": _FORMAT, "shards": self.count, "id": self.set_id}
+            unfinished.write_text(json.dumps(facts), encoding="utf-8")
+            os.replace(unfinished, self.root / _SET_FILE)  # noqa: PTH105  # never half written
+        if _read(self.root).set_id != self.set_id:
+            raise OptionError(
+                f"{self.root}: another run has just made a set of shards there; run this again."
+            )
+
 
 def is_shard_set(root: Path) -> bool:
     """Whether a folder holds a set of shards."""
@@ -80,8 +98,8 @@ def shard_folders(root: str | Path, *, set_id: str | None = None) -> list[Path]:
     return found.folders
 
 
-def open_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolders:
-    """The set in a folder, made if there is none.
+def planned_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolders:
+    """The set in a folder, or one that can be made there; nothing is written.
 
     Args:
         root: The folder.
@@ -91,14 +109,19 @@ def open_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolde
     Raises:
         OptionError: The set has another number of shards, or the number is not allowed.
         IndexFormatError: The folder holds something else.
-        OSError: It cannot be written.
     """
     if count is not None and not 1 <= count <= MOST_SHARDS:
         raise OptionError(f"shards={count}; it must be between 1 and {MOST_SHARDS}.")
     try:
         found = _read(root)
     except IndexNotFoundError:
-        found = _made(root, min(count or default, MOST_SHARDS))
+        if root.exists() and any(not one.name.startswith(".") for one in root.iterdir()):
+            raise IndexFormatError(
+                f"{root} holds other files, and no {_SET_FILE}; shards are made in a new or empty "
+                f"folder."
+            ) from None
+        chosen = min(count or default, MOST_SHARDS)
+        return ShardFolders(root.absolute(), chosen, secrets.token_hex(16))
     if count not in {None, found.count}:
         raise OptionError(
             f"{root} has {found.count} shards, found shards={count}: each document is in the shard "
@@ -127,17 +150,3 @@ def _read(root: Path) -> ShardFolders:
             f"indexes by themselves: vdr search --index names each."
         )
     return found
-
-
-def _made(root: Path, count: int) -> ShardFolders:
-    root.mkdir(parents=True, exist_ok=True)
-    if any(not entry.name.startswith(".") for entry in root.iterdir()):
-        raise IndexFormatError(
-            f"{root} holds other files, and no {_SET_FILE}; shards are made in a new or empty "
-            f"folder."
-        )
-    facts = {"format": _FORMAT, "shards": count, "id": secrets.token_hex(16)}
-    unfinished = root / f".{_SET_FILE}.{facts['id']}"
-    unfinished.write_text(json.dumps(facts), encoding="utf-8")
-    os.replace(unfinished, root / _SET_FILE)  # noqa: PTH105  # another may have made it meanwhile
-    return _read(root)
