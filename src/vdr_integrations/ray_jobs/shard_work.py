@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import tempfile
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.errors import EncodingError, IndexNotFoundError, ResourceError, VdrError
@@ -17,10 +15,12 @@ from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.source_files import FoundFiles, LocalFile
 from vdr_integrations.index.sync.synchronise import sync_found
 from vdr_integrations.ray_jobs.cluster import node_name, ray_module
+from vdr_integrations.ray_jobs.document_copies import folder_of_copies
 from vdr_integrations.ray_jobs.shard_tries import MOST_TRIES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -160,10 +160,10 @@ class ShardWorker:
         own = {path.as_posix() for path in task.survey.found} | set(task.known)
         own |= {document.source for document in task.remote}
 
-        with tempfile.TemporaryDirectory(prefix="vdr-documents-") as copies:
+        with folder_of_copies() as copies:
             files: list[SourceFile] = [LocalFile(path) for path in task.survey.found]
             files += [
-                FetchedFile(document, Path(copies, str(number)))
+                FetchedFile(document, copies / str(number))
                 for number, document in enumerate(task.remote)
             ]
 
