@@ -17,7 +17,7 @@ export HF_HUB_OFFLINE := 1
 export TOKENIZERS_PARALLELISM := false
 
 .PHONY: setup demo test test-rest test-langchain test-llama-index test-fast test-lowest test-light coverage \
-	check stores mteb docs bench notebooks transcripts release-check clean
+	check stores mteb ray docs bench notebooks transcripts release-check clean
 
 setup: $(STAMP)
 
@@ -125,6 +125,21 @@ $(MTEB)/.installed: pyproject.toml
 	$(MTEB_BIN)/python -m pip install --quiet --editable ".[all]" --group mteb
 	touch $(MTEB)/.installed
 
+# Ray on this machine, in an environment of its own: minutes and gigabytes.
+RAY := .venv-ray
+RAY_BIN := $(RAY)/bin
+
+ray: $(RAY)/.installed
+	$(RAY_BIN)/pyright -p tests/ray_jobs
+	$(RAY_BIN)/python -m pytest -q tests/ray_jobs
+
+$(RAY)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(RAY)
+	$(RAY_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(RAY_BIN)/python -m pip install --quiet $(TORCH)
+	$(RAY_BIN)/python -m pip install --quiet --editable ".[all]" --group ray
+	touch $(RAY)/.installed
+
 # The documentation as a site, in an environment of its own without torch: a warning is an error.
 DOCS := .venv-docs
 DOCS_BIN := $(DOCS)/bin
@@ -163,4 +178,4 @@ $(RELEASE)/.installed: pyproject.toml
 	touch $(RELEASE)/.installed
 
 clean:
-	rm -rf $(VENV) $(STORES) $(MTEB) $(DOCS) $(RELEASE) $(LOWEST) $(LIGHT) .demo dist build site
+	rm -rf $(VENV) $(STORES) $(MTEB) $(RAY) $(DOCS) $(RELEASE) $(LOWEST) $(LIGHT) .demo dist build site

@@ -27,7 +27,8 @@ CAN_PREPARE = hasattr(os, "pidfd_open")
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 
-collect_ignore = ["mteb", "stores"]  # unless they are named, as make mteb and make stores do
+# Unless they are named, as make mteb, make ray and make stores do.
+collect_ignore = ["mteb", "ray_jobs", "stores"]
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

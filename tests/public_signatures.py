@@ -25,6 +25,7 @@ MODULES = (
     "vdr_integrations",
     "vdr_integrations.encoders",
     "vdr_integrations.pages",
+    "vdr_integrations.ray_jobs",
     "vdr_integrations.index",
     "vdr_integrations.retrieval",
     "vdr_integrations.evaluation",

@@ -37,6 +37,7 @@ PAGES = sorted(path for path in DOCS.rglob("*.md") if "reference" not in path.pa
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 RUN_ELSEWHERE = {
     "mteb.md": "tests/mteb/test_mteb_document.py",
+    "ray.md": "tests/ray_jobs/test_ray_document.py",
     "recipes.md": "tests/test_recipes.py",
     "serving.md": "tests/serve/test_serving_document.py",
     "stores.md": "tests/stores/test_stores_document.py",

@@ -32,6 +32,7 @@ def test_the_version_is_that_of_the_project() -> None:
         "vdr_integrations.llama_index",
         "vdr_integrations.mteb",
         "vdr_integrations.pages",
+        "vdr_integrations.ray_jobs",
         "vdr_integrations.retrieval",
         "vdr_integrations.types",
     ],

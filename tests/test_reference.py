@@ -22,6 +22,7 @@ PAGES = {
     "llama_index": "llama_index.md",
     "mteb": "mteb.md",
     "pages": "pages.md",
+    "ray_jobs": "ray_jobs.md",
     "retrieval": "retrieval.md",
     "serve": "serve.md",
     "types": "types.md",

@@ -22,7 +22,7 @@ _PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 _NEWER = ("torch",)
 _OWN = "vdr-integrations"
 
-NOT_HERE = ("flash-attn", "mteb", "s3fs")
+NOT_HERE = ("flash-attn", "mteb", "ray", "s3fs")
 """Packages of extras that ``all`` leaves out."""
 
 

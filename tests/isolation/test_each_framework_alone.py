@@ -135,6 +135,21 @@ def test_missing_mteb_is_named_with_the_command_that_installs_it(
     assert 'pip install "vdr-integrations[mteb]"' in message
 
 
+def test_missing_ray_is_named_with_the_command_that_installs_it(
+    with_framework: Callable[[str], PreparedPython | None],
+) -> None:
+    code = (
+        "from vdr_integrations.errors import MissingExtraError\n"
+        "from vdr_integrations.ray_jobs import index_with_ray\n"
+        "try:\n"
+        "    index_with_ray('index', ['documents'])\n"
+        "except MissingExtraError as error:\n"
+        "    print(error)"
+    )
+    message = run_python(code, without=["ray"], python=with_framework("torch"))
+    assert 'pip install "vdr-integrations[ray]"' in message
+
+
 def test_blocking_a_package_that_is_imported_already_is_refused() -> None:
     code = "import json\ntry:\n    block(['json'])\nexcept RuntimeError as error:\n    print(error)"
     assert "json" in run_python(code)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.multi_vector_encoder import MultiVectorEncoder
     from vdr_integrations.encoders.runtime.device_list import DeviceChoice
 
-__all__ = ["EncoderArguments", "EncoderOnDemand", "EncoderOptions"]
+__all__ = ["EncoderArguments", "EncoderOnDemand", "EncoderOptions", "load_arguments"]
 
 
 class EncoderArguments(TypedDict, total=False):
@@ -113,7 +113,7 @@ class EncoderOnDemand:
 
         with self._loading.value:
             if options not in self._dense:
-                self._dense[options] = DenseEncoder.load(**_arguments(options))
+                self._dense[options] = DenseEncoder.load(**load_arguments(options))
             return self._dense[options]
 
     def multi_vector(self, options: EncoderOptions) -> MultiVectorEncoder:
@@ -127,7 +127,7 @@ class EncoderOnDemand:
 
         with self._loading.value:
             if options not in self._multi_vector:
-                self._multi_vector[options] = MultiVectorEncoder.load(**_arguments(options))
+                self._multi_vector[options] = MultiVectorEncoder.load(**load_arguments(options))
             return self._multi_vector[options]
 
     async def adense(self, options: EncoderOptions) -> DenseEncoder:
@@ -147,7 +147,12 @@ class EncoderOnDemand:
         return hash(type(self))
 
 
-def _arguments(options: EncoderOptions) -> dict[str, Any]:
+def load_arguments(options: EncoderOptions) -> dict[str, Any]:
+    """The arguments of ``load_encoder``, for use inside this package.
+
+    Raises:
+        OptionError: No model is named.
+    """
     if options.model is None:
         raise OptionError("no model is named; give its hub id, its folder, or 'nano'.")
     budget = options.max_visual_tokens or DEFAULT_VISUAL_TOKENS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from vdr_integrations.errors import OptionError
@@ -11,6 +12,7 @@ from vdr_integrations.index.dense_index import DenseIndex
 from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.late_interaction_index import LateInteractionIndex
 from vdr_integrations.index.page_index import Location, PageIndex, engine_of, opened_engine
+from vdr_integrations.index.shards.shard_folders import is_shard_set, shard_folders
 
 if TYPE_CHECKING:
     from vdr_integrations.index.engine import Engine
@@ -31,7 +33,8 @@ def open_index(
     among them stay open when it is closed.
 
     Args:
-        location: A folder, or a collection of a Qdrant server; or a list of several.
+        location: A folder, or a collection of a Qdrant server; or a list of several. The folder of
+            a set of shards stands for all of them.
         wait_s: How long writes wait for another writer.
 
     Raises:
@@ -41,9 +44,9 @@ def open_index(
         OptionError: An empty list, or a URL instead of a folder or a ``QdrantServer``.
         MissingExtraError: A server's client is not installed.
     """
-    if isinstance(location, Sequence) and not isinstance(location, str):
-        return _of_engine(_joined(location, wait_s=wait_s))
-    return _of_engine(opened_engine(location, wait_s=wait_s))
+    if not isinstance(location, Sequence) or isinstance(location, str):
+        location = _parts(location)
+    return _of_engine(_joined(location, wait_s=wait_s))
 
 
 def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
@@ -51,6 +54,7 @@ def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
 
     if not given:
         raise OptionError("a list of indexes is empty; name at least one.")
+    given = [part for one in given for part in _parts(one)]
     only = given[0]
     if len(given) == 1 and not isinstance(only, PageIndex):
         return opened_engine(only, wait_s=wait_s)
@@ -59,7 +63,7 @@ def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
         opened: list[Engine] = []
         for one in given:
             if isinstance(one, PageIndex):
-                parts.append(engine_of(one))
+                parts += engine_of(one).parts  # a set of shards has several
                 continue
             engine = opened_engine(one, wait_s=wait_s)
             stack.callback(engine.close)
@@ -68,6 +72,12 @@ def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
         joined = ShardsEngine(parts, closes=opened)
         stack.pop_all()
         return joined
+
+
+def _parts(given: Location | PageIndex) -> Sequence[Location | PageIndex]:
+    if isinstance(given, str | Path) and is_shard_set(Path(given)):
+        return shard_folders(given)
+    return [given]
 
 
 def _of_engine(engine: Engine) -> DenseIndex | LateInteractionIndex:

@@ -19,15 +19,14 @@ import errno
 import re
 import secrets
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from io import BytesIO
 from itertools import repeat
 from typing import IO, TYPE_CHECKING, Any
 
-from vdr_integrations.errors import VdrError
-from vdr_integrations.pages.remote_systems import forget, opened_system
+from vdr_integrations.pages.remote_calls import OTHER_KIND, TRY_AGAIN, remote_calls, time_ns_of
+from vdr_integrations.pages.remote_systems import opened_system
 from vdr_integrations.pages.store_files import (
     ABANDONED_NS,
     PAGE_NAME,
@@ -36,10 +35,11 @@ from vdr_integrations.pages.store_files import (
     StoreFile,
     inside,
 )
-from vdr_integrations.pages.store_trouble import RIGHTS, RemoteStoreError
+from vdr_integrations.pages.store_trouble import RemoteStoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from vdr_integrations.pages.store_place import StoreUrl
 
@@ -56,8 +56,6 @@ _WHOLE = frozenset(
     {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "oss", "oci", "cos", "tos", "memory"}
 )
 """Kinds whose files appear when they are complete."""
-_TIMES = ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
-"""What kinds call the time of the last writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,7 @@ class RemoteFiles:
         with self._calls():
             data: object = self._system.cat_file(self._path(inside(digits)))
         if not isinstance(data, bytes):  # what fsspec returns for a call that was cancelled
-            raise RemoteStoreError(errno.EIO, "the read was interrupted", advice=_TRY_AGAIN)
+            raise RemoteStoreError(errno.EIO, "the read was interrupted", advice=TRY_AGAIN)
         return data
 
     def has(self, digits: str) -> bool:
@@ -240,19 +238,12 @@ class RemoteFiles:
         return StoreFile(self._path(name), digits, size_bytes, modified_ns)
 
     def _time_ns(self, facts: Mapping[str, Any], name: str) -> int:
-        for key in _TIMES:
-            found: object = facts.get(key)
-            if isinstance(found, str):
-                with suppress(ValueError):
-                    found = datetime.fromisoformat(found)
-            if isinstance(found, datetime):
-                aware = found if found.tzinfo else found.replace(tzinfo=UTC)
-                return round(aware.timestamp() * 10**6) * 1000
-            if isinstance(found, int | float) and not isinstance(found, bool):
-                return round(found * 10**9)
-        raise RemoteStoreError(
-            errno.ENOTSUP, f"it does not say when {name} was written", advice=_OTHER_KIND
-        )
+        found = time_ns_of(facts)
+        if found is None:
+            raise RemoteStoreError(
+                errno.ENOTSUP, f"it does not say when {name} was written", advice=OTHER_KIND
+            )
+        return found
 
     @property
     def _system(self) -> Any:  # noqa: ANN401  # fsspec has no types
@@ -269,60 +260,12 @@ class RemoteFiles:
     def _aside(self, digits: str, word: str) -> str:
         return self._path(f"{UNFINISHED}/{digits}.{word}.tmp")
 
-    @contextmanager
-    def _calls(self, *, is_missing: str = "") -> Generator[None]:
-        """Errors of fsspec, and of the libraries below it, as OSError without secrets.
-
-        Args:
-            is_missing: What FileNotFoundError means here; empty where a file may be missing.
-
-        Raises:
-            FileNotFoundError: There is no such object.
-            RemoteStoreError: Anything else.
-        """
-        try:
-            yield
-        except (VdrError, RemoteStoreError, MemoryError):
-            raise
-        except Exception as problem:
-            missing = _GONE if _code(problem) in _NO_BUCKET else is_missing
-            if isinstance(problem, FileNotFoundError) and not missing:
-                raise
-            is_clean = self.place.hides(str(problem)) == str(problem)
-            raise self._trouble(problem, missing) from (problem if is_clean else None)
-
-    def _trouble(self, problem: Exception, is_missing: str) -> RemoteStoreError:
-        text = str(problem).strip() or type(problem).__name__
-        number = problem.errno if isinstance(problem, OSError) and problem.errno else errno.EIO
-        advice = _TRY_AGAIN
-        if isinstance(problem, FileNotFoundError):
-            number, text, advice = errno.ENOENT, is_missing, _MAKE_IT
-        elif isinstance(problem, PermissionError):
-            number, advice = errno.EACCES, RIGHTS
-            forget(self.place)  # with other credentials, it is opened anew
-        elif isinstance(problem, NotImplementedError):
-            number, text, advice = errno.ENOTSUP, "this kind of store cannot do that", _OTHER_KIND
-        return RemoteStoreError(number, self.place.hides(text), advice=advice)
+    def _calls(self, *, is_missing: str = "") -> AbstractContextManager[None]:
+        return remote_calls(self.place, is_missing=is_missing)
 
 
 _GONE = "the bucket or container does not exist"
-_NO_BUCKET = frozenset({"NoSuchBucket", "ContainerNotFound"})
-_MAKE_IT = "Make it first, or correct the URL."
-_TRY_AGAIN = "Check the network, the URL and the address of its server, and try again."
-_OTHER_KIND = "Use a store of another kind, such as s3://, gs:// or abfs://."
 
 
 def _marker(digits: str) -> str:
     return f"{_RENEWED}/{digits[:2]}/{digits}"
-
-
-def _code(problem: BaseException) -> str:
-    """The code in a reply of the server, as botocore and the libraries of Azure keep it."""
-    for one in (problem, problem.__cause__):
-        response: Any = getattr(one, "response", None)
-        with suppress(AttributeError, KeyError, TypeError):
-            return str(response["Error"]["Code"])
-        code = getattr(one, "error_code", None)
-        if code is not None:
-            return str(code)
-    return ""

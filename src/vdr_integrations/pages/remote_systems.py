@@ -82,12 +82,12 @@ def _open(place: StoreUrl) -> tuple[Any, str]:
         raise MissingExtraError(
             package=package,
             extra="s3" if package == "s3fs" else "",
-            purpose=f"page store {place}",
+            purpose=f"{place.what} {place}",
         ) from problem
     except ValueError as problem:
         raise OptionError(
-            f"page store {place} cannot be opened: {place.hides(str(problem)).rstrip('.')}. Use a "
-            f"folder, or a URL that fsspec knows, such as s3://bucket/pages."
+            f"{place.what} {place} cannot be opened: {place.hides(str(problem)).rstrip('.')}. Use "
+            f"a folder, or a URL that fsspec knows, such as s3://bucket/pages."
         ) from None
     except Exception as problem:  # noqa: BLE001  # some ask for credentials at once, with errors of their own
         text = place.hides(str(problem) or type(problem).__name__)

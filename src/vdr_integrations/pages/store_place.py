@@ -29,13 +29,15 @@ _HIDDEN = "***"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StoreUrl:
-    """A URL of a page store, without a slash at its end.
+    """A URL of a page store, or of documents, without a slash at its end.
 
     Attributes:
         url: As the caller gave it; it may hold a password.
+        what: What is there, in messages.
     """
 
     url: str
+    what: str = "page store"
 
     @property
     def protocol(self) -> str:
@@ -100,8 +102,12 @@ class StoreUrl:
 StorePlace = Path | StoreUrl
 
 
-def store_place(root: str | Path) -> StorePlace:
+def store_place(root: str | Path, *, what: str = "page store") -> StorePlace:
     """The folder, or the URL, that a text or path names; ``file://`` names a folder.
+
+    Args:
+        root: The text or path.
+        what: What is there, in messages.
 
     Raises:
         OptionError: A URL that names no place, has a query or a space before it, or is a chain of
@@ -112,7 +118,7 @@ def store_place(root: str | Path) -> StorePlace:
     if found is None:
         if _BEGINS_AS_URL.match(text):
             raise OptionError(
-                f"page store {_first(text)}... is neither a folder nor a URL: a URL is a text (no "
+                f"{what} {_first(text)}... is neither a folder nor a URL: a URL is a text (no "
                 f"Path, which joins its slashes) such as s3://bucket/pages, and one alone (no "
                 f"chain with ::, no space before it). For a folder of that name, write ./ before "
                 f"it."
@@ -122,21 +128,21 @@ def store_place(root: str | Path) -> StorePlace:
     shown = StoreUrl(f"{protocol}://{rest.partition('?')[0]}")
     if "?" in rest:
         raise OptionError(
-            f"page store {shown} has a query, which the URLs of its pages cannot have. Give "
+            f"{what} {shown} has a query, which such a URL cannot have. Give "
             f"credentials and options in the environment or in the files of fsspec, as "
             f"docs/recipes.md says."
         )
     if protocol in _FOLDERS:
-        return _folder(rest, shown)
+        return _folder(rest, shown, what)
     if not rest or rest.endswith("@"):
-        raise OptionError(f"page store {shown} names no place, such as {protocol}://bucket/pages.")
-    return StoreUrl(f"{protocol}://{rest}").with_single_slashes()
+        raise OptionError(f"{what} {shown} names no place, such as {protocol}://bucket/pages.")
+    return StoreUrl(f"{protocol}://{rest}", what).with_single_slashes()
 
 
-def _folder(rest: str, shown: StoreUrl) -> Path:
+def _folder(rest: str, shown: StoreUrl, what: str) -> Path:
     if not rest.startswith("/") or not rest.strip("/"):
         raise OptionError(
-            f"page store {shown} names no folder of this machine; a URL of a folder has three "
+            f"{what} {shown} names no folder of this machine; a URL of a folder has three "
             f"slashes, such as file:///srv/pages."
         )
     return Path(url2pathname(rest))

@@ -13,6 +13,7 @@ from tests.pdfs import encrypt_pdf, write_pdf
 from vdr_integrations import DenseEncoder, MultiVectorEncoder, PageSearcher
 from vdr_integrations.errors import IndexMismatchError
 from vdr_integrations.index import DenseIndex, LateInteractionIndex, open_index, sync_index
+from vdr_integrations.index.shards.shard_folders import planned_shard_set
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +77,21 @@ def test_devices_that_cannot_share_work_are_refused(
     done = vdr("index", document, "--index", tmp_path / "ix", *SMALL, "--device", devices)
     assert done.exit_code == 1
     assert said in done.stderr
+
+
+def test_what_is_for_several_machines_asks_for_ray(
+    vdr: Callable[..., Result], tmp_path: Path
+) -> None:
+    for arguments, said in (
+        (("reports", "--shards", 2), "--shards and --encoders are for --ray"),
+        (("s3://bucket/reports",), "s3://...: documents at URLs are indexed with --ray"),
+    ):
+        ended = vdr("index", *arguments, "--index", tmp_path / "new")
+        assert ended.exit_code == 1
+        assert said in ended.stderr
+    planned_shard_set(tmp_path / "set", count=2, default=1).make()
+    ended = vdr("index", "reports", "--index", tmp_path / "set")
+    assert "is a set of shards, which several machines fill; add --ray" in ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -157,7 +157,7 @@ def test_a_file_whose_old_size_and_time_match_is_not_even_read(
     def refuse(path: Path) -> None:
         raise AssertionError(path)
 
-    monkeypatch.setattr("vdr_integrations.index.sync.synchronise.read_file_state", refuse)
+    monkeypatch.setattr("vdr_integrations.index.sync.source_files.read_file_state", refuse)
     assert len(sync_index(index, encoder, [docs]).unchanged) == 3
 
 

@@ -24,7 +24,6 @@ from vdr_integrations.cli.options.common_options import (
 )
 from vdr_integrations.cli.options.compression_option import COMPRESSION_HELP, parse_compression
 from vdr_integrations.cli.terminal.exits import ExitCode, reported, say_error
-from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
 from vdr_integrations.cli.terminal.sync_report_display import (
     show_missing,
     show_report,
@@ -33,19 +32,24 @@ from vdr_integrations.cli.terminal.sync_report_display import (
 )
 from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL
 from vdr_integrations.encoders import EncoderOptions
-from vdr_integrations.errors import IndexStoreError
+from vdr_integrations.errors import IndexStoreError, OptionError
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from vdr_integrations.cli.options.indexes import Kind
-    from vdr_integrations.index import SyncReport
 
 __all__ = ["index_command"]
 
 
 def index_command(
-    paths: Annotated[list[Path], typer.Argument(help="PDFs, images, folders and globs.")],
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATHS...",
+            help="PDFs, images, folders and globs; with --ray also URLs, such as "
+            "s3://bucket/reports.",
+        ),
+    ],
     *,
     index: IndexesOption,
     model: Annotated[
@@ -121,6 +125,30 @@ def index_command(
             "is not mounted: the folder is empty, or does not exist.",
         ),
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Index with the machines of a Ray cluster: 'auto' is that of this machine, "
+            "'local' starts one here; else the address of its head. The index is then a set of "
+            "folders, which vdr search --index reads as one.",
+        ),
+    ] = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --ray: number of folders of a new set. (default: one for each encoder)",
+        ),
+    ] = None,
+    encoders: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="With --ray: number of actors that hold the model, with a GPU each if there are "
+            "any. (default: one for each GPU of the cluster, or one)",
+        ),
+    ] = None,
     password_env: PasswordOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -142,6 +170,7 @@ def index_command(
         dtype=dtype,
     )
     with reported(debug=debug), _told_what_is_kept(index):
+        from vdr_integrations.cli.commands.index_run import IndexRun
         from vdr_integrations.cli.options.indexes import Kind, only_folder
 
         kind = Kind(
@@ -150,7 +179,7 @@ def index_command(
             recall,
             parse_question_bank(question_bank),
         )
-        report = _update(
+        run = IndexRun(
             only_folder(index),
             paths,
             settings,
@@ -162,10 +191,16 @@ def index_command(
             drop_missing=drop_missing,
             wait_s=wait,
         )
+        if ray is not None:
+            report = run.on_cluster(ray, shards=shards, encoders=encoders)
+        elif shards is None and encoders is None:
+            report = run.on_this_machine()
+        else:
+            raise OptionError("--shards and --encoders are for --ray; leave them out, or add it.")
     show_troubles(report)
     show_missing(report)
     if not (report.indexed or report.removed or report.failed or report.missing):
-        say_error(f"no PDFs or images in {', '.join(str(path) for path in paths)}.")
+        say_error(f"no PDFs or images in {', '.join(paths)}.")
         raise typer.Exit(ExitCode.ERROR)
     if as_json:
         show_report_as_json(report)
@@ -173,52 +208,6 @@ def index_command(
         show_report(report)
     if report.failed or report.missing:
         raise typer.Exit(ExitCode.PARTIAL if report.indexed else ExitCode.ERROR)
-
-
-def _update(
-    path: Path,
-    paths: list[Path],
-    settings: EncoderOptions,
-    kind: Kind,
-    *,
-    password: str | None,
-    workers: int | None,
-    page_timeout_s: float | None,
-    page_memory_mb: int | None,
-    drop_missing: bool,
-    wait_s: float,
-) -> SyncReport:
-    from vdr_integrations.cli.options.indexes import documents_before, searcher_to_write
-    from vdr_integrations.index import sync_index
-    from vdr_integrations.index.sync.unusable_files import unusable_files
-    from vdr_integrations.pages.process_limits import process_limits
-
-    # First all that is looked at without a model, which may be a download of 4 GB.
-    limits = process_limits(
-        render_workers=workers, page_timeout_s=page_timeout_s, page_memory_mb=page_memory_mb
-    )
-    known = documents_before(path, settings, kind, wait_s=wait_s)
-    unusable = unusable_files(paths, known, password=password, limits=limits)
-    if unusable is not None:
-        return unusable
-    notice("Loading the model ...")
-    with searcher_to_write(path, settings, kind, wait_s=wait_s) as searcher:
-        index, encoder = searcher.index, searcher.page_encoder
-        with indexing_progress() as on_progress:
-            report = sync_index(
-                index,
-                encoder,
-                paths,
-                password=password,
-                render_workers=workers,
-                page_timeout_s=page_timeout_s,
-                page_memory_mb=page_memory_mb,
-                drop_missing=drop_missing,
-                on_progress=on_progress,
-            )
-        if report.changed or report.removed:
-            index.optimize()
-    return report
 
 
 @contextmanager

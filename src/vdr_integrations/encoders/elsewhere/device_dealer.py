@@ -9,7 +9,7 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from vdr_integrations.encoders.elsewhere.plain_items import PlainPage
 from vdr_integrations.encoders.runtime.running_model import PassOfModel
@@ -18,12 +18,59 @@ from vdr_integrations.errors import EncodingError, ForkedProcessError, ResourceE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from vdr_integrations.encoders.elsewhere.device_process import DeviceProcess, ItemResult
+    from vdr_integrations.encoders.elsewhere.device_process import ItemResult
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
 
-__all__ = ["DeviceDealer"]
+__all__ = ["DeviceDealer", "ModelDevice"]
 
 _logger = logging.getLogger(__name__)
+
+
+class ModelDevice(Protocol):
+    """What works for a dealer; see ``DeviceProcess``.
+
+    Attributes:
+        device: Its name in messages.
+    """
+
+    device: str
+
+    @property
+    def process_id(self) -> int:
+        """Its number in the system; 0 on another machine."""
+        ...
+
+    def send(self, number: int, items: Sequence[Prepared], *, budget: int) -> None:
+        """Send pages or queries; OSError: it has ended."""
+        ...
+
+    def results(self) -> tuple[int, list[ItemResult]] | None:
+        """Wait for the number of a request and its results; None if it has ended."""
+        ...
+
+    def kill(self) -> None:
+        """Let :meth:`results` return None soon."""
+        ...
+
+    def wait(self) -> None:
+        """Wait for its end."""
+        ...
+
+    def why_ended(self) -> str:
+        """Why it ended, in words."""
+        ...
+
+    def close_requests(self) -> None:
+        """Nothing more is sent."""
+        ...
+
+    def close_replies(self) -> None:
+        """Nothing more is read."""
+        ...
+
+    def forget(self) -> None:
+        """Let go of it in a forked process."""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -68,7 +115,7 @@ class _Device:
         began: When it began with the window that it works on.
     """
 
-    process: DeviceProcess
+    process: ModelDevice
     windows: dict[int, list[_Ticket]] = field(default_factory=dict[int, "list[_Ticket]"])
     began: float = 0.0
     is_alive: bool = True
@@ -81,8 +128,20 @@ class DeviceDealer:
     process, or with :meth:`close`.
     """
 
-    def __init__(self, name: str, processes: Sequence[DeviceProcess]) -> None:
-        """Deal to these processes, which are ready; ``name`` is that of the model in messages.
+    def __init__(
+        self,
+        name: str,
+        processes: Sequence[ModelDevice],
+        *,
+        after_loss: Callable[[ModelDevice], object] = lambda _: None,
+    ) -> None:
+        """Deal to these processes.
+
+        Args:
+            name: The model, in messages.
+            processes: They are ready.
+            after_loss: Called with one that has ended, in a thread of its own; :meth:`join` takes
+                it back.
 
         Raises:
             ResourceError: This machine starts no more threads.
@@ -91,23 +150,14 @@ class DeviceDealer:
         self._owner_id = os.getpid()
         self._changed = threading.Condition()
         self._waiting: deque[_Ticket] = deque()
-        self._devices = [_Device(process) for process in processes]
+        self._devices: list[_Device] = []
+        self._after_loss = after_loss
         self._lost: dict[str, str] = {}
         self._watchers: list[Callable[[PassOfModel], None]] = []
         self._is_closed = False
         self._count = 0
-        try:
-            for device in self._devices:
-                for work in (self._send, self._receive):
-                    thread = threading.Thread(target=work, args=(device,), daemon=True)
-                    thread.name = f"vdr-{device.process.device}"
-                    thread.start()
-        except RuntimeError as problem:
-            self.close()
-            raise ResourceError(
-                f"{name}: this machine starts no more threads ({problem}). Raise the limit "
-                f"(ulimit -u, or the container's), or use fewer devices."
-            ) from problem
+        for process in processes:
+            self.join(process)
 
     @property
     def lost(self) -> dict[str, str]:
@@ -124,6 +174,30 @@ class DeviceDealer:
     def process_ids(self) -> list[int]:
         """The numbers of the processes that work."""
         return [one.process.process_id for one in self._devices if one.is_alive]
+
+    def join(self, process: ModelDevice) -> None:
+        """Deal to one more process, which is ready.
+
+        Raises:
+            ResourceError: This machine starts no more threads.
+        """
+        device = _Device(process)
+        with self._changed:
+            if self._is_closed:
+                return
+            self._devices = [one for one in self._devices if one.is_alive]
+            self._devices.append(device)
+        try:
+            for work in (self._send, self._receive):
+                thread = threading.Thread(target=work, args=(device,), daemon=True)
+                thread.name = f"vdr-{process.device}"
+                thread.start()
+        except RuntimeError as problem:
+            self.close()
+            raise ResourceError(
+                f"{self._name}: this machine starts no more threads ({problem}). Raise the limit "
+                f"(ulimit -u, or the container's), or use fewer devices."
+            ) from problem
 
     def watch(self, seen: Callable[[PassOfModel], None]) -> None:
         """Call ``seen`` after every window, in another thread."""
@@ -321,6 +395,7 @@ class DeviceDealer:
             _fail(requests, self._none_left())
         else:
             _logger.warning("%s: %s was lost: %s.", self._name, name, reason)
+        self._after_loss(device.process)
 
     def _take_all(self) -> list[_Request]:
         """The requests of which anything is not done; none of it is done any more."""

@@ -12,6 +12,7 @@ from dataclasses import asdict
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from vdr_integrations.encoders.elsewhere.lost_devices import is_device_lost
 from vdr_integrations.encoders.elsewhere.pipe_messages import Message, Reader, write_message
 from vdr_integrations.encoders.elsewhere.plain_items import PlainPage, PlainQuery
 from vdr_integrations.errors import EncodingError, VdrError
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _CRASHED = 70
-_DEVICE_ERRORS = ("CUDA error", "HIP error", "cuDNN error", "CUBLAS_STATUS", "MPS backend")
 
 
 def main(threads: int) -> None:
@@ -142,7 +142,7 @@ def _settled(item: Future[Any], arrays: _Arrays) -> dict[str, Any]:
     except VdrError as error:
         return {"error": type(error).__name__, "reason": str(error)}
     except Exception as error:
-        if any(one in str(error) for one in _DEVICE_ERRORS):  # it does not get well again
+        if is_device_lost(error):
             raise
         return {"error": EncodingError.__name__, "reason": f"{type(error).__name__}: {error}"}
     if isinstance(found[0], str):

@@ -13,9 +13,15 @@ from vdr_integrations.index.records import NO_FILE, FileState
 from vdr_integrations.pages.file_limits import DEFAULT_RENDER_LIMITS
 from vdr_integrations.pages.read_file import open_regular
 
-__all__ = ["UnreadableFileError", "read_file_state", "surely_unchanged", "what_became_of"]
+__all__ = [
+    "RACE_NS",
+    "UnreadableFileError",
+    "read_file_state",
+    "surely_unchanged",
+    "what_became_of",
+]
 
-_RACE_NS = 2_000_000_000
+RACE_NS = 2_000_000_000
 """Two writes within one tick of the file system's clock share a modification time; FAT's tick,
 the coarsest in use, is 2 seconds."""
 
@@ -65,9 +71,9 @@ def surely_unchanged(path: Path, known: FileState) -> bool:
     return (
         status.st_size == known.size_bytes
         and status.st_mtime_ns == known.modified_ns
-        and known.modified_ns + _RACE_NS < known.checked_ns
+        and known.modified_ns + RACE_NS < known.checked_ns
         # Another file may have been moved to its place; Windows keeps the time of creation there.
-        and (os.name == "nt" or status.st_ctime_ns + _RACE_NS < known.checked_ns)
+        and (os.name == "nt" or status.st_ctime_ns + RACE_NS < known.checked_ns)
     )
 
 

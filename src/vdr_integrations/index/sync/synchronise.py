@@ -17,17 +17,14 @@ from vdr_integrations.errors import (
     ResourceError,
 )
 from vdr_integrations.index.records import NO_FILE
-from vdr_integrations.index.sync.changed_files import (
-    UnreadableFileError,
-    read_file_state,
-    surely_unchanged,
-)
+from vdr_integrations.index.sync.changed_files import UnreadableFileError
 from vdr_integrations.index.sync.document_draft import Draft
 from vdr_integrations.index.sync.frameless_errors import without_frames
 from vdr_integrations.index.sync.moved_files import find_moved
 from vdr_integrations.index.sync.page_batches import PageBatches
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.page_estimate import expected_pages
+from vdr_integrations.index.sync.source_files import FoundFiles, LocalFile
 from vdr_integrations.index.sync.survey import Absence, survey_files
 from vdr_integrations.index.sync.sync_report import (
     SyncFailure,
@@ -40,17 +37,18 @@ from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.pages.read_file import refuse_shortage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
     from vdr_integrations.encoders.runtime.device_list import DeviceChoice
     from vdr_integrations.index.page_index import PageIndex
     from vdr_integrations.index.records import DocumentRecord, FileState
     from vdr_integrations.index.sync.page_encoding import SyncEncoder
+    from vdr_integrations.index.sync.source_files import SourceFile
     from vdr_integrations.index.sync.survey import Survey
     from vdr_integrations.pages.drawing.drawn_page import DrawnPage
     from vdr_integrations.pages.processes.process_pool import Lane
 
-__all__ = ["sync_index"]
+__all__ = ["sync_found", "sync_index"]
 
 _MOST_WORKERS = 8
 """For each device. One process on one core draws about 200 light pages a second
@@ -136,6 +134,54 @@ def sync_index(
         ResourceError: This machine cannot start processes, or cannot open more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
+    given = [Path(path) for path in paths]
+
+    def found(known: Mapping[str, DocumentRecord]) -> FoundFiles:
+        survey = survey_files(given, known, drop_missing=drop_missing)
+        return FoundFiles(survey, [LocalFile(path) for path in survey.found])
+
+    return sync_found(
+        index,
+        encoder,
+        found,
+        password=password,
+        batch_pages=batch_pages,
+        devices=devices,
+        render_workers=render_workers,
+        page_timeout_s=page_timeout_s,
+        page_memory_mb=page_memory_mb,
+        on_progress=on_progress,
+    )
+
+
+def sync_found(
+    index: PageIndex,
+    encoder: SyncEncoder,
+    find: Callable[[Mapping[str, DocumentRecord]], FoundFiles],
+    *,
+    password: str | None = None,
+    batch_pages: int | None = None,
+    devices: DeviceChoice = None,
+    render_workers: int | None = None,
+    page_timeout_s: float | None = None,
+    page_memory_mb: int | None = None,
+    on_progress: Callable[[SyncProgress], None] | None = None,
+) -> SyncReport:
+    """Do :func:`sync_index` for files that were found in another way, for use inside this package.
+
+    Args:
+        index: The index.
+        encoder: Its encoder.
+        find: Gets the documents of the index by name, while other writers are locked out, and
+            returns what there is to do.
+        password: See :func:`sync_index`, also for the others, and for what is raised.
+        batch_pages: See there.
+        devices: See there.
+        render_workers: See there.
+        page_timeout_s: See there.
+        page_memory_mb: See there.
+        on_progress: See there.
+    """
     encoding = PageEncoding(encoder)
     encoding.batch_pages(batch_pages)
     limits = process_limits(
@@ -155,7 +201,7 @@ def sync_index(
             process_limits=limits,
             on_progress=on_progress,
         )
-        return run.over([Path(path) for path in paths], drop_missing=drop_missing)
+        return run.over(find)
 
 
 class _Run:
@@ -186,18 +232,21 @@ class _Run:
         self._sha256 = {source: one.file.sha256 for source, one in self._known.items()}
         self._pages_known = sum(one.total_pages for one in self._known.values())
         self._unread: set[str] = set()
+        self._open: dict[str, SourceFile] = {}
         self._waiting: set[str] = set()
         self._done = 0
         self._total = 0
 
-    def over(self, paths: list[Path], *, drop_missing: bool) -> SyncReport:
-        survey = survey_files(paths, self._known, drop_missing=drop_missing)
+    def over(self, find: Callable[[Mapping[str, DocumentRecord]], FoundFiles]) -> SyncReport:
+        survey, files, owns = find(self._known)
+        for source in [source for source in self._known if not owns(source)]:
+            del self._known[source]
         for error in survey.errors:
             self._fail(error.source, error)
-        self._total = len(survey.found)
+        self._total = len(files)
         copied = self._copy_moved(survey)
-        found = [path for path in survey.found if path.as_posix() not in copied]
-        self._waiting = {path.as_posix() for path in found} - self._known.keys()
+        found = [file for file in files if file.source not in copied]
+        self._waiting = {file.source for file in found} - self._known.keys()
         try:
             with own_lane(max(self._workers, 1)) as lane:
                 for step in look_ahead(self._steps(found, lane), ahead(self._workers)):
@@ -248,24 +297,25 @@ class _Run:
             elif absence is Absence.LISTED:
                 self._report.missing.append(source)
 
-    def _steps(self, found: list[Path], lane: Lane) -> Iterator[Callable[[], None]]:
+    def _steps(self, found: list[SourceFile], lane: Lane) -> Iterator[Callable[[], None]]:
         """Everything to do, in order. Drawing of a page begins when its step is yielded."""
-        for path in found:
-            yield partial(self._notify, path.as_posix())
-            yield from self._pages(path, lane)
+        for file in found:
+            yield partial(self._notify, file.source)
+            yield from self._pages(file, lane)
             yield self._end_document
 
     def _end_document(self) -> None:
         self._commit()
         self._done += 1
 
-    def _pages(self, path: Path, lane: Lane) -> Iterator[Callable[[], None]]:
-        source = path.as_posix()
+    def _pages(self, file: SourceFile, lane: Lane) -> Iterator[Callable[[], None]]:
+        source = file.source
         known = self._known.get(source)
         self._waiting.discard(source)
         try:
             source.encode()
-            state = self._new_state(path, known)
+            self._open[source] = file
+            state = self._new_state(file, known)
         except UnicodeEncodeError:
             shown = source.encode(errors="backslashreplace").decode()
             error = DocumentOpenError("its name is not UTF-8; rename it.", source=shown)
@@ -275,16 +325,18 @@ class _Run:
         except UnreadableFileError as error:
             self._unread.add(source)
             self._fail(source, error)
+            self._release(source)
             return
         except DocumentOpenError as error:
             self._lose(source, error)
             return
         if state is None:
+            self._release(source)
             return
         try:
             draft = Draft(
                 source=source,
-                path=path,
+                path=file.path,
                 file=state,
                 replaces=known is not None,
                 process_limits=self._process_limits,
@@ -294,15 +346,15 @@ class _Run:
         except PageError as error:
             self._lose(source, error)
 
-    def _new_state(self, path: Path, known: DocumentRecord | None) -> FileState | None:
+    def _new_state(self, file: SourceFile, known: DocumentRecord | None) -> FileState | None:
         """The state of a file to index; None if it has not changed, and its document is kept."""
-        if known is not None and self._allows_more(known):
-            return read_file_state(path)
-        with _reading(path.as_posix()):
-            if known is not None and surely_unchanged(path, known.file):
+        with _reading(file.source):
+            if known is not None and self._allows_more(known):
+                return file.read_state()
+            if known is not None and file.is_surely_unchanged(known.file):
                 self._keep(known)
                 return None
-            state = read_file_state(path)
+            state = file.read_state()
         if known is None or state.sha256 != known.file.sha256:
             return state
         self._index.update_file_state(known.source, state)
@@ -363,8 +415,10 @@ class _Run:
                 self._fail(draft.source, error, page_number=error.page_number)
             if not draft.encoded:
                 self._remove_if_known(draft.source)
+                self._release(draft.source)
                 continue
             draft.commit()
+            self._release(draft.source)
             self._report.pages_kept += draft.pages_kept
             self._sha256[draft.source] = draft.file.sha256
             listed = self._report.changed if draft.replaces else self._report.added
@@ -377,8 +431,14 @@ class _Run:
 
     def _lose(self, source: str, error: PageError) -> None:
         self._fail(source, error)
+        self._release(source)
         # The index holds pages of a version of the file that does not exist any more.
         self._remove_if_known(source)
+
+    def _release(self, source: str) -> None:
+        file = self._open.pop(source, None)
+        if file is not None:
+            file.release()
 
     def _remove_if_known(self, source: str) -> None:
         if source in self._known:
