@@ -4,9 +4,9 @@
     python -m benchmarks.serving --wire
 
 Eight processes with eight async callers each use one ``vdr serve``; beside them, 64 async callers
-use the model in their own process. Each caller encodes its pages, and then its queries one after
-the other. The clock runs from the moment when all are ready to the last answer. CPU seconds are
-those of all processes that take part. A line says how many requests shared a pass of the model.
+use the model in their own process. Each caller encodes its pages one after the other; then all do
+the same with queries. The clock runs from the moment when all are ready to the last answer. CPU
+seconds are those of all processes that take part. A line says how many requests shared a pass.
 
 ``--wire`` compares ways to send the pixels of a page: bytes and CPU time of both ends.
 """
@@ -52,35 +52,29 @@ class Took(NamedTuple):
     """What a round of work took.
 
     Attributes:
-        pages_s: Seconds for the pages.
-        queries_s: Seconds for the queries.
+        wall_s: Seconds until the last caller was done.
         cpu_s: CPU seconds of all processes.
     """
 
-    pages_s: float
-    queries_s: float
+    wall_s: float
     cpu_s: float
 
 
 async def work(
     encoder: DenseEncoder | MultiVectorEncoder, *, callers: int, pages: int, queries: int
-) -> tuple[float, float]:
-    """Seconds for the pages and for the queries of some callers."""
+) -> float:
+    """Seconds that some callers take, each for its pages and then its queries."""
     shown = [as_page(image).render(encoder.pixel_budget) for image in sample_pages(4)]
 
-    async def of_pages(caller: int) -> None:
+    async def one(caller: int) -> None:
         for n in range(pages):
             await encoder.aencode_pages([shown[(caller + n) % len(shown)]])
-
-    async def of_queries(caller: int) -> None:
         for n in range(queries):
             await encoder.aencode_queries([f"question {n} of caller {caller}"])
 
     began = time.perf_counter()
-    await asyncio.gather(*(of_pages(n) for n in range(callers)))
-    between = time.perf_counter()
-    await asyncio.gather(*(of_queries(n) for n in range(callers)))
-    return between - began, time.perf_counter() - between
+    await asyncio.gather(*(one(n) for n in range(callers)))
+    return time.perf_counter() - began
 
 
 def part(options: argparse.Namespace) -> None:
@@ -94,14 +88,14 @@ def part(options: argparse.Namespace) -> None:
     took = asyncio.run(
         work(encoder, callers=options.callers, pages=options.pages, queries=options.queries)
     )
-    print(json.dumps([*took, time.process_time() - began]), flush=True)
+    print(json.dumps([took, time.process_time() - began]), flush=True)
 
 
-def processes(options: argparse.Namespace, model: str, *, count: int, callers: int) -> list[Any]:
+def processes(model: str, *, kind: str, each: int, count: int, callers: int) -> list[Any]:
     """Start processes of callers, let them work together, and return what each one took."""
     command = [sys.executable, "-m", "benchmarks.serving", "--part", model]
-    command += ["--callers", str(callers), "--pages", str(options.pages)]
-    command += ["--queries", str(options.queries)]
+    command += ["--callers", str(callers), "--pages", "0", "--queries", "0"]
+    command += [f"--{kind}", str(each)]
     with ExitStack() as stack:
         started = [
             stack.enter_context(
@@ -145,47 +139,37 @@ def cpu_s(process: psutil.Process) -> float:
 
 def compare(options: argparse.Namespace) -> None:
     """Print how long both ways take, in turn."""
-    alone: list[Took] = []
-    served: list[Took] = []
+    for kind, each in (("pages", options.pages), ("queries", options.queries)):
+        if each:
+            compare_one(options, kind, each)
+
+
+def compare_one(options: argparse.Namespace, kind: str, each: int) -> None:
+    """Print how long both ways take for pages, or for queries."""
+    pairs: list[tuple[Took, Took]] = []
     with server(options.model) as (process, address):
         for _ in range(options.pairs):
-            ((pages_s, queries_s, cpu),) = processes(options, options.model, count=1, callers=64)
-            alone.append(Took(pages_s, queries_s, cpu))
+            (took,) = processes(options.model, kind=kind, each=each, count=1, callers=_CALLERS)
             before = cpu_s(process)
-            each = processes(options, address, count=_PROCESSES, callers=_CALLERS // _PROCESSES)
-            of_server = cpu_s(process) - before
-            of_clients = sum(one[2] for one in each)
-            print(f"  CPU s: {cpu:.1f} in one process; served {of_server:.1f} + {of_clients:.1f}")
-            served.append(
-                Took(
-                    max(one[0] for one in each), max(one[1] for one in each), of_server + of_clients
-                )
+            parts = processes(
+                address, kind=kind, each=each, count=_PROCESSES, callers=_CALLERS // _PROCESSES
             )
+            of_all = cpu_s(process) - before + sum(cpu for _, cpu in parts)
+            pairs.append((Took(*took), Took(max(wall for wall, _ in parts), of_all)))
         counted = httpx.get(f"{address}/metrics").text
-    for what, total in (("pages", options.pages), ("queries", options.queries)):
-        if not total:
-            continue
-        place = 0 if what == "pages" else 1
-        rates = [
-            [_CALLERS * total / max(one[place], 1e-9) for one in rounds]
-            for rounds in (alone, served)
-        ]
-        ratio = statistics.median(there / here for here, there in zip(*rates, strict=True))
-        print(
-            f"{what:8} {statistics.median(rates[0]):8.1f}/s in one process, "
-            f"{statistics.median(rates[1]):8.1f}/s served to {_PROCESSES}: ratio {ratio:.2f} "
-            f"(median of {options.pairs} pairs)"
-        )
-    cpu = statistics.median(
-        there.cpu_s / here.cpu_s for here, there in zip(alone, served, strict=True)
+    here, there = (
+        statistics.median(_CALLERS * each / pair[n].wall_s for pair in pairs) for n in (0, 1)
     )
-    print(f"CPU seconds of all processes, served / in one process: {cpu:.2f}")
-    for kind in ("pages", "queries"):
-        passes = _count(counted, "batch_requests_count", kind)
-        if passes > _PROCESSES:
-            requests = _count(counted, "batch_requests_sum", kind) / passes
-            items = _count(counted, "batch_items_sum", kind) / passes
-            print(f"{kind:8} a pass served {requests:.1f} requests, {items:.1f} items")
+    ratio = statistics.median(alone.wall_s / served.wall_s for alone, served in pairs)
+    cpu = statistics.median(served.cpu_s / alone.cpu_s for alone, served in pairs)
+    passes = _count(counted, "batch_requests_count", kind)
+    requests = _count(counted, "batch_requests_sum", kind) / passes
+    items = _count(counted, "batch_items_sum", kind) / passes
+    print(
+        f"{kind:8} {here:7.1f}/s in one process, {there:7.1f}/s served to {_PROCESSES}: ratio "
+        f"{ratio:.2f}, CPU time of all processes {cpu:.2f} (medians of {len(pairs)} pairs); a pass "
+        f"of the model served {requests:.1f} requests, {items:.1f} {kind}"
+    )
 
 
 def _count(counted: str, name: str, kind: str) -> float:

@@ -174,5 +174,5 @@ def test_every_table_of_figures_names_its_machine_and_its_command() -> None:
     assert len(figures) > 10
     for section in figures:
         words = " ".join(section.split())
-        assert re.search(r"`(?:taskset -c 0 )?(?:python -m \w+\.\w+|make \w+)", words), section
+        assert re.search(r"`(?:taskset -c 0 |OMP_NUM_THREADS=1 )?(?:python -m \w+\.\w+|make \w+)", words), section
         assert "Test machine: " in words or section.startswith("The same vectors"), section
