@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -76,7 +76,7 @@ class StoreUrl:
         """The same place; s3fs writes below an empty name, as in ``b//pages``, but lists none."""
         place = self._parts[1]
         before = self.url.removesuffix(place)
-        return StoreUrl(before + _SLASHES.sub("/", place))
+        return replace(self, url=before + _SLASHES.sub("/", place))
 
     def hides(self, text: str) -> str:
         """A text of another library without what this URL keeps secret, and without queries."""
