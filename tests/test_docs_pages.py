@@ -46,6 +46,7 @@ READ_ONLY = {"", "json", "text", "yaml"}
 """Kinds of blocks that nobody can run."""
 
 NOT_VDR = re.compile(r"(pip install|docker run|hf download|make|python -m vdr_integrations\.mteb) ")
+COMMAND = re.compile(r"`(?:taskset -c 0 |OMP_NUM_THREADS=1 )?(?:python -m \w+\.\w+|make \w+)")
 RUN_HERE = [
     page
     for page in PAGES
@@ -174,5 +175,5 @@ def test_every_table_of_figures_names_its_machine_and_its_command() -> None:
     assert len(figures) > 10
     for section in figures:
         words = " ".join(section.split())
-        assert re.search(r"`(?:taskset -c 0 |OMP_NUM_THREADS=1 )?(?:python -m \w+\.\w+|make \w+)", words), section
+        assert COMMAND.search(words), section
         assert "Test machine: " in words or section.startswith("The same vectors"), section
