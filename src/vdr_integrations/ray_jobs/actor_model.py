@@ -7,22 +7,16 @@ import weakref
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from vdr_integrations.encoders.elsewhere.dealt_model import DealtModel
 from vdr_integrations.encoders.elsewhere.device_dealer import DeviceDealer
-from vdr_integrations.encoders.elsewhere.plain_items import ModelElsewhere, PlainPage, TokensOf
 from vdr_integrations.encoders.runtime.running_model import OpenedModel
 from vdr_integrations.ray_jobs.actor_device import ActorDevice
 from vdr_integrations.ray_jobs.cluster import ray_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from vdr_integrations.encoders.elsewhere.device_dealer import ModelDevice
-    from vdr_integrations.encoders.preprocessing.prepared import Prepared
-    from vdr_integrations.encoders.runtime.running_model import PassOfModel
     from vdr_integrations.ray_jobs.encoder_pool import EncodingPool
 
 __all__ = ["ActorModel", "ActorOrigin"]
@@ -33,7 +27,7 @@ _ASKED = 10
 """How often a lost actor is asked whether it is back; each time Ray answers when it knows."""
 
 
-class ActorModel(ModelElsewhere):
+class ActorModel(DealtModel):
     """Deals windows to the actors of a pool, as to the devices of one machine.
 
     The windows of an actor that has ended go to the others. When Ray has started it again, it gets
@@ -74,32 +68,6 @@ class ActorModel(ModelElsewhere):
             f"after its restart"
             for name, reason in self._dealer.lost.items()
         ]
-
-    def watch(self, seen: Callable[[PassOfModel], None]) -> None:
-        """See ``RunningModel``; what an actor gets at once counts as one pass."""
-        self._dealer.watch(seen)
-
-    def submit(
-        self, items: Sequence[Prepared], *, budget: int | None = None
-    ) -> Future[list[NDArray[np.float32]]]:
-        """See ``RunningModel``."""
-        return self._submitted(items, budget)
-
-    def query_tokens(self, text: str) -> list[str]:
-        """See ``RunningModel``."""
-        (tokens,) = self._submitted([TokensOf(text)], None).result()
-        return tokens
-
-    def cost(self, item: Prepared) -> int:
-        """See ``RunningModel``."""
-        return 0 if isinstance(item, TokensOf) else super().cost(item)
-
-    def _submitted(self, items: Sequence[Prepared], budget: int | None) -> Future[list[Any]]:
-        if budget is None:
-            is_page = bool(items) and isinstance(items[0], PlainPage)
-            budget = self.facts.pages_budget if is_page else self.facts.queries_budget
-        costs = [(item, self.cost(item)) for item in items]
-        return self._dealer.submit(costs, budget=budget, owner=self)
 
     def _ask_again(self, device: ModelDevice, tries: int) -> None:
         """Take an actor back when it answers again."""

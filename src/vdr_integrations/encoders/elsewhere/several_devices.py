@@ -5,16 +5,16 @@ from __future__ import annotations
 import threading
 import weakref
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from vdr_integrations.encoders.checkpoints.contents import read_contents
 from vdr_integrations.encoders.checkpoints.digests import digest_of
 from vdr_integrations.encoders.checkpoints.fingerprint import meaning_of
+from vdr_integrations.encoders.elsewhere.dealt_model import DealtModel
 from vdr_integrations.encoders.elsewhere.device_dealer import DeviceDealer
 from vdr_integrations.encoders.elsewhere.device_process import DeviceProcess
-from vdr_integrations.encoders.elsewhere.plain_items import ModelElsewhere, PlainPage, TokensOf
 from vdr_integrations.encoders.runtime import forks
 from vdr_integrations.encoders.runtime.device_list import check_formats
 from vdr_integrations.encoders.runtime.process_end import refuse_at_the_end
@@ -24,18 +24,12 @@ from vdr_integrations.encoders.runtime.torch_threads import core_count
 from vdr_integrations.errors import CheckpointError, ForkedProcessError, OptionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
-    from concurrent.futures import Future
-
-    import numpy as np
-    from numpy.typing import NDArray
+    from collections.abc import Hashable, Sequence
 
     from vdr_integrations.encoders.checkpoints.contents import CheckpointContents
-    from vdr_integrations.encoders.preprocessing.prepared import Prepared
     from vdr_integrations.encoders.runtime.running_model import (
         ModelFacts,
         ModelOrigin,
-        PassOfModel,
     )
 
 __all__ = ["SeveralDevices", "SeveralOptions", "on_devices"]
@@ -89,7 +83,7 @@ def on_devices(
     return one if len(devices) == 1 else SeveralOptions(one=one, devices=tuple(devices))
 
 
-class SeveralDevices(ModelElsewhere):
+class SeveralDevices(DealtModel):
     """Processes that hold one model; the work of all callers is dealt to whichever is free.
 
     The processes end with this object, and with this process, however it ends.
@@ -130,43 +124,19 @@ class SeveralDevices(ModelElsewhere):
             for device, reason in self._dealer.lost.items()
         ]
 
-    def watch(self, seen: Callable[[PassOfModel], None]) -> None:
-        """See ``RunningModel``; what a device gets at once counts as one pass."""
-        self._dealer.watch(seen)
-
-    def submit(
-        self, items: Sequence[Prepared], *, budget: int | None = None
-    ) -> Future[list[NDArray[np.float32]]]:
-        """See ``RunningModel``."""
-        return self._submitted(items, budget)
-
-    def query_tokens(self, text: str) -> list[str]:
-        """See ``RunningModel``."""
-        (tokens,) = self._submitted([TokensOf(text)], None).result()
-        return tokens
-
-    def cost(self, item: Prepared) -> int:
-        """See ``RunningModel``."""
-        return 0 if isinstance(item, TokensOf) else super().cost(item)
-
     def after_fork(self) -> None:
         """Leave the processes to the parent."""
         self._closing.detach()
         self._is_forked = True
         self._dealer.forget_after_fork()
 
-    def _submitted(self, items: Sequence[Prepared], budget: int | None) -> Future[list[Any]]:
+    def _check_usable(self) -> None:
         if self._is_forked:
             raise ForkedProcessError(
                 f"{self._name} is on {self.facts.device}, in processes of the process that this "
                 f"one was forked from. {forks.ADVICE}"
             )
         refuse_at_the_end()
-        if budget is None:
-            is_page = bool(items) and isinstance(items[0], PlainPage)
-            budget = self.facts.pages_budget if is_page else self.facts.queries_budget
-        costs = [(item, self.cost(item)) for item in items]
-        return self._dealer.submit(costs, budget=budget, owner=self)
 
 
 def _started(
