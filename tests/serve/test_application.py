@@ -331,10 +331,13 @@ def test_requests_of_all_clients_share_batches_and_the_queue_is_bounded(
     with serving(build_app(dense, limits=limits)) as address, Held(dense) as held:
         answers: list[int] = []
 
-        def ask(text: str) -> None:
-            answers.append(post(f"{address}/vdr/queries", {"texts": [text]}).status_code)
+        def send(path: str, body: dict[str, Any]) -> None:
+            answers.append(post(f"{address}/{path}", body).status_code)
 
-        threads = [threading.Thread(target=ask, args=(f"{n}",)) for n in range(6)]
+        threads = [
+            threading.Thread(target=send, args=("vdr/queries", {"texts": [f"{n}"]}))
+            for n in range(6)
+        ]
         threads[0].start()
         assert held.began.acquire(timeout=HANG_S)
         for thread in threads[1:]:
@@ -345,13 +348,18 @@ def test_requests_of_all_clients_share_batches_and_the_queue_is_bounded(
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "1"
         assert "room for 6" in message(refused)
+        page = threading.Thread(target=send, args=("v1/embeddings", {"input": data_url(picture())}))
+        page.start()  # what asks does not take the room of what is indexed
+        while counted(address, "vdr_queue_items") < 7:
+            pass
         held.go_on.set()
-        for thread in threads:
+        for thread in (*threads, page):
             thread.join(HANG_S)
-        assert answers == [200] * 6
-        assert counted(address, "vdr_batch_items_count") == 2  # the first, and all others
-        assert counted(address, "vdr_batch_requests_sum") == 6
-        assert counted(address, "vdr_encoded_total") == 6
+        assert answers == [200] * 7
+        assert counted(address, 'vdr_batch_items_count{kind="queries"}') == 2  # the first, the rest
+        assert counted(address, 'vdr_batch_requests_sum{kind="queries"}') == 6
+        assert counted(address, 'vdr_encoded_total{kind="queries"}') == 6
+        assert counted(address, 'vdr_encoded_total{kind="pages"}') == 1
         assert counted(address, "vdr_queue_items") == 0
         assert counted(address, 'vdr_requests_total{path="/vdr/queries",status="503"}') == 1
 

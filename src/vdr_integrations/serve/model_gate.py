@@ -11,7 +11,7 @@ from vdr_integrations.encoders.elsewhere.plain_items import PlainQuery
 from vdr_integrations.serve.http_replies import RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -48,9 +48,10 @@ class Rows(NamedTuple):
 class ModelGate:
     """Lets items to the model, as many as there is room for.
 
+    Pages and texts are counted apart: who indexes does not take the room of who asks.
+
     Attributes:
         encoder: The encoder whose model works.
-        waiting: Pages and texts that wait or are encoded.
     """
 
     def __init__(
@@ -65,10 +66,11 @@ class ModelGate:
         Args:
             encoder: The encoder.
             limits: How much may wait.
-            on_waiting: Called with ``waiting`` whenever it changes.
+            on_waiting: Called with the number of all pages and texts that wait or are encoded,
+                whenever it changes.
         """
         self.encoder = encoder
-        self.waiting = 0
+        self._waiting = {"pages": 0, "texts": 0}
         self._host = ModelHost(encoder)
         self._limits = limits
         self._on_waiting = on_waiting
@@ -88,10 +90,11 @@ class ModelGate:
             OptionError: A page or text that the model cannot take.
             EncodingError: The model cannot give vectors.
         """
-        self._check(len(items))
-        self._count(len(items))
+        texts = [item.text for item in items if isinstance(item, PlainQuery)]
+        counts = {"pages": len(items) - len(texts), "texts": len(texts)}
+        self._check(counts)
+        self._count(counts)
         try:
-            texts = [item.text for item in items if isinstance(item, PlainQuery)]
             if len(texts) == len(items) and sum(map(len, texts)) <= _INLINE_CHARACTERS:
                 prepared = self._prepared(items)
             else:
@@ -100,7 +103,7 @@ class ModelGate:
             vectors = await self._encoded(items, prepared, budget)
             return Rows(vectors, sum(map(self._tokens, items, prepared)))
         finally:
-            self._count(-len(items))
+            self._count({kind: -count for kind, count in counts.items()})
 
     async def _encoded(
         self, items: Sequence[Item], prepared: Sequence[Prepared], budget: int | None
@@ -130,20 +133,22 @@ class ModelGate:
             return core.cost(prepared)
         return core.cost(prepared) + core.facts.page_tokens_before + core.facts.page_tokens_after
 
-    def _check(self, count: int) -> None:
-        most = self._limits.request_items
+    def _check(self, counts: Mapping[str, int]) -> None:
+        most, count = self._limits.request_items, sum(counts.values())
         if count > most:
             raise RequestError(
                 f"the request has {count} pages and texts; at most {most} are taken at once. Send "
                 f"them in several requests.",
                 status=413,
             )
-        if self.waiting + count > self._limits.queue_items:
-            raise RequestError.busy(
-                f"{self.waiting} pages and texts are waiting, and there is room for "
-                f"{self._limits.queue_items}; try again soon."
-            )
+        for kind, waiting in self._waiting.items():
+            if counts[kind] and waiting + counts[kind] > self._limits.queue_items:
+                raise RequestError.busy(
+                    f"{waiting} {kind} are waiting, and there is room for "
+                    f"{self._limits.queue_items}; try again soon."
+                )
 
-    def _count(self, change: int) -> None:
-        self.waiting += change
-        self._on_waiting(self.waiting)
+    def _count(self, changes: Mapping[str, int]) -> None:
+        for kind, change in changes.items():
+            self._waiting[kind] += change
+        self._on_waiting(sum(self._waiting.values()))

@@ -14,8 +14,8 @@ class ServeLimits:
     """Limits of a server.
 
     Attributes:
-        queue_items: Pages and texts that may wait or be encoded at a time; a request above that is
-            refused with HTTP 503. A page of 768 visual tokens takes 2 MB of memory meanwhile.
+        queue_items: Pages that may wait or be encoded at a time, and as many texts; a request above
+            that is refused with HTTP 503. A page of 768 visual tokens takes 2 MB meanwhile.
         request_items: Most pages or texts of one request.
         request_bytes: Greatest length of a request's body, unpacked.
         bodies_bytes: Bodies of all requests that are not answered yet, packed and unpacked; a
@@ -48,8 +48,8 @@ class ServeLimits:
                 raise OptionError(f"{field.name} of a server must be at least 1.")
         if self.queue_items < self.request_items:
             raise OptionError(
-                f"the queue has room for {self.queue_items} pages and texts, but a request may "
-                f"have {self.request_items}; make the queue larger, or requests smaller."
+                f"the queue has room for {self.queue_items} pages, but a request may have "
+                f"{self.request_items}; make the queue larger, or requests smaller."
             )
         if self.bodies_bytes < 2 * self.request_bytes:
             raise OptionError(

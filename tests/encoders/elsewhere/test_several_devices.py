@@ -184,6 +184,8 @@ def test_what_a_killed_device_had_goes_to_the_other_until_none_is_left(
     health = health_of(build_app(encoder))
     assert health().status_code == 200
 
+    assert_a_query_does_not_wait_for_all_pages(encoder, second)
+
     tell(signal.SIGSTOP, [second])
     rows = encoder.submit_pages(prepared)
     tell(signal.SIGKILL, [second])
@@ -192,6 +194,20 @@ def test_what_a_killed_device_had_goes_to_the_other_until_none_is_left(
     with pytest.raises(EncodingError, match="all of its devices were lost"):
         encoder.encode_queries(["a"])
     assert health().status_code == 503  # so that whoever runs the server starts it again
+
+
+def assert_a_query_does_not_wait_for_all_pages(encoder: DenseEncoder, process: int) -> None:
+    kinds: list[str] = []
+    core = encoder.core
+    core.watch(lambda ran: kinds.append(ran.kind))
+    tell(signal.SIGSTOP, [process])
+    pages = core.submit([core.prepare_image(page) for page in PAGES] * 2, budget=1)
+    query = core.submit([core.prepare_query("a")])
+    tell(signal.SIGCONT, [process])
+    pages.result(HANG_S)
+    query.result(HANG_S)
+    assert kinds.count("pages") == 2 * len(PAGES)  # a window each
+    assert kinds.index("queries") <= 2  # so many the device has already
 
 
 def health_of(app: Starlette) -> Callable[[], httpx.Response]:

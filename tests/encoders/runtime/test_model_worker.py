@@ -94,6 +94,26 @@ def test_waiting_requests_of_several_callers_are_gathered() -> None:
     assert run.batches == [[1], [2 * n for n in range(8)]]
 
 
+def test_kinds_of_items_take_turns() -> None:
+    run = Recorder()
+    run.go_on.clear()
+    doubler: ModelWorker[int] = ModelWorker(
+        run,
+        group=lambda n: n,
+        cost=lambda _: 1,
+        budget=lambda _: 1,
+        name="doubler",
+        kind=lambda n: n < 100,
+    )
+    futures = [doubler.submit(list(range(5)))]
+    assert run.entered.wait(HANG_S)
+    futures += [doubler.submit([n]) for n in (100, 5, 101)]
+    run.go_on.set()
+    for future in futures:
+        future.result(HANG_S)
+    assert run.batches == [[0], [100], [1], [101], [2], [3], [4], [5]]
+
+
 @pytest.mark.parametrize("error", [None, RuntimeError, MemoryError])
 def test_running_out_of_memory_halves_the_batch_and_goes_on(error: type[Exception] | None) -> None:
     run = Recorder(fits=2, error=error)

@@ -75,7 +75,7 @@ def serve_command(
     ] = None,
     queue: Annotated[
         int,
-        typer.Option(min=1, help="Pages and texts that may wait; more are refused for a while."),
+        typer.Option(min=1, help="Pages that may wait, and texts; more are refused for a while."),
     ] = 512,
     password_env: PasswordOption = None,
     workers: WorkersOption = None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from vdr_integrations.encoders.elsewhere.plain_items import PlainPage
 from vdr_integrations.encoders.runtime.running_model import PassOfModel
+from vdr_integrations.encoders.runtime.taking_turns import Turns
 from vdr_integrations.errors import EncodingError, ForkedProcessError, ResourceError, VdrError
 
 if TYPE_CHECKING:
@@ -150,6 +151,7 @@ class DeviceDealer:
         self._owner_id = os.getpid()
         self._changed = threading.Condition()
         self._waiting: deque[_Ticket] = deque()
+        self._turns: Turns[_Ticket] = Turns(lambda ticket: isinstance(ticket.item, PlainPage))
         self._devices: list[_Device] = []
         self._after_loss = after_loss
         self._lost: dict[str, str] = {}
@@ -335,7 +337,7 @@ class DeviceDealer:
             return None
 
     def _taken(self, device: _Device) -> list[_Ticket]:
-        """Tickets for a device, in their order: as much as fits, and as others leave to it."""
+        """Tickets for a device, of the kind whose turn it is, as much as others leave to it."""
         self._waiting = deque(one for one in self._waiting if one.request.is_waited_for)
         alive = [one for one in self._devices if one.is_alive]
         if device.windows:
@@ -345,7 +347,7 @@ class DeviceDealer:
         window: list[_Ticket] = []
         left: deque[_Ticket] = deque()
         spent, room = 0, -(-sum(one.cost for one in self._waiting) // len(alive))
-        for ticket in self._waiting:
+        for ticket in self._turns.in_order(self._waiting):
             fits = not window or (
                 isinstance(ticket.item, PlainPage) is isinstance(window[0].item, PlainPage)
                 and spent + ticket.cost <= min(room, ticket.allowed)
@@ -357,6 +359,7 @@ class DeviceDealer:
             spent += ticket.cost
             room = min(room, ticket.allowed)
         self._waiting = left
+        self._turns.note(window)
         return window
 
     def _deliver(self, tickets: Iterable[_Ticket], results: Iterable[ItemResult]) -> None:

@@ -46,7 +46,10 @@ _PACKING_LEVEL = 1
 _ADVICE = {
     401: f"it needs a key; give it as token, or in the environment variable {KEY_VARIABLE}.",
     403: "it refuses the key, or the name under which it was called (its --allow-host).",
-    404: "what was asked for is not there; is it vdr serve of the same version, or vLLM?",
+    404: (
+        "what was asked for is not there. Leave /v1 out of the address; if it has none, is this "
+        "vdr serve of the same version, or vLLM?"
+    ),
     409: "it serves another model than before; load the encoder again.",
     413: "the request is larger than it accepts.",
 }

@@ -20,6 +20,7 @@ from vdr_integrations.encoders.runtime.process_end import (
     refuse_at_the_end,
     stop_at_the_end,
 )
+from vdr_integrations.encoders.runtime.taking_turns import Turns
 from vdr_integrations.encoders.runtime.torch_threads import start_with_torch
 from vdr_integrations.errors import (
     DeviceMemoryError,
@@ -129,8 +130,9 @@ class ModelWorker(Generic[Item]):
     """Groups waiting items into batches and runs the batches one after the other.
 
     A batch starts with the item that has waited longest and is filled with items of the same group,
-    from any caller. When the device runs out of memory, the batches of that group are halved; after
-    some successful batches, larger ones are tried again.
+    from any caller. Kinds of items take turns, so a query waits for one batch of pages, and not for
+    all pages that were sent before it. When the device runs out of memory, the batches of that
+    group are halved; after some successful batches, larger ones are tried again.
 
     A worker has a thread while there is work, so an idle encoder costs nothing. On a GPU it keeps
     the thread, because the plans that cuDNN made belong to it. In both cases a worker is freed like
@@ -147,6 +149,7 @@ class ModelWorker(Generic[Item]):
         cost: Callable[[Item], int],
         budget: Callable[[Hashable], int],
         name: str,
+        kind: Callable[[Item], Hashable] = lambda _: None,
         device: str = "cpu",
         release_memory: Callable[[], None] = lambda: None,
     ) -> None:
@@ -160,6 +163,7 @@ class ModelWorker(Generic[Item]):
             budget: Greatest cost of a batch of a group, if a request does not give one; a single
                 item may cost more.
             name: Name of the model in error messages.
+            kind: Items of another kind than the last batch's go first.
             device: Device of the model.
             release_memory: Called after the device ran out of memory, before the next attempt.
         """
@@ -168,6 +172,7 @@ class ModelWorker(Generic[Item]):
         self._cost = cost
         self._budget = budget
         self._name = name
+        self._turns: Turns[_Ticket[Item]] = Turns(lambda ticket: kind(ticket.item))
         self._device = device
         self._release_memory = release_memory
         self._is_on_cpu = device == "cpu"
@@ -287,7 +292,7 @@ class ModelWorker(Generic[Item]):
             batch: list[_Ticket[Item]] = []
             left: deque[_Ticket[Item]] = deque()
             room = spent = most = 0
-            for ticket in self._queue.waiting:
+            for ticket in self._turns.in_order(self._queue.waiting):
                 if ticket.request.future.cancelled():
                     continue
                 if batch:
@@ -310,6 +315,7 @@ class ModelWorker(Generic[Item]):
                 spent += ticket.cost
                 room = min(room, ticket.allowed)
             self._queue.waiting = left
+            self._turns.note(batch)
             return batch
 
     def _encode(self, batch: list[_Ticket[Item]]) -> None:

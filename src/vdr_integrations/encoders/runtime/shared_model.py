@@ -158,6 +158,7 @@ class SharedModel(RunningModel):
             cost=self.cost,
             budget=self._budget,
             name=checkpoint.model,
+            kind=type,
             device=str(options.device),
             release_memory=lambda: release_cached_memory(options.device),
         )
