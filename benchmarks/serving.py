@@ -80,8 +80,10 @@ async def work(
 def part(options: argparse.Namespace) -> None:
     """One process of callers: it says that it is ready, waits, works, and says how long it took."""
     encoder = load_encoder(options.part)
-    encoder.encode_queries(["once"])
-    encoder.encode_pages(sample_pages(1))
+    if options.queries:
+        encoder.encode_queries(["once"])
+    if options.pages:
+        encoder.encode_pages(sample_pages(1))
     print("ready", flush=True)
     sys.stdin.readline()
     began = time.process_time()
