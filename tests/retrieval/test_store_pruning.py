@@ -143,6 +143,31 @@ def test_a_page_that_is_renewed_at_the_last_moment_stays(
     assert page_store.get(again).ref == again
 
 
+@pytest.mark.parametrize("renewed", [True, False])
+def test_a_removal_that_was_killed_is_ended_by_the_next_who_writes(
+    page_store: PageStore, monkeypatch: pytest.MonkeyPatch, *, renewed: bool
+) -> None:
+    (ref,) = put_long_ago(page_store, 1)
+    path = page_store.path(ref)
+    move = type(path).replace
+
+    def die(self: Path, target: Path) -> Path:
+        if renewed:
+            page_store.renew(ref)
+        move(self, target)
+        raise KeyboardInterrupt
+
+    found = unneeded_pages(page_store, indexes=[], refs=[str(page(9).ref)])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", die)
+        with pytest.raises(KeyboardInterrupt):
+            found.remove()
+    assert ref not in page_store
+    page_store.put(page(2))
+    assert (ref in page_store) is renewed
+    assert page_store.contents().unfinished == 0
+
+
 def test_an_ingest_renews_its_pages_before_the_index_names_them(
     page_store: PageStore, tmp_path: Path
 ) -> None:

@@ -8,6 +8,9 @@ An unfinished file is abandoned when nothing has been written to it for an hour.
 not a lock: locks do not reach across machines on every file system. A page is written in less than
 a second; should a writer still have been stopped for an hour, it writes its page once more. All
 ages are measured with the clock of the file system, because the clocks of two machines differ.
+
+A page that is being removed lies there too, under a name that says which age is too old. Whoever
+finds it there does what its remover, who may have been killed, would have done.
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ __all__ = ["FolderFiles"]
 _TRIES = 3
 """The folder, or an unfinished file in it, may be deleted while a page is written."""
 _UNFINISHED_NAME = re.compile(r"[0-9a-f]{64}\.\w+\.tmp", re.ASCII)
+_ASIDE_NAME = re.compile(r"[0-9a-f]{64}\.aside_(\d+)_[0-9a-f]+\.tmp", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,17 @@ class FolderFiles:
         return self.root.stat().st_mtime_ns
 
     def remove_abandoned(self, *, now_ns: int) -> list[StoreFile]:
-        """Remove the unfinished files that nobody has written to for an hour."""
+        """Remove the unfinished files that nobody has written to for an hour.
+
+        The removal of a page that somebody has begun, and who may have been killed, is ended.
+        """
         removed: list[StoreFile] = []
         for file in self.unfinished():
-            if file.modified_ns < now_ns - ABANDONED_NS:
+            aside = _ASIDE_NAME.fullmatch(Path(file.path).name)
+            if aside:
+                if self._end_removal(Path(file.path), file.digits, than_ns=int(aside[1])):
+                    removed.append(file)
+            elif file.modified_ns < now_ns - ABANDONED_NS:
                 with suppress(FileNotFoundError):
                     Path(file.path).unlink()
                     removed.append(file)
@@ -123,7 +134,8 @@ class FolderFiles:
     def _remove(self, digits: str, than_ns: int) -> int | None:
         """Number of freed bytes; None if the page stays, or is gone already."""
         path = self.path(digits)
-        aside = self._unfinished_folder() / f"{digits}.{secrets.token_hex(4)}.tmp"
+        name = f"{digits}.aside_{than_ns}_{secrets.token_hex(4)}.tmp"
+        aside = self._unfinished_folder() / name
         try:
             before = path.stat()
             if before.st_mtime_ns >= than_ns:
@@ -131,13 +143,20 @@ class FolderFiles:
             path.replace(aside)
         except FileNotFoundError:
             return None
-        # Another process may remove the file now, as an abandoned one; it is as old as one.
+        self._end_removal(aside, digits, than_ns=than_ns)
+        return None if path.exists() else before.st_size
+
+    def _end_removal(self, aside: Path, digits: str, *, than_ns: int) -> bool:
+        """Whether a page that was moved aside is removed now; if it was renewed, it is put back.
+
+        Another process may do the same at the same time.
+        """
         with suppress(FileNotFoundError):
-            if aside.stat().st_mtime_ns >= than_ns:
-                aside.replace(path)
-                return None
-            aside.unlink()
-        return before.st_size
+            if aside.stat().st_mtime_ns < than_ns:
+                aside.unlink()
+                return True
+            aside.replace(self.path(digits))
+        return False
 
     def _write(self, digits: str, save: Callable[[IO[bytes]], object]) -> None:
         path = self.path(digits)
