@@ -102,9 +102,13 @@ def test_the_only_encoder_is_killed_and_comes_back(tmp_path: Path) -> None:
     write_documents(documents, 12, pages=4)
     with ThreadPoolExecutor(1) as pool:
         run = pool.submit(index_with_ray, root, [documents], encoder=DENSE, encoders=1, shards=2)
-        wait_until(lambda: run.done() or any(committed(root)), what="the first document")
-        assert not run.done() or run.result()
-        kill_one("EncodingActor")
+        for documents_before in (1, 4):
+            wait_until(
+                lambda least=documents_before: run.done() or sum(committed(root)) >= least,
+                what="documents",
+            )
+            assert not run.done() or run.result()
+            kill_one("EncodingActor")
         report = run.result()
     assert len(report.added) == 12
     assert report.failed == []

@@ -12,6 +12,7 @@ from vdr_integrations.encoders.elsewhere.device_dealer import DeviceDealer
 from vdr_integrations.encoders.runtime.running_model import OpenedModel
 from vdr_integrations.ray_jobs.actor_device import ActorDevice
 from vdr_integrations.ray_jobs.cluster import ray_module
+from vdr_integrations.ray_jobs.encoding_actor import asked_until_it_is_back
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
 __all__ = ["ActorModel", "ActorOrigin"]
 
 _logger = logging.getLogger(__name__)
-
-_ASKED = 10
-"""How often a lost actor is asked whether it is back; each time Ray answers when it knows."""
 
 
 class ActorModel(DealtModel):
@@ -53,7 +51,7 @@ class ActorModel(DealtModel):
 
         def lost(device: ModelDevice) -> None:
             if (model := me()) is not None:
-                model._ask_again(device, _ASKED)  # noqa: SLF001  # its own
+                model._ask_again(device)  # noqa: SLF001  # its own
 
         self._dealer = DeviceDealer(self._name, devices, after_loss=lost)
         self.facts = replace(hosted.facts, device="cuda" if pool.is_gpu else "cpu")
@@ -69,7 +67,7 @@ class ActorModel(DealtModel):
             for name, reason in self._dealer.lost.items()
         ]
 
-    def _ask_again(self, device: ModelDevice, tries: int) -> None:
+    def _ask_again(self, device: ModelDevice) -> None:
         """Take an actor back when it answers again."""
         assert isinstance(device, ActorDevice)  # noqa: S101  # there are no others
         me = weakref.ref(self)
@@ -77,19 +75,14 @@ class ActorModel(DealtModel):
         def answered(reply: Future[Any]) -> None:
             model = me()
             if model is not None:
-                model._took_back(device, reply, tries)  # noqa: SLF001  # its own
+                model._took_back(device, reply)  # noqa: SLF001  # its own
 
-        device.actor.introduce.remote().future().add_done_callback(answered)
+        asked_until_it_is_back(device.actor).future().add_done_callback(answered)
 
-    def _took_back(self, device: ActorDevice, reply: Future[Any], tries: int) -> None:
-        exceptions = ray_module().exceptions
+    def _took_back(self, device: ActorDevice, reply: Future[Any]) -> None:
         try:
             found = reply.result()
-        except exceptions.ActorUnavailableError:
-            if tries:
-                self._ask_again(device, tries - 1)
-            return
-        except exceptions.RayError:
+        except ray_module().exceptions.RayError:
             return  # it does not come back
         models = getattr(found, "models", None)
         if models is None or models[device.number] != self._hosted:

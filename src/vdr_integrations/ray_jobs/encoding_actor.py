@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
     from vdr_integrations.encoders.runtime.running_model import ModelFacts
 
-__all__ = ["EncodingActor", "HostedModel", "Introduction", "other_files"]
+__all__ = ["EncodingActor", "HostedModel", "Introduction", "asked_until_it_is_back", "other_files"]
 
 _CRASHED = 70
 
@@ -129,6 +129,15 @@ class EncodingActor:
             all(one.core.leaves_cores for one in encoders),
         )
         return [ModelHost(one) for one in encoders], own
+
+
+def asked_until_it_is_back(actor: Any) -> Any:  # noqa: ANN401  # handles of Ray
+    """The introduction of an actor that Ray may be starting again: a reference to wait for.
+
+    Meanwhile Ray answers calls with ActorUnavailableError, and asks again by itself only if it is
+    told so. Once the actor will never be back, the answer is ActorDiedError.
+    """
+    return actor.introduce.options(max_task_retries=-1).remote()
 
 
 def other_files(expected: HostedModel, found: Introduction) -> CheckpointError:

@@ -16,6 +16,7 @@ from vdr_integrations.index.sync.source_files import FoundFiles, LocalFile
 from vdr_integrations.index.sync.synchronise import sync_found
 from vdr_integrations.ray_jobs.cluster import node_name, ray_module
 from vdr_integrations.ray_jobs.document_copies import folder_of_copies
+from vdr_integrations.ray_jobs.encoding_actor import asked_until_it_is_back
 from vdr_integrations.ray_jobs.shard_tries import MOST_TRIES
 
 if TYPE_CHECKING:
@@ -228,7 +229,7 @@ def _wait_for_one(plan: ShardPlan) -> None:
     ray = ray_module()
     deadline = time.monotonic() + _BACK_S
     actors = plan.encoders.pool.actors
-    calls = [actor.introduce.remote() for actor in actors]
+    calls = [asked_until_it_is_back(actor) for actor in actors]
     while calls and time.monotonic() < deadline:
         ready, _ = ray.wait(calls, num_returns=1, timeout=max(deadline - time.monotonic(), 0))
         for call in ready:
