@@ -385,7 +385,7 @@ def test_both_frameworks_keep_pictures_in_a_bucket(store: PageStore, tmp_path: P
     report = write_pdf(tmp_path / "report.pdf", ["Revenue grew"])
     place = store.location
     [document] = PDFPageLoader(report, page_store_path=place).load()
-    assert page_image_block(document, page_store_path=place)["mime_type"] == "image/png"
+    assert page_image_block(document, page_store_path=place).get("mime_type") == "image/png"
     [node] = PDFPageNodeParser()(PDFPageReader(page_store_path=place).load_data(report))
     assert node.metadata["page_ref"] == document.metadata["page_ref"]
     from llama_index.core.schema import ImageNode, NodeWithScore
