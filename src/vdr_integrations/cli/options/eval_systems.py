@@ -72,8 +72,8 @@ class SystemMaker:
             if not change.is_computed:
                 raise OptionError(
                     f"--compare {change.words}: a pixel budget needs the pages again, and "
-                    f"{path} is an index; name its documents, and its model with --model "
-                    f"{index.manifest.model}."
+                    f"{path} is an index; name its model with --model {index.manifest.model}, and "
+                    f"its documents."
                 )
         manifest = index.manifest
         options = replace(self.options, max_visual_tokens=manifest.max_visual_tokens)
