@@ -112,6 +112,23 @@ def test_served_models_are_measured_as_those_of_this_process(
         assert f"{address} hybrid" in served["systems"]
 
 
+def test_an_index_is_measured_with_the_server_of_its_model(
+    dense: str, late: str, document: Path, tmp_path: Path
+) -> None:
+    questions = tmp_path / "questions.jsonl"
+    asked = {"question": QUESTION, "document": document.name, "pages": [2]}
+    questions.write_text(json.dumps(asked) + "\n", encoding="utf-8")
+    index = indexed(tmp_path / "ix", document, "--late-interaction", "--model", late)
+    measured = ("eval", questions, "--index", index, "--compare", "int8", "--json", "-")
+    own = json.loads(vdr(*measured, "--dtype", "float32"))
+    assert json.loads(vdr(*measured, "--model", late))["systems"] == own["systems"]
+    for models, told in (((late, dense), "name one"), ((dense,), "gives one vector a page")):
+        command = [*map(str, measured), *_models(*models)]
+        ended = CliRunner().invoke(app, command)
+        assert ended.exit_code == 1
+        assert told in ended.stderr
+
+
 def _models(*names: str) -> list[str]:
     return [word for name in names for word in ("--model", name)]
 

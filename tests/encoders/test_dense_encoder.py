@@ -154,6 +154,15 @@ def test_a_text_longer_than_the_checkpoint_takes_is_refused_with_both_numbers(
         encoder.encode_queries(["x" * 3000])
 
 
+@pytest.mark.parametrize(
+    "text", ["word " * 60_000, "x" * 300_000, "\u732b" * 300_000, " " * 3_000_000]
+)
+def test_a_text_that_is_far_too_long_is_refused_by_its_beginning(text: str) -> None:
+    encoder = load_encoder("nano", device="cpu")
+    with pytest.raises(QueryTooLongError, match=f"of {len(text)} characters has more tokens than"):
+        encoder.encode_queries([text])
+
+
 @pytest.mark.parametrize("dimension", [0, -1, 65])
 def test_a_dimension_outside_the_model_is_refused(tiny_checkpoint: Path, dimension: int) -> None:
     with pytest.raises(OptionError, match=r"between 1 and 64"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import pickle
 import shutil
@@ -12,7 +13,8 @@ import pytest
 from tests.pdfs import write_pdf
 
 from vdr_integrations import DenseEncoder, PageSearcher
-from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.errors import IndexMismatchError, IndexNotFoundError, OptionError
 from vdr_integrations.index import DenseIndex, QdrantServer, open_index, sync_index
 from vdr_integrations.retrieval.open_indexes import SharedIndex
 
@@ -79,6 +81,47 @@ def test_a_part_that_was_opened_again_is_used(folders: list[Path]) -> None:
     assert several.get().count_pages() == 4
     several.close()
     alone.close()
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_index_that_was_replaced_for_a_while_is_searched_again(
+    count: int, folders: list[Path], late_folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "ix"
+    shutil.copytree(folders[0], place)
+    places = [place, folders[1]][:count]
+    with PageSearcher(places, encoder=EncoderOptions(model="nano")) as searcher:
+        hits = searcher.search("plums")
+        shutil.rmtree(place)
+        shutil.copytree(late_folder, place)
+        for _ in range(3):
+            with pytest.raises((IndexMismatchError, OptionError)):
+                searcher.search("plums")
+        shutil.rmtree(place)
+        shutil.copytree(folders[0], place)
+        with contextlib.suppress(IndexMismatchError):  # says at most once that it was replaced
+            searcher.search("plums")
+        assert searcher.search("plums") == hits
+
+
+def test_an_index_that_is_late_interaction_now_is_searched_again(
+    folders: list[Path], late_folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "ix"
+    shutil.copytree(folders[0], place)
+    with PageSearcher(place, late_only=True) as searcher:
+        with pytest.raises(IndexMismatchError, match="one vector a page"):
+            searcher.search("costs")
+        shutil.rmtree(place)
+        shutil.copytree(late_folder, place)
+        assert searcher.search("costs")
+
+
+def test_a_folder_that_is_named_twice_is_said_to_be_the_same(folders: list[Path]) -> None:
+    with PageSearcher([folders[0], folders[0]]) as searcher:
+        with pytest.raises(IndexMismatchError, match="name only one of them") as error:
+            searcher.search("plums")
+        assert "vdr rm" not in str(error.value)
 
 
 def test_copies_and_pickles_name_the_same_places(folders: list[Path]) -> None:

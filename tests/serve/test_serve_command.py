@@ -196,6 +196,15 @@ def test_a_forked_child_makes_its_own_connections(quick_python: Python) -> None:
         assert forking.wait(HANG_S) == 0
 
 
+def test_a_server_that_is_told_to_use_itself_says_so(quick_python: Python) -> None:
+    port = free_port()
+    asks = ("--model", f"http://localhost:{port}", "--port", str(port))
+    arguments = ("-m", "vdr_integrations", "serve", *asks)
+    with quick_python.start(*arguments, stderr=subprocess.PIPE, text=True) as ended:
+        assert "would ask itself" in ended.communicate(timeout=HANG_S)[1]
+        assert ended.returncode == 1
+
+
 def test_it_must_be_told_what_to_serve(quick_python: Python) -> None:
     arguments = ("-m", "vdr_integrations", "serve")
     with quick_python.start(*arguments, stderr=subprocess.PIPE, text=True) as ended:

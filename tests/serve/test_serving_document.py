@@ -55,7 +55,7 @@ def test_its_blocks_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_its_figures_are_those_of_the_code() -> None:
     assert f"{ServeLimits().queue_items} pages, and" in TEXT
-    assert f"`ModelServerError` after {http_calls.FIRST_CONTACT_S:.0f} seconds" in TEXT
+    assert f"`ModelServerError` within {http_calls.FIRST_CONTACT_S:.0f} seconds" in TEXT
     assert http_calls.BUSY_S == 15 * 60
     assert http_calls.UNREACHABLE_S == 3 * 60
 

@@ -43,6 +43,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PageEncoder"]
 
+_USUAL_LETTERS_PER_TOKEN = 16
+"""Texts have fewer, but for long runs of one sign."""
+_MOST_LETTERS_PER_TOKEN = 512
+"""The longest tokens of the known vocabularies are runs of 128 signs."""
+
 
 class PageEncoder:
     """A checkpoint with the options that decide what its vectors mean.
@@ -198,6 +203,7 @@ class PageEncoder:
             OptionError: It has no tokens.
             QueryTooLongError: It has more tokens than the checkpoint accepts.
         """
+        self._refuse_far_too_long(text)
         query = self._model.prepare_query(text)
         tokens, most = self._model.cost(query), self._model.facts.max_tokens
         if not tokens:
@@ -211,6 +217,20 @@ class PageEncoder:
                 f"{self.name} accepts {most}. Split it into passages."
             )
         return query
+
+    def _refuse_far_too_long(self, text: str) -> None:
+        """Refuse a text by its beginning: all threads stand still while a tokenizer reads."""
+        most = self._model.facts.max_tokens
+        beginning = text[: _USUAL_LETTERS_PER_TOKEN * most]
+        if len(beginning) == len(text):
+            return
+        if len(text) > _MOST_LETTERS_PER_TOKEN * most or (
+            self._model.cost(self._model.prepare_query(beginning)) > 2 * most
+        ):
+            raise QueryTooLongError(
+                f"a text of {len(text)} characters has more tokens than the {most} that "
+                f"{self.name} accepts. Split it into passages."
+            )
 
     def prepare_page(self, page: PageInput) -> Prepared:
         """A page as the model reads it, for use inside this package.

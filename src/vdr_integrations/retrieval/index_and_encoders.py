@@ -88,7 +88,8 @@ class IndexAndEncoders:
             raise OptionError("this searcher has no index; give one to search.")
         index = self.shared.get()
         if self._late_only and index.late is None:
-            raise _not_late(index)
+            with self.recovering(index):
+                raise _not_late(index)
         return index
 
     def late_index(self) -> LateInteractionIndex | None:
@@ -101,7 +102,8 @@ class IndexAndEncoders:
             return None
         index = self.shared.get()
         if index.late is None:
-            raise _not_late(index)
+            with self.recovering(index):
+                raise _not_late(index)
         return index.late
 
     def encoder(self, index: PageIndex) -> AnyEncoder:
@@ -118,7 +120,8 @@ class IndexAndEncoders:
         """
         if index is None:
             return self._late_choice().get(None)
-        return self._late_choice().get(index.manifest, index_path=index.path)
+        with _as_it_is_now(index):
+            return self._late_choice().get(index.manifest, index_path=index.path)
 
     def dense_encoder(self, index: PageIndex) -> DenseEncoder:
         """The encoder of one vector a page, for an index that keeps nothing else.
@@ -132,7 +135,8 @@ class IndexAndEncoders:
                 f"index {index.path} keeps one vector a page, and recall is for token vectors; "
                 f"leave recall out."
             )
-        return self._dense_choice().get(index.manifest, index_path=index.path)
+        with _as_it_is_now(index):
+            return self._dense_choice().get(index.manifest, index_path=index.path)
 
     def recall_encoder(self, index: LateInteractionIndex) -> DenseEncoder | None:
         """The encoder of the dense vectors beside token vectors; None if the caller gave none.
@@ -344,6 +348,20 @@ class IndexAndEncoders:
         if self._dense is None:
             self._dense = DenseChoice(self._encoder)  # pyright: ignore[reportArgumentType]  # refuses the other kind
         return self._dense
+
+
+@contextmanager
+def _as_it_is_now(index: PageIndex) -> Generator[None]:
+    """Say of a model that does not fit an index that the index was made again, if it was.
+
+    Raises:
+        IndexMismatchError: It was.
+    """
+    try:
+        yield
+    except OptionError:
+        index.count_pages()
+        raise
 
 
 def _not_late(index: PageIndex) -> IndexMismatchError:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, cast
 
 from vdr_integrations.encoders.runtime.forks import PerProcess
-from vdr_integrations.errors import IndexNotFoundError, OptionError
+from vdr_integrations.errors import IndexNotFoundError, IndexStoreError, OptionError
 from vdr_integrations.index.arguments import index_folder
 from vdr_integrations.index.opening import open_index
 from vdr_integrations.index.page_index import PageIndex
@@ -147,7 +147,12 @@ class SharedIndex:
             or kept[1].is_closed
             or any(one is not now for one, now in zip(kept[0], indexes, strict=True))
         ):
-            kept = self._joined = (indexes, open_index(indexes))
+            try:
+                kept = self._joined = (indexes, open_index(indexes))
+            except IndexStoreError:  # one may have been made again since it was opened
+                for part, one in zip(self._parts, indexes, strict=True):
+                    part.forget(one)
+                raise
         return kept[1]
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import threading
 import zlib
 from typing import TYPE_CHECKING
@@ -110,7 +111,7 @@ def broken() -> Response:
 def test_an_address_where_nobody_answers_is_an_error_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_calls, "FIRST_CONTACT_S", 0.3)
     address = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(ModelServerError, match=r"gave no answer for .* \(ConnectError\)") as error:
+    with pytest.raises(ModelServerError, match=r"gave no answer for .* \(ConnectError: ") as error:
         DenseEncoder.load(address)
     assert address in str(error.value)
     assert "vdr serve" in str(error.value)
@@ -157,6 +158,9 @@ def test_another_model_at_the_same_address_is_refused(between: Between, address:
         (PlainTextResponse("", status_code=401), KEY_VARIABLE),
         (PlainTextResponse("s3cret", status_code=500), "HTTP 500"),
         (PlainTextResponse("", status_code=302, headers={"location": "http://x"}), "HTTP 302"),
+        (PlainTextResponse("{}", headers={"content-encoding": "gzip"}), "cannot be unpacked"),
+        (PlainTextResponse("[" * 100_000), "does not answer in JSON"),
+        (PlainTextResponse("[" * 100_000, status_code=400), "HTTP 400"),
     ],
 )
 def test_what_is_no_server_of_a_model_is_named(
@@ -238,6 +242,35 @@ def test_a_key_may_end_with_a_line_end_and_one_that_cannot_be_sent_is_refused(
 def test_an_address_that_cannot_be_called_is_an_error_of_ours() -> None:
     with pytest.raises(ModelServerError, match="cannot be called"):
         DenseEncoder.load("http://127.0.0.1\0:1")
+
+
+def test_a_server_without_tls_is_not_waited_for(address: str) -> None:
+    secure = address.replace("http://", "https://")
+    with pytest.raises(ModelServerError, match=r"cannot be called .*SSL.*https"):
+        DenseEncoder.load(secure)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("ALL_PROXY", "socks5://127.0.0.1:1", "socksio"),
+        ("HTTP_PROXY", "ftp://name:s3cret@127.0.0.1:1", "ValueError"),
+        ("HTTP_PROXY", "http://name:s3cret:1:2", "InvalidURL"),
+        ("SSL_CERT_FILE", "/there/is/no/such.pem", "No such file"),
+    ],
+)
+def test_settings_that_no_connection_can_be_made_with_are_named(
+    name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for other in ("ALL_PROXY", "HTTP_PROXY", "SSL_CERT_FILE"):
+        monkeypatch.delenv(other, raising=False)
+        monkeypatch.delenv(other.lower(), raising=False)
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ModelServerError, match=told) as error:
+        DenseEncoder.load("http://gpu.invalid:8080")
+    assert name in str(error.value)
+    assert "s3cret" not in str(error.value)
 
 
 def test_pages_are_packed_on_their_way_to_another_machine(

@@ -73,8 +73,10 @@ def eval_command(
         typer.Option(
             "--model",
             envvar="VDR_MODEL",
-            help="Index the documents with this model: Hub id, folder, 'nano' or 'nano-colqwen2'. "
-            f"Repeat it for several. (default: {DEFAULT_DENSE_MODEL}, if there is no --index)",
+            help="Index the documents with this model: Hub id, folder, 'nano' or 'nano-colqwen2', "
+            "or the address of vdr serve. Repeat it for several. With --index and no documents: "
+            "the model of the index, if it has moved, or its server. "
+            f"(default: {DEFAULT_DENSE_MODEL}, if there is no --index)",
         ),
     ] = None,
     compare: Annotated[list[str] | None, typer.Option("--compare", help=COMPARE_HELP)] = None,
@@ -143,6 +145,9 @@ def eval_command(
             page_timeout_s=page_timeout,
             page_memory_mb=page_memory,
         )
+        of_indexes = None
+        if index and models and not run.paths:
+            of_indexes, models = _only(models), []
         if models:
             run.check(questions)
         if work is not None:
@@ -151,7 +156,12 @@ def eval_command(
         maker = SystemMaker(
             stack,
             Path(folder),
-            EncoderOptions(max_visual_tokens=max_visual_tokens, device=device, dtype=dtype),
+            EncoderOptions(
+                model=of_indexes,
+                max_visual_tokens=max_visual_tokens,
+                device=device,
+                dtype=dtype,
+            ),
             {"password": password, "process_limits": limits},
             run.sync,
         )
@@ -181,22 +191,40 @@ def _told_what_is_kept(work: Path | None) -> Generator[None]:
         raise
 
 
+def _only(models: Sequence[str]) -> str:
+    """The model of all indexes.
+
+    Raises:
+        OptionError: There are several.
+    """
+    if len(models) > 1:
+        raise OptionError(
+            f"found {len(models)} models, and no documents that they could index; name one, to "
+            f"search all --index with it, or name documents."
+        )
+    return models[0]
+
+
 class _Documents:
-    """The documents that models index."""
+    """The documents that models index.
+
+    Attributes:
+        paths: Files, folders and globs.
+    """
 
     def __init__(self, paths: list[Path], **options: Any) -> None:  # noqa: ANN401  # of sync_index
-        self._paths = paths
+        self.paths = paths
         self._options = options
         self.has_failed = False
 
     def check(self, questions: Path) -> None:
         """Refuse a run without documents before a model is loaded."""
-        if not self._paths:
+        if not self.paths:
             raise OptionError(
                 f"{questions} comes without documents; name them after it, put them into a folder "
                 f"documents beside it, or name an index with --index."
             )
-        missing = [path for path in self._paths if not path.exists() and "*" not in str(path)]
+        missing = [path for path in self.paths if not path.exists() and "*" not in str(path)]
         if missing:
             raise OptionError(f"{missing[0]}: there is no such file or folder.")
 
@@ -210,7 +238,7 @@ class _Documents:
             report = sync_index(
                 searcher.index,
                 searcher.page_encoder,
-                self._paths,
+                self.paths,
                 render_workers=self._options["workers"],
                 password=self._options["password"],
                 page_timeout_s=self._options["page_timeout_s"],
@@ -227,7 +255,7 @@ class _Documents:
         from vdr_integrations.pages import find_documents
 
         there = searcher.index.documents(skip_altered=True)
-        found = find_documents(self._paths, on_error=lambda _: None) if there else []
+        found = find_documents(self.paths, on_error=lambda _: None) if there else []
         names = {name for path in found for name in document_names(path)}
         # What is gone is the matter of sync_index.
         others = [one.source for one in there if one.source not in names]

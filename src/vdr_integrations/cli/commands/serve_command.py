@@ -23,6 +23,7 @@ from vdr_integrations.cli.terminal.exits import reported, say_warning
 from vdr_integrations.cli.terminal.progress_bars import notice
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders import EncoderOptions
+from vdr_integrations.encoders.elsewhere.server_address import ServerAddress, is_server_address
 from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
@@ -40,7 +41,8 @@ def serve_command(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Hub id or folder of the model, or nano. (default: as in the index)",
+            help="Hub id or folder of the model, or nano, or the address of another server of it. "
+            "(default: as in the index)",
             show_default=False,
         ),
     ] = None,
@@ -115,6 +117,7 @@ def serve_command(
         if not index and (hybrid or password is not None):
             raise OptionError("--hybrid and --password-env are for searches; add --index DIR.")
         with listening_at(host, port) as listening:
+            _refuse_itself(model, listening.getsockname()[1])
             encoder, searcher = _loaded(index, options, password, drawing)
             app = build_app(encoder, searcher=searcher, hybrid=hybrid, access=access, limits=limits)
             shown = f"[{host}]" if ":" in host else host
@@ -125,6 +128,22 @@ def serve_command(
             if searcher is not None:
                 _say_where_to_search(searcher, where)
             run_server(app, listening)
+
+
+def _refuse_itself(model: str | None, port: int) -> None:
+    """Refuse the own address as that of the model: it would wait for itself.
+
+    Raises:
+        OptionError: It is, or it is no address.
+    """
+    if model is None or not is_server_address(model):
+        return
+    address = ServerAddress.of(model, key=None)
+    if address.is_here and address.port == port:
+        raise OptionError(
+            f"the model is at {address.url}, where this server would listen, so it would ask "
+            f"itself. Start the server of the model there first, and choose another --port here."
+        )
 
 
 def _loaded(

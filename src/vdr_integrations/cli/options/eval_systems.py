@@ -46,7 +46,8 @@ class SystemMaker:
     Attributes:
         stack: Closes what is opened.
         folder: Where indexes are made.
-        options: Options of encoders that all systems share, such as the device.
+        options: Options of encoders that all systems share, such as the device. Indexes that are
+            there are searched with its model, if it has one.
         search: Arguments of ``PageSearcher`` beside index and encoder.
         sync: Indexes the documents.
     """
@@ -71,15 +72,13 @@ class SystemMaker:
             if not change.is_computed:
                 raise OptionError(
                     f"--compare {change.words}: a pixel budget needs the pages again, and "
-                    f"{path} is an index; name its model with --model {index.manifest.model}."
+                    f"{path} is an index; name its model with --model {index.manifest.model}, and "
+                    f"its documents."
                 )
         manifest = index.manifest
-        options = replace(
-            self.options,
-            model=manifest.model,
-            revision=manifest.revision,
-            max_visual_tokens=manifest.max_visual_tokens,
-        )
+        options = replace(self.options, max_visual_tokens=manifest.max_visual_tokens)
+        if options.model is None:
+            options = replace(options, model=manifest.model, revision=manifest.revision)
         searcher = PageSearcher(index, encoder=self.options, **self.search)
         return self._all_of(name, searcher, options, changes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import time
 import weakref
 import zlib
@@ -24,7 +25,15 @@ from vdr_integrations.types.pauses import pauses
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["BUSY_S", "FIRST_CONTACT_S", "UNREACHABLE_S", "HttpCalls", "RefusedError", "calls_to"]
+__all__ = [
+    "BUSY_S",
+    "FIRST_CONTACT_S",
+    "UNREACHABLE_S",
+    "HttpCalls",
+    "RefusedError",
+    "calls_to",
+    "json_of",
+]
 
 FIRST_CONTACT_S = 10.0
 """How long a server that was never reached is tried: more likely, its address is wrong."""
@@ -38,9 +47,12 @@ _TIMEOUT = httpx.Timeout(connect=10.0, write=60.0, read=900.0, pool=None)
 """In seconds. A window of pages takes a second on a GPU; a large model on a CPU takes minutes."""
 _LIMITS = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=30.0)
 _BUSY = frozenset({429, 503})
-_AWAY = frozenset({502, 504})  # of a proxy
+_AWAY = frozenset({408, 502, 504})  # of a proxy; 408: the request came too slowly
 _LASTING = (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST"})
+"""What OpenSSL says of an answer in plain text."""
 _LONGEST_MESSAGE = 600
+_LONGEST_REASON = 200
 _PACKED_FROM_BYTES = 4096
 _PACKING_LEVEL = 1
 _ADVICE = {
@@ -150,20 +162,29 @@ class HttpCalls:
     async def _tried(
         self, method: str, path: str, content: bytes, headers: Mapping[str, str]
     ) -> httpx.Response | _Refused:
-        url = self.address.url
+        url, client = self.address.url, self._client()
         try:
-            answer = await self._client().request(
-                method, url + path, content=content, headers=headers
-            )
+            answer = await client.request(method, url + path, content=content, headers=headers)
         except httpx.ReadTimeout:
             raise ModelServerError(
                 f"{url} did not answer a request within {_TIMEOUT.read:.0f} s; send it fewer pages "
                 f"at once, or look at its /metrics."
             ) from None
+        except httpx.DecodingError as error:
+            raise ModelServerError(
+                f"{url} answers with what cannot be unpacked ({str(error)[:_LONGEST_REASON]}); is "
+                f"there a proxy that changes content-encoding?"
+            ) from None
         except _LASTING as error:
             raise ModelServerError(f"{url} cannot be called ({type(error).__name__}).") from None
         except (httpx.TransportError, OSError) as error:
-            return _Refused(type(error).__name__)
+            why = f"{type(error).__name__}: {str(error)[:_LONGEST_REASON]}".removesuffix(": ")
+            if _is_of_tls(error):
+                raise ModelServerError(
+                    f"{url} cannot be called ({why}). Check that it is right to call it with "
+                    f"https, and that this machine trusts its certificate (SSL_CERT_FILE)."
+                ) from None
+            return _Refused(why)
         if answer.is_success:
             return answer
         if answer.status_code in _BUSY | _AWAY:
@@ -177,12 +198,20 @@ class HttpCalls:
         if not held:
             address = self.address
             key = {} if address.key is None else {"authorization": f"Bearer {address.key}"}
-            # A proxy is for other machines.
-            held.append(
-                httpx.AsyncClient(
+            try:
+                # A proxy is for other machines.
+                client = httpx.AsyncClient(
                     headers=key, timeout=_TIMEOUT, limits=_LIMITS, trust_env=not address.is_here
                 )
-            )
+            except (httpx.InvalidURL, ImportError, OSError, ValueError) as error:
+                # The address of a proxy may hold a password.
+                told = f": {error}" if isinstance(error, ImportError | OSError) else ""
+                raise ModelServerError(
+                    f"{address.url} cannot be called ({type(error).__name__}{told}). Look at the "
+                    f"environment variables HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, "
+                    f"SSL_CERT_FILE and SSL_CERT_DIR."
+                ) from None
+            held.append(client)
         return held[0]
 
 
@@ -203,9 +232,30 @@ def calls_to(address: ServerAddress) -> HttpCalls:
     return _shared.value.setdefault(address, HttpCalls(address))
 
 
-def _json(answer: httpx.Response, url: str) -> Any:  # noqa: ANN401
+def json_of(answer: httpx.Response) -> Any:  # noqa: ANN401
+    """The JSON of an answer.
+
+    Raises:
+        ValueError: It is none, or nests too deep to be read.
+    """
     try:
         return answer.json()
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+
+
+def _is_of_tls(error: BaseException | None) -> bool:
+    """Whether the other side has no TLS, or a certificate that is not trusted."""
+    while error is not None and not isinstance(error, ssl.SSLError):
+        error = error.__cause__ or error.__context__
+    return isinstance(error, ssl.SSLCertVerificationError) or (
+        isinstance(error, ssl.SSLError) and error.reason in _NO_TLS
+    )
+
+
+def _json(answer: httpx.Response, url: str) -> Any:  # noqa: ANN401
+    try:
+        return json_of(answer)
     except ValueError:
         raise ModelServerError(f"{url} does not answer in JSON; is it vdr serve or vLLM?") from None
 
@@ -214,7 +264,7 @@ def _raised(answer: httpx.Response, url: str) -> VdrError:
     """What the server raised: an error of this package, or what another kind of server says."""
     status = answer.status_code
     try:
-        found = answer.json()
+        found = json_of(answer)
         found = found.get("error", found)  # vLLM's error was the whole answer once
         kind, message = getattr(errors, str(found["type"]), None), str(found["message"])
     except (ValueError, KeyError, TypeError, AttributeError):

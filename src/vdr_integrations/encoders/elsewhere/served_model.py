@@ -6,6 +6,7 @@ import asyncio
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from vdr_integrations.encoders.elsewhere.http_calls import json_of
 from vdr_integrations.encoders.elsewhere.io_loop import in_io_loop
 from vdr_integrations.encoders.elsewhere.plain_items import ModelElsewhere, PlainPage, PlainQuery
 from vdr_integrations.encoders.elsewhere.shared_requests import SharedRequests
@@ -75,7 +76,7 @@ class ServedModel(ModelElsewhere):
     async def _tokens(self, text: str) -> list[str]:
         answer = await self._calls.post_json(QUERY_TOKENS_PATH, {"text": text}, self._headers)
         try:
-            return [str(token) for token in answer.json()["tokens"]]
+            return [str(token) for token in json_of(answer)["tokens"]]
         except (ValueError, KeyError, TypeError):
             raise self._other_answer() from None
 

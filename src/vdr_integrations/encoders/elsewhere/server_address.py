@@ -80,6 +80,12 @@ class ServerAddress:
         """Whether it is on this machine."""
         return is_loopback(urlsplit(self.url).hostname or "")
 
+    @property
+    def port(self) -> int:
+        """The port that is called."""
+        parts = urlsplit(self.url)
+        return parts.port or (443 if parts.scheme == "https" else 80)
+
     def without_key(self) -> Self:
         """The same address; the process that gets it finds its own key."""
         return replace(self, key=None)

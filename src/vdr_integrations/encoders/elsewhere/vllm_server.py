@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from vdr_integrations.encoders.elsewhere.http_calls import json_of
 from vdr_integrations.encoders.elsewhere.wire import MODELS_PATH
 from vdr_integrations.errors import ModelServerError
 
@@ -164,7 +165,7 @@ class VllmServer:
         body = {"model": self.card.name, "task": "token_embed", **body}
         answer = await self._calls.post_json(_POOLING_PATH, body)
         try:
-            items = sorted(answer.json()["data"], key=lambda item: item["index"])
+            items = sorted(json_of(answer)["data"], key=lambda item: item["index"])
             found = [item["data"] for item in items]
         except (ValueError, KeyError, TypeError):
             raise self._other_answer() from None
@@ -175,7 +176,7 @@ class VllmServer:
     async def _tokens(self, body: dict[str, Any]) -> list[int]:
         answer = await self._calls.post_json(_TOKENIZE_PATH, {"model": self.card.name, **body})
         try:
-            return [int(one) for one in answer.json()["tokens"]]
+            return [int(one) for one in json_of(answer)["tokens"]]
         except (ValueError, KeyError, TypeError):
             raise self._other_answer() from None
 

@@ -33,12 +33,13 @@ def check_together(engines: Sequence[Engine]) -> None:
             )
     known: dict[str, Engine] = {}
     for engine in engines:
-        same = known.setdefault(engine.index_id, engine)
-        if same is not engine:
+        same = known.get(engine.index_id)
+        if same is not None:
             raise IndexMismatchError(
                 f"{same.path} and {engine.path} are the same index, or copies of one, so each page "
                 f"would be found twice; name only one of them."
             )
+        known[engine.index_id] = engine
 
 
 def _differences(mine: Settings, theirs: Settings) -> list[tuple[str, str]]:
