@@ -149,9 +149,9 @@ def index_with_ray(
                 started_pool(options, count=chosen.encoders, needs=chosen.needs)
             )
             made_of = PoolEncoders(pool, options)
-            if folders is not None:
-                folders.make()
-            shard_indexes.check_or_make(made_of)
+            shard_indexes.check_or_make(made_of, folders)
+        tries = ray.remote(ShardTries).options(num_cpus=0, max_restarts=-1).remote()
+        stack.callback(ray.kill, tries)
         plan = ShardPlan(
             encoders=made_of,
             root=None if folders is None else folders.root,
@@ -164,7 +164,7 @@ def index_with_ray(
                 "page_memory_mb": page_memory_mb,
             },
             wait_s=wait_s,
-            tries=ray.remote(ShardTries).options(num_cpus=0, max_restarts=-1).remote(),
+            tries=tries,
         )
         outcomes = _run(ray, plan, found.tasks, cpus=max(workers, 1), free=_free(ray, chosen))
     for outcome in outcomes:

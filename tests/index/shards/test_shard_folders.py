@@ -81,3 +81,15 @@ def test_the_folder_of_a_set_stands_for_its_shards(tmp_path: Path) -> None:
         assert index.places == [*made.folders, tmp_path / "alone"]
     with PageSearcher([tmp_path / "set", tmp_path / "alone"]) as searcher:
         assert searcher.index.places == [*made.folders, tmp_path / "alone"]
+
+
+@pytest.mark.parametrize("name", ["set", "set/shard-01"])
+def test_a_set_without_one_of_its_shards_says_what_makes_it(name: str, tmp_path: Path) -> None:
+    made = planned_shard_set(tmp_path / "set", count=2, default=1)
+    made.make()
+    encoder = DenseEncoder.load("nano", device="cpu")
+    DenseIndex.create(made.folders[0], encoder=encoder).close()
+    with pytest.raises(IndexNotFoundError, match=r"has no shard-01: .* again \(vdr index --ray"):
+        open_index(tmp_path / name)
+    with pytest.raises(IndexNotFoundError, match="make one first"):
+        open_index(tmp_path / "set" / "shard-02")

@@ -17,6 +17,7 @@ __all__ = [
     "ShardFolders",
     "is_shard_set",
     "planned_shard_set",
+    "set_of_shard",
     "shard_folders",
     "shard_of",
 ]
@@ -96,6 +97,18 @@ def shard_folders(root: str | Path, *, set_id: str | None = None) -> list[Path]:
     if set_id not in {None, found.set_id}:
         raise IndexNotFoundError(f"{root} is another set of shards than it was.")
     return found.folders
+
+
+def set_of_shard(folder: Path) -> Path | None:
+    """The set that a folder is a shard of, whether it is there or not; None for any other folder.
+
+    Raises:
+        IndexFormatError: The description of the set is damaged, or of another format.
+    """
+    folder = folder.absolute()
+    if is_shard_set(folder.parent) and folder in _read(folder.parent).folders:
+        return folder.parent
+    return None
 
 
 def planned_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolders:
