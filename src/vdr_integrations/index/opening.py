@@ -78,11 +78,12 @@ def _opened(place: Location, *, wait_s: float) -> Engine:
     try:
         return opened_engine(place, wait_s=wait_s)
     except IndexNotFoundError as error:
-        root = set_of_shard(Path(place)) if isinstance(place, str | Path) else None
-        if root is None:
+        folder = Path(place) if isinstance(place, str | Path) else None
+        root = None if folder is None else set_of_shard(folder)
+        if folder is None or root is None:
             raise
         raise IndexNotFoundError(
-            f"the set of shards {root} has no {Path(place).name}: a run was interrupted while it "
+            f"the set of shards {root} has no {folder.name}: a run was interrupted while it "
             f"made the set, or somebody removed it. Index the same documents into {root} again "
             f"(vdr index --ray, index_with_ray): that makes it, and what was in it."
         ) from error

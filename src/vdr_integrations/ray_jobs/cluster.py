@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["connected", "most_of_one_machine", "node_name", "quiet_data", "ray_module", "total_of"]
 
 
+_ANSWER_S = 20.0
+
+
 def ray_module() -> Any:  # noqa: ANN401  # Ray is installed for few, and types need it
     """Ray itself, with Ray Data.
 
@@ -58,8 +61,9 @@ def connected(address: str | None) -> Generator[Any]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options["include_dashboard"] = False
     try:
+        _check_answer(address)
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, RuntimeError) as problem:
         why = str(problem).strip().partition("\n")[0].rstrip(".")
         raise OptionError(
             f"Ray at {address!r} cannot be used: {why}. Start it there (ray start --head), give "
@@ -69,6 +73,19 @@ def connected(address: str | None) -> Generator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answer(address: str | None) -> None:
+    """Try the port of a head: Ray itself would try for a quarter of an hour.
+
+    Raises:
+        OSError: Nobody answers.
+    """
+    if address in {None, "auto"}:
+        address = os.environ.get("RAY_ADDRESS")
+    host, _, port = (address or "").rpartition(":")
+    if host and "://" not in host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
 
 
 @contextmanager
