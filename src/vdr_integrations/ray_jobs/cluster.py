@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.errors import MissingExtraError, OptionError
@@ -79,12 +79,18 @@ def _check_answer(address: str | None) -> None:
     """Try the port of a head: Ray itself would try for a quarter of an hour.
 
     Raises:
-        OSError: Nobody answers.
+        OSError: Nobody answers, or this machine has no Ray.
     """
     if address in {None, "auto"}:
-        address = os.environ.get("RAY_ADDRESS")
-    host, _, port = (address or "").rpartition(":")
-    if host and "://" not in host and port.isdecimal():
+        address = os.environ.get("RAY_ADDRESS") or address
+    if address is None or "://" in address:
+        return
+    if address == "auto":
+        with suppress(ImportError, AttributeError):  # it is no public part of Ray
+            services = importlib.import_module("ray._private.services")
+            address = str(services.canonicalize_bootstrap_address(address))
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
 
 
