@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vdr_integrations import DenseEncoder, PageSearcher
-from vdr_integrations.errors import IndexFormatError, IndexNotFoundError, OptionError
+from vdr_integrations.errors import (
+    IndexFormatError,
+    IndexNotFoundError,
+    IndexStoreError,
+    OptionError,
+)
 from vdr_integrations.index import DenseIndex, open_index, sync_index
 from vdr_integrations.index.shards.shard_folders import (
     is_shard_set,
@@ -57,6 +62,14 @@ def test_a_folder_of_other_things_is_no_set(tmp_path: Path) -> None:
         shard_folders(tmp_path)
     with pytest.raises(IndexFormatError, match="new or empty folder"):
         planned_shard_set(tmp_path, count=2, default=1)
+
+
+def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IndexFormatError, match="is a file, and no folder"):
+        planned_shard_set(tmp_path / "file", count=2, default=1)
+    with pytest.raises(IndexStoreError, match="file"):
+        planned_shard_set(tmp_path / "file" / "set", count=2, default=1).make()
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "shards": 2, "id": "x"}'])
