@@ -79,7 +79,7 @@ def committed(root: Path) -> list[int]:
     return counts
 
 
-def wait_until(is_so: Callable[[], bool], *, what: str) -> None:
+def wait_until(is_so: Callable[[], object], *, what: str) -> None:
     """Look again and again; a test that would hang fails."""
     deadline = time.monotonic() + HANG_S
     while not is_so():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,8 +13,10 @@ from tests.ray_jobs.ray_runs import (
     DENSE,
     LATE,
     VISUAL_TOKENS,
+    actors,
     assert_same,
     committed,
+    wait_until,
     write_documents,
 )
 from tests.serving import serving_process
@@ -140,6 +143,32 @@ def test_what_would_be_another_set_is_refused(documents: Path, tmp_path: Path) -
     with pytest.raises(IndexFormatError, match="new or empty folder"):
         index_with_ray(documents, [documents], encoder=DENSE, encoders=1)
     assert sum(committed(root)) == 1
+
+
+def test_what_is_refused_leaves_no_set(documents: Path, tmp_path: Path) -> None:
+    root = tmp_path / "shards"
+    with pytest.raises(OptionError, match=r"nano-colqwen2 .* add late_interaction"):
+        index_with_ray(root, [documents], encoder=LATE, encoders=1)
+    with pytest.raises(OptionError, match=r"nano gives one vector a page.* leave late_interaction"):
+        index_with_ray(root, [documents], encoder=DENSE, late_interaction=True, encoders=1)
+    with pytest.raises(OptionError, match="recall: nano-colqwen2"):
+        index_with_ray(
+            root, [documents], encoder=LATE, late_interaction=True, recall=LATE, encoders=1
+        )
+    assert not root.exists()
+
+
+def test_nothing_of_a_run_stays_in_the_cluster(documents: Path, tmp_path: Path) -> None:
+    kinds = ("EncodingActor", "ShardWorker", "ShardTries")
+    gc.collect()
+    wait_until(lambda: not any(map(actors, kinds)), what="the end of the runs before")
+    gc.disable()
+    try:
+        index_with_ray(tmp_path / "shards", str(documents), encoder=DENSE, encoders=1)
+        wait_until(lambda: not any(map(actors, kinds)), what="the end of the actors")
+    finally:
+        gc.enable()
+    assert sum(committed(tmp_path / "shards")) == 5
 
 
 def test_a_model_that_is_not_there_is_named(documents: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 import ray
 from tests.ray_jobs.ray_runs import (
@@ -113,3 +114,32 @@ def test_the_only_encoder_is_killed_and_comes_back(tmp_path: Path) -> None:
     assert len(report.added) == 12
     assert report.failed == []
     assert sum(committed(root)) == 12
+
+
+def test_an_encoder_that_is_killed_while_it_comes_back_is_waited_for(tmp_path: Path) -> None:
+    documents, root = tmp_path / "documents", tmp_path / "shards"
+    write_documents(documents, 12, pages=4)
+    with ThreadPoolExecutor(1) as pool:
+        run = pool.submit(index_with_ray, root, [documents], encoder=DENSE, encoders=1, shards=2)
+        wait_until(lambda: run.done() or any(committed(root)), what="the first document")
+        assert not run.done() or run.result()
+        killed = kill_one("EncodingActor")
+        wait_until(lambda: run.done() or loads_a_model(besides=killed), what="the restart")
+        assert not run.done() or run.result()
+        kill_one("EncodingActor")
+        report = run.result()
+    assert len(report.added) == 12
+    assert report.failed == []
+
+
+def loads_a_model(*, besides: int) -> bool:
+    """Whether a restarted encoder does what was asked while it was not there yet."""
+    try:
+        return any(
+            "libtorch" in mapped.path
+            for one in actors("EncodingActor")
+            if one.pid != besides
+            for mapped in one.memory_maps()
+        )
+    except psutil.Error:
+        return False

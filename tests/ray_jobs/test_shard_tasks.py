@@ -54,6 +54,21 @@ def test_a_document_in_two_shards_is_refused(tmp_path: Path) -> None:
         dealt([tmp_path], [[twice], [twice]], count=2, drop_missing=False)
 
 
+def test_a_file_with_a_new_name_stays_in_its_shard_so_its_pages_are_never_there_twice(
+    tmp_path: Path,
+) -> None:
+    (path,) = write_documents(tmp_path / "documents", 1, pages=1)
+    old = tmp_path / "old.pdf"
+    old.hardlink_to(path)
+    owner = 1 - shard_of(path.as_posix(), 2)  # the new name alone would choose the other
+    records = [[known(old)] if owner == number else [] for number in range(2)]
+    found = dealt([tmp_path / "documents"], records, count=2, drop_missing=False)
+    (task,) = found.tasks
+    assert task.number == owner
+    assert task.survey.found == [path]
+    assert task.survey.superseded == {old.as_posix(): path.as_posix()}
+
+
 def test_what_cannot_be_found_is_told_once(tmp_path: Path) -> None:
     found = dealt([tmp_path / "nowhere"], [[], []], count=2, drop_missing=False)
     assert found.tasks == []

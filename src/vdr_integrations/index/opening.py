@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from vdr_integrations.errors import OptionError
+from vdr_integrations.errors import IndexNotFoundError, OptionError
 from vdr_integrations.index.dense_index import DenseIndex
 from vdr_integrations.index.engine import LOCK_WAIT_S
 from vdr_integrations.index.late_interaction_index import LateInteractionIndex
 from vdr_integrations.index.page_index import Location, PageIndex, engine_of, opened_engine
-from vdr_integrations.index.shards.shard_folders import is_shard_set, shard_folders
+from vdr_integrations.index.shards.shard_folders import is_shard_set, set_of_shard, shard_folders
 
 if TYPE_CHECKING:
     from vdr_integrations.index.engine import Engine
@@ -57,7 +57,7 @@ def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
     given = [part for one in given for part in _parts(one)]
     only = given[0]
     if len(given) == 1 and not isinstance(only, PageIndex):
-        return opened_engine(only, wait_s=wait_s)
+        return _opened(only, wait_s=wait_s)
     with ExitStack() as stack:
         parts: list[Engine] = []
         opened: list[Engine] = []
@@ -65,13 +65,28 @@ def _joined(given: Sequence[Location | PageIndex], *, wait_s: float) -> Engine:
             if isinstance(one, PageIndex):
                 parts += engine_of(one).parts  # a set of shards has several
                 continue
-            engine = opened_engine(one, wait_s=wait_s)
+            engine = _opened(one, wait_s=wait_s)
             stack.callback(engine.close)
             parts.append(engine)
             opened.append(engine)
         joined = ShardsEngine(parts, closes=opened)
         stack.pop_all()
         return joined
+
+
+def _opened(place: Location, *, wait_s: float) -> Engine:
+    try:
+        return opened_engine(place, wait_s=wait_s)
+    except IndexNotFoundError as error:
+        folder = Path(place) if isinstance(place, str | Path) else None
+        root = None if folder is None else set_of_shard(folder)
+        if folder is None or root is None:
+            raise
+        raise IndexNotFoundError(
+            f"the set of shards {root} has no {folder.name}: a run was interrupted while it "
+            f"made the set, or somebody removed it. Index the same documents into {root} again "
+            f"(vdr index --ray, index_with_ray): that makes it, and what was in it."
+        ) from error
 
 
 def _parts(given: Location | PageIndex) -> Sequence[Location | PageIndex]:

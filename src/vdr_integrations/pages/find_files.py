@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     OnError = Callable[[PageError], object]
 
-__all__ = ["find_documents", "find_files", "is_absent", "pattern_of"]
+__all__ = ["find_documents", "find_files", "given_paths", "is_absent", "pattern_of"]
 
 _ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG})
 
@@ -74,13 +74,18 @@ def find_files(
         on_error(problem)
 
     found: dict[FileKey, FoundFile] = {}
-    for path in [paths] if isinstance(paths, str | Path) else paths:
+    for path in given_paths(paths):
         for document in _expand(Path(path), report):
             key = _key(document)
             if key is not None:
                 name = FileName(document, os.path.islink(document))  # noqa: PTH114  # never raises
                 found.setdefault(key, FoundFile(key, [])).names.append(name)
     return list(found.values())
+
+
+def given_paths(paths: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    """One path or several, as a list: a text is a path, not its characters."""
+    return [paths] if isinstance(paths, str | Path) else list(paths)
 
 
 def pattern_of(path: Path) -> Path:

@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from vdr_integrations.errors import MissingExtraError, OptionError
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 __all__ = ["connected", "most_of_one_machine", "node_name", "quiet_data", "ray_module", "total_of"]
+
+
+_ANSWER_S = 20.0
 
 
 def ray_module() -> Any:  # noqa: ANN401  # Ray is installed for few, and types need it
@@ -58,8 +61,9 @@ def connected(address: str | None) -> Generator[Any]:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         options["include_dashboard"] = False
     try:
+        _check_answer(address)
         ray.init(address=address, **options)
-    except (ConnectionError, ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, RuntimeError) as problem:
         why = str(problem).strip().partition("\n")[0].rstrip(".")
         raise OptionError(
             f"Ray at {address!r} cannot be used: {why}. Start it there (ray start --head), give "
@@ -69,6 +73,25 @@ def connected(address: str | None) -> Generator[Any]:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _check_answer(address: str | None) -> None:
+    """Try the port of a head: Ray itself would try for a quarter of an hour.
+
+    Raises:
+        OSError: Nobody answers, or this machine has no Ray.
+    """
+    if address in {None, "auto"}:
+        address = os.environ.get("RAY_ADDRESS") or address
+    if address is None or "://" in address:
+        return
+    if address == "auto":
+        with suppress(ImportError, AttributeError):  # it is no public part of Ray
+            services = importlib.import_module("ray._private.services")
+            address = str(services.canonicalize_bootstrap_address(address))
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_S).close()
 
 
 @contextmanager

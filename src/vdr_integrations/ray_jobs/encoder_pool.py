@@ -144,7 +144,9 @@ def check_room(ray: Any, *, encoders: int, needs: ActorNeeds, drawing_cpus: floa
             raise OptionError(
                 f"the Ray cluster has {there:g} {name}s, and {wanted:g} are needed: {encoders} "
                 f"encoders with {needs.cpus:g} CPUs and {needs.gpus:g} GPUs each, and "
-                f"{drawing_cpus:g} CPUs to draw pages. Ask for fewer encoders, or add machines."
+                f"{drawing_cpus:g} CPUs to draw pages. Ask for fewer encoders or for less, or add "
+                f"machines. Ray on one machine can be told that it has more than its cores: "
+                f"ray start --head --num-cpus, or ray.init(num_cpus=...) before this call."
             )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from vdr_integrations.errors import OptionError, ResourceError
 from vdr_integrations.index.server.qdrant_server import QdrantServer
 from vdr_integrations.index.shards.shard_folders import planned_shard_set
+from vdr_integrations.pages.find_files import given_paths
 from vdr_integrations.pages.process_limits import process_limits
 from vdr_integrations.pages.remote_documents import remote_folder
 from vdr_integrations.ray_jobs.cluster import connected, most_of_one_machine, quiet_data, total_of
@@ -39,7 +40,7 @@ _LOCK_WAIT_S = 60.0
 
 def index_with_ray(
     index: str | Path | QdrantServer,
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     *,
     encoder: EncoderOptions | None = None,
     late_interaction: bool = False,
@@ -117,7 +118,7 @@ def index_with_ray(
         ResourceError: The cluster did not start the encoders in 30 minutes, or an actor that draws
             ended again and again.
     """
-    given = list(paths)
+    given = given_paths(paths)
     for path in given:
         remote_folder(path)  # what is refused, is so before a model is loaded
     if isinstance(index, QdrantServer) and index.client is not None:
@@ -149,9 +150,9 @@ def index_with_ray(
                 started_pool(options, count=chosen.encoders, needs=chosen.needs)
             )
             made_of = PoolEncoders(pool, options)
-            if folders is not None:
-                folders.make()
-            shard_indexes.check_or_make(made_of)
+            shard_indexes.check_or_make(made_of, folders)
+        tries = ray.remote(ShardTries).options(num_cpus=0, max_restarts=-1).remote()
+        stack.callback(ray.kill, tries)
         plan = ShardPlan(
             encoders=made_of,
             root=None if folders is None else folders.root,
@@ -164,7 +165,7 @@ def index_with_ray(
                 "page_memory_mb": page_memory_mb,
             },
             wait_s=wait_s,
-            tries=ray.remote(ShardTries).options(num_cpus=0, max_restarts=-1).remote(),
+            tries=tries,
         )
         outcomes = _run(ray, plan, found.tasks, cpus=max(workers, 1), free=_free(ray, chosen))
     for outcome in outcomes:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from vdr_integrations.index.page_index import Location, PageIndex
     from vdr_integrations.index.question_bank import QuestionBank
     from vdr_integrations.index.records import DocumentRecord
+    from vdr_integrations.index.shards.shard_folders import ShardFolders
     from vdr_integrations.ray_jobs.pool_encoders import PoolEncoders
     from vdr_integrations.retrieval.bank_choice import QuestionBankChoice
 
@@ -143,14 +144,21 @@ class ShardIndexes:
         recall = replace(recall, max_visual_tokens=budget)
         return own, options_over(recall, beside, default_model=DEFAULT_DENSE_MODEL)
 
-    def check_or_make(self, made_of: PoolEncoders) -> None:
+    def check_or_make(self, made_of: PoolEncoders, folders: ShardFolders | None) -> None:
         """Make the indexes that are not there, and refuse those that were made in another way.
+
+        Args:
+            made_of: The encoders.
+            folders: The set, which is made first; None for a server.
 
         Raises:
             IndexMismatchError: Another encoder, compression or question bank.
             OptionError: The model gives the other kind of vectors.
         """
+        self._check_kind(made_of)
         encoding, new = PageEncoding(made_of.encoder()), self._new_index(made_of)
+        if folders is not None:
+            folders.make()  # not before: what is refused, leaves nothing
         for number, place in enumerate(self._places):
             index = self._indexes[number]
             if index is None:
@@ -170,6 +178,34 @@ class ShardIndexes:
                 raise IndexMismatchError(
                     f"index {index.path} keeps {index.compression}, and {self._first.path} "
                     f"{self._first.compression}: they are not one set. Index into another folder."
+                )
+
+    def _check_kind(self, made_of: PoolEncoders) -> None:
+        """Refuse models that give the other kind of vectors, in words of the caller's options."""
+        first = self._first
+        is_late = self._wanted.late_interaction if first is None else first.late is not None
+        model, *beside = (one.checkpoint for one in made_of.pool.models)
+        if is_late and not model.is_multi_vector:
+            raise OptionError(
+                f"{model.model} gives one vector a page, and late interaction needs one a token: "
+                f"leave late_interaction (--late-interaction) out, or choose a model such as "
+                f"{DEFAULT_LATE_MODEL}."
+            )
+        if not is_late and model.is_multi_vector:
+            todo = (
+                "add late_interaction (--late-interaction)"
+                if first is None
+                else f"{first.path} keeps one a page: index into another folder"
+            )
+            raise OptionError(
+                f"{model.model} gives one vector a token (late interaction), not one a page; "
+                f"{todo}, or choose a model such as {DEFAULT_DENSE_MODEL}."
+            )
+        for one in beside:
+            if one.is_multi_vector:
+                raise OptionError(
+                    f"recall: {one.model} gives one vector a token, and recall needs one a page; "
+                    f"choose a model such as {DEFAULT_DENSE_MODEL}."
                 )
 
     def _new_index(self, made_of: PoolEncoders) -> _NewIndex:

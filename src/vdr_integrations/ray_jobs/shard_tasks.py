@@ -46,7 +46,8 @@ def dealt(
 ) -> DealtTasks:
     """Find the files once, and deal them.
 
-    A document that a shard has already stays there; the name of another one chooses.
+    A document that a shard has already stays there, also if its file has another name now; the
+    name of another one chooses.
 
     Args:
         paths: See ``sync_index``; and URLs of documents, as texts.
@@ -63,6 +64,8 @@ def dealt(
     local = [_local(path) for path in paths if str(path) not in urls]
     survey = survey_files(local, records, drop_missing=drop_missing)
     remote = survey_urls(urls.values(), records, drop_missing=drop_missing)
+    for source, name in survey.superseded.items():
+        owners.setdefault(name, owners[source])  # so that one commit replaces the old name
     report = SyncReport()
     errors = [*survey.errors, *remote.errors]
     report.failed += [SyncFailure(one.source, None, one) for one in errors]

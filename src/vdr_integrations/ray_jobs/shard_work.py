@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import os
 import pickle
+import sys
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from vdr_integrations.errors import EncodingError, IndexNotFoundError, ResourceError, VdrError
 from vdr_integrations.index import open_index
@@ -14,6 +17,7 @@ from vdr_integrations.index.sync.fetched_file import FetchedFile
 from vdr_integrations.index.sync.page_encoding import PageEncoding
 from vdr_integrations.index.sync.source_files import FoundFiles, LocalFile
 from vdr_integrations.index.sync.synchronise import sync_found
+from vdr_integrations.pages.processes.process_pool import close_pools
 from vdr_integrations.ray_jobs.cluster import node_name, ray_module
 from vdr_integrations.ray_jobs.document_copies import folder_of_copies
 from vdr_integrations.ray_jobs.encoding_actor import asked_until_it_is_back
@@ -107,6 +111,7 @@ class ShardWorker:
     def __init__(self, plan: ShardPlan) -> None:
         """Connect to nothing yet."""
         self._plan = plan
+        atexit.register(_end_at_once)
 
     def __call__(self, rows: dict[str, NDArray[Any]]) -> dict[str, list[bytes]]:
         """Do the tasks, one after the other."""
@@ -176,6 +181,19 @@ class ShardWorker:
             index.optimize()
         _tell_from_the_beginning(report, index, task.known)
         return report
+
+
+def _end_at_once() -> NoReturn:
+    """Leave without taking Ray's C++ apart: that waits for itself at times, for ever.
+
+    Ray has let go of this process by now, and would not end it.
+    """
+    try:
+        close_pools()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(0)
 
 
 def _tell_from_the_beginning(

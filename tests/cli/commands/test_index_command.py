@@ -92,6 +92,10 @@ def test_what_is_for_several_machines_asks_for_ray(
     planned_shard_set(tmp_path / "set", count=2, default=1).make()
     ended = vdr("index", "reports", "--index", tmp_path / "set")
     assert "is a set of shards, which several machines fill; add --ray" in ended.stderr
+    for name in ("shard-00", "shard-01"):  # its documents would be in two of them
+        ended = vdr("index", "reports", "--index", tmp_path / "set" / name)
+        assert ended.exit_code == 1
+        assert "is a shard of the set" in ended.stderr
 
 
 @pytest.mark.parametrize(

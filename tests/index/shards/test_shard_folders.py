@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from vdr_integrations import DenseEncoder, PageSearcher
-from vdr_integrations.errors import IndexFormatError, IndexNotFoundError, OptionError
+from vdr_integrations.errors import (
+    IndexFormatError,
+    IndexNotFoundError,
+    IndexStoreError,
+    OptionError,
+)
 from vdr_integrations.index import DenseIndex, open_index, sync_index
 from vdr_integrations.index.shards.shard_folders import (
     is_shard_set,
@@ -59,6 +64,14 @@ def test_a_folder_of_other_things_is_no_set(tmp_path: Path) -> None:
         planned_shard_set(tmp_path, count=2, default=1)
 
 
+def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(IndexFormatError, match="is a file, and no folder"):
+        planned_shard_set(tmp_path / "file", count=2, default=1)
+    with pytest.raises(IndexStoreError, match="file"):
+        planned_shard_set(tmp_path / "file" / "set", count=2, default=1).make()
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"format": 2, "shards": 2, "id": "x"}'])
 def test_a_damaged_description_is_refused(text: str, tmp_path: Path) -> None:
     planned_shard_set(tmp_path / "set", count=2, default=1).make()
@@ -81,3 +94,15 @@ def test_the_folder_of_a_set_stands_for_its_shards(tmp_path: Path) -> None:
         assert index.places == [*made.folders, tmp_path / "alone"]
     with PageSearcher([tmp_path / "set", tmp_path / "alone"]) as searcher:
         assert searcher.index.places == [*made.folders, tmp_path / "alone"]
+
+
+@pytest.mark.parametrize("name", ["set", "set/shard-01"])
+def test_a_set_without_one_of_its_shards_says_what_makes_it(name: str, tmp_path: Path) -> None:
+    made = planned_shard_set(tmp_path / "set", count=2, default=1)
+    made.make()
+    encoder = DenseEncoder.load("nano", device="cpu")
+    DenseIndex.create(made.folders[0], encoder=encoder).close()
+    with pytest.raises(IndexNotFoundError, match=r"has no shard-01: .* again \(vdr index --ray"):
+        open_index(tmp_path / name)
+    with pytest.raises(IndexNotFoundError, match="make one first"):
+        open_index(tmp_path / "set" / "shard-02")

@@ -72,6 +72,14 @@ def test_a_folder_of_pdfs_and_images_is_indexed_page_by_page(
     assert (report.pages_encoded, index.count_pages(), report.failed) == (4, 4, [])
 
 
+def test_one_path_is_not_read_as_a_list_of_its_letters(
+    index: DenseIndex, encoder: DenseEncoder, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(docs)
+    assert sync_index(index, encoder, "deep").added == [f"{docs.as_posix()}/deep/b.pdf"]
+    assert sync_index(index, encoder, docs / "a.pdf").added == [f"{docs.as_posix()}/a.pdf"]
+
+
 def test_the_vectors_are_those_of_the_pages_encoded_directly(
     index: DenseIndex, encoder: DenseEncoder, docs: Path
 ) -> None:

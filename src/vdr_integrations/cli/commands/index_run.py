@@ -10,7 +10,7 @@ from vdr_integrations.cli.options.indexes import documents_before, searcher_to_w
 from vdr_integrations.cli.terminal.progress_bars import indexing_progress, notice
 from vdr_integrations.errors import OptionError
 from vdr_integrations.index import sync_index
-from vdr_integrations.index.shards.shard_folders import is_shard_set
+from vdr_integrations.index.shards.shard_folders import is_shard_set, set_of_shard
 from vdr_integrations.index.sync.unusable_files import unusable_files
 from vdr_integrations.pages.process_limits import process_limits
 
@@ -56,12 +56,18 @@ class IndexRun:
         """Index with one process.
 
         Raises:
-            OptionError: The folder is a set of shards, or a path is a URL.
+            OptionError: The folder is a set of shards or one of them, or a path is a URL.
         """
         if is_shard_set(self.path):
             raise OptionError(
                 f"{self.path} is a set of shards, which several machines fill; add --ray (--ray "
                 f"local uses this machine), or index into another folder."
+            )
+        root = set_of_shard(self.path)
+        if root is not None:
+            raise OptionError(
+                f"{self.path} is a shard of the set {root}, and each document belongs to one of "
+                f"them; add --ray and name the set, or index into another folder."
             )
         urls = [path for path in self.paths if "://" in path]
         if urls:

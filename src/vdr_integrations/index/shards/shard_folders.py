@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from vdr_integrations.errors import IndexFormatError, IndexNotFoundError, OptionError
+from vdr_integrations.index.folder.troubles import os_trouble
 
 __all__ = [
     "MOST_SHARDS",
     "ShardFolders",
     "is_shard_set",
     "planned_shard_set",
+    "set_of_shard",
     "shard_folders",
     "shard_of",
 ]
@@ -62,14 +64,17 @@ class ShardFolders:
 
         Raises:
             OptionError: Somebody else has made another set there meanwhile.
-            OSError: It cannot be written.
+            IndexStoreError: It cannot be written.
         """
         if not is_shard_set(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
             unfinished = self.root / f".{_SET_FILE}.{self.set_id}"
             facts = {"format": _FORMAT, "shards": self.count, "id": self.set_id}
-            unfinished.write_text(json.dumps(facts), encoding="utf-8")
-            os.replace(unfinished, self.root / _SET_FILE)  # noqa: PTH105  # never half written
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                unfinished.write_text(json.dumps(facts), encoding="utf-8")
+                os.replace(unfinished, self.root / _SET_FILE)  # noqa: PTH105  # never half written
+            except OSError as error:
+                raise os_trouble(error, self.root) from error
         if _read(self.root).set_id != self.set_id:
             raise OptionError(
                 f"{self.root}: another run has just made a set of shards there; run this again."
@@ -98,6 +103,18 @@ def shard_folders(root: str | Path, *, set_id: str | None = None) -> list[Path]:
     return found.folders
 
 
+def set_of_shard(folder: Path) -> Path | None:
+    """The set that a folder is a shard of, whether it is there or not; None for any other folder.
+
+    Raises:
+        IndexFormatError: The description of the set is damaged, or of another format.
+    """
+    folder = folder.absolute()
+    if is_shard_set(folder.parent) and folder in _read(folder.parent).folders:
+        return folder.parent
+    return None
+
+
 def planned_shard_set(root: Path, *, count: int | None, default: int) -> ShardFolders:
     """The set in a folder, or one that can be made there; nothing is written.
 
@@ -108,14 +125,17 @@ def planned_shard_set(root: Path, *, count: int | None, default: int) -> ShardFo
 
     Raises:
         OptionError: The set has another number of shards, or the number is not allowed.
-        IndexFormatError: The folder holds something else.
+        IndexFormatError: The folder holds something else, or is a file.
+        IndexStoreError: It cannot be looked into.
     """
     if count is not None and not 1 <= count <= MOST_SHARDS:
         raise OptionError(f"shards={count}; it must be between 1 and {MOST_SHARDS}.")
     try:
         found = _read(root)
     except IndexNotFoundError:
-        if root.exists() and any(not one.name.startswith(".") for one in root.iterdir()):
+        if root.is_file():
+            raise IndexFormatError(f"{root} is a file, and no folder for shards.") from None
+        if _holds_something(root):
             raise IndexFormatError(
                 f"{root} holds other files, and no {_SET_FILE}; shards are made in a new or empty "
                 f"folder."
@@ -129,6 +149,13 @@ def planned_shard_set(root: Path, *, count: int | None, default: int) -> ShardFo
             f"folder."
         )
     return found
+
+
+def _holds_something(root: Path) -> bool:
+    try:
+        return root.exists() and any(not one.name.startswith(".") for one in root.iterdir())
+    except OSError as error:
+        raise os_trouble(error, root) from error
 
 
 def _read(root: Path) -> ShardFolders:

@@ -33,6 +33,7 @@ from vdr_integrations.index.sync.sync_report import (
     SyncWarning,
 )
 from vdr_integrations.pages.drawing.draw_ahead import ahead, look_ahead, own_lane
+from vdr_integrations.pages.find_files import given_paths
 from vdr_integrations.pages.process_limits import ProcessLimits, process_limits
 from vdr_integrations.pages.read_file import refuse_shortage
 
@@ -58,7 +59,7 @@ _MOST_WORKERS = 8
 def sync_index(
     index: PageIndex,
     encoder: SyncEncoder,
-    paths: Iterable[str | Path],
+    paths: str | Path | Iterable[str | Path],
     *,
     password: str | None = None,
     batch_pages: int | None = None,
@@ -134,7 +135,7 @@ def sync_index(
         ResourceError: This machine cannot start processes, or cannot open more files.
         MissingExtraError: A PDF was found and PyMuPDF is not installed.
     """
-    given = [Path(path) for path in paths]
+    given = [Path(path) for path in given_paths(paths)]
 
     def found(known: Mapping[str, DocumentRecord]) -> FoundFiles:
         survey = survey_files(given, known, drop_missing=drop_missing)
