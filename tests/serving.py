@@ -34,7 +34,9 @@ def serving(app: ASGIApp, *, port: int = 0) -> Generator[str]:
     """The address of a server in a thread of this process."""
     listening = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
+        uvicorn.Config(
+            app, ws="none", log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+        )
     )
     thread = threading.Thread(
         target=asyncio.run, args=(server.serve(sockets=[listening]),), daemon=True

@@ -51,6 +51,7 @@ def run_server(app: Starlette, listening: socket.socket) -> None:
     """
     config = uvicorn.Config(
         app,
+        ws="none",  # there are none, and old ones of uvicorn are deprecated
         log_level="warning",
         access_log=False,
         server_header=False,
