@@ -23,7 +23,6 @@ from vdr_integrations.cli.terminal.exits import reported, say_warning
 from vdr_integrations.cli.terminal.progress_bars import notice
 from vdr_integrations.defaults import DEFAULT_VISUAL_TOKENS
 from vdr_integrations.encoders import EncoderOptions
-from vdr_integrations.encoders.elsewhere.server_address import ServerAddress, is_server_address
 from vdr_integrations.encoders.elsewhere.server_variables import KEY_VARIABLE
 from vdr_integrations.errors import OptionError
 from vdr_integrations.pages.process_limits import process_limits
@@ -136,6 +135,8 @@ def _refuse_itself(model: str | None, port: int) -> None:
     Raises:
         OptionError: It is, or it is no address.
     """
+    from vdr_integrations.encoders.elsewhere.server_address import ServerAddress, is_server_address
+
     if model is None or not is_server_address(model):
         return
     address = ServerAddress.of(model, key=None)

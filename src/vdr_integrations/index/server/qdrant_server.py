@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 from urllib.parse import unquote, urlsplit
 
 from vdr_integrations.errors import OptionError
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from qdrant_client import QdrantClient
+else:
+    QdrantClient = Any  # pydantic reads the fields, also where the client is not installed
 
 __all__ = ["Agreement", "QdrantServer"]
 
