@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from langchain_core.load import dumps
@@ -18,6 +18,7 @@ from vdr_integrations.errors import (
     IndexNotFoundError,
 )
 from vdr_integrations.index import (
+    Hybrid,
     LateInteractionIndex,
     Manifest,
     QdrantServer,
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
     from vdr_integrations import MultiVectorEncoder
     from vdr_integrations.pages import PageStore
+
+
+@pytest.mark.parametrize("kind", [QdrantServer, Hybrid])
+def test_what_fields_may_be_can_be_read_at_run_time(kind: type) -> None:
+    assert get_type_hints(kind)  # pydantic 2.11 needs it for InstanceOf
 
 
 def test_the_folder_and_the_model_of_the_index_are_enough(
