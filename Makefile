@@ -95,50 +95,22 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/pyright
 
-# Other people's vector stores, in an environment of their own: minutes and gigabytes.
-STORES := .venv-stores
-STORES_BIN := $(STORES)/bin
+# Tests with environments of their own, each of minutes and gigabytes: other people's vector stores,
+# mteb, which runs the encoders, and Ray on this machine.
+stores: TESTS := tests/stores
+mteb: TESTS := tests/mteb
+ray: TESTS := tests/ray_jobs
 
-stores: $(STORES)/.installed
-	$(STORES_BIN)/pyright -p tests/stores
-	$(STORES_BIN)/python -m pytest -q tests/stores
+stores mteb ray: %: .venv-%/.installed
+	.venv-$@/bin/pyright -p $(TESTS)
+	.venv-$@/bin/python -m pytest -q $(TESTS)
 
-$(STORES)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(STORES)
-	$(STORES_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(STORES_BIN)/python -m pip install --quiet $(TORCH)
-	$(STORES_BIN)/python -m pip install --quiet --editable ".[all]" --group stores
-	touch $(STORES)/.installed
-
-# mteb runs the encoders, in an environment of its own: minutes and gigabytes.
-MTEB := .venv-mteb
-MTEB_BIN := $(MTEB)/bin
-
-mteb: $(MTEB)/.installed
-	$(MTEB_BIN)/pyright -p tests/mteb
-	$(MTEB_BIN)/python -m pytest -q tests/mteb
-
-$(MTEB)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(MTEB)
-	$(MTEB_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(MTEB_BIN)/python -m pip install --quiet $(TORCH)
-	$(MTEB_BIN)/python -m pip install --quiet --editable ".[all]" --group mteb
-	touch $(MTEB)/.installed
-
-# Ray on this machine, in an environment of its own: minutes and gigabytes.
-RAY := .venv-ray
-RAY_BIN := $(RAY)/bin
-
-ray: $(RAY)/.installed
-	$(RAY_BIN)/pyright -p tests/ray_jobs
-	$(RAY_BIN)/python -m pytest -q tests/ray_jobs
-
-$(RAY)/.installed: pyproject.toml
-	$(PYTHON) -m venv $(RAY)
-	$(RAY_BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(RAY_BIN)/python -m pip install --quiet $(TORCH)
-	$(RAY_BIN)/python -m pip install --quiet --editable ".[all]" --group ray
-	touch $(RAY)/.installed
+.venv-%/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	.venv-$*/bin/python -m pip install --quiet $(TORCH)
+	.venv-$*/bin/python -m pip install --quiet --editable ".[all]" --group $*
+	touch $@
 
 # The documentation as a site, in an environment of its own without torch: a warning is an error.
 DOCS := .venv-docs
