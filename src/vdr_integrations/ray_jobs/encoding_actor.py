@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from vdr_integrations.encoders.elsewhere.lost_devices import is_device_lost
-from vdr_integrations.encoders.elsewhere.plain_items import PlainPage, PlainQuery, TokensOf
-from vdr_integrations.errors import CheckpointError, EncodingError, VdrError
+from vdr_integrations.encoders.elsewhere.model_host import ModelHost, outcome
+from vdr_integrations.errors import CheckpointError, VdrError
 from vdr_integrations.ray_jobs.cluster import node_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
-    from vdr_integrations.encoders.elsewhere.model_host import ModelHost
     from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
     from vdr_integrations.encoders.runtime.running_model import ModelFacts
@@ -99,8 +96,11 @@ class EncodingActor:
             return error
         if own.models[number] != expected:
             return other_files(expected, own)
-        begun = [_begun(hosts[number], item, budget) for item in items]
-        return [_settled(one) for one in begun]
+        begun = [hosts[number].begun(item, budget=budget) for item in items]
+        try:
+            return [outcome(one) for one in begun]
+        except Exception:  # noqa: BLE001  # the device does not work any more
+            os._exit(_CRASHED)  # Ray starts another process, which has the device again
 
     def _ready(self) -> tuple[list[ModelHost], Introduction]:
         with self._loading:
@@ -109,7 +109,6 @@ class EncodingActor:
             return self._loaded
 
     def _load(self) -> tuple[list[ModelHost], Introduction]:
-        from vdr_integrations.encoders.elsewhere.model_host import ModelHost
         from vdr_integrations.encoders.encoder_on_demand import load_arguments
         from vdr_integrations.encoders.load import load_encoder
 
@@ -156,27 +155,3 @@ def other_files(expected: HostedModel, found: Introduction) -> CheckpointError:
         f"{expected.facts.pages_budget} visual tokens a pass. Name a dtype, and use machines with "
         f"the same kind of device."
     )
-
-
-def _begun(host: ModelHost, item: Prepared, budget: int) -> Future[Any]:
-    """An item under way: each for itself, so that one that fails is the only one."""
-    known: Future[Any] = Future()
-    try:
-        if isinstance(item, PlainPage | PlainQuery):
-            return host.submit([host.prepared(item)], budget=budget)
-        assert isinstance(item, TokensOf)  # noqa: S101  # there are three kinds
-        known.set_result([host.encoder.core.query_tokens(item.text)])
-    except Exception as error:  # noqa: BLE001  # the other side gets it
-        known.set_exception(error)
-    return known
-
-
-def _settled(begun: Future[Any]) -> Any:  # noqa: ANN401  # vectors, tokens or an error
-    try:
-        return begun.result()[0]
-    except VdrError as error:
-        return error
-    except Exception as error:  # noqa: BLE001  # not all can be pickled
-        if is_device_lost(error):
-            os._exit(_CRASHED)  # Ray starts another process, which has the device again
-        return EncodingError(f"{type(error).__name__}: {error}")

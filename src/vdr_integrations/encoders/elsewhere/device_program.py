@@ -7,23 +7,23 @@ import pickle
 import signal
 import threading
 import traceback
-from concurrent.futures import Future
 from dataclasses import asdict
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from vdr_integrations.encoders.elsewhere.lost_devices import is_device_lost
+from vdr_integrations.encoders.elsewhere.model_host import ModelHost, outcome
 from vdr_integrations.encoders.elsewhere.pipe_messages import Message, Reader, write_message
-from vdr_integrations.encoders.elsewhere.plain_items import PlainPage, PlainQuery
-from vdr_integrations.errors import EncodingError, VdrError
+from vdr_integrations.encoders.elsewhere.plain_items import PlainPage, PlainQuery, TokensOf
+from vdr_integrations.errors import VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from vdr_integrations.encoders.elsewhere.model_host import ModelHost
+    from vdr_integrations.encoders.preprocessing.prepared import Prepared
     from vdr_integrations.encoders.runtime.running_model import ModelOrigin
 
     _Arrays: TypeAlias = list[NDArray[Any]]
@@ -66,14 +66,15 @@ def _answer_all(replies: int, threads: int) -> None:
     while True:
         request, arrays = requests.get()
         pages = iter(arrays)
-        begun = [_begun(host, item, pages, budget=request["budget"]) for item in request["items"]]
+        items = [_item(one, pages) for one in request["items"]]
+        begun = [host.begun(item, budget=request["budget"]) for item in items]
         answers.put(_Answer(request["number"], begun))
 
 
 class _Answer:
     """Items under way, and the number of the request that they came with."""
 
-    def __init__(self, number: int, items: list[Future[Any]]) -> None:
+    def __init__(self, number: int, items: list[Future[list[Any]]]) -> None:
         self.number = number
         self.items = items
 
@@ -92,7 +93,6 @@ def _loaded(origin: NDArray[np.uint8], threads: int) -> ModelHost:
     found: ModelOrigin = pickle.loads(origin.tobytes())  # noqa: S301  # of the process that started this one
     import torch
 
-    from vdr_integrations.encoders.elsewhere.model_host import ModelHost
     from vdr_integrations.encoders.page_encoder import PageEncoder
 
     torch.set_num_threads(threads)
@@ -105,19 +105,11 @@ def _loaded(origin: NDArray[np.uint8], threads: int) -> ModelHost:
     )
 
 
-def _begun(
-    host: ModelHost, item: dict[str, str], pages: Iterator[NDArray[np.uint8]], *, budget: int
-) -> Future[Any]:
-    """An item under way: each for itself, so that one that fails is the only one."""
-    known: Future[Any] = Future()
-    try:
-        if "tokens_of" not in item:
-            plain = PlainQuery(item["query"]) if "query" in item else PlainPage(next(pages))
-            return host.submit([host.prepared(plain)], budget=budget)
-        known.set_result(host.encoder.core.query_tokens(item["tokens_of"]))
-    except Exception as error:  # noqa: BLE001  # the other process gets it
-        known.set_exception(error)
-    return known
+def _item(written: dict[str, str], pages: Iterator[NDArray[np.uint8]]) -> Prepared:
+    """What the other process has written as ``written``, with the next of its pages."""
+    if "tokens_of" in written:
+        return TokensOf(written["tokens_of"])
+    return PlainQuery(written["query"]) if "query" in written else PlainPage(next(pages))
 
 
 def _write(replies: int, answers: SimpleQueue[_Answer]) -> None:
@@ -136,16 +128,11 @@ def _write(replies: int, answers: SimpleQueue[_Answer]) -> None:
         os._exit(_CRASHED)
 
 
-def _settled(item: Future[Any], arrays: _Arrays) -> dict[str, Any]:
-    try:
-        found = item.result()
-    except VdrError as error:
-        return {"error": type(error).__name__, "reason": str(error)}
-    except Exception as error:
-        if is_device_lost(error):
-            raise
-        return {"error": EncodingError.__name__, "reason": f"{type(error).__name__}: {error}"}
-    if isinstance(found[0], str):
+def _settled(item: Future[list[Any]], arrays: _Arrays) -> dict[str, Any]:
+    found = outcome(item)
+    if isinstance(found, VdrError):
+        return {"error": type(found).__name__, "reason": str(found)}
+    if isinstance(found, list):
         return {"tokens": found}
-    arrays.append(found[0])
+    arrays.append(found)
     return {}

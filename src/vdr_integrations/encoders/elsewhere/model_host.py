@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vdr_integrations.encoders.elsewhere.plain_items import PlainPage, PlainQuery
+from vdr_integrations.encoders.elsewhere.lost_devices import is_device_lost
+from vdr_integrations.encoders.elsewhere.plain_items import PlainPage, PlainQuery, TokensOf
 from vdr_integrations.encoders.preprocessing.text_check import check_texts
-from vdr_integrations.errors import OptionError
+from vdr_integrations.errors import EncodingError, OptionError, VdrError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from vdr_integrations.encoders.preprocessing.prepared import Prepared
     from vdr_integrations.types import Page
 
-__all__ = ["ModelHost"]
+__all__ = ["ModelHost", "outcome"]
 
 
 class ModelHost:
@@ -65,6 +66,26 @@ class ModelHost:
         """
         return self.encoder.core.submit(items, budget=budget)
 
+    def begun(self, item: Prepared, *, budget: int) -> Future[list[Any]]:
+        """One item under way, for itself, so that one that fails is the only one.
+
+        Args:
+            item: A plain page, a plain query, or a query whose tokens are asked for.
+            budget: Greatest cost of a batch.
+
+        Returns:
+            What :func:`outcome` takes.
+        """
+        known: Future[list[Any]] = Future()
+        try:
+            if isinstance(item, PlainPage | PlainQuery):
+                return self.submit([self.prepared(item)], budget=budget)
+            assert isinstance(item, TokensOf)  # noqa: S101  # there are three kinds
+            known.set_result([self.encoder.core.query_tokens(item.text)])
+        except Exception as error:  # noqa: BLE001  # the other side gets it
+            known.set_exception(error)
+        return known
+
     def _checked(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         facts, name = self.encoder.core.facts, self.encoder.name
         side = facts.token_side_px
@@ -86,3 +107,18 @@ class ModelHost:
                 f"beside its prompt. Lower max_visual_tokens."
             )
         return pixels
+
+
+def outcome(begun: Future[list[Any]]) -> Any:  # noqa: ANN401  # vectors, tokens or an error
+    """What became of an item: its vectors, the tokens of a query, or a VdrError for its caller.
+
+    An error of any other kind is raised if the device of this process does not work any more.
+    """
+    try:
+        return begun.result()[0]
+    except VdrError as error:
+        return error
+    except Exception as error:
+        if is_device_lost(error):
+            raise
+        return EncodingError(f"{type(error).__name__}: {error}")  # not all can be pickled
