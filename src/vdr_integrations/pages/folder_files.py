@@ -30,6 +30,7 @@ from vdr_integrations.pages.store_files import (
     PAGE_NAME,
     SHARD,
     UNFINISHED,
+    UNFINISHED_NAME,
     StoreFile,
     inside,
 )
@@ -41,7 +42,6 @@ __all__ = ["FolderFiles"]
 
 _TRIES = 3
 """The folder, or an unfinished file in it, may be deleted while a page is written."""
-_UNFINISHED_NAME = re.compile(r"[0-9a-f]{64}\.\w+\.tmp", re.ASCII)
 _ASIDE_NAME = re.compile(r"[0-9a-f]{64}\.aside_(\d+)_[0-9a-f]+\.tmp", re.ASCII)
 
 
@@ -95,7 +95,7 @@ class FolderFiles:
 
     def unfinished(self) -> Iterator[StoreFile]:
         """Files that writers have not finished, or never will."""
-        yield from _files(self.root / UNFINISHED, _UNFINISHED_NAME)
+        yield from _files(self.root / UNFINISHED, UNFINISHED_NAME)
 
     def now_ns(self) -> int:
         """The time of the file system's clock, nanoseconds since the epoch.

@@ -32,6 +32,7 @@ from vdr_integrations.pages.store_files import (
     PAGE_NAME,
     SHARD,
     UNFINISHED,
+    UNFINISHED_NAME,
     StoreFile,
     inside,
 )
@@ -49,7 +50,6 @@ _AT_ONCE = 16
 """Requests of one listing or removal that run beside each other."""
 _RENEWED = "renewed"
 _DIGITS = re.compile(r"[0-9a-f]{64}")
-_UNFINISHED_NAME = re.compile(r"([0-9a-f]{64})\.(\w+)\.tmp", re.ASCII)
 _ASIDE = "aside_"
 _CLOCK = "0" * 64
 _WHOLE = frozenset(
@@ -122,7 +122,7 @@ class RemoteFiles:
     def unfinished(self) -> Iterator[StoreFile]:
         """Objects that writers have not finished, and pages that a killed removal left aside."""
         for name, facts in self._listed(UNFINISHED):
-            if _UNFINISHED_NAME.fullmatch(name):
+            if UNFINISHED_NAME.fullmatch(name):
                 yield self._file(f"{UNFINISHED}/{name}", name[:64], facts)
 
     def now_ns(self) -> int:

@@ -13,13 +13,23 @@ from typing import IO, TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["ABANDONED_NS", "PAGE_NAME", "SHARD", "UNFINISHED", "StoreFile", "StoreFiles", "inside"]
+__all__ = [
+    "ABANDONED_NS",
+    "PAGE_NAME",
+    "SHARD",
+    "UNFINISHED",
+    "UNFINISHED_NAME",
+    "StoreFile",
+    "StoreFiles",
+    "inside",
+]
 
 ABANDONED_NS = 3600 * 10**9
 """An unfinished file that nobody has written to for so long is abandoned."""
 UNFINISHED = "unfinished"
 SHARD = re.compile(r"[0-9a-f]{2}")
 PAGE_NAME = re.compile(r"([0-9a-f]{64})\.png")
+UNFINISHED_NAME = re.compile(r"([0-9a-f]{64})\.(\w+)\.tmp", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -141,7 +141,7 @@ def index_with_ray(
             needs=chosen.needs,
             drawing_cpus=max(workers, 1),
         )
-        with ShardIndexes(places, wanted, wait_s=wait_s) as shard_indexes:
+        with closing(ShardIndexes(places, wanted, wait_s=wait_s)) as shard_indexes:
             options = shard_indexes.encoder_options()
             found = dealt(given, shard_indexes.known(), count=count, drop_missing=drop_missing)
             if not found.tasks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from vdr_integrations.defaults import DEFAULT_DENSE_MODEL, DEFAULT_LATE_MODEL
 from vdr_integrations.encoders.encoder_on_demand import EncoderOptions
@@ -22,7 +22,6 @@ from vdr_integrations.retrieval.encoder_choice import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from vdr_integrations.encoders.checkpoints.description import Checkpoint
     from vdr_integrations.index import Compression
@@ -236,16 +235,7 @@ class ShardIndexes:
         """The documents of each index."""
         return [[] if one is None else one.documents(skip_altered=True) for one in self._indexes]
 
-    def __enter__(self) -> Self:
-        """Itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Close them."""
         self._stack.close()
 
