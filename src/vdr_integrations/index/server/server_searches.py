@@ -136,13 +136,16 @@ class _VectorSteps(_Steps):
     def __init__(self, search: ServerSearch, asked: MaxSimSearch) -> None:
         super().__init__(search)
         self._asked = asked
+        self._near: NDArray[np.float32] | None = None
         self._chosen: int | None = None
 
     def recalled(self, scale: Scale, *, most: int) -> NDArray[np.float32]:  # noqa: ARG002
-        """See ``VectorSearchSteps``."""
-        query = self._asked.dense_query
-        assert query is not None  # noqa: S101  # else nothing is selected by it
-        return self._search.dense_scores(query, self._asked.where, most=most)
+        """See ``VectorSearchSteps``; the server is asked once, also if pages are then chosen."""
+        if self._near is None:
+            query = self._asked.dense_query
+            assert query is not None  # noqa: S101  # else nothing is selected by it
+            self._near = self._search.dense_scores(query, self._asked.where, most=most)
+        return self._near
 
     def choose(self, scale: Scale, *, most: int, least: float) -> None:
         """See ``VectorSearchSteps``."""
